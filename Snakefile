@@ -1,0 +1,256 @@
+# The study as a graph. Every rule runs one notebook with papermill; `python -m s2f study` calls this.
+# A rule reruns when its notebook, a module of s2f that it uses, its parameters or its inputs change.
+
+import json
+from pathlib import Path
+
+from s2f import params, workflow
+
+ROOT = Path(workflow.params.project_root())
+STUDY = {"profile": "demo", "label": "", "n_seeds": 1, "thorough": False, "book": True, "overrides": {}}
+STUDY |= config.get("study", {})
+PROFILE = STUDY["profile"]
+SEEDS = list(range(STUDY["n_seeds"]))
+
+
+def folder(label):
+    return f"{PROFILE}-{label}" if label else PROFILE
+
+
+# Run -> overrides. The main run has every variant; those beside it have General alone.
+MAIN = folder(STUDY["label"])
+RUNS = {folder(""): {}, MAIN: STUDY["overrides"]}
+BESIDE = []
+for label, overrides in params.resolve(PROFILE, root=ROOT)["beside"].items():
+    if not STUDY["label"]:
+        RUNS[folder(label)] = overrides
+        BESIDE.append(folder(label))
+CLOSED = []
+if STUDY["thorough"]:
+    RUNS[folder("closed")] = {"split.rule": "none"}
+    CLOSED.append(folder("closed"))
+RESOLVED = {
+    (run, variant): params.resolve(PROFILE, variant=variant, overrides=overrides, root=ROOT)
+    for run, overrides in RUNS.items()
+    for variant in workflow.VARIANTS
+}
+N_THREADS = RESOLVED[MAIN, "general"]["machine"]["n_threads"]
+
+
+wildcard_constraints:
+    run="|".join(RUNS),
+    seed=r"\d+",
+    variant="|".join(workflow.VARIANTS),
+
+
+localrules:
+    all,
+
+
+def section(stage):
+    """What a stage depends on, as one string: Snakemake reruns the rule when it changes."""
+
+    def of(wildcards):
+        resolved = RESOLVED[wildcards.run, getattr(wildcards, "variant", "general")]
+        return params.section_json(resolved, stage, seed=int(wildcards.seed))
+
+    return of
+
+
+def home(stage, path):
+    """Where an input is: in the plain run where that has the same parameters, as `Study.read` looks it up."""
+
+    def of(wildcards):
+        variant = getattr(wildcards, "variant", "general")
+        own, plain = (
+            params.fingerprint(RESOLVED[run, variant], stage, seed=int(wildcards.seed))
+            for run in (wildcards.run, folder(""))
+        )
+        run = folder("") if own == plain else wildcards.run
+        return f"runs/{run}/s{wildcards.seed}/{path}".format(variant=variant)
+
+    return of
+
+
+def sources(notebook):
+    """The notebook and the modules it uses."""
+    path = Path("notebooks") / f"{notebook}.ipynb"
+    return [str(path), *workflow.modules_of(ROOT / path, root=ROOT)]
+
+
+def papermill(wildcards):
+    """Parameters of papermill for a run."""
+    label = wildcards.run.partition("-")[2]
+    words = f"-p profile {PROFILE} -p seed {wildcards.seed}"
+    words += f" -p variant {wildcards.variant}" if hasattr(wildcards, "variant") else ""
+    if label:
+        overrides = json.dumps({"overrides": RUNS[wildcards.run]})
+        words += f" -p label {label} -y '{overrides}'"
+    return words
+
+
+EXECUTE = "{PYTHON} -m papermill --no-progress-bar --log-output --log-level INFO {input.notebook[0]} {log} {params.papermill}"
+import sys
+PYTHON = sys.executable
+EXECUTE = EXECUTE.replace("{PYTHON}", PYTHON)
+
+
+def finished(run, seed, *, variants=workflow.VARIANTS):
+    """Provenance files of the notebooks that a run ends with."""
+    names = [f"06_metrics_{variant}" for variant in variants]
+    return [f"runs/{run}/s{seed}/{variant}/metrics.json" for variant in variants]
+
+
+def everything(_):
+    wanted = [f"runs/{MAIN}/s{seed}/notebooks/{name}.json" for seed in SEEDS for name in ("03_models", "07_results", "08_your_voice")]
+    return wanted + (["_build/html/index.html"] if STUDY["book"] else [])
+
+
+rule all:
+    input:
+        everything,
+
+
+rule corpus:
+    input:
+        notebook=sources("01_corpus"),
+    output:
+        "runs/{run}/s{seed}/corpus/manifest.parquet",
+    log:
+        "runs/{run}/s{seed}/notebooks/01_corpus.ipynb",
+    params:
+        section=section("01_corpus"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+rule preprocessing:
+    input:
+        notebook=sources("02_preprocessing"),
+        manifest=home("01_corpus", "corpus/manifest.parquet"),
+    output:
+        "runs/{run}/s{seed}/store/index.parquet",
+    log:
+        "runs/{run}/s{seed}/notebooks/02_preprocessing.ipynb",
+    params:
+        section=section("02_preprocessing"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+rule voice_embedding:
+    input:
+        notebook=sources("04_voice_embedding"),
+        store=home("02_preprocessing", "store/index.parquet"),
+    output:
+        "runs/{run}/s{seed}/voice/metrics.json",
+    log:
+        "runs/{run}/s{seed}/notebooks/04_voice_embedding.ipynb",
+    params:
+        section=section("04_voice_embedding"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+rule training:
+    input:
+        notebook=sources("05_training"),
+        voice=home("04_voice_embedding", "voice/metrics.json"),
+    output:
+        "runs/{run}/s{seed}/{variant}/checkpoint.safetensors",
+    log:
+        "runs/{run}/s{seed}/notebooks/05_training_{variant}.ipynb",
+    params:
+        section=section("05_training"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+rule metrics:
+    input:
+        notebook=sources("06_metrics"),
+        checkpoint="runs/{run}/s{seed}/{variant}/checkpoint.safetensors",
+    output:
+        "runs/{run}/s{seed}/{variant}/metrics.json",
+    log:
+        "runs/{run}/s{seed}/notebooks/06_metrics_{variant}.ipynb",
+    params:
+        section=section("06_metrics"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+rule models:
+    input:
+        notebook=sources("03_models"),
+    output:
+        "runs/{run}/s{seed}/notebooks/03_models.json",
+    log:
+        "runs/{run}/s{seed}/notebooks/03_models.ipynb",
+    params:
+        section=section("05_training"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+rule results:
+    input:
+        notebook=sources("07_results"),
+        metrics=lambda w: finished(w.run, w.seed),
+        beside=lambda w: [p for run in BESIDE for p in finished(run, w.seed, variants=("general",))],
+        closed=lambda w: [p for run in CLOSED for p in finished(run, w.seed)],
+    output:
+        "runs/{run}/s{seed}/notebooks/07_results.json",
+        "runs/{run}/s{seed}/results/table2.json",
+    log:
+        "runs/{run}/s{seed}/notebooks/07_results.ipynb",
+    params:
+        section=section("06_metrics"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+rule your_voice:
+    input:
+        notebook=sources("08_your_voice"),
+        checkpoints=lambda w: [f"runs/{w.run}/s{w.seed}/{v}/checkpoint.safetensors" for v in workflow.VARIANTS],
+    output:
+        "runs/{run}/s{seed}/notebooks/08_your_voice.json",
+    log:
+        "runs/{run}/s{seed}/notebooks/08_your_voice.ipynb",
+    params:
+        section=section("06_metrics"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+rule book:
+    input:
+        pages=[str(p.relative_to(ROOT)) for p in sorted((ROOT / "book").rglob("*")) if p.is_file() and "runs" not in p.relative_to(ROOT).parts and "__pycache__" not in p.parts],
+        config="_config.yml",
+        builder=["s2f/book.py", *workflow.modules_of(ROOT / "s2f" / "book.py", root=ROOT)],
+        notebooks=[f"runs/{MAIN}/s{SEEDS[0]}/notebooks/{name}.json" for name in ("03_models", "07_results", "08_your_voice")],
+    output:
+        "_build/html/index.html",
+    params:
+        run=MAIN,
+        seed=SEEDS[0],
+    threads: N_THREADS
+    shell:
+        PYTHON + " -m s2f.book {params.run} {params.seed}"

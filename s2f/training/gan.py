@@ -1,0 +1,349 @@
+"""The GAN: a generator that draws a face from a frozen voice embedding, against a shared face embedding.
+
+One iteration is one step of the discriminator side (face embedding, real/fake head, identity head) and one of
+the generator, as in Wen et al. 2019. The identity head learns from real faces only and tells the generator whose
+voice it drew. Voices come from cached tracks and faces stay on the device, so that a step reads nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from s2f import files, seeding
+from s2f.errors import TrainingError
+from s2f.models import Classifier, FaceEmbedding, Generator, seeded, unit
+from s2f.training import state
+from s2f.training.tracks import Tracks, crop_vectors
+
+
+@dataclass(frozen=True)
+class GanSettings:
+    """Section ``gan`` of params/base.yaml, where each field is explained."""
+
+    width: float
+    norm: str
+    tanh: bool
+    head: str
+    spectral_norm: bool
+    loss: str
+    steps: int
+    batch_size: int
+    learning_rate_generator: float
+    learning_rate_discriminator: float
+    beta_1: float
+    beta_2: float
+    decay_from: float
+    noise: float
+    min_crop_s: float
+    max_crop_s: float
+    flip: bool
+    weight_real: float
+    weight_identity: float
+    weight_pixel: float
+    average_decay: float
+    log_every: int
+    save_every: int
+    sample_every: int
+
+
+class Pairs:
+    """Training voices and faces on a device, with the identities that join them.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        One track a recording.
+    recording_identities : int [n_recordings]
+        Identity code of each recording.
+    faces : uint8 [n_faces, 64, 64, 3]
+    face_identities : int [n_faces]
+        Identity code of each face; codes run from 0 without gaps and every identity has both modalities.
+
+    Raises
+    ------
+    TrainingError
+        An identity without a voice or without a face, or fewer than two identities.
+    """
+
+    def __init__(
+        self, tracks: Tracks, recording_identities: np.ndarray, faces: np.ndarray, face_identities: np.ndarray,
+        *, device: str,
+    ) -> None:  # fmt: skip
+        heard, seen = np.unique(recording_identities), np.unique(face_identities)
+        if not np.array_equal(heard, seen) or len(seen) < 2 or seen[-1] != len(seen) - 1:
+            raise TrainingError(
+                "training data",
+                f"has {len(heard)} identities with voices and {len(seen)} with faces",
+                remedy="At least two are needed, each with both; see 01_corpus and the store's rejected.csv.",
+            )
+        order = np.argsort(face_identities, kind="stable")
+        counts = np.bincount(face_identities)
+        pixels = np.ascontiguousarray(faces[order].transpose(0, 3, 1, 2))  # [N, 3, 64, 64]
+        self.tracks = tracks
+        self.faces = torch.from_numpy(pixels).to(device, memory_format=torch.channels_last)
+        self.face_identities = torch.from_numpy(face_identities[order].astype(np.int64)).to(device)
+        self.recording_identities = torch.from_numpy(recording_identities.astype(np.int64)).to(device)
+        self.face_counts = torch.from_numpy(counts.astype(np.int64)).to(device)  # [n_identities]
+        self.face_starts = self.face_counts.cumsum(0) - self.face_counts  # [n_identities]
+        self.n_identities = len(counts)
+        self.device = device
+
+    def digest(self) -> str:
+        """Hash of the data: a run goes on from a save only where it would train on the same."""
+        digest = hashlib.blake2b(digest_size=8)
+        for part in (self.tracks.sums, self.recording_identities, self.faces, self.face_identities):
+            digest.update(np.ascontiguousarray(part.cpu().numpy()).data)
+        return digest.hexdigest()
+
+
+class Trainer:
+    """Networks, optimisers and random streams of one run, and one iteration over them."""
+
+    def __init__(self, pairs: Pairs, *, settings: GanSettings, seed: int) -> None:
+        s, device = settings, pairs.device
+        init = seeding.torch_stream(seed, "init")
+        self.pairs, self.settings = pairs, s
+        self.generator = seeded(
+            lambda: Generator(width=s.width, norm=s.norm, tanh=s.tanh, head=s.head), generator=init
+        )
+        self.trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=s.spectral_norm), generator=init)
+        self.discriminator = seeded(lambda: Classifier(n_outputs=1), generator=init)
+        self.classifier = seeded(lambda: Classifier(n_outputs=pairs.n_identities), generator=init)
+        for network in (self.generator, self.trunk, self.discriminator, self.classifier):
+            network.to(device, memory_format=torch.channels_last).train()
+        self.average = Generator(width=s.width, norm=s.norm, tanh=s.tanh, head=s.head).to(device).eval()
+        self.average.load_state_dict(self.generator.state_dict())
+        self.average.requires_grad_(False)
+        options = {"betas": (s.beta_1, s.beta_2), "fused": True}
+        self.generator_adam = torch.optim.Adam(
+            self.generator.parameters(), lr=s.learning_rate_generator, **options
+        )
+        self.critics = nn.ModuleList([self.trunk, self.discriminator, self.classifier])
+        self.critics_adam = torch.optim.Adam(
+            self.critics.parameters(), lr=s.learning_rate_discriminator, **options
+        )
+        self.batches = seeding.torch_stream(seed, "batches", device=device)
+        self.noise = seeding.torch_stream(seed, "noise", device=device)
+        self.step = 0
+
+    def parts(self) -> dict[str, Any]:
+        """Everything that matters for going on."""
+        return {
+            "generator": self.generator,
+            "average": self.average,
+            "trunk": self.trunk,
+            "discriminator": self.discriminator,
+            "classifier": self.classifier,
+            "generator_adam": self.generator_adam,
+            "critics_adam": self.critics_adam,
+            "batches": self.batches,
+            "noise": self.noise,
+        }
+
+    def iterate(self) -> dict[str, Tensor]:
+        """One iteration; returns its losses as tensors, so that nothing waits for the device."""
+        s, pairs = self.settings, self.pairs
+        self.step += 1
+        self._set_learning_rates()
+        recordings = self._draw(len(pairs.tracks))  # [B]
+        identities = pairs.recording_identities[recordings]  # [B]
+        embeddings = self._embeddings(recordings)  # [B, 64]
+        picked = self._draw(len(pairs.faces))
+        real, real_identities = self._faces(picked), pairs.face_identities[picked]
+        fake = self.generator(embeddings)  # [B, 3, 64, 64]
+
+        self.critics.requires_grad_(True)
+        both = self.trunk(torch.cat([real, fake.detach()]))  # [2B, 64]
+        scores = self.discriminator(both)[:, 0]  # [2B]
+        score_real, score_fake = scores.chunk(2)
+        loss_d = self._critic_loss(score_real, score_fake)
+        loss_c = F.cross_entropy(self.classifier(both[: len(real)]), real_identities)
+        self.critics_adam.zero_grad()
+        (loss_d + loss_c).backward()
+        self.critics_adam.step()
+
+        self.critics.requires_grad_(False)
+        trunk = self.trunk(fake)  # [B, 64]
+        loss_real = self._generator_loss(self.discriminator(trunk)[:, 0])
+        loss_identity = F.cross_entropy(self.classifier(trunk), identities)
+        loss_g = s.weight_real * loss_real + s.weight_identity * loss_identity
+        losses = {"d": loss_d, "c": loss_c, "g_real": loss_real, "g_identity": loss_identity}
+        if s.weight_pixel:
+            losses["g_pixel"] = F.l1_loss(fake, self._photographs(identities))
+            loss_g = loss_g + s.weight_pixel * losses["g_pixel"]
+        self.generator_adam.zero_grad()
+        loss_g.backward()
+        self.generator_adam.step()
+        self._update_average()
+        return {name: value.detach() for name, value in losses.items()} | {
+            "score_real": score_real.detach().mean(),
+            "score_fake": score_fake.detach().mean(),
+        }
+
+    @torch.no_grad()
+    def draw(self, embeddings: Tensor) -> np.ndarray:
+        """Faces uint8 [n, 64, 64, 3] of unit embeddings float [n, 64], by the network that is kept."""
+        network = self.kept()
+        network.eval()
+        faces = draw(network, embeddings)
+        if network is self.generator:
+            network.train()
+        return faces
+
+    def kept(self) -> Generator:
+        """The generator that draws in the end: the running average where there is one."""
+        return self.average if self.settings.average_decay else self.generator
+
+    def _draw(self, n: int) -> Tensor:
+        size = (self.settings.batch_size,)
+        return torch.randint(n, size, generator=self.batches, device=self.pairs.device)
+
+    def _uniform(self, n: int) -> Tensor:
+        return torch.rand(n, generator=self.batches, device=self.pairs.device)
+
+    def _embeddings(self, recordings: Tensor) -> Tensor:
+        low, high = crop_vectors(self.settings.min_crop_s, self.settings.max_crop_s)
+        # One crop length a batch, as in the 2019 code.
+        n_vectors = torch.randint(low, high + 1, (), generator=self.batches, device=self.pairs.device)
+        room = self.pairs.tracks.lengths[recordings] - n_vectors + 1
+        first = (self._uniform(len(recordings)) * room).long()
+        clean = unit(self.pairs.tracks.windows(recordings, first, n_vectors))
+        noise = torch.randn(clean.shape, generator=self.noise, device=clean.device)
+        return unit(clean + self.settings.noise * noise)
+
+    def _faces(self, picked: Tensor) -> Tensor:
+        faces = (self.pairs.faces[picked].float() - 127.5) / 127.5  # [B, 3, 64, 64]
+        if self.settings.flip:
+            mirrored = self._uniform(len(picked)) < 0.5
+            faces = torch.where(mirrored[:, None, None, None], faces.flip(3), faces)
+        return faces.contiguous(memory_format=torch.channels_last)
+
+    def _photographs(self, identities: Tensor) -> Tensor:
+        counts = self.pairs.face_counts[identities]
+        picked = self.pairs.face_starts[identities] + (self._uniform(len(identities)) * counts).long()
+        return self._faces(picked)
+
+    def _critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        if self.settings.loss == "hinge":
+            return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+        return F.softplus(-real).mean() + F.softplus(fake).mean()  # binary cross-entropy on logits
+
+    def _generator_loss(self, fake: Tensor) -> Tensor:
+        return -fake.mean() if self.settings.loss == "hinge" else F.softplus(-fake).mean()
+
+    def _set_learning_rates(self) -> None:
+        s = self.settings
+        last = max(1, round(s.steps * (1 - s.decay_from)))
+        factor = min(1.0, (s.steps - self.step + 1) / last) if s.decay_from < 1 else 1.0
+        self.generator_adam.param_groups[0]["lr"] = factor * s.learning_rate_generator
+        self.critics_adam.param_groups[0]["lr"] = factor * s.learning_rate_discriminator
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        if not self.settings.average_decay:
+            return
+        # A short memory at first, so that the average does not keep the untrained weights.
+        decay = min(self.settings.average_decay, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
+        for kept, now in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+            kept.copy_(now)
+
+
+@torch.no_grad()
+def draw(generator: Generator, embeddings: Tensor, *, batch_size: int = 256) -> np.ndarray:
+    """Faces uint8 [n, 64, 64, 3] of voice embeddings float [n, 64] by a generator in evaluation mode."""
+    faces = [
+        torch.round(generator(unit(part)).clamp(-1, 1) * 127.5 + 127.5).to(torch.uint8).permute(0, 2, 3, 1).cpu()
+        for part in embeddings.split(batch_size)
+    ]
+    return torch.cat(faces).numpy()  # [n, 64, 64, 3]
+
+
+def train(
+    pairs: Pairs,
+    *,
+    settings: GanSettings,
+    seed: int,
+    n_threads: int,
+    folder: Path,
+    fingerprint: str,
+    samples: Tensor,
+    label: str = "training",
+) -> Trainer:
+    """Train to ``settings.steps``, going on from the last good save of the same parameters.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``log.jsonl``, ``samples.npz`` (faces of `samples` over time) and ``state/`` (saves).
+    fingerprint : str
+        Of the parameters: saves of other parameters are not used.
+    samples : Tensor
+        Voice embeddings float [n, 64] whose faces are drawn every ``settings.sample_every`` iterations.
+    label : str
+        Shown by the progress bar.
+
+    Raises
+    ------
+    TrainingError
+        A loss that is not finite; the last good save stays.
+    """
+    torch.set_num_threads(n_threads)
+    trainer = Trainer(pairs, settings=settings, seed=seed)
+    sheets: dict[str, np.ndarray] = {}
+    found = state.latest(folder / "state", fingerprint=fingerprint)
+    if found is not None:
+        tensors, header = found
+        state.restore(trainer.parts(), tensors)
+        trainer.step = header["step"]
+        sheets = {k.removeprefix("samples."): v.numpy() for k, v in tensors.items() if k.startswith("samples.")}
+        print(f"Going on from step {trainer.step} of {settings.steps}.")
+    log = state.Log(folder / "log.jsonl", from_step=trainer.step)
+    progress = tqdm(
+        initial=trainer.step, total=settings.steps, desc=label, unit="it", mininterval=1, dynamic_ncols=True
+    )
+    with progress:
+        while trainer.step < settings.steps:
+            losses = trainer.iterate()
+            step, last = trainer.step, trainer.step == settings.steps
+            if step % settings.log_every == 0 or last:
+                _report(log, progress, step, losses)
+            if step % settings.sample_every == 0 or last:
+                sheets[f"{step:08d}"] = trainer.draw(samples.to(pairs.device))
+            if step % settings.save_every == 0 or last:
+                _report_finite(losses, step)
+                tensors = state.collect(trainer.parts())
+                tensors |= {f"samples.{k}": torch.from_numpy(v) for k, v in sheets.items()}
+                state.save_step(folder / "state", step, tensors, header={"fingerprint": fingerprint})
+            progress.update()
+    with files.whole(folder / "samples.npz") as beside:
+        np.savez_compressed(beside, **sheets)
+    return trainer
+
+
+def _report(log: state.Log, progress: tqdm, step: int, losses: Mapping[str, Tensor]) -> None:
+    values = _report_finite(losses, step)
+    log.write({"step": step, **values})
+    progress.set_postfix({k: f"{v:.2f}" for k, v in values.items()}, refresh=False)
+
+
+def _report_finite(losses: Mapping[str, Tensor], step: int) -> dict[str, float]:
+    values = {name: value.item() for name, value in losses.items()}
+    bad = [name for name, value in values.items() if not np.isfinite(value)]
+    if bad:
+        raise TrainingError(
+            "training",
+            f"has loss '{bad[0]}' = {values[bad[0]]} at step {step}",
+            remedy="The last good save is kept. Lower gan.learning_rate_generator or _discriminator.",
+        )
+    return values

@@ -1,0 +1,133 @@
+"""Saving and loading: everything that matters, as safetensors, whole or not at all.
+
+Nothing here is pickled. Tensors go into the file under dotted names, plain values into its header.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from s2f import files
+from s2f.errors import CheckpointError
+
+KEPT = 2  # saves to resume from: the last one, and the one before in case the last is broken
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
+    """Write tensors and plain values into one file that appears whole."""
+    tensors = {name: t.detach().contiguous().cpu().clone() for name, t in tensors.items()}
+    with files.whole(path) as beside:
+        save_file(tensors, beside, metadata={"s2f": json.dumps(dict(header))})
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (on the CPU) and plain values of a file made by `save`.
+
+    Raises
+    ------
+    CheckpointError
+        Missing, truncated, or not made here.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(path, "is not there", remedy="Train first, or mend the path.", reason="missing")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["s2f"])
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (no mapping)
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            path, f"is truncated or of another program ({error})", remedy="Delete it and train again.",
+            reason="broken",
+        ) from error  # fmt: skip
+
+
+def collect(parts: Mapping[str, nn.Module | torch.optim.Optimizer | torch.Generator]) -> dict[str, Tensor]:
+    """State of networks, optimisers and random streams as one flat dict of tensors."""
+    flat: dict[str, Tensor] = {}
+    for name, part in parts.items():
+        if isinstance(part, torch.Generator):
+            flat[name] = part.get_state()
+        elif isinstance(part, torch.optim.Optimizer):
+            for index, values in part.state_dict()["state"].items():
+                flat |= {f"{name}.{index}.{key}": torch.as_tensor(value) for key, value in values.items()}
+        else:
+            flat |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
+    return flat
+
+
+def restore(
+    parts: Mapping[str, nn.Module | torch.optim.Optimizer | torch.Generator], tensors: Mapping[str, Tensor]
+) -> None:
+    """Put a state made by `collect` back into the same parts."""
+    for name, part in parts.items():
+        own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+        if isinstance(part, torch.Generator):
+            part.set_state(tensors[name])
+        elif isinstance(part, torch.optim.Optimizer):
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in own.items():
+                index, field = key.split(".")
+                state.setdefault(int(index), {})[field] = value
+            part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
+        else:
+            part.load_state_dict(own)
+
+
+def save_step(folder: Path, step: int, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
+    """Save to resume from; keeps the last two."""
+    save(folder / f"step-{step:08d}.safetensors", tensors, header={**header, "step": step})
+    for old in saved_steps(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def latest(folder: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The last good save of the same parameters, or None; a truncated one is passed over with a message."""
+    for path in reversed(saved_steps(folder)):
+        try:
+            tensors, header = load(path)
+        except CheckpointError as error:
+            print(f"{error} Using the save before it.")
+            continue
+        if header.get("fingerprint") == fingerprint:
+            return tensors, header
+    return None
+
+
+def saved_steps(folder: Path) -> list[Path]:
+    """Saves in a folder, oldest first."""
+    return sorted(folder.glob("step-*.safetensors"))
+
+
+class Log:
+    """Lines of JSON, one a report; on resuming, lines after the resumed step are dropped."""
+
+    def __init__(self, path: Path, *, from_step: int) -> None:
+        self.path = path
+        kept = [line for line in read_log(path) if line["step"] <= from_step] if path.is_file() else []
+        files.write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Append one line."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(line), allow_nan=False) + "\n")
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Lines of a log; a last line cut short by a kill is left out."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").split("\n"):
+        if not text:
+            continue
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines

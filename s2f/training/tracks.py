@@ -1,0 +1,125 @@
+"""Voice tracks: what the frozen voice embedding makes of every recording, before its time average.
+
+The network's convolutions see 63 frames and step by 32, so the embedding of a crop whose ends lie on multiples
+of 32 frames is the mean of a window of the track (its first vector apart, which sees zeros where the crop
+begins). A running sum turns that mean into two look-ups, and GAN training never touches audio again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from s2f import files
+from s2f.models import FRAMES_PER_VECTOR, VoiceEmbedding
+
+N_FRAMES = 1000  # a shorter recording is repeated to this (10 s; poster and 2019 code)
+FRAMES_PER_S = 100
+
+
+def repeated(log_mel: np.ndarray) -> np.ndarray:
+    """Features [n_frames, 64] repeated and cut to 1000 frames; longer ones as they are."""
+    if len(log_mel) >= N_FRAMES:
+        return log_mel
+    return np.tile(log_mel, (-(-N_FRAMES // len(log_mel)), 1))[:N_FRAMES]  # [1000, 64]
+
+
+def compute(
+    network: VoiceEmbedding,
+    log_mel: Callable[[int], np.ndarray],
+    *,
+    n_recordings: int,
+    device: str,
+    batch_size: int = 64,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tracks of all recordings.
+
+    Parameters
+    ----------
+    log_mel : callable
+        Normalised features float32 [n_frames, 64] of recording i.
+
+    Returns
+    -------
+    tracks : float32 [total, 64]
+    offsets : int64 [n_recordings + 1]
+        Recording i has the rows from ``offsets[i]`` to ``offsets[i + 1]``.
+    """
+    network = network.eval().to(device)
+    tracks: list[np.ndarray] = []
+    waiting: list[np.ndarray] = []
+
+    def flush() -> None:
+        if waiting:
+            batch = torch.from_numpy(np.stack(waiting)).to(device).transpose(1, 2)  # [B, 64, T]
+            tracks.extend(network.sequence(batch).transpose(1, 2).cpu().numpy())  # [B, T / 32, 64]
+            waiting.clear()
+
+    with torch.inference_mode():
+        for i in tqdm(range(n_recordings), desc="voice tracks", unit="recording", mininterval=1):
+            features = repeated(log_mel(i))
+            if waiting and (len(waiting) == batch_size or len(features) != len(waiting[0])):
+                flush()
+            waiting.append(features)
+        flush()
+    offsets = np.concatenate([[0], np.cumsum([len(t) for t in tracks])]).astype(np.int64)
+    return np.concatenate(tracks).astype(np.float32), offsets
+
+
+def write(folder: Path, tracks: np.ndarray, offsets: np.ndarray) -> None:
+    """Write ``tracks.npy`` and ``track_offsets.npy``."""
+    for name, array in (("tracks.npy", tracks), ("track_offsets.npy", offsets)):
+        with files.whole(folder / name) as beside:
+            np.save(beside, array)
+
+
+class Tracks:
+    """Tracks on a device, as running sums.
+
+    Parameters
+    ----------
+    tracks, offsets : arrays
+        As `compute` returns them.
+    recordings : int [n]
+        Which recordings to keep, in this order.
+    """
+
+    def __init__(self, tracks: np.ndarray, offsets: np.ndarray, recordings: np.ndarray, *, device: str) -> None:
+        lengths = (offsets[1:] - offsets[:-1])[recordings]
+        sums = np.zeros((int(lengths.sum()) + len(recordings), tracks.shape[1]), np.float32)
+        starts = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]])
+        for start, length, recording in zip(starts, lengths, recordings, strict=True):
+            rows = np.asarray(tracks[offsets[recording] : offsets[recording + 1]], np.float64)
+            sums[start + 1 : start + 1 + length] = np.cumsum(rows, axis=0)
+        self.sums = torch.from_numpy(sums).to(device)  # [total + n, 64]
+        self.starts = torch.from_numpy(starts.astype(np.int64)).to(device)  # [n]
+        self.lengths = torch.from_numpy(lengths.astype(np.int64)).to(device)  # [n]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def windows(self, recordings: Tensor, first: Tensor, n_vectors: Tensor | int) -> Tensor:
+        """Means of `n_vectors` rows from row `first` of each recording: float [B, 64], not normalised."""
+        at = self.starts[recordings] + first
+        return (self.sums[at + n_vectors] - self.sums[at]) / _column(n_vectors)
+
+    def whole(self) -> Tensor:
+        """Mean of every recording, as at test time: float [n, 64], not normalised."""
+        return self.windows(
+            torch.arange(len(self), device=self.starts.device), torch.zeros_like(self.starts), self.lengths
+        )
+
+
+def crop_vectors(min_s: float, max_s: float) -> tuple[int, int]:
+    """Shortest and longest crop as numbers of track vectors."""
+    low, high = (max(1, round(s * FRAMES_PER_S / FRAMES_PER_VECTOR)) for s in (min_s, max_s))
+    return low, high
+
+
+def _column(n_vectors: Tensor | int) -> Tensor | int:
+    return n_vectors.reshape(-1, 1) if isinstance(n_vectors, Tensor) else n_vectors

@@ -1,0 +1,407 @@
+import io
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from s2f import faces
+from s2f.errors import CheckpointError, ImageError
+
+
+def picture(height=48, width=64, *, seed=0):
+    """Smooth random colours: nothing in them is lost by a moderate JPEG."""
+    small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    return np.array(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def turned(points, *, scale, angle_deg, shift):
+    turn = scale * np.exp(1j * np.deg2rad(angle_deg))
+    z = points @ [1, 1j] * turn
+    return np.stack([z.real, z.imag], axis=1) + shift
+
+
+def scene(landmarks, *, height, width, sigma):
+    """A dot of its own colour at each landmark, on black."""
+    y, x = np.mgrid[:height, :width]
+    out = np.zeros((height, width, 3))
+    colours = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1]])
+    for (px, py), colour in zip(landmarks, colours, strict=True):
+        out += 250 * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2))[..., None] * colour
+    return out.clip(0, 255).astype(np.uint8), colours
+
+
+# ----------------------------------------------------------------------------------------------- reading
+
+
+def test_read_gives_rgb_of_every_kind(tmp_path):
+    rgb = picture()
+    image = Image.fromarray(rgb)
+    grey = image.convert("L")
+    deep = (np.asarray(grey).astype(np.uint16) << 8) + 37
+    kinds = {
+        "rgb.png": (image, rgb),
+        "rgb.bmp": (image, rgb),
+        "grey.png": (grey, np.stack([np.asarray(grey)] * 3, -1)),
+        "deep.png": (Image.fromarray(deep), np.stack([np.asarray(grey)] * 3, -1)),
+        "palette.png": (grey.convert("P"), np.stack([np.asarray(grey)] * 3, -1)),
+        "bits.png": (image.convert("1"), np.asarray(image.convert("1").convert("RGB"))),
+    }
+    for name, (made, expected) in kinds.items():
+        made.save(tmp_path / name)
+        found = faces.read(tmp_path / name)
+        assert found.dtype == np.uint8 and np.array_equal(found, expected), name
+
+
+def test_read_jpeg_and_cmyk_are_close(tmp_path):
+    rgb = picture()
+    Image.fromarray(rgb).save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(rgb).convert("CMYK").save(tmp_path / "b.jpg", quality=95)
+    Image.fromarray(rgb).convert("CMYK").save(tmp_path / "c.tif")
+    for name in ("a.jpg", "b.jpg", "c.tif"):
+        assert np.abs(faces.read(tmp_path / name).astype(int) - rgb).mean() < 4, name
+
+
+def test_read_lays_transparency_over_white(tmp_path):
+    rgba = np.dstack([picture(), np.full((48, 64), 255, np.uint8)])
+    rgba[:10, :, 3] = 0
+    rgba[10:20, :, 3] = 128
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    found = faces.read(tmp_path / "a.png").astype(float)
+    assert (found[:10] == 255).all() and np.array_equal(found[20:], rgba[20:, :, :3])
+    half = 255 + (rgba[10:20, :, :3] - 255.0) * 128 / 255
+    assert np.abs(found[10:20] - half).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_read_turns_photos_upright(tmp_path, orientation):
+    rgb = picture()
+    expected = {
+        1: rgb,
+        2: rgb[:, ::-1],
+        3: rgb[::-1, ::-1],
+        4: rgb[::-1],
+        5: rgb.transpose(1, 0, 2),
+        6: np.rot90(rgb, -1),
+        7: rgb[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(rgb, 1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(rgb).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(faces.read(tmp_path / "a.png"), expected)
+
+
+def _bytes(image, kind, **options):
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def _huge_png(side):
+    """Header and nothing else: it must be refused before memory is asked for."""
+    out = b"\x89PNG\r\n\x1a\n"
+    for kind, content in ((b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)), (b"IDAT", b"x")):
+        out += (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+    return out
+
+
+PICTURE = Image.fromarray(picture())
+JPEG, PNG = _bytes(PICTURE, "JPEG", quality=95), _bytes(PICTURE, "PNG")
+BROKEN = {
+    "empty": ("a.jpg", b"", "empty"),
+    "text called jpg": ("a.jpg", b"<html>404 not found</html>", "not_image"),
+    "truncated jpeg": ("a.jpg", JPEG[: len(JPEG) // 2], "damaged"),
+    "truncated png": ("a.png", PNG[: len(PNG) // 2], "damaged"),
+    "jpeg header alone": ("a.jpg", JPEG[:20], "not_image"),
+    "damaged png": ("a.png", PNG[:60] + bytes(200) + PNG[260:], "damaged"),
+    "animation": (
+        "a.gif",
+        _bytes(PICTURE, "GIF", save_all=True, append_images=[PICTURE.rotate(90)]),
+        "animated",
+    ),
+    "float samples": ("a.tif", _bytes(PICTURE.convert("F"), "TIFF"), "mode"),
+    "32-bit samples": ("a.tif", _bytes(PICTURE.convert("I"), "TIFF"), "mode"),
+    "tiny": ("a.png", _bytes(PICTURE.resize((8, 8)), "PNG"), "too_small"),
+    "100 Mpx": ("a.png", _huge_png(10_000), "too_large"),
+    "900 Mpx": ("a.png", _huge_png(30_000), "too_large"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_images_are_named(tmp_path, kind):
+    name, content, reason = BROKEN[kind]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ImageError) as caught:
+        faces.read(tmp_path / name)
+    assert caught.value.reason == reason
+    assert str(tmp_path / name) in str(caught.value) and caught.value.remedy
+
+
+def test_missing_images_and_folders(tmp_path):
+    with pytest.raises(ImageError, match="does not exist"):
+        faces.read(tmp_path / "no.jpg")
+    with pytest.raises(ImageError, match="is not a file"):
+        faces.read(tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------- aligning
+
+
+def _umeyama(source, target):
+    """Umeyama 1991, equations 40 to 43, by singular value decomposition."""
+    ms, mt = source.mean(0), target.mean(0)
+    u, d, vt = np.linalg.svd((target - mt).T @ (source - ms) / len(source))
+    sign = np.array([1, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    rotation = u @ np.diag(sign) @ vt
+    scale = (d * sign).sum() / ((source - ms) ** 2).sum(1).mean()
+    return np.column_stack([scale * rotation, mt - scale * rotation @ ms])
+
+
+def test_similarity_equals_umeyama():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        source, target = rng.normal(size=(2, 5, 2)) * rng.uniform(0.1, 100)
+        if rng.random() < 0.3:
+            target = source * [-1, 1]  # a reflection would fit, and is not allowed
+        found = faces.similarity(source, target)
+        np.testing.assert_allclose(found, _umeyama(source, target), atol=1e-9 * np.abs(target).max())
+        assert np.linalg.det(found[:, :2]) > 0
+
+
+def test_similarity_recovers_a_known_one():
+    moved = turned(faces.TEMPLATE, scale=2.5, angle_deg=30, shift=[7, -3])
+    found = faces.similarity(faces.TEMPLATE, moved)
+    cos, sin = 2.5 * np.cos(np.pi / 6), 2.5 * np.sin(np.pi / 6)
+    np.testing.assert_allclose(found, [[cos, -sin, 7], [sin, cos, -3]], atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 1.7, 3.4, 9.0])
+@pytest.mark.parametrize("angle_deg", [0, 25, -80])
+def test_aligned_landmarks_lie_on_the_template(scale, angle_deg):
+    size = int(64 * scale * 1.6) + 20
+    centre = turned(np.array([[31.5, 31.5]]), scale=scale, angle_deg=angle_deg, shift=0)[0]
+    points = turned(faces.TEMPLATE, scale=scale, angle_deg=angle_deg, shift=size / 2 - centre)
+    image, colours = scene(points, height=size, width=size, sigma=1.5 * scale)
+    result = faces.align(image, points).astype(float)
+    assert result.shape == (64, 64, 3)
+    y, x = np.mgrid[:64, :64]
+    for (px, py), colour in zip(faces.TEMPLATE, colours, strict=True):
+        near = (x - px) ** 2 + (y - py) ** 2 < 5**2
+        others = result[..., colour == 0].max(-1) if (colour == 0).any() else 0
+        weight = (result[..., colour == 1].min(-1) - others).clip(0) * near
+        found = np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
+        assert np.abs(found - [px, py]).max() < 0.15, (found, px, py)
+
+
+def test_aligning_an_aligned_face_changes_nothing():
+    image = picture(64, 64)
+    assert np.abs(faces.align(image, faces.TEMPLATE).astype(int) - image).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [2.3, 3.3, 5.0, 11.0])
+@pytest.mark.parametrize("angle_deg", [0, 10])
+def test_fine_stripes_become_grey_and_do_not_alias(scale, angle_deg):
+    size = int(64 * scale * 1.5)
+    stripes = np.where(np.arange(size) % 2 == 0, 180, 80).astype(np.uint8)
+    image = np.broadcast_to(stripes[None, :, None], (size, size, 3)).copy()
+    points = turned(faces.TEMPLATE, scale=scale, angle_deg=angle_deg, shift=size / 6)
+    result = faces.align(image, points)[4:-4, 8:-4].astype(float)
+    every = (np.arange(64) * scale).astype(int)
+    assert image[np.ix_(every, every)].std() > 40  # what picking single pixels would give
+    assert result.std() < 1.5 and abs(result.mean() - 130) < 2
+
+
+def test_beyond_the_photo_its_edge_is_repeated():
+    image = np.full((80, 90, 3), (200, 100, 50), np.uint8)
+    corner = turned(faces.TEMPLATE, scale=1.2, angle_deg=15, shift=[-20, -20])
+    assert (faces.align(image, corner) == (200, 100, 50)).all()
+    ramp = np.broadcast_to(np.arange(90, dtype=np.uint8)[:, None, None] + 100, (90, 90, 3)).copy()
+    result = faces.align(ramp, faces.TEMPLATE - np.float32([0, 20]))  # the upper 20 rows lie above the photo
+    assert (result[:19] == 100).all() and np.array_equal(result[20:, 0, 0], np.arange(100, 144))
+
+
+def test_a_mirrored_photo_gives_the_mirrored_face():
+    image = picture(150, 140, seed=3)
+    points = turned(faces.TEMPLATE, scale=1.6, angle_deg=12, shift=[20, 10])
+    mirrored = (points * [-1, 1] + [139, 0])[[1, 0, 2, 4, 3]]
+    one, other = faces.align(image, points), faces.align(image[:, ::-1].copy(), mirrored)
+    assert np.abs(one[:, ::-1].astype(int) - other).max() <= 2
+
+
+def test_the_size_of_the_photo_does_not_matter():
+    small = picture(128, 128, seed=5)
+    points = turned(faces.TEMPLATE, scale=1.5, angle_deg=-8, shift=[12, 18])
+    expected = faces.align(small, points).astype(int)
+    for factor in (2, 5, 9):
+        big = np.asarray(Image.fromarray(small).resize((128 * factor,) * 2, Image.Resampling.BICUBIC))
+        found = faces.align(big, (points + 0.5) * factor - 0.5).astype(int)
+        assert np.abs(found - expected).mean() < 0.6
+
+
+def test_a_list_of_ten_numbers_will_do():
+    image = picture(100, 100)
+    assert np.array_equal(
+        faces.align(image, faces.TEMPLATE.ravel().tolist()), faces.align(image, faces.TEMPLATE)
+    )
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (faces.TEMPLATE[:4], "has landmarks"),
+        (faces.TEMPLATE * np.nan, "has landmarks"),
+        (faces.TEMPLATE * 0 + 30, "coincide"),
+        (faces.TEMPLATE * [1, 0], "lie on a line"),
+        (faces.TEMPLATE[[1, 0, 2, 4, 3]], "mirrored"),
+        (faces.TEMPLATE + np.float32([500, 0]), "outside its 100×100 px"),
+        (turned(faces.TEMPLATE, scale=0.1, angle_deg=0, shift=50), "shows a face of 6 px"),
+        (
+            turned(faces.TEMPLATE, scale=100.0, angle_deg=0, shift=[-3100, -3700]),
+            "make the face 6400 px wide",
+        ),
+    ],
+)
+def test_impossible_landmarks(points, message):
+    with pytest.raises(ImageError, match=message):
+        faces.align(picture(100, 100), points, name="a.jpg")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [picture().astype(float), picture()[..., 0], np.zeros((40, 40, 4), np.uint8), [[1]], picture(10, 60)],
+)
+def test_only_rgb_bytes_are_images(image):
+    with pytest.raises(ImageError):
+        faces.align(image, faces.TEMPLATE)
+
+
+def test_the_template_is_symmetric():
+    mirrored = (faces.TEMPLATE * [-1, 1] + [63, 0])[[1, 0, 2, 4, 3]]
+    np.testing.assert_allclose(mirrored, faces.TEMPLATE, atol=1e-5)
+    with pytest.raises(ValueError, match="read-only"):
+        faces.TEMPLATE[0] = 0
+
+
+# -------------------------------------------------------------------------------------------- normalising
+
+
+def test_denormalise_undoes_normalise_exactly():
+    images = np.resize(np.arange(256, dtype=np.uint8), (2, 16, 24, 3))
+    scaled = faces.normalise(images)
+    assert scaled.shape == (2, 3, 16, 24) and scaled.dtype == np.float32
+    assert scaled.min() == -1 and scaled.max() == 1
+    assert np.array_equal(faces.denormalise(scaled), images)
+    assert np.array_equal(scaled[1, 2, 3], (images[1, 3, :, 2].astype(np.float32) - 127.5) / 127.5)
+    one = faces.normalise(images[0])
+    assert one.shape == (3, 16, 24) and np.array_equal(faces.denormalise(one), images[0])
+
+
+def test_tensors_and_arrays_agree():
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    tensor = faces.normalise(torch.from_numpy(images))
+    assert tensor.dtype == torch.float32 and np.array_equal(tensor.numpy(), faces.normalise(images))
+    noisy = 2.5 * torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = faces.denormalise(noisy)
+    assert found.dtype == torch.uint8 and np.array_equal(found.numpy(), faces.denormalise(noisy.numpy()))
+    assert found.min() == 0 and found.max() == 255  # clipped
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_normalising_refuses_what_it_would_scale_wrongly(make):
+    with pytest.raises(ImageError, match="Give uint8"):
+        faces.normalise(make(np.zeros((4, 4, 3), np.float32)))
+    with pytest.raises(ImageError, match="Give uint8"):
+        faces.normalise(make(np.zeros((3, 4, 4), np.uint8)))
+    with pytest.raises(ImageError, match="Give float"):
+        faces.denormalise(make(np.zeros((3, 4, 4), np.uint8)))
+    with pytest.raises(ImageError, match="NaN"):
+        faces.denormalise(make(np.full((3, 4, 4), np.nan, np.float32)))
+
+
+# ---------------------------------------------------------------------------------------------- detecting
+
+
+def test_no_face():
+    pytest.importorskip("dlib")
+    with pytest.raises(ImageError, match=r"a\.jpg .64×48 px. shows no face") as caught:
+        faces.detect(picture(), name="a.jpg")
+    assert caught.value.reason == "no_face"
+
+
+def test_landmark_model_is_the_declared_file(monkeypatch):
+    faces._landmark_model.cache_clear()
+    monkeypatch.setitem(faces.LANDMARK_MODEL, "sha256", "0" * 64)
+    with pytest.raises(CheckpointError, match="has SHA-256 fbdc2cb8"):
+        faces._landmark_model()
+    monkeypatch.setitem(faces.LANDMARK_MODEL, "package", "no-such-package")
+    with pytest.raises(CheckpointError, match="is not installed"):
+        faces._landmark_model()
+
+
+@pytest.fixture(scope="module")
+def photos():
+    root = Path(os.environ.get("S2F_REAL", Path(__file__).parents[2] / "shared" / "real")) / "vggface"
+    if not root.is_dir():
+        pytest.skip(f"no real photos at {root}: set S2F_REAL")
+    return [faces.read(path) for path in sorted(root.glob("*/*.jpg"))]
+
+
+def test_every_real_face_is_found_and_aligned(photos):
+    errors = []
+    for image in photos:
+        points = faces.detect(image)
+        eyes_x, mouth_x = points[:2, 0], points[3:, 0]
+        assert eyes_x[0] < eyes_x[1] and mouth_x[0] < mouth_x[1]
+        assert points[:2, 1].max() < points[3:, 1].min()
+        fit = faces.similarity(points, faces.TEMPLATE)
+        errors.append(np.abs(points @ fit[:, :2].T + fit[:, 2] - faces.TEMPLATE).mean())
+    assert len(photos) == 241
+    assert np.median(errors) < 1.2 and max(errors) < 3  # px of 64; a profile fits worst
+
+
+def test_landmarks_follow_the_photo(photos):
+    for image in photos[:40:4]:
+        points = faces.detect(image)
+        mirrored = (faces.detect(image[:, ::-1].copy()) * [-1, 1] + [image.shape[1] - 1, 0])[[1, 0, 2, 4, 3]]
+        assert np.abs(mirrored - points).mean() < 4
+        double = np.asarray(Image.fromarray(image).resize((448, 448), Image.Resampling.BICUBIC))
+        assert np.abs((faces.detect(double) + 0.5) / 2 - 0.5 - points).mean() < 4
+
+
+def test_small_faces_are_found_by_enlarging(photos):
+    found = 0
+    for image in photos[::12]:
+        small = np.asarray(Image.fromarray(image).resize((56, 56), Image.Resampling.BICUBIC))
+        try:
+            points = (faces.detect(small) + 0.5) * 4 - 0.5
+        except ImageError:
+            continue
+        found += np.abs(points - faces.detect(image)).mean() < 12
+    assert found >= 18  # of 21
+
+
+def test_the_larger_and_more_central_face_is_taken(photos):
+    large, other = photos[0], photos[40]
+    canvas = np.full((460, 460, 3), 128, np.uint8)
+    canvas[118:342, 118:342] = large
+    canvas[:112, :112] = np.asarray(Image.fromarray(other).resize((112, 112)))
+    x, y = faces.detect(canvas).mean(0)
+    assert 118 < x < 342 and 118 < y < 342
+    side = np.full((240, 900, 3), 128, np.uint8)
+    side[8:232, 338:562], side[8:232, 670:894] = other, other  # the same size: the one in the middle
+    assert 338 < faces.detect(side)[:, 0].mean() < 562
+
+
+def test_importing_faces_loads_no_heavy_package():
+    code = "import sys, s2f.faces; print([m for m in ('dlib', 'PIL', 'torch') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

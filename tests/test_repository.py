@@ -1,0 +1,363 @@
+"""Contracts of the tree: what is in it, what is not, and which module may import which."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_BYTES = 1_000_000
+MADE = {".venv", "runs", "data", "_build", ".snakemake", ".git", "__pycache__"}  # where there is no git
+LIGHT = ("s2f.params", "s2f.store", "s2f.models", "s2f.training")  # also run on a bare GPU machine
+HEAVY = {
+    *("matplotlib", "seaborn", "torchaudio", "torchmetrics", "sklearn", "scipy", "dlib", "onnxruntime", "av"),
+    *("soundfile", "webrtcvad", "PIL", "papermill", "snakemake", "nbformat", "IPython", "filelock"),
+}
+
+
+def tracked() -> list[Path]:
+    """Files that are, or would be, in git."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
+        paths = [ROOT / name for name in listed if name]
+    except (OSError, subprocess.CalledProcessError):
+        paths = [path for path in ROOT.rglob("*") if not MADE & set(path.relative_to(ROOT).parts)]
+    return sorted(path for path in paths if path.is_file())
+
+
+def texts() -> dict[str, str]:
+    found = {}
+    for path in tracked():
+        try:
+            found[path.relative_to(ROOT).as_posix()] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+    return found
+
+
+def modules() -> dict[str, ast.Module]:
+    """Dotted name to syntax tree of every module of the library."""
+    found = {}
+    for path in sorted((ROOT / "s2f").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    return found
+
+
+def imports(tree: ast.AST, names: set[str], *, at_import: bool = False) -> set[str]:
+    """Modules of the library that a module imports; with `at_import`, only outside functions."""
+    found = set()
+    for node in _outside_functions(tree) if at_import else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name for name in full if name in names} or {node.module}
+    return {name for name in found if name.split(".")[0] == "s2f"}
+
+
+def _outside_functions(node: ast.AST):
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            continue
+        yield child
+        yield from _outside_functions(child)
+
+
+# --- what is in the tree
+
+
+def test_no_file_is_large():
+    large = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in tracked()}
+    assert {name: size for name, size in large.items() if size > MAX_BYTES} == {}
+
+
+def test_no_path_of_one_machine():
+    absolute = re.compile(r"(?<![\w.$}>])/(?:work|root|home|Users|farm|tmp)/")
+    mine = Path(__file__).name
+    found = {name: absolute.search(text) for name, text in texts().items() if not name.endswith(mine)}
+    assert {name: match.group() for name, match in found.items() if match} == {}
+
+
+def test_no_unfinished_marks():
+    mark = re.compile(r"\b(TODO|FIXME|XXX)\b")
+    mine = Path(__file__).name
+    assert [name for name, text in texts().items() if not name.endswith(mine) and mark.search(text)] == []
+
+
+def test_notebooks_are_kept_without_outputs():
+    from s2f.runs import NOTEBOOKS
+
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert [path.stem for path in paths] == sorted(NOTEBOOKS)
+    for path in paths:
+        for n, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+            if cell["cell_type"] == "code":
+                assert cell["outputs"] == [] and cell["execution_count"] is None, f"{path.name}, cell {n}"
+
+
+def test_notebooks_ask_and_the_library_answers():
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for n, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and not source.lstrip().startswith("%"):
+                kinds = {type(node) for node in ast.walk(ast.parse(source))}
+                assert not kinds & {ast.FunctionDef, ast.ClassDef}, f"{path.name}, cell {n} defines something"
+
+
+# --- locks, versions, metadata
+
+
+def locked(name: str) -> dict[str, str]:
+    """Package to its block in a lock."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.M)[1:]
+    return {re.split(r"[=\s;\[]", block, maxsplit=1)[0].lower(): block for block in blocks}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-weights.lock"])
+def test_locks_carry_versions_and_hashes_and_no_index(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "://" not in text
+    assert not re.search(r"^\s*(-i|-f|--(extra-)?index-url|--find-links|--trusted-host)\b", text, re.M)
+    blocks = locked(name)
+    assert len(blocks) >= 4
+    for package, block in blocks.items():
+        assert re.match(r"[\w.-]+==[\w.!+]+", block), package
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), package
+
+
+def test_every_requirement_is_in_one_lock():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    all_of, weights = locked("requirements.lock"), locked("requirements-weights.lock")
+
+    def names(requirements):
+        return {re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower() for requirement in requirements}
+
+    wanted = names(project["dependencies"]) | names(extras["study"]) | names(extras["dev"])
+    assert wanted <= set(all_of)
+    assert names(extras["weights"]) == set(weights)
+    assert not set(all_of) & set(weights)
+
+
+def test_versions_agree():
+    import s2f
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert project["version"] == citation["version"] == s2f.__version__
+    assert f"## [{project['version']}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert project["license"] == citation["license"] == "MIT"
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/reproduce.md"])
+def test_every_profile_is_described(page):
+    rows = re.findall(r"^\| `(\w+)`.*\|$", (ROOT / page).read_text(encoding="utf-8"), re.M)
+    profiles = {path.stem for path in (ROOT / "params" / "profiles").glob("*.yaml")}
+    assert profiles
+    assert profiles <= set(rows)
+
+
+def test_readme_points_at_files_that_exist():
+    targets = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(targets) >= 3
+    assert [target for target in targets if not (ROOT / target).is_file()] == []
+
+
+# --- commands
+
+
+def test_ci_can_be_run():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", str(script)], capture_output=True).returncode == 0
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    assert ".ci/run" in [step.get("run") for step in workflow["jobs"]["study"]["steps"]]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """The files that `make environment` looks at, with an environment that is ready."""
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-weights.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / ".venv").mkdir()
+    for second, stamp in enumerate((".packages", ".ready"), start=2):
+        (tmp_path / ".venv" / stamp).touch()
+        os.utime(tmp_path / ".venv" / stamp, (second, second))
+    return tmp_path
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+    command = ["make", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_make_prints_help_and_lists_its_commands():
+    done = make(ROOT)
+    assert done.returncode == 0
+    for command in ("book", "study", "test", "lab", "bench", "clean", "help"):
+        assert re.search(rf"^ +make {command} +\w", done.stdout, re.M), command
+
+
+def test_the_environment_is_made_once(checkout):
+    done = make(checkout, "-n", "environment")
+    assert done.returncode == 0
+    assert "pip install" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-weights.lock"])
+def test_the_environment_is_made_anew_when_a_lock_changes(checkout, name):
+    os.utime(checkout / name, (9, 9))
+    done = make(checkout, "-n", "environment")
+    assert "venv --clear .venv" in done.stdout
+    assert done.stdout.count("--require-hashes") == 2
+    assert "--no-deps -r requirements-weights.lock" in done.stdout
+
+
+def test_an_interrupted_installation_is_redone(checkout):
+    (checkout / ".venv" / ".packages").unlink()
+    (checkout / ".venv" / ".ready").unlink()
+    assert "venv --clear .venv" in make(checkout, "-n", "environment").stdout
+
+
+def test_an_unsupported_python_is_named(checkout):
+    (checkout / ".venv" / ".packages").unlink()
+    old = checkout / "python2"
+    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    old.chmod(0o755)
+    done = make(checkout, f"PYTHON={old}", "book")
+    assert done.returncode != 0
+    assert str(old) in done.stderr
+    assert "needs Python 3.11 or 3.12" in done.stderr
+    assert "make PYTHON=" in done.stderr
+
+
+# --- the library
+
+
+def test_imports_point_one_way():
+    trees = modules()
+    graph = {
+        name: imports(tree, set(trees), at_import=True) & set(trees) - {name} for name, tree in trees.items()
+    }
+    order: list[str] = []
+    while rest := {name for name in graph if name not in order}:
+        free = sorted(name for name in rest if not graph[name] & rest)
+        assert free, f"modules import one another: {', '.join(sorted(rest))}"
+        order += free
+    assert len(order) == len(trees)
+
+
+@pytest.mark.parametrize(
+    ("layer", "may_import"),
+    [
+        ("s2f.errors", ()),
+        ("s2f.metrics", ("s2f.errors", "s2f.metrics")),
+        ("s2f.figures", ("s2f.errors", "s2f.metrics")),
+        ("s2f.tables", ("s2f.errors", "s2f.metrics")),
+        ("s2f.models", ("s2f.errors",)),
+        ("s2f.audio", ("s2f.errors", "s2f.files")),
+        ("s2f.faces", ("s2f.errors", "s2f.files", "s2f.measuring")),
+    ],
+)
+def test_layers_keep_to_themselves(layer, may_import):
+    trees = modules()
+    members = [name for name in trees if name == layer or name.startswith(f"{layer}.")]
+    assert members, f"{layer} does not exist"
+    for name in members:
+        for used in imports(trees[name], set(trees)):
+            assert used.startswith(may_import or "-"), f"{name} imports {used}"
+
+
+def test_lower_layers_do_not_import_higher_ones():
+    trees = modules()
+    layers = [
+        "s2f.corpora",
+        "s2f.store",
+        "s2f.models",
+        "s2f.training",
+        "s2f.inference",
+        "s2f.book",
+        "s2f.__main__",
+    ]
+    for name, tree in trees.items():
+        mine = [n for n, layer in enumerate(layers) if name == layer or name.startswith(f"{layer}.")]
+        for used in imports(tree, set(trees)) if mine else ():
+            for n, layer in enumerate(layers):
+                assert n <= mine[0] or not f"{used}.".startswith(f"{layer}."), f"{name} imports {used}"
+
+
+def test_training_needs_few_packages():
+    names = [name for name in modules() if name.startswith(LIGHT)]
+    assert len(names) > len(LIGHT)
+    code = (
+        "import importlib, json, sys\n"
+        f"for name in {names}: importlib.import_module(name)\n"
+        "print(json.dumps(list(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
+    assert not loaded & HEAVY
+
+
+def test_no_shortcuts_in_the_library():
+    problems = []
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            where = f"{name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.ExceptHandler) and node.type is None:
+                problems.append(f"{where}: bare except")
+            if isinstance(node, ast.Global):
+                problems.append(f"{where}: global {node.names}")
+            if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+                problems.append(f"{where}: star import")
+            if isinstance(node, ast.ImportFrom) and f"{node.module}" == "tqdm.auto":
+                problems.append(f"{where}: tqdm.auto warns without ipywidgets")
+            if isinstance(node, ast.Import) and {"pickle", "utils"} & {alias.name for alias in node.names}:
+                problems.append(f"{where}: {ast.unparse(node)}")
+            if isinstance(node, ast.Attribute | ast.Name):
+                dotted = ast.unparse(node)
+                if re.fullmatch(r"sys\.path|(\w+\.)?nan_to_num", dotted):
+                    problems.append(f"{where}: {dotted}")
+            if isinstance(node, ast.Call):
+                called, given = ast.unparse(node.func), {k.arg: ast.unparse(k.value) for k in node.keywords}
+                hides = called in ("warnings.filterwarnings", "warnings.simplefilter")
+                if hides and not (node.args and ast.unparse(node.args[0]) == "'error'"):
+                    problems.append(f"{where}: {called}")  # an error, in a block of its own, hides nothing
+                if called == "torch.load" and given.get("weights_only") != "True":
+                    problems.append(f"{where}: torch.load without weights_only=True")
+                if called.endswith("load_state_dict") and given.get("strict") == "False":
+                    problems.append(f"{where}: load_state_dict with strict=False")
+    assert problems == []
+    assert not list((ROOT / "s2f").rglob("utils.py"))
+
+
+def test_public_names_are_documented():
+    missing = []
+    for name, tree in modules().items():
+        if not ast.get_docstring(tree) and tree.body:
+            missing.append(name)
+        for node in tree.body:
+            public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            if public and not ast.get_docstring(node):
+                missing.append(f"{name}.{node.name}")
+    assert missing == []

@@ -1,0 +1,481 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from PIL import Image
+from scipy.signal import lfilter
+
+from s2f import audio, faces, store
+from s2f.corpora import manifest
+from s2f.errors import CorpusError, StoreError
+from s2f.store import Store
+
+LANDMARKS = (faces.TEMPLATE * 1.5 + 4).ravel().tolist()
+
+
+def vowel(duration_s, *, pitch_hz, rng):
+    """A pulse train through three resonances, loud and quiet by turns: speech to the detector."""
+    n = int(16_000 * duration_s)
+    wave = (np.cumsum(np.full(n, pitch_hz / 16_000)) % 1 < pitch_hz / 16_000).astype(float)
+    for hz, width in ((700, 90), (1200, 110), (2600, 160)):
+        r = np.exp(-np.pi * width / 16_000)
+        wave = lfilter([1 - r], [1, -2 * r * np.cos(2 * np.pi * hz / 16_000), r * r], wave)
+    wave *= 0.4 / np.abs(wave).max() * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * np.arange(n) / 16_000))
+    return wave + 0.001 * rng.normal(size=n)
+
+
+def make_corpus(root, *, n_people=6, n_voices=4, n_faces=3):
+    rng = np.random.default_rng(0)
+    rows = []
+    for p in range(n_people):
+        name, gender = f"p{p}", "fm"[p % 2]
+        (root / name).mkdir(parents=True)
+        for k in range(n_voices):
+            wave = vowel(rng.uniform(0.5, 0.9), pitch_hz=(200, 110)[p % 2] + 5 * p, rng=rng)
+            soundfile.write(root / name / f"{k}.wav", wave, 16_000, subtype="PCM_16")
+            rows.append((name, gender, "voice", f"{name}/{k}.wav", f"v{k // 2}", None))
+        for k in range(n_faces):
+            image = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((110, 110))
+            image.save(root / name / f"{k}.png")
+            rows.append((name, gender, "face", f"{name}/{k}.png", None, LANDMARKS))
+    table = pd.DataFrame(rows, columns=["identity", "gender", "modality", "path", "source_id", "landmarks"])
+    splits = {
+        f"p{p}": ("train", "train", "train", "train", "validation", "test")[p % 6] for p in range(n_people)
+    }
+    return manifest.set_folds(table.assign(split=table["identity"].map(splits), fold=0), fraction=0.5, seed=0)
+
+
+def contents(folder):
+    return {p.name: p.read_bytes() for p in sorted(Path(folder).iterdir())}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    root = tmp_path_factory.mktemp("corpus")
+    return root, make_corpus(root)
+
+
+@pytest.fixture(scope="module")
+def built(corpus, tmp_path_factory):
+    root, table = corpus
+    folder = tmp_path_factory.mktemp("built") / "store"
+    store.build(table, folder, root=root, progress=False)
+    return folder
+
+
+@pytest.fixture
+def own_corpus(tmp_path):
+    """A corpus that a test may break."""
+    return tmp_path / "corpus", make_corpus(tmp_path / "corpus")
+
+
+# ------------------------------------------------------------------------------------------------ content
+
+
+def test_arrays_hold_what_the_front_ends_give(corpus, built):
+    root, table = corpus
+    opened = Store.open(built)
+    voices, photos = opened.voices(), opened.photos()
+    assert (len(voices), len(photos)) == (24, 18) and opened.rejected().empty
+    assert opened.mels.dtype == np.float16 and opened.faces.dtype == np.uint8
+    assert isinstance(opened.mels, np.memmap) and isinstance(opened.faces, np.memmap)
+    for row in voices.iloc[::5].itertuples():
+        wave = audio.voiced(audio.read(root / row.path))
+        expected = audio.normalise(audio.log_mel(wave)).astype(np.float16).astype(np.float32)
+        assert np.array_equal(opened.mel(row.row), expected)
+        assert opened.mel(row.row).dtype == np.float32
+    for row in photos.iloc[::4].itertuples():
+        assert np.array_equal(opened.faces[row.row], faces.align(faces.read(root / row.path), row.landmarks))
+    assert sorted(os.listdir(built)) == sorted(store.FILES)
+    assert opened.index["path"].tolist() == table["path"].tolist()
+
+
+def test_index_keeps_the_manifest(corpus, built):
+    _, table = corpus
+    index = Store.open(built).index
+    kept = index[list(manifest.COLUMNS)].copy()
+    kept["landmarks"] = [None if m is None else list(m) for m in kept["landmarks"]]
+    pd.testing.assert_frame_equal(kept, manifest.validate(table))
+
+
+def test_selecting_rows(built):
+    opened = Store.open(built)
+    assert set(opened.voices(split="train")["identity"]) == {"p0", "p1", "p2", "p3"}
+    assert set(opened.photos(gender="f", split=["validation", "test"])["identity"]) == {"p4"}
+    assert len(opened.voices(split="train", fold=0)) == len(opened.voices(split="train", fold=1)) == 8
+    assert len(opened.voices(identity={"p1", "p5"})) == 8 and opened.voices(identity="nobody").empty
+    assert len(opened.photos(source_id=None)) == 18 and opened.voices(source_id=None).empty
+    assert opened.voices(gender=pd.Series(["m"]))["row"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"splt": "train"}, "Did you mean 'split'"),
+        ({"modality": "face"}, "'modality' is unknown"),
+        ({"split": "tset"}, "Did you mean 'test'"),
+        ({"gender": "female"}, "does not exist"),
+        ({"fold": 2}, "fold 2 does not exist"),
+    ],
+)
+def test_wrong_selections(built, where, message):
+    with pytest.raises(StoreError, match=message):
+        Store.open(built).voices(**where)
+
+
+@pytest.mark.parametrize("row", [-1, 24])
+def test_no_such_recording(built, row):
+    with pytest.raises(StoreError, match="Rows are 0 to 23"):
+        Store.open(built).mel(row)
+
+
+def test_a_closed_set_is_in_every_split(corpus, tmp_path):
+    root, table = corpus
+    table = table[table["identity"].isin(["p0", "p1"])]
+    store.build(manifest.split(table, rule="none"), tmp_path, root=root, progress=False)
+    opened = Store.open(tmp_path)
+    for name in ("train", "validation", "test", "all"):
+        assert len(opened.voices(split=name)) == 8 and len(opened.photos(split=name)) == 6
+
+
+# ----------------------------------------------------------------------------------- parallel and resumed
+
+
+def test_neither_processes_nor_shards_change_a_byte(corpus, built, tmp_path):
+    root, table = corpus
+    store.build(table, tmp_path / "parallel", root=root, n_workers=2, shard_size=5, progress=False)
+    store.build(table, tmp_path / "small", root=root, shard_size=1, progress=False)
+    assert contents(tmp_path / "parallel") == contents(built)
+    assert contents(tmp_path / "small") == contents(built)
+
+
+def test_workers_leave_the_environment_alone(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with store._one_thread_each():
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
+
+
+def test_a_stopped_build_goes_on_where_it_was(corpus, built, tmp_path, monkeypatch):
+    root, table = corpus
+    make, made = store._make_shard, []
+
+    def stop_after_three(part, place, *rest):
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append(place.name)
+        make(part, place, *rest)
+
+    monkeypatch.setattr(store, "_make_shard", stop_after_three)
+    with pytest.raises(KeyboardInterrupt):
+        store.build(table, tmp_path, root=root, shard_size=6, progress=False)
+    with pytest.raises(StoreError, match=r"is not finished .* is missing"):
+        Store.open(tmp_path)
+    (tmp_path / "shards" / ".000003-0123.9.npz").write_bytes(b"half")  # what a kill leaves behind
+    (tmp_path / ".mels.123.npy").write_bytes(b"half")
+    (tmp_path / "shards" / made[1]).unlink()
+    first = made.copy()
+
+    def count(part, place, *rest):
+        made.append(place.name)
+        make(part, place, *rest)
+
+    monkeypatch.setattr(store, "_make_shard", count)
+    store.build(table, tmp_path, root=root, shard_size=6, progress=False)
+    again = made[3:]
+    assert len(again) == 5 and set(again) & set(first) == {first[1]}  # 7 shards, 2 of them kept
+    assert contents(tmp_path) == contents(built)
+
+
+def test_a_finished_store_is_not_built_again(corpus, built, tmp_path, monkeypatch):
+    root, table = corpus
+    before = {p: p.stat().st_mtime_ns for p in built.iterdir()}
+    monkeypatch.setattr(store, "_make_shard", None)
+    store.build(table, built, root=root, progress=False)
+    assert {p: p.stat().st_mtime_ns for p in built.iterdir()} == before
+
+
+def test_a_changed_file_is_read_again(own_corpus, tmp_path):
+    root, table = own_corpus
+    folder = tmp_path / "store"
+    store.build(table, folder, root=root, progress=False)
+    before = contents(folder)
+    wave = vowel(0.7, pitch_hz=150, rng=np.random.default_rng(9))
+    soundfile.write(root / "p0" / "0.wav", wave, 16_000, subtype="PCM_16")
+    store.build(table, folder, root=root, progress=False)
+    after = contents(folder)
+    assert after["mels.npy"] != before["mels.npy"] and after["faces.npy"] == before["faces.npy"]
+
+
+def _children(pid):
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def _alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at child processes through /proc")
+def test_killed_in_the_middle_then_started_again(corpus, built, tmp_path):
+    root, table = corpus
+    manifest.write(table, tmp_path / "manifest.parquet")
+    folder = tmp_path / "store"
+    code = (
+        "from s2f import store; from s2f.corpora import manifest; "
+        f"store.build(manifest.read({str(tmp_path / 'manifest.parquet')!r}), {str(folder)!r}, "
+        f"root={str(root)!r}, n_workers=2, shard_size=1, progress=False)"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code])
+    end = time.monotonic() + 120
+    while not list(folder.glob("shards/[0-9]*.npz")):
+        assert run.poll() is None and time.monotonic() < end
+        time.sleep(0.005)
+    workers = _children(run.pid)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    assert len(workers) >= 2
+    while any(map(_alive, workers)):  # nobody goes on writing beside the next build
+        assert time.monotonic() < end, "workers outlive the build"
+        time.sleep(0.05)
+    with pytest.raises(StoreError, match="is not finished"):
+        Store.open(folder)
+    n_shards = len(list(folder.glob("shards/[0-9]*.npz")))
+    assert 0 < n_shards < len(table)
+    store.build(table, folder, root=root, shard_size=1, progress=False)
+    assert contents(folder) == contents(built)
+
+
+# --------------------------------------------------------------------------------------------- bad files
+
+
+def test_bad_files_are_listed_and_do_not_stop_the_build(own_corpus, tmp_path):
+    root, table = own_corpus
+    soundfile.write(root / "p0" / "0.wav", np.zeros(16_000), 16_000)
+    (root / "p0" / "1.wav").write_bytes(b"")
+    (root / "p1" / "0.wav").write_bytes(b"not audio at all" * 20)
+    (root / "p2" / "0.wav").unlink()
+    (root / "p0" / "0.png").write_bytes((root / "p0" / "0.png").read_bytes()[:300])
+    (root / "p1" / "0.png").write_text("<html>")
+    off = table["path"] == "p2/0.png"
+    table["landmarks"] = [
+        [900.0 + i for i in LANDMARKS] if o else m for m, o in zip(table["landmarks"], off, strict=True)
+    ]
+    store.build(table, tmp_path / "a", root=root, max_rejected=0.5, progress=False)
+    opened = Store.open(tmp_path / "a")
+    rejected = opened.rejected()
+    assert list(rejected.columns) == list(store.REJECTED_COLUMNS)
+    reasons = dict(zip(rejected["path"], rejected["reason"], strict=True))
+    assert {k: reasons[k] for k in ("p0/0.png", "p1/0.png", "p2/0.png")} == {
+        "p0/0.png": "damaged", "p1/0.png": "not_image", "p2/0.png": "landmarks"}  # fmt: skip
+    assert set(reasons) == {
+        "p0/0.wav",
+        "p0/1.wav",
+        "p1/0.wav",
+        "p2/0.wav",
+        "p0/0.png",
+        "p1/0.png",
+        "p2/0.png",
+    }
+    assert (
+        reasons["p0/0.wav"] == "silent"
+        and reasons["p0/1.wav"] == "empty"
+        and (rejected["detail"] != "").all()
+    )
+    assert len(opened.voices()) == 20 and len(opened.photos()) == 15
+    assert set(opened.index["path"]) | set(reasons) == set(table["path"])
+    for row in opened.voices(identity="p0").itertuples():
+        wave = audio.voiced(audio.read(root / row.path))
+        assert np.array_equal(opened.mel(row.row), audio.normalise(audio.log_mel(wave)).astype(np.float16))
+    store.build(table, tmp_path / "b", root=root, max_rejected=0.5, shard_size=4, progress=False)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_a_decoder_that_fails_in_its_own_way_does_not_stop_the_build(corpus, tmp_path, monkeypatch):
+    root, table = corpus
+    read = faces.read
+
+    def fail(path):
+        if str(path).endswith("p3/1.png"):
+            raise RuntimeError("internal state 7")
+        return read(path)
+
+    monkeypatch.setattr(faces, "read", fail)
+    store.build(table, tmp_path, root=root, max_rejected=0.1, progress=False)
+    row = Store.open(tmp_path).rejected().iloc[0]
+    assert (row["path"], row["reason"], row["detail"]) == (
+        "p3/1.png",
+        "unexpected",
+        "RuntimeError: internal state 7",
+    )
+
+
+def test_a_missing_package_stops_the_build(corpus, tmp_path, monkeypatch):
+    root, table = corpus
+    monkeypatch.setattr(faces, "LANDMARK_MODEL", {**faces.LANDMARK_MODEL, "package": "no-such-package"})
+    faces._landmark_model.cache_clear()
+    with pytest.raises(ValueError, match=r"no-such-package .* is not installed"):
+        store.build(table.assign(landmarks=None), tmp_path, root=root, progress=False)
+
+
+def test_too_many_bad_files_stop_and_are_named(own_corpus, tmp_path):
+    root, table = own_corpus
+    for k in range(3):
+        (root / f"p{k}" / "0.png").write_bytes(b"")
+    with pytest.raises(StoreError, match=r"leave out 3 of 18 face files \(16\.7 %: empty 3\), more than 5 %"):
+        store.build(table, tmp_path / "store", root=root, progress=False)
+    assert len(pd.read_csv(tmp_path / "store" / "rejected.csv")) == 3
+    assert list((tmp_path / "store" / "shards").iterdir())  # the work is kept for a larger max_rejected
+    store.build(table, tmp_path / "store", root=root, max_rejected=0.2, progress=False)
+    assert len(Store.open(tmp_path / "store").photos()) == 15
+
+
+def test_someone_without_a_face_is_left_out(own_corpus, tmp_path):
+    root, table = own_corpus
+    for k in range(3):
+        (root / "p2" / f"{k}.png").write_bytes(b"")
+    store.build(table, tmp_path / "store", root=root, max_rejected=0.2, progress=False)
+    opened = Store.open(tmp_path / "store")
+    assert set(opened.index["identity"]) == {"p0", "p1", "p3", "p4", "p5"}
+    assert (len(opened.mel_offsets), len(opened.faces)) == (21, 15)
+    reasons = opened.rejected().set_index("path")["reason"]
+    assert (
+        reasons["p2/0.png"] == "empty" and reasons["p2/3.wav"] == "identity_incomplete" and len(reasons) == 7
+    )
+    wave = audio.voiced(audio.read(root / "p3" / "0.wav"))  # whoever comes after is still in the right place
+    row = opened.voices(identity="p3")["row"].iloc[0]
+    assert np.array_equal(opened.mel(row), audio.normalise(audio.log_mel(wave)).astype(np.float16))
+
+
+def test_a_split_that_loses_everyone_is_an_error(own_corpus, tmp_path):
+    root, table = own_corpus
+    for k in range(4):
+        (root / "p4" / f"{k}.wav").write_bytes(b"")
+    with pytest.raises(StoreError, match="nobody in split 'validation'"):
+        store.build(table, tmp_path / "store", root=root, max_rejected=1.0, progress=False)
+    only = table[table["modality"] == "voice"]
+    with pytest.raises(StoreError, match="would be empty"):
+        store.build(only, tmp_path / "store", root=root, max_rejected=1.0, progress=False)
+
+
+@pytest.mark.parametrize("wrong", [{"n_workers": 0}, {"shard_size": 0}, {"max_rejected": 1.5}])
+def test_wrong_arguments(corpus, tmp_path, wrong):
+    with pytest.raises(StoreError, match=next(iter(wrong))):
+        store.build(corpus[1], tmp_path, root=corpus[0], **wrong)
+
+
+def test_a_wrong_manifest_is_refused_before_any_work(corpus, tmp_path):
+    with pytest.raises(CorpusError, match="listed twice"):
+        store.build(pd.concat([corpus[1]] * 2), tmp_path / "store", root=corpus[0])
+    assert not (tmp_path / "store").exists()
+
+
+# ------------------------------------------------------------------------------------------ broken stores
+
+
+@pytest.fixture
+def copied(built, tmp_path):
+    folder = tmp_path / "store"
+    folder.mkdir()
+    for name, content in contents(built).items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_open_says_how_to_build(tmp_path):
+    with pytest.raises(StoreError, match=r"does not exist\. Build it: `papermill notebooks/02_preprocessing"):
+        Store.open(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", store.FILES)
+def test_open_misses_every_file(copied, name):
+    (copied / name).unlink()
+    with pytest.raises(StoreError, match=f"not finished \\({name} is missing"):
+        Store.open(copied)
+
+
+@pytest.mark.parametrize("name", ["mels.npy", "mel_offsets.npy", "faces.npy"])
+def test_open_refuses_cut_arrays(copied, name):
+    content = (copied / name).read_bytes()
+    (copied / name).write_bytes(content[:-64])
+    with pytest.raises(StoreError, match="cannot be read") as caught:
+        Store.open(copied)
+    assert name in str(caught.value)
+    np.save(copied / name, np.zeros((2, 64), np.float32))
+    with pytest.raises(StoreError, match=r"is float32 \(2, 64\), expected"):
+        Store.open(copied)
+
+
+def test_open_refuses_what_does_not_belong_together(copied):
+    offsets = np.load(copied / "mel_offsets.npy")
+    offsets[1] = offsets[2]
+    np.save(copied / "mel_offsets.npy", offsets)
+    with pytest.raises(StoreError, match="does not divide the frames"):
+        Store.open(copied)
+    pd.read_parquet(copied / "index.parquet").iloc[:-1].to_parquet(copied / "index.parquet")
+    with pytest.raises(StoreError, match="is not the index"):
+        Store.open(copied)
+
+
+def test_open_refuses_other_formats(copied):
+    meta = json.loads((copied / "meta.json").read_text())
+    (copied / "meta.json").write_text(json.dumps({**meta, "format": 99}))
+    with pytest.raises(StoreError, match="has store format 99"):
+        Store.open(copied)
+    (copied / "meta.json").write_text("{")
+    with pytest.raises(StoreError, match="is not JSON"):
+        Store.open(copied)
+
+
+def test_opening_needs_few_packages(built):
+    code = (
+        "import sys; from s2f.store import Store; "
+        "s = Store.open(sys.argv[1]); s.mel(0); s.voices(split='train'); "
+        "heavy = {'torch', 'torchaudio', 'dlib', 'PIL', 'soundfile', 'webrtcvad', 'av', 'scipy', 'sklearn'}; "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & heavy))"
+    )
+    out = subprocess.run([sys.executable, "-c", code, str(built)], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+# ------------------------------------------------------------------------------------------- real sample
+
+
+@pytest.mark.slow
+def test_real_sample(tmp_path):
+    from s2f.corpora import voxceleb
+
+    root = Path(os.environ.get("S2F_REAL", Path(__file__).parents[2] / "shared" / "real"))
+    if not (root / "vox1_meta.csv").is_file():
+        pytest.skip(f"no real sample at {root}: set S2F_REAL")
+    table, _ = voxceleb.scan(
+        voice_root=root / "voxceleb1" / "wav", face_root=root / "vggface", meta=root / "vox1_meta.csv"
+    )
+    fractions = {"train": 0.8, "validation": 0.1, "test": 0.1}
+    table = manifest.split(table, rule="by_fraction", fractions=fractions, seed=0)
+    store.build(table, tmp_path, n_workers=2, shard_size=121, progress=False)
+    opened = Store.open(tmp_path)
+    assert (len(opened.voices()), len(opened.photos()), opened.index["identity"].nunique()) == (241, 241, 95)
+    assert opened.rejected().empty
+    n_frames = np.diff(opened.mel_offsets)
+    assert 200 < np.median(n_frames) <= 610 and n_frames.max() <= 610  # 6 s less what is not speech
+    for row in (0, 100, 240):
+        mel = opened.mel(row)
+        assert np.abs(mel.mean(0)).max() < 0.01 and np.abs(mel.std(0) - 1).max() < 0.01
+    spread = opened.faces[:].astype(float).std((1, 2, 3))
+    assert spread.min() > 10 and len({f.tobytes() for f in opened.faces}) == 241
