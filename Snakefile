@@ -2,13 +2,15 @@
 # A rule reruns when its notebook, a module of s2f that it uses, its parameters or its inputs change.
 
 import json
+import sys
 from pathlib import Path
 
-from s2f import params, workflow
+from s2f import params
+from s2f.workflow import VARIANTS, modules_of
 
-ROOT = Path(workflow.params.project_root())
+ROOT = params.project_root()
 STUDY = {"profile": "demo", "label": "", "n_seeds": 1, "thorough": False, "book": True, "overrides": {}}
-STUDY |= config.get("study", {})
+STUDY |= config
 PROFILE = STUDY["profile"]
 SEEDS = list(range(STUDY["n_seeds"]))
 
@@ -32,7 +34,7 @@ if STUDY["thorough"]:
 RESOLVED = {
     (run, variant): params.resolve(PROFILE, variant=variant, overrides=overrides, root=ROOT)
     for run, overrides in RUNS.items()
-    for variant in workflow.VARIANTS
+    for variant in VARIANTS
 }
 N_THREADS = RESOLVED[MAIN, "general"]["machine"]["n_threads"]
 
@@ -40,7 +42,7 @@ N_THREADS = RESOLVED[MAIN, "general"]["machine"]["n_threads"]
 wildcard_constraints:
     run="|".join(RUNS),
     seed=r"\d+",
-    variant="|".join(workflow.VARIANTS),
+    variant="|".join(VARIANTS),
 
 
 localrules:
@@ -75,7 +77,7 @@ def home(stage, path):
 def sources(notebook):
     """The notebook and the modules it uses."""
     path = Path("notebooks") / f"{notebook}.ipynb"
-    return [str(path), *workflow.modules_of(ROOT / path, root=ROOT)]
+    return [str(path), *modules_of(ROOT / path, root=ROOT)]
 
 
 def papermill(wildcards):
@@ -89,20 +91,22 @@ def papermill(wildcards):
     return words
 
 
-EXECUTE = "{PYTHON} -m papermill --no-progress-bar --log-output --log-level INFO {input.notebook[0]} {log} {params.papermill}"
-import sys
-PYTHON = sys.executable
-EXECUTE = EXECUTE.replace("{PYTHON}", PYTHON)
+EXECUTE = (
+    f"{sys.executable} -m papermill --no-progress-bar --log-output "
+    "{input.notebook[0]} {log} {params.papermill}"
+)
 
 
-def finished(run, seed, *, variants=workflow.VARIANTS):
-    """Provenance files of the notebooks that a run ends with."""
-    names = [f"06_metrics_{variant}" for variant in variants]
+def finished(run, seed, *, variants=VARIANTS):
+    """What the measured variants of a run leave."""
     return [f"runs/{run}/s{seed}/{variant}/metrics.json" for variant in variants]
 
 
+LAST = ("03_models", "07_results", "08_your_voice")  # nothing of a run reads these
+
+
 def everything(_):
-    wanted = [f"runs/{MAIN}/s{seed}/notebooks/{name}.json" for seed in SEEDS for name in ("03_models", "07_results", "08_your_voice")]
+    wanted = [f"runs/{MAIN}/s{seed}/notebooks/{name}.json" for seed in SEEDS for name in LAST]
     return wanted + (["_build/html/index.html"] if STUDY["book"] else [])
 
 
@@ -227,7 +231,7 @@ rule results:
 rule your_voice:
     input:
         notebook=sources("08_your_voice"),
-        checkpoints=lambda w: [f"runs/{w.run}/s{w.seed}/{v}/checkpoint.safetensors" for v in workflow.VARIANTS],
+        checkpoints=lambda w: [f"runs/{w.run}/s{w.seed}/{v}/checkpoint.safetensors" for v in VARIANTS],
     output:
         "runs/{run}/s{seed}/notebooks/08_your_voice.json",
     log:
@@ -242,10 +246,14 @@ rule your_voice:
 
 rule book:
     input:
-        pages=[str(p.relative_to(ROOT)) for p in sorted((ROOT / "book").rglob("*")) if p.is_file() and "runs" not in p.relative_to(ROOT).parts and "__pycache__" not in p.parts],
+        pages=[
+            str(path.relative_to(ROOT))
+            for path in sorted((ROOT / "book").rglob("*"))
+            if path.is_file() and not {"runs", "__pycache__"} & set(path.relative_to(ROOT).parts)
+        ],
         config="_config.yml",
-        builder=["s2f/book.py", *workflow.modules_of(ROOT / "s2f" / "book.py", root=ROOT)],
-        notebooks=[f"runs/{MAIN}/s{SEEDS[0]}/notebooks/{name}.json" for name in ("03_models", "07_results", "08_your_voice")],
+        builder=["s2f/book.py", *modules_of(ROOT / "s2f" / "book.py", root=ROOT)],
+        notebooks=[f"runs/{MAIN}/s{SEEDS[0]}/notebooks/{name}.json" for name in LAST],
     output:
         "_build/html/index.html",
     params:
@@ -253,4 +261,4 @@ rule book:
         seed=SEEDS[0],
     threads: N_THREADS
     shell:
-        PYTHON + " -m s2f.book {params.run} {params.seed}"
+        f"{sys.executable} -m s2f.book {{params.run}} {{params.seed}}"

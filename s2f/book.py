@@ -12,6 +12,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -20,13 +21,13 @@ from s2f import files, params
 from s2f.errors import RunError, S2FError
 
 # What a reader must know about a run before looking at a number; other profiles use real recordings.
-KINDS = {
+KINDS = MappingProxyType({
     "smoke": "Smoke build: it only shows that everything runs, and no number or picture on it is a result.",
     "demo": "Profile demo: synthetic voices and faces, small networks, minutes of training.",
     "synthetic": "Profile synthetic: synthetic voices and faces at the poster's scale.",
-}
+})  # fmt: skip
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-OUTPUTS = {".png", ".svg", ".csv"}  # of the results folders, taken into the book beside the notebooks
+OUTPUTS = (".png", ".svg", ".csv")  # of the results folders, taken into the book beside the notebooks
 
 
 def build(

@@ -1,18 +1,21 @@
 """Figures of the study: each function takes arrays or frames and returns a matplotlib figure.
 
-All share one look, `theme`, and the width of a page of the book (7 in at 160 dpi). Nothing is written to a
-file and no figure stays open.
+All share one look, `theme`, and the width of a page of the book (7 in at 160 dpi). No figure stays open.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+from s2f.metrics.names import NAMES, PERCENT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,12 +28,25 @@ WIDTH_IN = 7.0
 BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#6B6B6B"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 SEXES = (("f", "female", ORANGE), ("m", "male", BLUE))
+LOGGED: Mapping[str, str] = MappingProxyType(
+    {
+        "d": "discriminator: real or fake?",
+        "c": "classifier: whose real face?",
+        "g_real": "generator: taken for real?",
+        "g_identity": "generator: the speaker's identity?",
+        "g_pixel": "generator: pixels against a photo",
+        "loss": "loss",
+        "accuracy": "share of speakers recognised",
+    }
+)
 INK, FAINT = "#222222", "#E4E4E4"
 
 
-@contextlib.contextmanager
-def theme() -> Iterator[None]:
-    """The look of all figures, as a context: seaborn's whitegrid, a colour-blind safe cycle, no frame."""
+def theme() -> None:
+    """Make the look of all figures the default of this session, for figures drawn by hand beside them.
+
+    Seaborn's whitegrid, a colour-blind safe cycle, no frame. The functions of this module use it anyway.
+    """
     import matplotlib as mpl
     import seaborn
 
@@ -45,10 +61,8 @@ def theme() -> Iterator[None]:
         "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.linewidth": 0.8,
         "grid.linewidth": 0.7, "lines.linewidth": 1.6,
     }  # fmt: skip
-    palette = seaborn.color_palette(COLOURS)
-    with mpl.rc_context(), seaborn.axes_style("whitegrid", style), seaborn.plotting_context("paper"), palette:
-        mpl.rcParams.update(sizes)
-        yield
+    seaborn.set_theme(context="paper", style="whitegrid", palette=COLOURS, rc=style)
+    mpl.rcParams.update(sizes)
 
 
 def _figure(function: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -56,9 +70,11 @@ def _figure(function: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @functools.wraps(function)
     def drawn(*args, **kwargs) -> Figure:
+        import matplotlib as mpl
         from matplotlib import pyplot
 
-        with theme():
+        with mpl.rc_context():
+            theme()
             figure = function(*args, **kwargs)
             pyplot.close(figure)
         return figure
@@ -85,8 +101,8 @@ def face_sheet(
 
     Parameters
     ----------
-    faces : ndarray, uint8 [n, H, W, 3]
-        Faces.
+    faces : ndarray, uint8 [n, H, W, 3], or sequence of ndarray, uint8 [H, W, 3]
+        Faces, or photos of any size.
     labels : sequence of str [n], optional
         A short line under each.
     n_columns : int
@@ -112,7 +128,7 @@ def face_sheet(
 
 @_figure
 def table1(
-    true_faces: np.ndarray, generated_faces: np.ndarray | Mapping[str, np.ndarray], *, labels: Sequence[str]
+    true_faces: np.ndarray, generated_faces: np.ndarray | Mapping[str, np.ndarray], labels: Sequence[str]
 ) -> Figure:
     """Table 1: each speaker's true face above the faces drawn from the voice.
 
@@ -130,30 +146,35 @@ def table1(
 
 
 @_figure
-def sample_grids_over_time(
-    grids: np.ndarray,
-    steps: Sequence[int],
-    *,
-    true_faces: np.ndarray | None = None,
-    labels: Sequence[str] | None = None,
-) -> Figure:
+def face_rows(rows: Mapping[str, np.ndarray], *, labels: Sequence[str] | None = None) -> Figure:
+    """Rows of faces of the same people, each row with its name.
+
+    Parameters
+    ----------
+    rows : mapping of str to ndarray, uint8 [n, H, W, 3]
+        Faces of each row.
+    labels : sequence of str [n], optional
+        A short line over each column.
+    """
+    return _rows_of_faces(rows, labels=labels)
+
+
+@_figure
+def sample_grids(samples: Mapping[str, np.ndarray], *, n_rows: int = 6, n_columns: int = 8) -> Figure:
     """The same voices drawn at several moments of the training, a row a moment.
 
     Parameters
     ----------
-    grids : ndarray, uint8 [n_moments, n, H, W, 3]
-        Drawn faces.
-    steps : sequence of int [n_moments]
-        Training step of each row.
-    true_faces : ndarray, uint8 [n, H, W, 3], optional
-        Real faces for a last row.
-    labels : sequence of str [n], optional
-        A short line over each column.
-    """  # fmt: skip
-    rows = {f"step {step:,}": grid for step, grid in zip(steps, grids, strict=True)}
-    if true_faces is not None:
-        rows["true"] = true_faces
-    return _rows_of_faces(rows, labels=labels)
+    samples : mapping of str to ndarray, uint8 [n, H, W, 3]
+        Drawn faces by training step ("00000500"), such as an opened `samples.npz`.
+    n_rows : int
+        Moments shown, evenly spread, the first and the last among them.
+    n_columns : int
+        Voices shown.
+    """
+    steps = sorted(samples, key=int)
+    picked = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, n_rows).round().astype(int))]
+    return _rows_of_faces({f"step {int(step):,}": samples[step][:n_columns] for step in picked}, labels=None)
 
 
 def _rows_of_faces(rows: Mapping[str, np.ndarray], *, labels: Sequence[str] | None) -> Figure:
@@ -192,27 +213,22 @@ def _tight(figure: Figure) -> None:
 
 @_figure
 def loss_curves(
-    log: pd.DataFrame,
-    *,
-    panels: Mapping[str, Sequence[str]] | None = None,
-    step: str = "step",
-    smooth: int = 1,
+    log: pd.DataFrame, *, panels: Mapping[str, Sequence[str]] | None = None, smooth: int | None = None
 ) -> Figure:
     """Losses and other logged numbers over training steps.
 
     Parameters
     ----------
     log : DataFrame
-        One row a logged step.
+        One row a logged step, with a column step.
     panels : mapping of str to sequence of str, optional
-        Title of each panel and the columns in it; every numeric column in one panel each if not given.
-    step : str
-        Column of the training step.
-    smooth : int
-        Logged rows in the running mean drawn over the raw values; 1 draws the values alone.
+        Title of each panel and the columns in it; a panel for every numeric column if not given.
+    smooth : int, optional
+        Logged rows in the running mean drawn over the raw values; a fiftieth of them if not given.
     """
+    smooth = smooth or max(1, len(log) // 50)
     if panels is None:
-        panels = {name: [name] for name in log.select_dtypes("number").columns if name != step}
+        panels = {LOGGED.get(c, c): [c] for c in log.select_dtypes("number").columns if c != "step"}
     n_columns = min(2, len(panels))
     n_rows = int(np.ceil(len(panels) / n_columns))
     figure, axes = _canvas(2.1 * n_rows + 0.2, n_rows=n_rows, n_columns=n_columns, sharex=True)
@@ -220,17 +236,18 @@ def loss_curves(
         ax.axis("off")
     for ax, (title, names) in zip(axes.flat, panels.items(), strict=False):
         for name, colour in zip(names, COLOURS, strict=False):
-            values = log[[step, name]].dropna()  # a column may be logged less often than the others
+            values = log[["step", name]].dropna()  # a column may be logged less often than the others
             mean = values[name].rolling(smooth, min_periods=1, center=True).mean()
             if smooth > 1:
-                ax.plot(values[step], values[name], color=colour, alpha=0.25, linewidth=0.7)
-            ax.plot(values[step], mean, color=colour, label=name.replace("_", " "))
+                ax.plot(values["step"], values[name], color=colour, alpha=0.25, linewidth=0.7)
+            ax.plot(values["step"], mean, color=colour, label=name.replace("_", " "))
         ax.set_title(title)
         if len(names) > 1:
             ax.legend(loc="best")
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
-    for ax in axes[-1]:
+    for ax in axes.flat[max(0, len(panels) - n_columns) : len(panels)]:  # the lowest of each column
         ax.set_xlabel("training step")
+        ax.tick_params(labelbottom=True)
     return figure
 
 
@@ -276,7 +293,8 @@ def voice(
     length = len(log_mel) * hop_ms / 1000
     image = bottom.imshow(
         log_mel.T, origin="lower", aspect="auto", extent=(0, length, -0.5, log_mel.shape[1] - 0.5),
-        cmap="magma",        interpolation="nearest", vmin=np.quantile(log_mel, 0.01), vmax=np.quantile(log_mel, 0.99),
+        cmap="magma", interpolation="nearest",
+        vmin=np.quantile(log_mel, 0.01), vmax=np.quantile(log_mel, 0.99),
     )  # fmt: skip
     ticks_hz = np.array([100, 500, 1000, 2000, 4000, 7000])
     bottom.set_yticks(_mel_bin(ticks_hz, n_mels=log_mel.shape[1]), [f"{hz:,}" for hz in ticks_hz])
@@ -331,33 +349,43 @@ def durations(seconds: np.ndarray, *, voiced: np.ndarray | None = None) -> Figur
 
 
 @_figure
-def embedding_scatter(vectors: np.ndarray, labels: Sequence[str], *, title: str | None = None) -> Figure:
-    """Embeddings on their first two principal components, coloured by label.
+def embedding_scatter(
+    vectors: np.ndarray, identities: Sequence[str], genders: Sequence[str | None], *, title: str | None = None
+) -> Figure:
+    """Embeddings on their first two principal components: colour is sex, lines lead to the person's mean.
 
     Parameters
     ----------
     vectors : ndarray, float [n, d]
         Embeddings.
-    labels : sequence of str [n]
-        At most six different ones; "f" and "m" get their own colours.
+    identities : sequence of str [n]
+        Whose each is.
+    genders : sequence of "f", "m" or None [n]
+        Sex of each.
     title : str, optional
         Line above.
     """
     centred = vectors - vectors.mean(0)
-    _, sizes, axes_ = np.linalg.svd(centred, full_matrices=False)
-    places = centred @ axes_[:2].T  # [n, 2]
+    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    places = centred @ directions[:2].T  # [n, 2]
     share = sizes[:2] ** 2 / (sizes**2).sum() * 100
-    known = {key: (name, colour) for key, name, colour in SEXES}
-    labels = np.asarray(labels, str)
+    identities, genders = np.asarray(identities, str), np.asarray(genders, object)
     figure, axes = _canvas(4.2)
     ax = axes[0, 0]
-    for key, colour, marker in zip(np.unique(labels), COLOURS, "os^Dvx", strict=False):
-        name, colour = known.get(key, (key, colour))
-        rows = labels == key
-        name = f"{name} ({rows.sum()})"
-        ax.scatter(*places[rows].T, s=13, color=colour, marker=marker, alpha=0.65, linewidth=0, label=name)
+    known = [key for key, _, _ in SEXES]
+    for (key, name, colour), marker in zip((*SEXES, (None, "sex unknown", GREY)), "os^", strict=True):
+        rows = genders == key if key else ~np.isin(genders.astype(str), known)
+        if not rows.any():
+            continue
+        for person in np.unique(identities[rows]):
+            own = places[rows & (identities == person)]
+            ends = np.stack([own, np.broadcast_to(own.mean(0), own.shape)], axis=1)  # [k, 2, 2]
+            ax.plot(*ends.T, color=colour, alpha=0.3, linewidth=0.6)
+        people = len(np.unique(identities[rows]))
+        label = f"{name}: {people} people, {rows.sum()} points"
+        ax.scatter(*places[rows].T, s=14, color=colour, marker=marker, alpha=0.8, linewidth=0, label=label)
     ax.set(xlabel=f"first component ({share[0]:.0f} % of the variance)", ylabel=f"second ({share[1]:.0f} %)")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
+    figure.legend(loc="outside lower center", ncols=3, handletextpad=0.2)
     if title:
         ax.set_title(title)
     return figure
@@ -443,46 +471,51 @@ def population_overlap(people: pd.DataFrame, *, columns: Mapping[str, str] | Non
 
 @_figure
 def metric_rows(
-    frame: pd.DataFrame, *, panels: Mapping[str, float | None], names: Mapping[str, str] | None = None
+    rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, chance: float | None = None
 ) -> Figure:
     """Rows of the results side by side: values, their 95 % intervals, and chance as a dashed line.
 
     Parameters
     ----------
-    frame : DataFrame
-        Columns row, metric, value, low, high, as from `s2f.tables.long`, of one variant.
-    panels : mapping of str to float or None
-        Metrics to show, with the value that chance gives.
-    names : mapping of str to str, optional
-        Names for rows and metrics, as `s2f.tables.NAMES`.
+    rows : mapping
+        The `rows` of a `metrics.json`.
+    metrics : str or sequence of str
+        A panel each; rows without a value in any of them are left out.
+    chance : float, optional
+        Value that chance gives, in the metrics' own unit.
     """
-    names = names or {}
-    shown = frame[frame["metric"].isin(panels) & frame["value"].notna() & (frame["row"] != "chance")]
-    rows = list(dict.fromkeys(shown["row"]))
-    figure, axes = _canvas(0.32 * max(len(rows), 2) + 0.75, n_columns=len(panels), sharey=True)
-    for ax, (metric, chance) in zip(axes[0], panels.items(), strict=True):
-        part = shown[shown["metric"] == metric].set_index("row")
+    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    names = [
+        r for r in rows if r != "chance" and any(rows[r][metric]["value"] is not None for metric in metrics)
+    ]
+    figure, axes = _canvas(0.32 * max(len(names), 2) + 0.75, n_columns=len(metrics), sharey=True)
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        scale = 100 if metric in PERCENT else 1000 if metric == "kid" else 1
         if chance is not None:
-            ax.axvline(chance, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
-        for row, entry in part.iterrows():
+            ax.axvline(chance * scale, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+        for place, row in enumerate(names):
+            entry = rows[row][metric]
+            if entry["value"] is None:
+                continue
             colour, size = (RED, 6.5) if row == "model" else (BLUE, 5)
-            place = rows.index(row)
-            if np.isfinite(entry["low"]):
-                ax.plot([entry["low"], entry["high"]], [place, place], color=colour, linewidth=2)
-            ax.plot(entry["value"], place, "o", color=colour, markersize=size)
-        ax.set_title(names.get(metric, metric), fontsize=9)
+            if entry["low"] is not None:
+                ends = [entry["low"] * scale, entry["high"] * scale]
+                ax.plot(ends, [place, place], color=colour, linewidth=2)
+            ax.plot(entry["value"] * scale, place, "o", color=colour, markersize=size)
+        title = NAMES[metric] + (" (%)" if metric in PERCENT else "")
+        ax.set_title(textwrap.fill(title, 54 // len(metrics)), fontsize=9)
         ax.grid(axis="y", visible=False)
-        ax.locator_params(axis="x", nbins=4)
-    axes[0, 0].set_yticks(range(len(rows)), [names.get(row, row) for row in rows])
-    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+        ax.locator_params(axis="x", nbins=4 if len(metrics) > 1 else 8)
+    axes[0, 0].set_yticks(range(len(names)), [NAMES[row] for row in names])
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     figure.get_layout_engine().set(wspace=0.06)
-    if any(chance is not None for chance in panels.values()):
-        figure.supxlabel("bar: 95 % interval over people; dashed: chance", fontsize=8.5, color=GREY)
+    text = "bar: 95 % interval over people" + ("" if chance is None else "; dashed: chance")
+    figure.supxlabel(text, fontsize=8.5, color=GREY)
     return figure
 
 
 @_figure
-def eer_curve(rates: ErrorRates | Mapping[str, ErrorRates]) -> Figure:
+def error_rates(rates: ErrorRates | Mapping[str, ErrorRates]) -> Figure:
     """Errors of "same person?" against the threshold on the similarity, and where both are equal.
 
     Parameters
@@ -622,3 +655,11 @@ def _face_icon(ax: Axes, x: float, y: float, *, colour: str) -> None:
     for side in (-1.4, 1.4):
         ax.add_patch(Circle((x + side, y + 0.9), 0.45, color=colour))
     ax.add_patch(Arc((x, y - 1.9), 2.8, 1.8, theta1=200, theta2=340, color=colour, linewidth=1.2))
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG; the file appears whole or not at all."""
+    path = Path(path)
+    beside = path.with_name(path.name + ".part")
+    figure.savefig(beside, format="png")
+    beside.replace(path)

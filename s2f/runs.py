@@ -107,7 +107,7 @@ class Study:
             problem = "is not there yet" if not own.exists() else f"is not finished by {notebook}"
         else:
             problem = f"was made with other parameters ({_differences(own, self.resolved)})"
-        raise RunError(self._shown(own), problem, remedy=f"Make it first: {self.command(notebook)}")
+        raise RunError(self.shown(own), problem, remedy=f"Make it first: {self.command(notebook)}")
 
     def write(self, what: str, *, keep: bool = True) -> Path:
         """Folder to write, locked for this process until it ends; what was finished there no longer counts.
@@ -127,7 +127,7 @@ class Study:
             raise RunError(what, f"is written by {notebook}, not {self.notebook}", remedy="Read it instead.")
         if not self.label and self.fingerprint(notebook) != self.fingerprint(notebook, resolved=self.plain):
             raise RunError(
-                self._shown(self.run / folder),
+                self.shown(self.run / folder),
                 f"belongs to profile '{self.profile}' without overrides",
                 remedy="Give the run a name of its own, e.g. -p label mine, and it gets a folder of its own.",
             )
@@ -198,13 +198,14 @@ class Study:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise RunError(
-                self._shown(self.run / folder),
+                self.shown(self.run / folder),
                 "is being written by another process",
                 remedy="Wait until it ends, or stop it (a notebook left open holds its folder too).",
             ) from error
         self.locks[folder] = lock
 
-    def _shown(self, path: Path) -> str:
+    def shown(self, path: Path) -> str:
+        """A path relative to the project where it lies in it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 

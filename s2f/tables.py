@@ -6,12 +6,16 @@ Everything here is made from the `metrics.json` of the variants; nothing is comp
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+from s2f.metrics.names import NAMES, PERCENT
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -24,46 +28,13 @@ POSTER: Mapping[str, Mapping[str, float]] = MappingProxyType({
     "males": MappingProxyType({"fid": 129.303104, "l1": 33.085962, "cosine": 0.2090025}),
 })  # fmt: skip
 
-NAMES: Mapping[str, str] = MappingProxyType({
-    "model": "generated",
-    "chance": "chance",
-    "mean_face": "mean face",
-    "gender_mean_face": "mean face of the sex",
-    "random_real": "someone else's photo",
-    "gender_oracle": "sex alone",
-    "noise_voice": "noise instead of a voice",
-    "shuffled_voice": "someone else's voice",
-    "probe": "linear map",
-    "ceiling": "another photo of the person",
-    "fid": "FID",
-    "fid_real_real": "FID, real to real",
-    "kid": "KID × 1000",
-    "l1_pixel_255": "L1, pixels (0–255)",
-    "l1_pixel_unit": "L1, pixels (−1 to 1)",
-    "l1_embedding_sum": "L1, embedding (sum)",
-    "l1_embedding_mean": "L1, embedding (mean)",
-    "cosine_matched": "cosine, same person",
-    "cosine_mismatched": "cosine, other person",
-    "recall_at_1": "recall at 1",
-    "recall_at_5": "recall at 5",
-    "recall_at_10": "recall at 10",
-    "matching_2way": "matching",
-    "matching_within_gender": "matching within sex",
-    "matching_within_gender_nationality": "matching within sex and nationality",
-    "gender_agreement": "sex shown",
-    "diversity": "diversity",
-    "diversity_share": "diversity, share of real",
-    "consistency": "spread within a speaker",
-})  # fmt: skip
-
 TABLE2 = (
     "fid", "fid_real_real", "kid", "l1_pixel_255", "cosine_matched", "cosine_mismatched", "gender_agreement",
     "matching_2way", "matching_within_gender", "diversity_share",
 )  # fmt: skip
-PERCENT = frozenset({
-    "recall_at_1", "recall_at_5", "recall_at_10", "matching_2way", "matching_within_gender",
-    "matching_within_gender_nationality", "gender_agreement", "diversity_share",
-})  # fmt: skip
+
+
+POSTER_LINE = "poster, not the same data"
 
 
 def long(metrics: Mapping, *, variant: str) -> pd.DataFrame:
@@ -119,10 +90,10 @@ def table2(metrics: Mapping[str, Mapping], *, row: str = "model") -> pd.DataFram
             entry = entries[metric]
             ours |= {metric: entry["value"], f"{metric}_low": entry["low"], f"{metric}_high": entry["high"]}
         records.append(ours)
-        if variant in POSTER:
-            printed = POSTER[variant]
+        if variant.lower() in POSTER:
             data = "closed set; not the same data, references or definitions"
-            records.append({"variant": variant, "source": "poster", "data": data, **printed})
+            figures = POSTER[variant.lower()]
+            records.append({"variant": variant, "source": "poster", "data": data, **figures})
     frame = pd.DataFrame(records).astype({"n_recordings": "Int64", "n_identities": "Int64"})
     values = [
         c for c in frame.columns if c not in ("variant", "source", "data", "n_recordings", "n_identities")
@@ -130,8 +101,8 @@ def table2(metrics: Mapping[str, Mapping], *, row: str = "model") -> pd.DataFram
     return frame.astype(dict.fromkeys(values, float))
 
 
-def table2_printed(frame: pd.DataFrame) -> Styler:
-    """`table2` as a reader wants it: a column a variant and source, a line a metric.
+def show_table2(frame: pd.DataFrame) -> Styler:
+    """`table2` as a reader wants it: a column a variant, a line a metric, the poster's figures in italics.
 
     Parameters
     ----------
@@ -143,25 +114,32 @@ def table2_printed(frame: pd.DataFrame) -> Styler:
     Styler
         Displays in a notebook; `.to_html()` gives the page.
     """
+    beside = {"fid": ("fid", ".1f"), "l1_pixel_255": ("l1", ".2f"), "cosine_matched": ("cosine", ".3f")}
     columns = {}
-    for _, line in frame.iterrows():
-        ours = line["source"] == "ours"
-        cells = {
-            "recordings": f"{line['n_recordings']}" if ours else "not stated",
-            "people": f"{line['n_identities']}" if ours else "1,225",
-        }
+    for variant, lines in frame.groupby("variant", sort=False):
+        ours = lines[lines["source"] == "ours"].iloc[0]
+        poster = lines[lines["source"] == "poster"]
+        cells = {"recordings": f"{ours['n_recordings']}", "people": f"{ours['n_identities']}"}
         for metric in TABLE2:
             cells[NAMES[metric]] = printed(
-                metric, line[metric], line[f"{metric}_low"], line[f"{metric}_high"]
+                metric, ours[metric], ours[f"{metric}_low"], ours[f"{metric}_high"]
             )
-        if not ours:
-            cells[NAMES["l1_pixel_255"]] = f"{line['l1']:.2f} (undefined)"
-            cells[NAMES["cosine_matched"]] = f"{line['cosine']:.3f} (undefined)"
-        columns[line["variant"].capitalize(), "ours" if ours else "poster, not the same data"] = cells
-    return styled(pd.DataFrame(columns))
+            if metric in beside and len(poster):
+                name, digits = beside[metric]
+                undefined = "" if metric == "fid" else ", undefined"
+                label = {"fid": "FID", "l1": "L1", "cosine": "cosine"}[name]
+                cells[f"{POSTER_LINE}: {label}{undefined}"] = format(poster.iloc[0][name], digits)
+        columns[variant[:1].upper() + variant[1:]] = cells
+    shown = pd.DataFrame(columns).fillna("–")
+    lines = [name for name in shown.index if name.startswith(POSTER_LINE)]
+    grey = "font-style: italic; color: #6b6b6b"
+    table = styled(shown).set_properties(
+        subset=pd.IndexSlice[lines, :], **dict([part.split(": ") for part in grey.split("; ")])
+    )
+    return table.apply_index(lambda index: [grey if name in lines else "" for name in index])
 
 
-def rows_printed(
+def metrics_table(
     metrics: Mapping, *, metrics_shown: Sequence[str] = TABLE2, rows: Sequence[str] | None = None
 ) -> Styler:
     """Rows of one variant side by side: what the generated faces should be compared with.
@@ -179,19 +157,50 @@ def rows_printed(
     -------
     Styler
     """
-    names = rows or [
-        r for r, e in metrics["rows"].items() if any(e[m]["value"] is not None for m in metrics_shown)
-    ]
+    measured = metrics["rows"]
+    found = [r for r in measured if any(measured[r][metric]["value"] is not None for metric in metrics_shown)]
+    return _entries({NAMES[row]: measured[row] for row in rows or found}, metrics_shown)
+
+
+def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "model") -> Styler:
+    """One row of several runs side by side, for example of two recipes.
+
+    Parameters
+    ----------
+    main : mapping
+        `metrics.json` of the run itself; its column is named by its key "recipe" where it has one.
+    others : mapping of str to mapping
+        `metrics.json` of other runs, by label.
+    row : str
+        Row to show.
+
+    Returns
+    -------
+    Styler
+    """
+    first = main.get("recipe", "this run")
+    columns = {str(first): main, **{str(o.get("recipe", label)): o for label, o in others.items()}}
+    if len(columns) <= len(others):  # equal recipes: labels tell the runs apart
+        columns = {str(first): main, **others}
+    return _entries({name: content["rows"][row] for name, content in columns.items()}, TABLE2)
+
+
+def _entries(columns: Mapping[str, Mapping], metrics: Sequence[str]) -> Styler:
     cells = {
-        NAMES[row]: {
-            NAMES[metric]: printed(
-                metric, *(metrics["rows"][row][metric][part] for part in ("value", "low", "high"))
-            )
-            for metric in metrics_shown
+        name: {
+            NAMES[metric]: printed(metric, *(entries[metric][part] for part in ("value", "low", "high")))
+            for metric in metrics
         }
-        for row in names
+        for name, entries in columns.items()
     }
     return styled(pd.DataFrame(cells))
+
+
+def write_table2(frame: pd.DataFrame, folder: str | Path) -> None:
+    """Write `table2.csv` and `table2.json` into `folder`."""
+    frame.to_csv(Path(folder) / "table2.csv", index=False)
+    text = json.dumps(records(frame), indent=1, allow_nan=False)
+    (Path(folder) / "table2.json").write_text(text + "\n", encoding="utf-8")
 
 
 def across_seeds(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -209,19 +218,22 @@ def across_seeds(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return found[found["n_seeds"] == len(frames)].reset_index(drop=True)
 
 
-def quality(values: Mapping[str, Mapping[str, float]]) -> Styler:
-    """What the measuring networks themselves get right on real faces.
+def quality_table(quality: Mapping) -> Styler:
+    """What the readers of faces get right on real photos of people they have not seen.
 
     Parameters
     ----------
-    values : mapping of str to mapping
-        For each reader, names of what was measured with numbers; an interval is a `(value, low, high)`.
+    quality : mapping
+        Names to a number, to a mapping with value, low and high, or to None where it could not be measured.
     """
-    cells = {
-        reader: {name: _number(value) for name, value in measured.items()}
-        for reader, measured in values.items()
-    }
-    return styled(pd.DataFrame(cells).fillna("–"))
+    lines = {}
+    for name, value in quality.items():
+        if isinstance(value, Mapping):
+            middle, low, high = (f"{100 * value[part]:.1f}" for part in ("value", "low", "high"))
+            lines[name.replace("_", " ")] = f"{middle} % [{low}, {high}]"
+        else:
+            lines[name.replace("_", " ")] = "–" if value is None else f"{value:,}"
+    return styled(pd.DataFrame({"real photos of held-out people": lines}))
 
 
 def printed(metric: str, value: float | None, low: float | None, high: float | None) -> str:
@@ -258,10 +270,3 @@ def records(frame: pd.DataFrame) -> list[dict]:
         {key: value.item() if hasattr(value, "item") else value for key, value in row.items()}
         for row in plain.to_dict("records")
     ]
-
-
-def _number(value: float | Sequence[float]) -> str:
-    if not np.isscalar(value):
-        middle, low, high = (_number(part) for part in value)
-        return f"{middle}\n[{low}, {high}]"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import nbformat
 import yaml
 from filelock import FileLock, Timeout
 
-from s2f import params
+from s2f import files, params
 from s2f.errors import ParameterError, RunError
 
 VARIANTS = ("general", "females", "males")
@@ -51,8 +50,8 @@ def run(
     params.resolve(profile, overrides=overrides, root=root)
     if overrides and not label:
         raise ParameterError("--set", "needs --label", remedy="Name the run, as in --label mine.")
+    (root / "runs").mkdir(exist_ok=True)
     lock = FileLock(root / "runs" / ".study.lock")
-    lock.lock_file and Path(lock.lock_file).parent.mkdir(exist_ok=True)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -68,7 +67,9 @@ def run(
             "profile": profile, "label": label, "n_seeds": n_seeds, "thorough": thorough, "book": book,
             "overrides": dict(overrides or {}),
         }  # fmt: skip
-        command += ["--cores", str(n_cores), "--rerun-incomplete", "--config", f"study={json.dumps(settings)}"]
+        asked = root / "runs" / ".study.json"
+        files.write_json(asked, settings)
+        command += ["--cores", str(n_cores), "--rerun-incomplete", "--configfile", str(asked)]
         command += ["--dry-run"] if dry_run else ["--quiet", "rules", "host"]
         return subprocess.run(command, check=False).returncode
 
@@ -114,7 +115,7 @@ def _imports(path: Path, *, root: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    files = set()
+    found = set()
     for name in names:
         parts = name.split(".")
         if parts[0] != "s2f":
@@ -123,8 +124,8 @@ def _imports(path: Path, *, root: Path) -> set[str]:
             stem = Path(*parts[:n])
             for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
                 if (root / candidate).is_file():
-                    files.add(candidate.as_posix())
-    return files
+                    found.add(candidate.as_posix())
+    return found
 
 
 def _wait_for_notebooks(root: Path) -> None:

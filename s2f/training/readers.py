@@ -49,14 +49,15 @@ class Trunk(nn.Module):
         n_features = WIDTHS[-1] * 4 * 4  # where a feature lies matters: the faces are aligned
         self.identity = nn.Linear(n_features, EMBEDDING_DIM)
         self.gender = nn.Linear(n_features, 1)
-        self.attributes = nn.Linear(n_features, n_attributes)
+        self.attributes = nn.Linear(n_features, n_attributes) if n_attributes else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Embedding [B, 64], logit of "f" [B] and standardised attributes [B, A] of float [B, 3, 64, 64]."""
         features = self.model(x).flatten(1)  # [B, 1536]
         dropped = functional.dropout(features, 0.3, self.training)
         embedding = functional.normalize(self.identity(features), dim=1)  # [B, 64]
-        return embedding, self.gender(dropped).squeeze(1), self.attributes(dropped)
+        attributes = self.attributes(dropped) if self.attributes is not None else features[:, :0]
+        return embedding, self.gender(dropped).squeeze(1), attributes
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def train(
     seed: int,
     n_steps: int = 300,
     batch: int = 96,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 4e-3,
     device: str = "cpu",
     n_threads: int | None = None,
 ) -> Readers:

@@ -73,8 +73,12 @@ def restore(
             part.set_state(tensors[name])
         elif isinstance(part, torch.optim.Optimizer):
             state: dict[int, dict[str, Tensor]] = {}
+            weights = [weight for group in part.param_groups for weight in group["params"]]
             for key, value in own.items():
                 index, field = key.split(".")
+                if value.shape == weights[int(index)].shape:
+                    # Fused optimisers walk through memory: moments must lie there as the weights do.
+                    value = torch.empty_like(weights[int(index)]).copy_(value)
                 state.setdefault(int(index), {})[field] = value
             part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
         else:

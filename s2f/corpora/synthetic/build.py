@@ -1,27 +1,30 @@
-"""Make the synthetic corpus: people, recordings and photographs, in parallel, resumable, the same every time."""
+"""Make the synthetic corpus: people, recordings, photographs; in parallel, resumable, always the same."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from tqdm import tqdm
 
 from s2f.corpora.synthetic import heads, population, voices
 from s2f.errors import CorpusError
 
-VERSION = 1  # of the layout and the streams; with the makers' versions it says whether a corpus can be continued
 N_RECORDINGS_A_VIDEO = 3
 N_PHOTOS_A_SOURCE = 3
 SAMPLE_RATE = 16_000
 _MARKER = "complete.json"
+_SOURCES = ("population.py", "causes.yaml", "voices.py", "heads.py", "build.py")
 _PURPOSES = ("duration", "recording", "channel", "photos")  # order is part of the streams: append only
 
 
@@ -38,6 +41,8 @@ def build(
     n_workers: int,
 ) -> pd.DataFrame:
     """Make the corpus under `root`, or continue it, or return it when it is there.
+
+    A corpus made by another version of this code is made anew; one of other parameters is left alone.
 
     Parameters
     ----------
@@ -66,7 +71,7 @@ def build(
     Raises
     ------
     CorpusError
-        If a size is out of range, or `root` holds a corpus of other parameters or of another version.
+        If a size is out of range, or `root` holds a corpus of other parameters.
     """
     root = Path(root)
     made_of = _checked(
@@ -88,34 +93,49 @@ def _checked(**made_of) -> dict:
     for name, low in (("n_identities", 2), ("n_recordings", n), ("n_faces", n), ("size_px", 32)):
         if made_of[name] < low:
             raise CorpusError(
-                name, f"is {made_of[name]} (at least {low})", remedy="Ask for one of each kind a person, or more."
+                name, f"is {made_of[name]} (at least {low})", remedy="Ask for at least one file a person."
             )
     if not 0 < made_of["min_s"] <= made_of["max_s"]:
         raise CorpusError(
-            "min_s, max_s", f"are {made_of['min_s']} and {made_of['max_s']}", remedy="Give 0 < min_s <= max_s, seconds."
+            "min_s, max_s",
+            f"are {made_of['min_s']} and {made_of['max_s']}",
+            remedy="Give seconds with 0 < min_s <= max_s.",
         )
-    versions = {"build": VERSION, "heads": heads.VERSION, "voices": getattr(voices, "VERSION", 1)}
-    return made_of | {"versions": versions, "causes": population.causes()}
+    return made_of | {"generator": _generator()}
+
+
+def _generator() -> str:
+    """Digest of the code and the causes: two versions of them never mix in one corpus."""
+    digest = hashlib.sha256()
+    for name in _SOURCES:
+        digest.update(resources.files(__package__).joinpath(name).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _claim(root: Path, made_of: dict) -> None:
     """Write down what `root` is made of, or check that it is made of the same."""
     declared = root / "parameters.json"
-    if not declared.is_file():
-        _write_whole(declared, lambda path: path.write_text(json.dumps(made_of, indent=1)))
-        return
-    there = json.loads(declared.read_text())
-    differ = [name for name in made_of if there.get(name) != made_of[name]]
-    if differ:
-        detail = ", ".join(
-            name if name == "causes" else f"{name} is {there.get(name)} there, {made_of[name]} here" for name in differ
-        )
-        raise CorpusError(
-            root, f"holds a corpus of other parameters ({detail})", remedy="Choose another folder or delete this one."
-        )
+    if declared.is_file():
+        there = json.loads(declared.read_text())
+        if there == made_of:
+            return
+        differ = [name for name in made_of if name != "generator" and there.get(name) != made_of[name]]
+        if differ:
+            detail = ", ".join(f"{name} is {there.get(name)} there, {made_of[name]} here" for name in differ)
+            raise CorpusError(
+                root,
+                f"holds a corpus of other parameters ({detail})",
+                remedy="Choose another folder or delete this one.",
+            )
+        (root / _MARKER).unlink(missing_ok=True)  # first: what is half deleted must not pass for complete
+        for kind in ("voices", "faces"):
+            shutil.rmtree(root / kind, ignore_errors=True)
+    _write_whole(declared, lambda path: path.write_text(json.dumps(made_of, indent=1)))
 
 
 def _make(root: Path, people: pd.DataFrame, made_of: dict, *, n_workers: int) -> None:
+    for stale in root.glob("*/.s*"):  # left by a run that was killed
+        shutil.rmtree(stale, ignore_errors=True)
     recordings = _spread(made_of["n_recordings"], len(people))
     photos = _spread(made_of["n_faces"], len(people))
     jobs = [
@@ -123,14 +143,17 @@ def _make(root: Path, people: pd.DataFrame, made_of: dict, *, n_workers: int) ->
         for k, person in enumerate(people.to_dict("records"))
         if not _is_made(root, person["identity"])
     ]
-    sizes = [job["n_recordings"] + job["n_photos"] for job in jobs]
-    done = sum(recordings) + sum(photos) - sum(sizes)
-    with tqdm(
-        total=done + sum(sizes), initial=done, desc="synthetic corpus", unit="file", mininterval=1
-    ) as bar:
+    total = made_of["n_recordings"] + made_of["n_faces"]
+    done = total - sum(job["n_recordings"] + job["n_photos"] for job in jobs)
+    with tqdm(total=total, initial=done, desc="synthetic corpus", unit="file", mininterval=1) as bar:
         if n_workers <= 1:
-            for job in jobs:
-                bar.update(_make_person(root, **job))
+            n_threads = torch.get_num_threads()
+            _one_thread()
+            try:
+                for job in jobs:
+                    bar.update(_make_person(root, **job))
+            finally:
+                torch.set_num_threads(n_threads)
             return
         # Started afresh rather than forked: a process forked after torch has used threads can hang.
         pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_one_thread)
@@ -145,9 +168,7 @@ def _make(root: Path, people: pd.DataFrame, made_of: dict, *, n_workers: int) ->
 
 
 def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)  # one process a core already
+    torch.set_num_threads(1)  # one process a core already, and the same arithmetic with any number of workers
 
 
 def _spread(total: int, n: int) -> list[int]:
@@ -163,18 +184,25 @@ def _stream(seed: int, number: int, purpose: str, index: int = 0) -> np.random.G
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
 
 
-def _make_person(root: Path, *, person: dict, number: int, n_recordings: int, n_photos: int, made_of: dict) -> int:
-    """Write one person's files beside their place, then move both folders into it. Returns the number of files."""
+def _make_person(
+    root: Path, *, person: dict, number: int, n_recordings: int, n_photos: int, made_of: dict
+) -> int:
+    """Write one person's files beside their place, then move them into it. Returns the number of files."""
     identity = person["identity"]
-    for kind, write in (("voices", _record), ("faces", _photograph)):
+    for kind, write, n in (("voices", _record, n_recordings), ("faces", _photograph, n_photos)):
         final = root / kind / identity
         if final.is_dir():
             continue
         beside = final.with_name(f".{identity}.{os.getpid()}")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        write(beside, person, number=number, n=n_recordings if kind == "voices" else n_photos, made_of=made_of)
-        beside.rename(final)
+        write(beside, person, number=number, n=n, made_of=made_of)
+        try:
+            beside.rename(final)
+        except OSError:
+            if not final.is_dir():
+                raise
+            shutil.rmtree(beside)  # a worker that outlived a killed run was faster, with the same files
     return n_recordings + n_photos
 
 
@@ -218,9 +246,8 @@ def _manifest(root: Path, people: pd.DataFrame, made_of: dict) -> pd.DataFrame:
         for k in range(n_voice):
             video, clip = divmod(k, N_RECORDINGS_A_VIDEO)
             path = f"voices/{identity}/v{video:03d}/{clip:05d}.wav"
-            rows.append(
-                common | dict(modality="voice", path=path, source_id=f"{identity}/v{video:03d}", landmarks=None)
-            )
+            source = f"{identity}/v{video:03d}"
+            rows.append(common | dict(modality="voice", path=path, source_id=source, landmarks=None))
         marks = np.load(root / "faces" / identity / "landmarks.npy")
         for k in range(n_face):
             rows.append(

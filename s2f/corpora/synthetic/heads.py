@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-VERSION = 1  # of what is drawn: a corpus made by another version is not continued
+from s2f.corpora.synthetic import population
 
 SKIN = ((0.95, 0.78, 0.69), (0.89, 0.68, 0.56), (0.75, 0.53, 0.40), (0.55, 0.37, 0.27), (0.37, 0.24, 0.18))
 HAIR = {"black": (0.13, 0.115, 0.11), "brown": (0.30, 0.19, 0.12), "auburn": (0.50, 0.24, 0.11),
@@ -25,7 +25,9 @@ HAIR = {"black": (0.13, 0.115, 0.11), "brown": (0.30, 0.19, 0.12), "auburn": (0.
 IRIS = {"brown": (0.30, 0.17, 0.09), "hazel": (0.47, 0.35, 0.15), "green": (0.36, 0.50, 0.30),
         "blue": (0.36, 0.54, 0.75)}  # fmt: skip
 GREY = (0.80, 0.80, 0.81)
-BEARD_KEPT = {"shaven": 0.28, "stubble": 0.62, "moustache": 0.28, "full": 1.0}
+SHAPES = ("skin_redness", "hair_volume", "fringe", "parting", "eye_spacing", "eye_tilt", "brow_tilt",
+          "nose_bridge", "mouth_width")  # fmt: skip
+BEARD_KEPT = {"shaven": 0.42, "stubble": 0.70, "moustache": 0.42, "full": 1.0}
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
 HALF_FRAME_DM = 1.5  # half of what a photograph covers at the distance of the head
@@ -117,40 +119,32 @@ def _hsv(h: float, s: float, v: float) -> np.ndarray:
 
 def _anatomy(person: Mapping, scene: Mapping) -> dict:
     """Measures of one head in one photograph (dm, or shares of 1) from the traits in standard deviations."""
-    t = {
-        name: float(np.clip(person[name], -3.2, 3.2))
-        for name in (
-            "jaw_width chin_size brow_ridge brow_thickness brow_height face_length cheek_fullness lip_fullness "
-            "lip_colour nose_size eye_size eyelid_droop neck_width jowls wrinkles grey_hair hair_length "
-            "hair_loss beard_density skin_redness hair_volume parting eye_spacing eye_tilt brow_tilt "
-            "nose_bridge mouth_width fringe"
-        ).split()
-    }
-    stretch = 1 + 0.032 * t["face_length"]  # of everything below the eyes
-    nose = 1 + 0.085 * t["nose_size"]
+    t = {name: float(np.clip(person[name], -3.2, 3.2)) for name in (*population.CAUSED, *SHAPES)}
+    stretch = 1 + 0.042 * t["face_length"]  # of everything below the eyes
+    nose = 1 + 0.105 * t["nose_size"]
     age = float(np.clip((t["wrinkles"] + 1.2) / 3.2, 0.0, 1.15))
     bald = float(np.clip((t["hair_loss"] - 1.0) / 1.6, 0.0, 1.0))
     style = person["beard_style"]
-    beard = float(np.clip((t["beard_density"] - 0.25) / 1.1, 0.0, 1.0))
+    beard = float(np.clip((t["beard_density"] - 0.1) / 0.9, 0.0, 1.0))
     return t | {
         "stretch": stretch,
         "nose": nose,
         "nose_y": -0.40 * stretch - 0.04 * (nose - 1),
         "mouth_y": -0.69 * stretch,
         "mouth_w": 0.235 + 0.018 * t["mouth_width"] + 0.055 * max(scene["smile"], 0.0),
-        "lip": max(0.068 + 0.017 * t["lip_fullness"], 0.020),
+        "lip": max(0.068 + 0.020 * t["lip_fullness"], 0.018),
         "gap": 0.075 * scene["open"] * stretch,
         "eye_x": 0.325 + 0.014 * t["eye_spacing"],
-        "eye_w": 0.158 * (1 + 0.07 * t["eye_size"]),
-        "eye_h": 0.075 * (1 + 0.13 * t["eye_size"] - 0.09 * t["eyelid_droop"]) * scene["lids"],
-        "brow_y": 0.205 + 0.024 * t["brow_height"] - 0.008 * t["brow_ridge"],
+        "eye_w": 0.158 * (1 + 0.085 * t["eye_size"]),
+        "eye_h": 0.075 * (1 + 0.16 * t["eye_size"] - 0.09 * t["eyelid_droop"]) * scene["lids"],
+        "brow_y": 0.205 + 0.030 * t["brow_height"] - 0.008 * t["brow_ridge"],
         "age": age,
         "grey": float(np.clip((t["grey_hair"] - 0.1) / 1.3, 0.0, 1.0)),
-        "long": float(np.clip((t["hair_length"] + 0.35) / 1.9, 0.0, 1.35)) * (1 - 0.85 * bald),
+        "long": float(np.clip((t["hair_length"] + 0.15) / 1.2, 0.0, 1.35)) * (1 - 0.85 * bald),
         "bald": bald,
         "beard": beard * BEARD_KEPT[style],
         "moustache": beard * (1.0 if style == "moustache" else BEARD_KEPT[style]),
-        "makeup": float(np.clip((t["lip_colour"] + 0.3) / 2.0, 0.0, 1.2)),
+        "makeup": float(np.clip((t["lip_colour"] - 0.1) / 1.1, 0.0, 1.3)),
     }
 
 
@@ -160,23 +154,24 @@ def _skin_shape(a: Mapping, *, device: str) -> _Shape:
     ellipsoids = [  # centre x, y, z; radii; tilt in degrees about x
         ((0, 0.30, -0.12), (0.75, 0.86, 0.94), 0),  # cranium
         ((0, -0.20 * s, 0.20), (0.635 + 0.012 * cheek + 0.010 * jaw, 0.78 * s, 0.66), 0),  # face
-        ((0, -0.68 * s, 0.24), (0.47 + 0.042 * jaw + 0.022 * cheek, 0.43 * s, 0.52), 0),  # jaw
-        ((0, -0.97 * s, 0.56), (0.20 + 0.032 * a["chin_size"], 0.15 + 0.014 * a["chin_size"],
+        ((0, -0.68 * s, 0.24), (0.47 + 0.055 * jaw + 0.022 * cheek, 0.43 * s, 0.52), 0),  # jaw
+        ((0, -0.97 * s, 0.56), (0.20 + 0.040 * a["chin_size"], 0.15 + 0.014 * a["chin_size"],
                                 0.20 + 0.016 * a["chin_size"]), 0),
         ((0.385, -0.22 * s, 0.50), (0.225, 0.15, 0.26), 0),  # cheekbone
         ((0.36 + 0.015 * cheek, -0.55 * s, 0.46), (0.19 + 0.034 * cheek, 0.24, 0.25 + 0.022 * cheek), 0),
-        ((0, -0.14 * s, 0.875 + 0.012 * a["nose_bridge"]), (0.075 + 0.008 * nose, 0.30 * s, 0.11 * nose), -16),
+        ((0, -0.14 * s, 0.88 + 0.022 * a["nose_bridge"]),
+         (0.075 + 0.008 * nose, 0.30 * s, 0.11 * nose), -16),  # bridge of the nose
         ((0, a["nose_y"], 1.00 + 0.08 * nose), (0.105 * nose, 0.095 * nose, 0.13 * nose), 0),  # nose tip
         ((0.115 * nose, a["nose_y"] - 0.035, 0.985), (0.072 * nose, 0.065 * nose, 0.11), 0),  # nose wing
         ((0.755, -0.08, -0.08), (0.055, 0.22 + 0.02 * a["age"], 0.16), -12),  # ear
-        ((0, -1.20, -0.15), (0.415 + 0.036 * a["neck_width"], 1.0, 0.44 + 0.03 * a["neck_width"]), 8),
+        ((0, -1.20, -0.15), (0.415 + 0.050 * a["neck_width"], 1.0, 0.44 + 0.03 * a["neck_width"]), 8),
         ((0, -2.02, -0.22), (1.35 + 0.11 * a["neck_width"], 0.68, 0.55), 0),  # shoulders
     ]  # fmt: skip
     lip, y = a["lip"], a["mouth_y"]
     bumps = [  # centre, widths, height
         ((a["eye_x"], 0.02, 0.80), (0.15, 0.115, 0.40), -0.105 - 0.010 * a["age"]),  # socket
         ((a["eye_x"], -0.005, 0.80), (0.115, 0.07, 0.40), 0.062),  # eyeball behind its lids
-        ((0.24, 0.155, 0.85), (0.17, 0.060, 0.30), 0.018 + 0.017 * a["brow_ridge"]),
+        ((0.24, 0.155, 0.85), (0.17, 0.060, 0.30), 0.018 + 0.024 * a["brow_ridge"]),
         ((0.30, 0.50, 0.75), (0.22, 0.18, 0.30), 0.015 - 0.012 * a["brow_ridge"]),  # forehead
         ((0, y + 0.55 * lip + a["gap"], 0.86), (0.22, 0.052, 0.35), 0.018 + 0.45 * lip),
         ((0, y - 0.75 * lip - a["gap"], 0.86), (0.18, 0.055, 0.35), 0.020 + 0.50 * lip),
@@ -240,7 +235,9 @@ def _tensor(values, device: str) -> Tensor:
 
 def _monomials(p: Tensor) -> Tensor:
     x, y, z = p[:, 0].abs(), p[:, 1], p[:, 2]  # heads are symmetric: one half describes both
-    return torch.stack([torch.ones_like(x), x, y, z, x * x, y * y, z * z, x * y, y * z, z * x], dim=1)  # [N, 10]
+    return torch.stack(
+        [torch.ones_like(x), x, y, z, x * x, y * y, z * z, x * y, y * z, z * x], dim=1
+    )  # [N, 10]
 
 
 def _distance(shape: _Shape, m: Tensor, *, bumps: bool = True) -> Tensor:
@@ -282,7 +279,11 @@ class _Head:
         """Distance to the hole in the hair in front of the face, and its gradient."""
         rx, ry, rz = self.opening_radii
         ragged = 0.011 * torch.sin(27 * p[:, 0] + self.phase) + 0.011 * torch.sin(71 * p[:, 0])
-        x, y, z = p[:, 0] / rx, (p[:, 1] - self.opening_y + self.lean * p[:, 0] + ragged) / ry, (p[:, 2] - 1.05) / rz
+        x, y, z = (
+            p[:, 0] / rx,
+            (p[:, 1] - self.opening_y + self.lean * p[:, 0] + ragged) / ry,
+            (p[:, 2] - 1.05) / rz,
+        )
         root = (x * x + y * y + z * z).clamp_min(1e-6).sqrt()
         g = torch.stack([x / rx + self.lean * y / ry, y / ry, z / rz], dim=1) * (0.6 / root)[:, None]
         return (root - 1) * 0.6, g
@@ -314,7 +315,7 @@ def _rotation(scene: Mapping) -> np.ndarray:
 
 
 def _trace(head: _Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: float):
-    """Rays that meet the head or come near it: index, distance along the ray, gap left between ray and head."""
+    """Rays that meet the head or come near it: index, distance along the ray, gap between ray and head."""
     near, far = CAMERA_DM - 1.5, CAMERA_DM + 1.2
     grid = rays.reshape(size_px, size_px, 3)
     coarse = grid[1::2, 1::2].reshape(-1, 3)
@@ -332,7 +333,10 @@ def _trace(head: _Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm:
     # A pixel starts from the nearest depth found around it, so that no edge is stepped over.
     start = -torch.nn.functional.max_pool2d(-start, 3, stride=1, padding=1) - 0.03
     hit = torch.nn.functional.max_pool2d(hit, 3, stride=1, padding=1)
-    up = [torch.nn.functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten() for v in (hit, start)]
+    up = [
+        torch.nn.functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten()
+        for v in (hit, start)
+    ]
     index = (up[0] > 0).nonzero().flatten()  # [N]
     t, rays = up[1][index], rays[index]
     best, best_t = torch.full_like(t, 9.0), t.clone()
@@ -420,7 +424,9 @@ def _mix(base: Tensor, colour, amount: Tensor) -> Tensor:
     return base + (colour - base) * amount[:, None]
 
 
-def _shade(person: Mapping, scene: Mapping, a: Mapping, head: _Head, p: Tensor, view: Tensor, *, light, pixel_dm):
+def _shade(
+    person: Mapping, scene: Mapping, a: Mapping, head: _Head, p: Tensor, view: Tensor, *, light, pixel_dm
+):
     """Linear RGB [N, 3] at the points `p` of the surface, seen along `-view`."""
     skin_d, hair_d, skin_g, hair_g = head.gradients(p)
     is_hair = (0.5 + (skin_d - hair_d) / (2 * pixel_dm)).clamp(0, 1)
@@ -438,10 +444,14 @@ def _shade(person: Mapping, scene: Mapping, a: Mapping, head: _Head, p: Tensor, 
     occlusion = (head.nearest(p + n * 0.14) / 0.14).clamp(0.15, 1)
     shadow = torch.ones_like(occlusion)
     for reach in (0.12, 0.35):
-        shadow = torch.minimum(shadow, 0.5 + 3.5 * head.nearest(p + n * 0.03 + light * reach, bumps=False) / reach)
+        shadow = torch.minimum(
+            shadow, 0.5 + 3.5 * head.nearest(p + n * 0.03 + light * reach, bumps=False) / reach
+        )
     shadow = _smooth(shadow, 0.0, 1.0)
 
-    wrap = _tensor([0.42, 0.22, 0.15], p.device) * (1 - 0.6 * is_hair[:, None])  # red light travels through skin
+    wrap = _tensor([0.42, 0.22, 0.15], p.device) * (
+        1 - 0.6 * is_hair[:, None]
+    )  # red light travels through skin
     facing = (n @ light)[:, None]
     diffuse = ((facing + wrap) / (1 + wrap)).clamp_min(0) * (0.25 + 0.75 * shadow)[:, None]
     sky = (0.75 + 0.25 * n[:, 1]) * scene["ambient"] * (0.35 + 0.65 * occlusion)
@@ -450,20 +460,25 @@ def _shade(person: Mapping, scene: Mapping, a: Mapping, head: _Head, p: Tensor, 
     rim = (1 - (n * view).sum(1).clamp(0, 1)) ** 3 * 0.10 * (1 - is_hair)
     colour = _tensor(scene["light_rgb"], p.device)
     rgb = albedo * (diffuse * colour + (sky + rim)[:, None]) + (sheen[:, None] * colour)
-    return torch.lerp(rgb, paint.eye_colour * (0.45 + 0.75 * diffuse.mean(1, keepdim=True)), paint.eye[:, None])
+    return torch.lerp(
+        rgb, paint.eye_colour * (0.45 + 0.75 * diffuse.mean(1, keepdim=True)), paint.eye[:, None]
+    )
 
 
 class _Paint:
     """Colours of the surface in head coordinates, each edge as soft as a pixel is wide."""
 
-    def __init__(self, person: Mapping, scene: Mapping, a: Mapping, p: Tensor, *, pixel_dm: float, light: Tensor):
+    def __init__(
+        self, person: Mapping, scene: Mapping, a: Mapping, p: Tensor, *, pixel_dm: float, light: Tensor
+    ):
         self.person, self.scene, self.a, self.px, self.light = person, scene, a, pixel_dm, light
         self.x, self.y, self.z = p.unbind(1)
         self.side = self.x.abs()
         self.front = _smooth(self.z, 0.15, 0.45)
         # Sums of sines stand in for noise: cheap, smooth, the same in every photograph of a person.
-        self.mottle = (torch.sin(9.1 * self.x + 3.7 * self.y) * torch.sin(7.3 * self.y - 5.9 * self.z)
-                       + 0.6 * torch.sin(21.0 * self.x - 8.0 * self.z) * torch.sin(17.0 * self.y + 4.0 * self.x))  # fmt: skip
+        coarse = torch.sin(9.1 * self.x + 3.7 * self.y) * torch.sin(7.3 * self.y - 5.9 * self.z)
+        fine = torch.sin(21.0 * self.x - 8.0 * self.z) * torch.sin(17.0 * self.y + 4.0 * self.x)
+        self.mottle = coarse + 0.6 * fine
         angle = torch.atan2(self.x - 0.25 * a["parting"], self.z + 0.15)
         fall = self.y + 0.25 * self.side
         self.strand = (torch.sin(31 * angle + 2.2 * fall) + torch.sin(67 * angle - 3.1 * fall)
@@ -493,11 +508,11 @@ class _Paint:
         self.base = base**2.2
         rgb = torch.as_tensor(self.base, dtype=torch.float32, device=x.device).expand(len(x), 3)
         rgb = rgb * (1 + 0.035 * self.mottle)[:, None]
-        rosy = torch.exp(-((side - 0.38) / 0.2) ** 2 - ((y + 0.42) / 0.2) ** 2) + torch.exp(
-            -(x / 0.12) ** 2 - ((y - a["nose_y"]) / 0.12) ** 2
+        rosy = torch.exp(-(((side - 0.38) / 0.2) ** 2) - ((y + 0.42) / 0.2) ** 2) + torch.exp(
+            -((x / 0.12) ** 2) - ((y - a["nose_y"]) / 0.12) ** 2
         )
-        redness = (0.28 + 0.10 * a["skin_redness"]) * front * rosy
-        rgb = rgb * (1 - redness[:, None].clamp(0, 0.6) * _tensor([0.0, 0.30, 0.28], x.device))
+        redness = (0.30 + 0.20 * a["skin_redness"]) * front * rosy
+        rgb = rgb * (1 - redness[:, None].clamp(0, 0.9) * _tensor([0.0, 0.42, 0.36], x.device))
         rgb = self._age(rgb)
         rgb = self._beard(rgb)
         rgb = self._brows(rgb)
@@ -514,10 +529,17 @@ class _Paint:
         # Nasolabial fold: from the wing of the nose around the corner of the mouth.
         v = ((y - a["nose_y"]) / (a["mouth_y"] - 0.08 - a["nose_y"])).clamp(-0.2, 1.15)
         fold = side - (0.175 + (a["mouth_w"] - 0.10) * v.clamp_min(0) ** 1.1)
-        dark += (0.50 * old + 0.16 * smile) * self._line(fold, 0.024) * _smooth(v, -0.1, 0.25) * (1 - _smooth(v, 0.85, 1.15))
+        dark += (
+            (0.50 * old + 0.16 * smile)
+            * self._line(fold, 0.024)
+            * _smooth(v, -0.1, 0.25)
+            * (1 - _smooth(v, 0.85, 1.15))
+        )
         # Marionette line: down from the corner of the mouth.
         w = ((a["mouth_y"] - y) / 0.25).clamp(0, 1)
-        dark += 0.42 * old**2 * self._line(side - (a["mouth_w"] + 0.035 + 0.03 * w), 0.022) * torch.sin(3.14 * w)
+        dark += (
+            0.42 * old**2 * self._line(side - (a["mouth_w"] + 0.035 + 0.03 * w), 0.022) * torch.sin(3.14 * w)
+        )
         # Bag and ring under the eye.
         u = (side - a["eye_x"]) / 0.17
         bag = y + 0.115 + 0.035 * (1 - u * u) - 0.05
@@ -533,7 +555,9 @@ class _Paint:
         crow = _smooth(side - a["eye_x"], 0.17, 0.22) * (1 - _smooth(side - a["eye_x"], 0.26, 0.33))
         dark += 0.32 * old**1.5 * crow * (0.5 + 0.5 * ray) * self._line(y, 0.12)
         dark += 0.16 * old**2 * (0.5 + 0.5 * self.mottle) * _smooth(self.mottle, 0.5, 1.2)  # age spots
-        dark += 0.14 * old * torch.exp(-((y + 1.02 * s) / 0.06) ** 2) * _smooth(side, 0.05, 0.3)  # edge of the jaw
+        dark += (
+            0.14 * old * torch.exp(-(((y + 1.02 * s) / 0.06) ** 2)) * _smooth(side, 0.05, 0.3)
+        )  # edge of the jaw
         keep = 1 - dark.clamp(0, 0.75) * self.front
         return rgb * keep[:, None] ** _tensor([0.8, 1.05, 1.1], rgb.device)
 
@@ -544,7 +568,9 @@ class _Paint:
         edge = a["mouth_y"] + 0.10 + 0.75 * (side - 0.30).clamp_min(0)  # cheek line, rising to the sideburn
         cheeks = _smooth(edge - y, -0.05, 0.09) * _smooth(y, -1.30 * a["stretch"], -1.08 * a["stretch"])
         chin_only = 1 - self._line(y - a["mouth_y"] + 0.13, 0.03) * self._line(x, 0.25) * 0.4
-        moustache = _smooth(a["nose_y"] - 0.10 - y, -0.01, 0.04) * _smooth(y - a["mouth_y"] + 0.02, -0.04, 0.02)
+        moustache = _smooth(a["nose_y"] - 0.10 - y, -0.01, 0.04) * _smooth(
+            y - a["mouth_y"] + 0.02, -0.04, 0.02
+        )
         moustache = moustache * (1 - _smooth(side, a["mouth_w"] - 0.02, a["mouth_w"] + 0.07))
         amount = torch.maximum(a["beard"] * cheeks * chin_only, a["moustache"] * moustache)
         amount = amount * (0.93 + 0.07 * torch.sin(61 * x + 29 * y) * torch.sin(83 * y + 17 * x))
@@ -555,12 +581,14 @@ class _Paint:
     def _brows(self, rgb: Tensor) -> Tensor:
         a = self.a
         u = (self.side - a["eye_x"] + 0.01) / 0.185
-        thick = max(0.029 + 0.0095 * a["brow_thickness"], 0.010)
+        thick = max(0.031 + 0.0125 * a["brow_thickness"], 0.009)
         middle = a["brow_y"] + 0.045 * (1 - (u - 0.25) ** 2) - 0.045 + 0.016 * a["brow_tilt"] * u
         body = thick * (1 - 0.55 * _smooth(u, 0.2, 1.1)) - (self.y - middle).abs()
         amount = self._cover(body, 0.02) * (1 - _smooth(u.abs(), 0.85, 1.08))
         amount = amount * (0.85 + 0.15 * torch.sin(90 * self.side - 40 * self.y)) * self.front
-        colour = (np.array(HAIR[self.person["hair_colour"]]) * 0.75) * (1 - 0.6 * a["grey"]) + 0.6 * a["grey"] * np.array(GREY) * 0.8
+        colour = (np.array(HAIR[self.person["hair_colour"]]) * 0.75) * (1 - 0.6 * a["grey"]) + 0.6 * a[
+            "grey"
+        ] * np.array(GREY) * 0.8
         return _mix(rgb, colour**2.2, 0.9 * amount)
 
     def _mouth(self, rgb: Tensor, gloss: Tensor) -> tuple[Tensor, Tensor]:
@@ -575,13 +603,15 @@ class _Paint:
         lower = gap + 1.25 * lip * arch**0.7 + above
         inside = self._cover(torch.minimum(upper, lower), 0.008) * self.front * (u.abs() < 1.1)
         natural = self.base * np.array([0.86, 0.50, 0.52])
-        made_up = np.array([0.46, 0.055, 0.085]) * 0.55 + 0.45 * natural
+        made_up = np.array([0.50, 0.035, 0.07]) * 0.7 + 0.3 * natural
         colour = natural + a["makeup"] * 0.85 * (made_up - natural)
         rgb = _mix(rgb, colour, 0.92 * inside)
         gloss = gloss + (0.05 + 0.10 * a["makeup"]) * inside
         mouth = self._cover(gap - 0.008 - above.abs()) * self.front * (u.abs() < 1)
         teeth = self._cover(above + gap * 0.25) * (1 - _smooth(u.abs(), 0.72, 0.88))
-        cavity = _mix(torch.zeros_like(rgb) + _tensor([0.05, 0.012, 0.012], rgb.device), (0.62, 0.58, 0.52), teeth)
+        cavity = _mix(
+            torch.zeros_like(rgb) + _tensor([0.05, 0.012, 0.012], rgb.device), (0.62, 0.58, 0.52), teeth
+        )
         rgb = torch.lerp(rgb, cavity, mouth[:, None])
         seam = self._line(above.abs() - gap, 0.011) * (1 - _smooth(u.abs(), 0.95, 1.08)) * self.front
         rgb = rgb * (1 - 0.62 * seam[:, None])
@@ -589,7 +619,9 @@ class _Paint:
 
     def _nostrils(self, rgb: Tensor) -> Tensor:
         a = self.a
-        d = ((self.side - 0.058 * a["nose"]) / 0.038) ** 2 + ((self.y - a["nose_y"] + 0.095 * a["nose"]) / 0.022) ** 2
+        d = ((self.side - 0.058 * a["nose"]) / 0.038) ** 2 + (
+            (self.y - a["nose_y"] + 0.095 * a["nose"]) / 0.022
+        ) ** 2
         return rgb * (1 - 0.72 * torch.exp(-d) * _smooth(self.z, 0.7, 0.9))[:, None]
 
     def _eyes(self, rgb: Tensor) -> Tensor:
@@ -605,26 +637,32 @@ class _Paint:
         self.eye = self._cover(torch.minimum(up, down)) * close
         r = torch.sqrt((dx * sign - gaze[0]) ** 2 + (self.y - 0.010 - gaze[1]) ** 2)
         iris_r = 0.073
-        iris = torch.as_tensor(np.array(IRIS[self.person["eye_colour"]]) ** 2.2, dtype=rgb.dtype, device=rgb.device)
+        iris = torch.as_tensor(
+            np.array(IRIS[self.person["eye_colour"]]) ** 2.2, dtype=rgb.dtype, device=rgb.device
+        )
         ring = 0.55 + 0.75 * (r / iris_r).clamp(0, 1) - 0.75 * _smooth(r, 0.8 * iris_r, iris_r)
         white = _tensor([0.80, 0.77, 0.74], rgb.device) - 0.06 * a["age"]
         eye = torch.lerp(white.expand_as(rgb), iris * ring[:, None], self._cover(iris_r - r)[:, None])
         eye = eye * (1 - self._cover(0.028 - r))[:, None]
         eye = eye * (0.42 + 0.58 * _smooth(up, 0.0, 0.05))[:, None]  # the upper lid's shadow
-        spot = (dx * sign - gaze[0] - 0.024 * float(self.light[0].sign())) ** 2 + (self.y - 0.032 - gaze[1]) ** 2
+        spot = (dx * sign - gaze[0] - 0.024 * float(self.light[0].sign())) ** 2 + (
+            self.y - 0.032 - gaze[1]
+        ) ** 2
         self.eye_colour = eye + (0.85 * self._cover(0.016 - spot.sqrt()))[:, None]
-        lash = (0.72 + 0.25 * min(a["makeup"], 1.0)) * self._line(up - 0.004, 0.014 + 0.007 * a["makeup"])
+        lash = (0.72 + 0.25 * min(a["makeup"], 1.0)) * self._line(up - 0.004, 0.014 + 0.009 * a["makeup"])
         lash = lash * (u.abs() < 1.15) + 0.25 * self._line(down, 0.010) * (u.abs() < 1.0)
         crease = 0.38 * self._line(up + 0.042 - 0.010 * a["eyelid_droop"], 0.012) * (u.abs() < 1.05)
-        inner = 0.20 * torch.exp(-((dx + 0.17) / 0.06) ** 2 - ((self.y - 0.03) / 0.08) ** 2)
+        inner = 0.20 * torch.exp(-(((dx + 0.17) / 0.06) ** 2) - ((self.y - 0.03) / 0.08) ** 2)
         dark = (lash * (1 - self.eye) + crease + inner).clamp(0, 0.92) * self.front
         self.eye = self.eye * (1 - 0.6 * lash.clamp(0, 1))
-        shadow = 0.22 * a["makeup"] * torch.exp(-(u**2) - ((self.y - 0.10) / 0.05) ** 2) * self.front
+        shadow = 0.34 * a["makeup"] * torch.exp(-(u**2) - ((self.y - 0.10) / 0.05) ** 2) * self.front
         return rgb * (1 - dark)[:, None] * (1 - shadow)[:, None]
 
     def _clothes(self, rgb: Tensor, gloss: Tensor) -> tuple[Tensor, Tensor]:
         scene = self.scene
-        collar = -1.47 - (0.05 + 0.22 * scene["neckline"]) * torch.exp(-((self.x / 0.30) ** 2)) * (self.z > -0.2)
+        collar = -1.47 - (0.05 + 0.22 * scene["neckline"]) * torch.exp(-((self.x / 0.30) ** 2)) * (
+            self.z > -0.2
+        )
         collar = collar + 0.10 * _smooth(-self.z, 0.0, 0.4)
         worn = self._cover(collar - self.y, 0.01)
         cloth = torch.as_tensor(scene["cloth"] ** 2.2, dtype=rgb.dtype, device=rgb.device)
@@ -641,7 +679,9 @@ def _glasses(image: Tensor, person: Mapping, a: Mapping, origin, rays, index, t,
     y = origin[1] + rays[:, 1] * along
     heavy = 0.5 + 0.5 * np.sign(a["parting"])  # frames differ between people, by a trait that means nothing
     rx, ry = 0.235 + 0.01 * a["nose_bridge"], 0.150 + 0.03 * heavy
-    lens = (((x - a["eye_x"] - 0.01) / rx).abs() ** 3 + ((y + 0.015) / ry).abs() ** 3).clamp_min(1e-6) ** (1 / 3)
+    lens = (((x - a["eye_x"] - 0.01) / rx).abs() ** 3 + ((y + 0.015) / ry).abs() ** 3).clamp_min(1e-6) ** (
+        1 / 3
+    )
     rim = (lens - 1).abs() * min(rx, ry)
     bridge = torch.where(x < a["eye_x"] - rx + 0.02, (y - 0.035 - 0.02 * (1 - (x / 0.1) ** 2)).abs(), 9.0)
     arm = torch.where((x > a["eye_x"] + rx - 0.01) & (x < 0.70), (y - 0.055).abs(), 9.0)

@@ -116,6 +116,8 @@ def _draw(entry: Mapping, *, tone: np.ndarray, rng) -> np.ndarray:
     if "share" in entry:
         return rng.random(n) < entry["share"]
     if "light" in entry:
-        light, dark = (rng.choice(list(entry[k]), p=list(entry[k].values()), size=n) for k in ("light", "dark"))
+        light, dark = (
+            rng.choice(list(entry[k]), p=list(entry[k].values()), size=n) for k in ("light", "dark")
+        )
         return np.where(tone < 0.5, light, dark).astype(object)
     return rng.choice(list(entry), p=list(entry.values()), size=n).astype(object)

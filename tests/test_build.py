@@ -1,0 +1,154 @@
+"""The synthetic corpus is the same whoever makes it, survives being killed, and knows what it is made of."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from s2f.corpora.synthetic import build as module
+from s2f.corpora.synthetic.build import build
+from s2f.errors import CorpusError
+
+SMALL = dict(n_identities=3, n_recordings=8, n_faces=7, min_s=0.6, max_s=1.0, size_px=32, seed=1)
+
+
+def _digests(root):
+    return {
+        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for kind in ("voices", "faces")
+        for p in sorted((root / kind).rglob("*"))
+        if p.is_file()
+    }
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Voices that only show which streams they were given."""
+    heard = []
+
+    def synthesise(person, *, duration_s, rng, channel_rng):
+        heard.append((person["identity"], duration_s, channel_rng.random(), rng.random()))
+        return np.full(int(duration_s * 16000), 0.25, np.float32)
+
+    monkeypatch.setattr(module.voices, "synthesise", synthesise)
+    return heard
+
+
+def test_manifest_and_files(tmp_path, stub):
+    import soundfile
+    from PIL import Image
+
+    manifest = build(tmp_path, **SMALL, n_workers=1)
+    voices, faces = (manifest[manifest["modality"] == kind] for kind in ("voice", "face"))
+    assert len(voices) == 8 and len(faces) == 7
+    assert voices.groupby("identity").size().tolist() == [3, 3, 2]  # totals spread evenly
+    assert faces.groupby("identity").size().tolist() == [3, 2, 2]
+    assert manifest["path"].is_unique and manifest["nationality"].isna().all()
+    assert (manifest["fold"] == 0).all()
+    assert set(manifest["gender"]) == {"f", "m"}
+    for path in voices["path"]:
+        info = soundfile.info(tmp_path / path)
+        assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
+        assert 0.6 <= info.duration <= 1.0
+    for path, marks in zip(faces["path"], faces["landmarks"], strict=True):
+        with Image.open(tmp_path / path) as image:
+            assert image.size == (32, 32)
+        assert len(marks) == 10
+    people = pd.read_parquet(tmp_path / "people.parquet")
+    assert people["identity"].tolist() == sorted(set(manifest["identity"]))
+
+
+def test_a_video_shares_its_channel_and_nothing_else(tmp_path, stub):
+    manifest = build(tmp_path, **(SMALL | {"n_recordings": 15}), n_workers=1)
+    assert manifest[manifest["modality"] == "voice"].groupby("source_id").size().max() == 3
+    channels = [h[2] for h in stub[:5]]  # first person: a video of three and one of two
+    assert len(set(channels[:3])) == 1 and len(set(channels)) == 2
+    assert len({h[3] for h in stub}) == len({h[1] for h in stub}) == 15
+
+
+def test_second_call_returns_at_once(tmp_path, stub):
+    first = build(tmp_path, **SMALL, n_workers=1)
+    calls = len(stub)
+    pd.testing.assert_frame_equal(first, build(tmp_path, **SMALL, n_workers=1))
+    assert len(stub) == calls
+
+
+def test_an_interrupted_build_goes_on(tmp_path, stub, monkeypatch):
+    build(tmp_path / "whole", **SMALL, n_workers=1)
+    render, calls = module.heads.render, []
+
+    def failing(*args, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return render(*args, **options)
+
+    monkeypatch.setattr(module.heads, "render", failing)
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "cut", **SMALL, n_workers=1)
+    assert not (tmp_path / "cut" / "complete.json").exists()
+    build(tmp_path / "cut", **SMALL, n_workers=1)
+    assert len(calls) == 4  # one person was there already, one is repeated
+    assert _digests(tmp_path / "cut") == _digests(tmp_path / "whole")
+    assert not list((tmp_path / "cut").glob("*/.s*"))
+
+
+def test_other_parameters_in_the_same_folder_are_an_error(tmp_path, stub):
+    build(tmp_path, **SMALL, n_workers=1)
+    with pytest.raises(CorpusError, match="seed is 1 there, 2 here"):
+        build(tmp_path, **(SMALL | {"seed": 2}), n_workers=1)
+
+
+def test_another_version_of_the_code_makes_it_anew(tmp_path, stub, monkeypatch):
+    build(tmp_path, **SMALL, n_workers=1)
+    before = len(stub)
+    monkeypatch.setattr(module, "_generator", lambda: "another")
+    build(tmp_path, **SMALL, n_workers=1)
+    assert len(stub) == 2 * before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_identities": 1}, "n_identities is 1"),
+        ({"n_recordings": 2}, "n_recordings is 2"),
+        ({"n_faces": 0}, "n_faces is 0"),
+        ({"size_px": 16}, "size_px is 16"),
+        ({"min_s": 2.0}, "min_s, max_s are 2.0 and 1.0"),
+        ({"min_s": 0.0}, "min_s, max_s are 0.0"),
+    ],
+)
+def test_sizes_out_of_range(tmp_path, change, message):
+    with pytest.raises(CorpusError, match=message):
+        build(tmp_path, **(SMALL | change), n_workers=1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_workers_and_a_kill_change_nothing(tmp_path):
+    """One process makes it; another is killed with two workers at it, then goes on: the same bytes."""
+    sizes = SMALL | {"n_identities": 6, "n_recordings": 12, "n_faces": 12, "min_s": 1.0, "max_s": 1.5}
+    alone = build(tmp_path / "alone", **sizes, n_workers=1)
+    root = tmp_path / "killed"
+    program = (
+        "from s2f.corpora.synthetic.build import build\n"
+        f"if __name__ == '__main__': build({str(root)!r}, **{sizes!r}, n_workers=2)\n"
+    )
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    process = subprocess.Popen([sys.executable, script], env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not list(root.glob("faces/s*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    manifest = build(root, **sizes, n_workers=2)
+    pd.testing.assert_frame_equal(manifest, alone)
+    assert _digests(root) == _digests(tmp_path / "alone")

@@ -1,0 +1,131 @@
+"""Tables print what `metrics.json` holds, and the poster's figures as the poster printed them."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from s2f import tables
+from s2f.metrics import names, rows
+
+
+def metrics(shift=0.0, **extra):
+    """A `metrics.json` with a value in every entry but the row `probe`."""
+
+    def entry(row, k):
+        if row == "probe":
+            return dict.fromkeys(
+                ("value", "low", "high", "n_recordings", "n_identities", "reference"), None
+            ) | {"reason": "not measured"}
+        value = 0.5 + k / 100 + shift
+        return {
+            "value": value, "low": value - 0.1, "high": value + 0.1, "n_recordings": 144, "n_identities": 12,
+            "reference": "288 photos", "reason": None,
+        }  # fmt: skip
+
+    return {
+        "protocol": "held_out",
+        "rows": {row: {metric: entry(row, k) for k, metric in enumerate(rows.METRICS)} for row in rows.ROWS},
+    } | extra
+
+
+@pytest.fixture
+def table2():
+    return tables.table2({"General": metrics(), "Females": metrics(0.1), "Males": metrics(0.2)})
+
+
+def test_every_row_and_metric_has_a_name():
+    assert set(names.NAMES) == {*rows.ROWS, *rows.METRICS}
+    assert set(rows.METRICS) >= names.PERCENT
+
+
+def test_long_holds_every_entry_once():
+    frame = tables.long(metrics(), variant="general")
+    assert len(frame) == len(rows.ROWS) * len(rows.METRICS)
+    one = frame[(frame["row"] == "model") & (frame["metric"] == "kid")].iloc[0]
+    assert one["value"] == pytest.approx(0.5 + rows.METRICS.index("kid") / 100) and one["n_identities"] == 12
+    assert frame.loc[frame["row"] == "probe", "value"].isna().all()
+
+
+def test_table2_has_ours_and_the_posters_lines(table2):
+    assert list(table2["source"]) == ["ours", "poster"] * 3
+    poster = table2[table2["source"] == "poster"].set_index("variant")
+    assert poster.loc["Females", ["fid", "l1", "cosine"]].tolist() == [126.365874, 29.41308, 0.399265]
+    assert poster["data"].str.contains("not the same data").all()
+    ours = table2[table2["source"] == "ours"].set_index("variant")
+    assert ours.loc["Males", "kid"] == pytest.approx(ours.loc["General", "kid"] + 0.2)
+    assert ours["n_recordings"].tolist() == [144] * 3
+
+
+def test_table2_files_hold_the_same_numbers(table2, tmp_path):
+    tables.write_table2(table2, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["table2.csv", "table2.json"]
+    content = json.loads((tmp_path / "table2.json").read_text())
+    with open(tmp_path / "table2.csv", newline="") as stream:
+        printed = list(csv.DictReader(stream))
+    assert len(content) == len(printed) == 6
+    assert float(printed[2]["fid"]) == content[2]["fid"] == table2.loc[2, "fid"]
+    assert content[1]["kid"] is None and content[1]["l1"] == 61.9460271
+
+
+def test_shown_table2_marks_the_posters_lines(table2):
+    page = tables.show_table2(table2).to_html()
+    for text in ("114.4", "61.95", "0.245", "126.4", "poster, not the same data: L1, undefined", "12"):
+        assert text in page
+    assert page.index("FID</th>") < page.index("poster, not the same data: FID")
+
+
+def test_metrics_table_leaves_out_rows_without_values():
+    page = tables.metrics_table(metrics()).to_html()
+    assert "mean face of the sex" in page and "linear map" not in page
+    matching = 100 * (0.5 + rows.METRICS.index("matching_2way") / 100)
+    assert f"{matching:.1f} %" in page and f"[{matching - 10:.1f}, {matching + 10:.1f}]" in page
+
+
+def test_beside_table_has_a_column_a_run():
+    page = tables.beside_table(metrics(recipe="short"), {"poster": metrics(recipe="poster")}).to_html()
+    assert ">short<" in page and ">poster<" in page
+    page = tables.beside_table(metrics(recipe="short"), {"slow": metrics(recipe="short")}).to_html()
+    assert ">short<" in page and ">slow<" in page, "runs of equal recipes are told apart"
+
+
+def test_quality_table_prints_percent_and_counts():
+    quality = {
+        "equal_error_rate": {"value": 0.021, "low": 0.01, "high": 0.04},
+        "n_photos": 1288,
+        "accuracy": None,
+    }
+    page = tables.quality_table(quality).to_html()
+    assert "2.1 % [1.0, 4.0]" in page and "1,288" in page and "–" in page
+
+
+def test_across_seeds_needs_every_seed():
+    frames = [tables.long(metrics(shift), variant="general") for shift in (0.0, 0.1, 0.2)]
+    found = tables.across_seeds(frames).set_index(["row", "metric"])
+    assert found.loc[("model", "fid"), "mean"] == pytest.approx(0.6)
+    assert found.loc[("model", "fid"), "sd"] == pytest.approx(0.1)
+    assert "probe" not in found.index.get_level_values("row")
+
+
+@pytest.mark.parametrize(
+    ("metric", "numbers", "expected"),
+    [
+        ("matching_2way", (0.612, 0.55, 0.671), "61.2 %\n[55.0, 67.1]"),
+        ("kid", (0.0123, 0.01, 0.02), "12.3\n[10.0, 20.0]"),
+        ("fid", (114.44, None, None), "114.4"),
+        ("cosine_matched", (0.2448, np.nan, np.nan), "0.245"),
+        ("fid", (None, None, None), "–"),
+    ],
+)
+def test_printed(metric, numbers, expected):
+    assert tables.printed(metric, *numbers) == expected
+
+
+def test_styled_escapes_text():
+    import pandas as pd
+
+    page = tables.styled(pd.DataFrame({"a": ["<b>"]})).to_html()
+    assert "&lt;b&gt;" in page
