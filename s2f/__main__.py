@@ -35,7 +35,12 @@ def main(words: list[str] | None = None) -> int:
 
     draw = commands.add_parser("reconstruct", help="draw the face of a voice")
     draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files")
-    draw.add_argument("--run", type=Path, default=Path("runs/demo/s0/general"), help="a trained variant's folder (default: %(default)s)")  # fmt: skip
+    draw.add_argument(
+        "--run",
+        type=Path,
+        default=Path("runs/demo/s0/general"),
+        help="a trained variant's folder (default: %(default)s)",
+    )
     draw.add_argument(
         "-o", "--output", type=Path, help="a PNG file, or a folder for several (default: beside each recording)"
     )

@@ -10,7 +10,6 @@ import pandas as pd
 
 from s2f import measuring, seeding
 from s2f.metrics import bootstrap, pairs, rows, standins, verification
-from s2f.metrics.standins import FaceSet
 from s2f.store import Store
 from s2f.training import readers
 from s2f.training.data import Selection, select
@@ -47,6 +46,7 @@ def measure(
     protocol: str,
     seed: int,
     n_bootstrap: int,
+    n_subsamples: int,
 ) -> dict:
     """All rows and metrics of a variant, as ``metrics.json`` keeps them.
 
@@ -62,15 +62,20 @@ def measure(
         Of which the mean faces are made.
     protocol : str
         "held_out" or "closed".
+    n_bootstrap, n_subsamples : int
+        Resamples of identities for intervals, and subsamples of them for KID's.
     """
     speakers = held_out.voices["identity"].to_numpy()
     model = measuring.describe(faces, speakers, reader=reader, inception=inception, desc="drawn faces")
-    real = measuring.describe(
-        photos, held_out.photos["identity"], reader=reader, inception=inception, desc="real faces"
-    )
     sources = held_out.photos["source_id"]
-    if sources.notna().all():
-        real = FaceSet(**{**vars(real), "sources": sources.to_numpy()})
+    real = measuring.describe(
+        photos,
+        held_out.photos["identity"],
+        reader=reader,
+        sources=sources if sources.notna().all() else None,
+        inception=inception,
+        desc="real faces",
+    )
     mean_faces, names = standins.mean_faces(training_photos, training_genders)
     means = measuring.describe(mean_faces, names, reader=reader, inception=inception, desc="mean faces")
     genders = held_out.voices["gender"].to_numpy()
@@ -88,6 +93,7 @@ def measure(
         protocol=protocol,
         rng=rng,
         n_resamples=n_bootstrap,
+        n_subsamples=n_subsamples,
     )
 
 
@@ -145,6 +151,5 @@ def reader_quality(reader: measuring.Reader, store: Store, *, split: str, seed: 
         "gender_accuracy": None if accuracy is None else asdict(accuracy),
         "equal_error_rate": asdict(rates.equal_error_rate),
         "n_photos": len(photos),
-        "n_identities": int(len(np.unique(identities))),
+        "n_identities": len(np.unique(identities)),
     }
-

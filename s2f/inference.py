@@ -88,9 +88,7 @@ def load(variant_folder: str | Path) -> Model:
         architecture = Architecture(**header["architecture"])
         voice, generator = architecture.voice_embedding(), architecture.generator()
         for prefix, network in (("voice_embedding.", voice), ("generator.", generator)):
-            network.load_state_dict(
-                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            )
+            network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     except (KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(
             path, f"is of another architecture ({error})", remedy="Train it again with this version."

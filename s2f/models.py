@@ -7,6 +7,7 @@ whose keys are ``model.<i>.weight``, load as they are. `width` multiplies the nu
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class VoiceEmbedding(nn.Module):
         super().__init__()
         channels = [N_MELS, *(scaled(c, width) for c in (256, 384, 576, 864))]
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(channels, channels[1:], strict=False):
+        for n_in, n_out in itertools.pairwise(channels):
             layers += [
                 nn.Conv1d(n_in, n_out, 3, stride=2, padding=1, bias=False),
                 nn.BatchNorm1d(n_out),
@@ -83,7 +84,7 @@ class Generator(nn.Module):
         n_hidden = {"k4": 4, "k1": 5}[head]
         channels = [EMBEDDING_DIM, *(scaled(c, width) for c in (1024, 512, 256, 128, 64)[:n_hidden])]
         layers: list[nn.Module] = []
-        for i, (n_in, n_out) in enumerate(zip(channels, channels[1:], strict=False)):
+        for i, (n_in, n_out) in enumerate(itertools.pairwise(channels)):
             stride, padding = (1, 0) if i == 0 else (2, 1)
             layers.append(nn.ConvTranspose2d(n_in, n_out, 4, stride=stride, padding=padding))
             if norm == "batch":
@@ -116,7 +117,7 @@ class FaceEmbedding(nn.Module):
         wrap = spectral_norm if spectral else (lambda layer: layer)
         channels = [scaled(c, width) for c in (32, 64, 128, 256, 512)]
         layers: list[nn.Module] = [wrap(nn.Conv2d(3, channels[0], 1)), nn.LeakyReLU(0.2)]
-        for n_in, n_out in zip(channels, channels[1:], strict=False):
+        for n_in, n_out in itertools.pairwise(channels):
             layers += [wrap(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
         layers.append(wrap(nn.Conv2d(channels[-1], EMBEDDING_DIM, 4)))
         self.model = nn.Sequential(*layers)

@@ -31,56 +31,61 @@ CHOICES = {
 }
 
 # Lowest and highest value that makes sense; keys that are not here take any value of their type.
-BOUNDS = {
-    "machine.n_threads": (1, 1024),
-    "machine.n_workers": (1, 1024),
-    "corpus.seed": (0, 2**31),
-    "corpus.n_identities": (2, 10**6),
-    "corpus.n_recordings": (2, 10**8),
-    "corpus.n_faces": (2, 10**8),
-    "corpus.min_s": (1.0, 60.0),
-    "corpus.max_s": (1.0, 60.0),
-    "corpus.size_px": (64, 512),
-    "split.train": (0.0, 1.0),
-    "split.validation": (0.0, 1.0),
-    "split.test": (0.0, 1.0),
-    "split.fold_fraction": (0.0, 0.9),
-    "store.shard_size": (1, 10**6),
-    "store.max_rejected": (0.0, 1.0),
-    "measure.n_bootstrap": (20, 10**6),
-    "measure.max_images": (10, 10**7),
-    "measure.kid_subsets": (2, 10**5),
-    "readers.steps": (1, 10**6),
-    "measure.n_people": (1, 64),
-} | {
-    f"{section}.{key}": bounds
-    for section in ("voice", "gan")
-    for key, bounds in {
-        "width": (1 / 64, 8.0),
-        "steps": (1, 10**8),
-        "batch_size": (2, 10**5),
-        "min_crop_s": (0.32, 10.0),
-        "max_crop_s": (0.32, 10.0),
-        "log_every": (1, 10**8),
-    }.items()
-} | {
-    "voice.learning_rate": (0.0, 1.0),
-    "voice.weight_decay": (0.0, 1.0),
-    "voice.margin": (0.0, 1.0),
-    "voice.scale": (0.0, 100.0),
-    "gan.learning_rate_generator": (0.0, 1.0),
-    "gan.learning_rate_discriminator": (0.0, 1.0),
-    "gan.beta_1": (0.0, 0.999),
-    "gan.beta_2": (0.0, 0.9999),
-    "gan.decay_from": (0.0, 1.0),
-    "gan.noise": (0.0, 10.0),
-    "gan.weight_real": (0.0, 1000.0),
-    "gan.weight_identity": (0.0, 1000.0),
-    "gan.weight_pixel": (0.0, 1000.0),
-    "gan.average_decay": (0.0, 0.99999),
-    "gan.save_every": (1, 10**8),
-    "gan.sample_every": (1, 10**8),
-}
+BOUNDS = (
+    {
+        "machine.n_threads": (1, 1024),
+        "machine.n_workers": (1, 1024),
+        "corpus.seed": (0, 2**31),
+        "corpus.n_identities": (2, 10**6),
+        "corpus.n_recordings": (2, 10**8),
+        "corpus.n_faces": (2, 10**8),
+        "corpus.min_s": (1.0, 60.0),
+        "corpus.max_s": (1.0, 60.0),
+        "corpus.size_px": (64, 512),
+        "split.train": (0.0, 1.0),
+        "split.validation": (0.0, 1.0),
+        "split.test": (0.0, 1.0),
+        "split.fold_fraction": (0.0, 0.9),
+        "store.shard_size": (1, 10**6),
+        "store.max_rejected": (0.0, 1.0),
+        "measure.n_bootstrap": (20, 10**6),
+        "measure.max_images": (10, 10**7),
+        "measure.kid_subsets": (2, 10**5),
+        "readers.steps": (1, 10**6),
+        "measure.n_people": (1, 64),
+    }
+    | {
+        f"{section}.{key}": bounds
+        for section in ("voice", "gan")
+        for key, bounds in {
+            "width": (1 / 64, 8.0),
+            "steps": (1, 10**8),
+            "batch_size": (2, 10**5),
+            "min_crop_s": (0.32, 10.0),
+            "max_crop_s": (0.32, 10.0),
+            "log_every": (1, 10**8),
+        }.items()
+    }
+    | {
+        "voice.learning_rate": (0.0, 1.0),
+        "voice.weight_decay": (0.0, 1.0),
+        "voice.margin": (0.0, 1.0),
+        "voice.scale": (0.0, 100.0),
+        "gan.learning_rate_generator": (0.0, 1.0),
+        "gan.learning_rate_discriminator": (0.0, 1.0),
+        "gan.beta_1": (0.0, 0.999),
+        "gan.beta_2": (0.0, 0.9999),
+        "gan.decay_from": (0.0, 1.0),
+        "gan.noise": (0.0, 10.0),
+    "gan.mix": (0.0, 0.9),
+        "gan.weight_real": (0.0, 1000.0),
+        "gan.weight_identity": (0.0, 1000.0),
+        "gan.weight_pixel": (0.0, 1000.0),
+        "gan.average_decay": (0.0, 0.99999),
+        "gan.save_every": (1, 10**8),
+        "gan.sample_every": (1, 10**8),
+    }
+)
 
 # What each notebook's outputs depend on: sections, and the notebook whose outputs it reads.
 STAGES: dict[str, tuple[tuple[str, ...], str | None]] = {
@@ -224,9 +229,7 @@ def _named(folder: Path, kind: str, name: str) -> dict:
     path = folder / kind / f"{name}.yaml"
     if not isinstance(name, str) or not re.fullmatch(r"\w+", name) or not path.is_file():
         valid = sorted(p.stem for p in (folder / kind).glob("*.yaml"))
-        raise ParameterError(
-            f"{kind[:-1]} '{name}'", f"does not exist in params/{kind}", remedy=nearest(name, valid)
-        )
+        raise ParameterError(f"{kind[:-1]} '{name}'", f"does not exist in params/{kind}", remedy=nearest(name, valid))
     return _read(path)
 
 
@@ -255,9 +258,7 @@ def _checked(key: str, value: Any, *, valid: Mapping[str, Any], source: str) -> 
     shown = f"{source}: parameter '{key}'"
     if key in CHOICES:
         if value not in CHOICES[key]:
-            raise ParameterError(
-                shown, f"is {value!r}", remedy=nearest(str(value), [str(c) for c in CHOICES[key]])
-            )
+            raise ParameterError(shown, f"is {value!r}", remedy=nearest(str(value), [str(c) for c in CHOICES[key]]))
         return value
     if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

@@ -65,7 +65,7 @@ class Study:
 
     @property
     def device(self) -> str:
-        """"cpu" or "cuda", from ``machine.device``."""
+        """ "cpu" or "cuda", from ``machine.device``."""
         return choose_device(self.params.machine.device)
 
     def beside(self, label: str) -> Study:
@@ -228,9 +228,7 @@ def open_study(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ParameterError("parameter 'seed'", f"is {seed!r}", remedy="It must be a whole number from 0.")
     if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z0-9_.]*", label):
-        raise ParameterError(
-            "parameter 'label'", f"is {label!r}", remedy="Use letters, digits, dots and underscores."
-        )
+        raise ParameterError("parameter 'label'", f"is {label!r}", remedy="Use letters, digits, dots and underscores.")
     root = params.project_root()
     plain = params.resolve(profile, variant=variant, root=root)
     resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
@@ -243,7 +241,7 @@ def run_folder(root: Path, profile: str, *, label: str, seed: int) -> Path:
 
 
 def choose_device(device: str) -> str:
-    """"cuda" or "cpu" for "auto", "cuda" or "cpu".
+    """ "cuda" or "cpu" for "auto", "cuda" or "cpu".
 
     Raises
     ------

@@ -70,8 +70,13 @@ def run(
         asked = root / "runs" / ".study.json"
         files.write_json(asked, settings)
         command += ["--cores", str(n_cores), "--rerun-incomplete", "--configfile", str(asked)]
-        command += ["--dry-run"] if dry_run else ["--quiet", "rules", "host"]
-        return subprocess.run(command, check=False).returncode
+        if dry_run:
+            return subprocess.run([*command, "--dry-run"], check=False).returncode
+        waiting = subprocess.run([*command, "--dry-run"], check=False, capture_output=True, text=True)
+        if waiting.returncode == 0 and "Nothing to be done" in waiting.stdout + waiting.stderr:
+            print("Everything is up to date: nothing to do.")
+            return 0
+        return subprocess.run([*command, "--quiet", "rules", "host"], check=False).returncode
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:

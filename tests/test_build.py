@@ -133,7 +133,7 @@ def test_sizes_out_of_range(tmp_path, change, message):
 @pytest.mark.slow
 def test_workers_and_a_kill_change_nothing(tmp_path):
     """One process makes it; another is killed with two workers at it, then goes on: the same bytes."""
-    sizes = SMALL | {"n_identities": 6, "n_recordings": 12, "n_faces": 12, "min_s": 1.0, "max_s": 1.5}
+    sizes = SMALL | {"n_identities": 4, "n_recordings": 4, "n_faces": 4, "min_s": 1.0, "max_s": 1.2}
     alone = build(tmp_path / "alone", **sizes, n_workers=1)
     root = tmp_path / "killed"
     program = (

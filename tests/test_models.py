@@ -21,7 +21,12 @@ def test_parameter_counts_equal_hand_computed_ones():
     k1 = up + biases + 16 * 128 * 64 + 64 + 64 * 3 + 3
     assert count(Generator(norm="none", tanh=False, head="k1")) == k1 == 12_191_875
     down = 3 * 32 + 16 * (32 * 64 + 64 * 128 + 128 * 256 + 256 * 512 + 512 * 64)
-    assert count(FaceEmbedding()) == down + 32 + 64 + 128 + 256 + 512 + 64 == 3_310_720 == count(FaceEmbedding(spectral=True))
+    assert (
+        count(FaceEmbedding())
+        == down + 32 + 64 + 128 + 256 + 512 + 64
+        == 3_310_720
+        == count(FaceEmbedding(spectral=True))
+    )
     assert count(Classifier(n_outputs=1)) == 64 and count(Classifier(n_outputs=924)) == 64 * 924
 
 
@@ -50,7 +55,9 @@ def test_the_voice_embedding_is_the_mean_of_its_sequence():
 def test_released_weights_load_as_they_are():
     # Keys of the 2019 release: one Sequential `model` a network, activations and batch norms counted.
     voice = {f"model.{i}.weight" for i in (0, 1, 3, 4, 6, 7, 9, 10, 12)} | {"model.12.bias"}
-    voice |= {f"model.{i}.{k}" for i in (1, 4, 7, 10) for k in ("bias", "running_mean", "running_var", "num_batches_tracked")}
+    voice |= {
+        f"model.{i}.{k}" for i in (1, 4, 7, 10) for k in ("bias", "running_mean", "running_var", "num_batches_tracked")
+    }
     assert set(VoiceEmbedding().state_dict()) == voice
     generator = {f"model.{i}.{k}" for i in (0, 2, 4, 6, 8, 10) for k in ("weight", "bias")}
     assert set(Generator(norm="none", tanh=False, head="k1").state_dict()) == generator
@@ -79,7 +86,9 @@ def test_seeded_weights_depend_on_their_generator_alone():
     one = models.seeded(lambda: FaceEmbedding(width=0.0625, spectral=True), generator=torch.Generator().manual_seed(5))
     state = torch.random.get_rng_state()
     two = models.seeded(lambda: FaceEmbedding(width=0.0625, spectral=True), generator=torch.Generator().manual_seed(5))
-    other = models.seeded(lambda: FaceEmbedding(width=0.0625, spectral=True), generator=torch.Generator().manual_seed(6))
+    other = models.seeded(
+        lambda: FaceEmbedding(width=0.0625, spectral=True), generator=torch.Generator().manual_seed(6)
+    )
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
     assert not torch.equal(one.model[0].bias, other.model[0].bias)

@@ -19,7 +19,10 @@ def test_every_profile_and_variant_composes():
     for profile in params.names("profiles", root=ROOT):
         for variant in params.names("variants", root=ROOT):
             resolved = params.resolve(profile, variant=variant, root=ROOT)
-            assert params.resolve(profile, variant=variant, overrides=resolved_as_overrides(resolved), root=ROOT) == resolved
+            assert (
+                params.resolve(profile, variant=variant, overrides=resolved_as_overrides(resolved), root=ROOT)
+                == resolved
+            )
 
 
 def resolved_as_overrides(resolved):
@@ -121,7 +124,11 @@ def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():
     changed = {k for k in plain if prints(gan__steps=5)[k] != plain[k]}
     assert changed == {"05_training", "06_metrics"}
     assert {k for k in plain if prints(measure__n_bootstrap=50)[k] != plain[k]} == {"06_metrics"}
-    assert {k for k in plain if prints(voice__steps=5)[k] != plain[k]} == {"04_voice_embedding", "05_training", "06_metrics"}
+    assert {k for k in plain if prints(voice__steps=5)[k] != plain[k]} == {
+        "04_voice_embedding",
+        "05_training",
+        "06_metrics",
+    }
     assert prints(machine__n_workers=1) == plain
     assert all(prints(seed=1)[k] != plain[k] for k in plain)
     assert json.loads(params.section_json(params.resolve("demo", root=ROOT), "01_corpus", seed=3))["seed"] == 3

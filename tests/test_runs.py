@@ -20,9 +20,7 @@ def project(tmp_path, monkeypatch):
 
 
 def study(notebook, *, variant="general", seed=0, label="", overrides=None, profile="smoke"):
-    return runs.open_study(
-        notebook, profile=profile, variant=variant, seed=seed, label=label, overrides=overrides
-    )
+    return runs.open_study(notebook, profile=profile, variant=variant, seed=seed, label=label, overrides=overrides)
 
 
 def test_a_finished_folder_is_read_by_the_next_notebook(project):

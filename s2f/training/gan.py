@@ -44,6 +44,7 @@ class GanSettings:
     beta_2: float
     decay_from: float
     noise: float
+    mix: float
     min_crop_s: float
     max_crop_s: float
     flip: bool
@@ -113,9 +114,7 @@ class Trainer:
         s, device = settings, pairs.device
         init = seeding.torch_stream(seed, "init")
         self.pairs, self.settings = pairs, s
-        self.generator = seeded(
-            lambda: Generator(width=s.width, norm=s.norm, tanh=s.tanh, head=s.head), generator=init
-        )
+        self.generator = seeded(lambda: Generator(width=s.width, norm=s.norm, tanh=s.tanh, head=s.head), generator=init)
         self.trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=s.spectral_norm), generator=init)
         self.discriminator = seeded(lambda: Classifier(n_outputs=1), generator=init)
         self.classifier = seeded(lambda: Classifier(n_outputs=pairs.n_identities), generator=init)
@@ -125,13 +124,9 @@ class Trainer:
         self.average.load_state_dict(self.generator.state_dict())
         self.average.requires_grad_(False)
         options = {"betas": (s.beta_1, s.beta_2), "fused": True}
-        self.generator_adam = torch.optim.Adam(
-            self.generator.parameters(), lr=s.learning_rate_generator, **options
-        )
+        self.generator_adam = torch.optim.Adam(self.generator.parameters(), lr=s.learning_rate_generator, **options)
         self.critics = nn.ModuleList([self.trunk, self.discriminator, self.classifier])
-        self.critics_adam = torch.optim.Adam(
-            self.critics.parameters(), lr=s.learning_rate_discriminator, **options
-        )
+        self.critics_adam = torch.optim.Adam(self.critics.parameters(), lr=s.learning_rate_discriminator, **options)
         self.batches = seeding.torch_stream(seed, "batches", device=device)
         self.noise = seeding.torch_stream(seed, "noise", device=device)
         self.step = 0
@@ -158,6 +153,13 @@ class Trainer:
         recordings = self._draw(len(pairs.tracks))  # [B]
         identities = pairs.recording_identities[recordings]  # [B]
         embeddings = self._embeddings(recordings)  # [B, 64]
+        n_mixed = round(s.mix * s.batch_size)
+        if n_mixed:
+            # Nobody speaks with a mixed voice: it must give a face, but nobody's.
+            partners = self._embeddings(self._draw(len(pairs.tracks)))[:n_mixed]
+            share = self._uniform(n_mixed)[:, None]
+            mixed = unit(share * embeddings[:n_mixed] + (1 - share) * partners)
+            embeddings = torch.cat([mixed, embeddings[n_mixed:]])
         picked = self._draw(len(pairs.faces))
         real, real_identities = self._faces(picked), pairs.face_identities[picked]
         fake = self.generator(embeddings)  # [B, 3, 64, 64]
@@ -175,11 +177,11 @@ class Trainer:
         self.critics.requires_grad_(False)
         trunk = self.trunk(fake)  # [B, 64]
         loss_real = self._generator_loss(self.discriminator(trunk)[:, 0])
-        loss_identity = F.cross_entropy(self.classifier(trunk), identities)
+        loss_identity = F.cross_entropy(self.classifier(trunk[n_mixed:]), identities[n_mixed:])
         loss_g = s.weight_real * loss_real + s.weight_identity * loss_identity
         losses = {"d": loss_d, "c": loss_c, "g_real": loss_real, "g_identity": loss_identity}
         if s.weight_pixel:
-            losses["g_pixel"] = F.l1_loss(fake, self._photographs(identities))
+            losses["g_pixel"] = F.l1_loss(fake[n_mixed:], self._photographs(identities[n_mixed:]))
             loss_g = loss_g + s.weight_pixel * losses["g_pixel"]
         self.generator_adam.zero_grad()
         loss_g.backward()

@@ -94,9 +94,7 @@ class Readers:
     @torch.inference_mode()
     def _read(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         device = next(self.network.parameters()).device
-        parts = [
-            self.network(_to_input(faces[start : start + 256], device)) for start in range(0, len(faces), 256)
-        ]
+        parts = [self.network(_to_input(faces[start : start + 256], device)) for start in range(0, len(faces), 256)]
         if not parts:
             n_attributes = len(self.attribute_names)
             return (
@@ -245,9 +243,7 @@ def train(
             if step % 50 == 49 or step == n_steps - 1:
                 value = float(loss.detach())
                 if not np.isfinite(value):
-                    raise TrainingError(
-                        "readers", f"have loss {value} at step {step}", remedy="Check the faces."
-                    )
+                    raise TrainingError("readers", f"have loss {value} at step {step}", remedy="Check the faces.")
                 bar.set_postfix(loss=f"{value:.2f}", refresh=False)
             bar.update()
     return Readers(
@@ -301,8 +297,6 @@ def _check(
             remedy="Give one column a name.",
         )
     if not np.isfinite(attributes).all():
-        raise TrainingError(
-            "attributes", "hold values that are not finite", remedy="Leave those columns out."
-        )
+        raise TrainingError("attributes", "hold values that are not finite", remedy="Leave those columns out.")
     if len(np.unique(codes)) < 2:
         raise TrainingError("readers", "were given fewer than two identities", remedy="Give more people.")
