@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import nbformat
 import yaml
 
 from s2f import files, params
@@ -81,8 +82,6 @@ def check_executed(path: Path, *, name: str) -> None:
     RunError
         Missing file, an error output, a cell that papermill did not finish, or no cell executed at all.
     """
-    import nbformat
-
     again = "Run the study again; if this stays, run the notebook by hand to see the error."
     if not path.is_file():
         raise RunError(path, f"is missing: page '{name}' has no executed notebook", remedy=again)
@@ -200,7 +199,7 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path]) -> None:
         new = Path(scratch) / "new"
         new.mkdir()
         for name, path in notebooks.items():
-            shutil.copyfile(path, new / f"{name}.ipynb")
+            nbformat.write(_page(nbformat.read(path, as_version=4)), new / f"{name}.ipynb")
         for folder in sorted(path for path in run.rglob("results") if path.is_dir()):
             for path in sorted(folder.iterdir()):
                 if path.suffix in OUTPUTS:
@@ -213,6 +212,15 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path]) -> None:
         if target.exists():
             target.rename(Path(scratch) / "old")
         new.rename(target)
+
+
+def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A notebook as a page: the cell that papermill injects shows what the banner says already."""
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags and "remove-cell" not in tags:
+            cell.metadata["tags"] = [*tags, "remove-cell"]
+    return notebook
 
 
 def _render(root: Path, out: Path) -> Path:

@@ -507,7 +507,9 @@ def metric_rows(
         ax.grid(axis="y", visible=False)
         ax.locator_params(axis="x", nbins=4 if len(metrics) > 1 else 8)
     axes[0, 0].set_yticks(range(len(names)), [NAMES[row] for row in names])
-    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    axes[0, 0].set_ylim(max(len(names), 1) - 0.5, -0.5)
+    if not names:
+        axes[0, 0].text(0.5, 0.5, "no row has a value", transform=axes[0, 0].transAxes, ha="center", color=GREY)
     figure.get_layout_engine().set(wspace=0.06)
     text = "bar: 95 % interval over people" + ("" if chance is None else "; dashed: chance")
     figure.supxlabel(text, fontsize=8.5, color=GREY)

@@ -123,9 +123,9 @@ def _anatomy(person: Mapping, scene: Mapping) -> dict:
     stretch = 1 + 0.042 * t["face_length"]  # of everything below the eyes
     nose = 1 + 0.105 * t["nose_size"]
     age = float(np.clip((t["wrinkles"] + 1.2) / 3.2, 0.0, 1.15))
-    bald = float(np.clip((t["hair_loss"] - 1.0) / 1.6, 0.0, 1.0))
+    bald = float(np.clip((t["hair_loss"] - 1.5) / 1.4, 0.0, 1.0))
     style = person["beard_style"]
-    beard = float(np.clip((t["beard_density"] - 0.1) / 0.9, 0.0, 1.0))
+    beard = float(np.clip((t["beard_density"] - 0.4) / 0.8, 0.0, 1.0))
     return t | {
         "stretch": stretch,
         "nose": nose,
@@ -140,11 +140,11 @@ def _anatomy(person: Mapping, scene: Mapping) -> dict:
         "brow_y": 0.205 + 0.030 * t["brow_height"] - 0.008 * t["brow_ridge"],
         "age": age,
         "grey": float(np.clip((t["grey_hair"] - 0.1) / 1.3, 0.0, 1.0)),
-        "long": float(np.clip((t["hair_length"] + 0.15) / 1.2, 0.0, 1.35)) * (1 - 0.85 * bald),
+        "long": float(np.clip((t["hair_length"] - 0.2) / 1.0, 0.0, 1.35)) * (1 - 0.85 * bald),
         "bald": bald,
         "beard": beard * BEARD_KEPT[style],
         "moustache": beard * (1.0 if style == "moustache" else BEARD_KEPT[style]),
-        "makeup": float(np.clip((t["lip_colour"] - 0.1) / 1.1, 0.0, 1.3)),
+        "makeup": float(np.clip((t["lip_colour"] - 0.3) / 0.9, 0.0, 1.3)),
     }
 
 
