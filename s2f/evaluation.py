@@ -66,7 +66,15 @@ def measure(
         Resamples of identities for intervals, and subsamples of them for KID's.
     """
     speakers = held_out.voices["identity"].to_numpy()
-    model = measuring.describe(faces, speakers, reader=reader, inception=inception, desc="drawn faces")
+    model = measuring.describe(
+        faces,
+        speakers,
+        reader=reader,
+        inception=inception,
+        max_images=max(len(photos) // 2, 1),  # the rows are compared at the size of half of the photographs
+        rng=seeding.stream(seed, "subsets"),
+        desc="drawn faces",
+    )
     sources = held_out.photos["source_id"]
     real = measuring.describe(
         photos,

@@ -76,11 +76,13 @@ BOUNDS = (
         "gan.beta_1": (0.0, 0.999),
         "gan.beta_2": (0.0, 0.9999),
         "gan.decay_from": (0.0, 1.0),
-        "gan.noise": (0.0, 10.0),
+        "gan.critics_from": (0.0, 0.99),
+    "gan.noise": (0.0, 10.0),
     "gan.mix": (0.0, 0.9),
         "gan.weight_real": (0.0, 1000.0),
         "gan.weight_identity": (0.0, 1000.0),
         "gan.weight_pixel": (0.0, 1000.0),
+    "gan.weight_edge": (0.0, 1000.0),
         "gan.average_decay": (0.0, 0.99999),
         "gan.save_every": (1, 10**8),
         "gan.sample_every": (1, 10**8),
@@ -286,6 +288,13 @@ def _check_together(resolved: Mapping) -> None:
                 f"is {resolved[section][low]}, above '{section}.{high}' ({resolved[section][high]})",
                 remedy="Lower it or raise the other.",
             )
+    gan = resolved["gan"]
+    if gan["critics_from"] and not (gan["weight_pixel"] or gan["weight_edge"]):
+        raise ParameterError(
+            "parameter 'gan.critics_from'",
+            f"is {gan['critics_from']}, and 'gan.weight_pixel' and 'gan.weight_edge' are 0",
+            remedy="Before the critics take part there would be nothing to learn from: raise one of the two.",
+        )
     total = sum(resolved["split"][k] for k in ("train", "validation", "test"))
     if resolved["split"]["rule"] == "by_fraction" and abs(total - 1.0) > 1e-6:
         raise ParameterError(

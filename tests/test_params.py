@@ -76,6 +76,7 @@ def test_choices_and_bounds_name_keys_that_exist():
         ({"variant.gender": "female"}, ["variant.gender", "female"]),
         ({"recipe": "shrot"}, ["shrot", "short"]),
         ({"gan": {"min_crop_s": 9.0}}, ["gan.min_crop_s", "9.0", "gan.max_crop_s"]),
+        ({"recipe": "poster", "gan.critics_from": 0.5}, ["gan.critics_from", "gan.weight_pixel"]),
         ({"split.train": 0.9}, ["split.train", "1.1"]),
         ("{gan.steps: [}", ["overrides", "YAML"]),
         ("[1, 2]", ["overrides", "mapping"]),

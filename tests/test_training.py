@@ -23,6 +23,8 @@ SETTINGS = replace(
     save_every=4,
     sample_every=4,
     mix=0.5,
+    weight_edge=1.0,
+    critics_from=0.0,
 )
 POSTER = replace(gan.GanSettings(**params.resolve("voxceleb", root=ROOT)["gan"]), width=0.0625, steps=8, batch_size=4)
 
@@ -186,8 +188,12 @@ def plain_iteration(t):
         counts = p.face_counts[alone]
         other = p.face_starts[alone] + (torch.rand(len(alone), generator=t.batches) * counts).long()
         assert torch.equal(p.face_identities[other], alone)
-        out["g_pixel"] = (fake[n_mixed:] - photographs(other)).abs().mean()
-        loss = loss + s.weight_pixel * out["g_pixel"]
+        target, drawn = photographs(other), fake[n_mixed:]
+        out["g_pixel"] = (drawn - target).abs().mean()
+        down = (drawn[:, :, 1:] - drawn[:, :, :-1]) - (target[:, :, 1:] - target[:, :, :-1])
+        across = (drawn[..., 1:] - drawn[..., :-1]) - (target[..., 1:] - target[..., :-1])
+        out["g_edge"] = down.abs().mean() + across.abs().mean()
+        loss = loss + s.weight_pixel * out["g_pixel"] + s.weight_edge * out["g_edge"]
     t.generator_adam.zero_grad()
     loss.backward()
     t.generator_adam.step()
@@ -275,6 +281,15 @@ def test_the_digest_moves_with_the_data():
     assert one.digest() == two.digest()
     two.faces[0, 0, 0, 0] += 1
     assert one.digest() != two.digest()
+
+
+def test_before_the_critics_take_part_the_generator_learns_from_photographs_alone():
+    trainer = gan.Trainer(pairs(), settings=replace(SETTINGS, critics_from=0.5), seed=0)
+    before = weights(trainer.trunk), weights(trainer.generator)
+    losses = [set(trainer.iterate()) for _ in range(4)]
+    assert all(names == {"g_pixel", "g_edge"} for names in losses)
+    assert equal(before[0], weights(trainer.trunk)) and not equal(before[1], weights(trainer.generator))
+    assert "d" in trainer.iterate() and not equal(before[0], weights(trainer.trunk))
 
 
 def test_learning_rates_fall_to_zero_at_the_end():

@@ -43,6 +43,7 @@ class GanSettings:
     beta_1: float
     beta_2: float
     decay_from: float
+    critics_from: float
     noise: float
     mix: float
     min_crop_s: float
@@ -51,6 +52,7 @@ class GanSettings:
     weight_real: float
     weight_identity: float
     weight_pixel: float
+    weight_edge: float
     average_decay: float
     log_every: int
     save_every: int
@@ -153,44 +155,59 @@ class Trainer:
         recordings = self._draw(len(pairs.tracks))  # [B]
         identities = pairs.recording_identities[recordings]  # [B]
         embeddings = self._embeddings(recordings)  # [B, 64]
-        n_mixed = round(s.mix * s.batch_size)
+        judged = self.step > round(s.critics_from * s.steps)
+        n_mixed = round(s.mix * s.batch_size) if judged else 0
         if n_mixed:
             # Nobody speaks with a mixed voice: it must give a face, but nobody's.
             partners = self._embeddings(self._draw(len(pairs.tracks)))[:n_mixed]
             share = self._uniform(n_mixed)[:, None]
             mixed = unit(share * embeddings[:n_mixed] + (1 - share) * partners)
             embeddings = torch.cat([mixed, embeddings[n_mixed:]])
+        fake = self.generator(embeddings)  # [B, 3, 64, 64]
+        values: dict[str, Tensor] = {}
+        loss = torch.zeros((), device=pairs.device)
+        if judged:
+            values = self._teach_critics(fake.detach())
+            loss = loss + self._judge(fake, identities, n_mixed=n_mixed, values=values)
+        if s.weight_pixel or s.weight_edge:
+            loss = loss + self._compare(fake[n_mixed:], identities[n_mixed:], values=values)
+        self.generator_adam.zero_grad()
+        loss.backward()
+        self.generator_adam.step()
+        self._update_average()
+        return {name: value.detach() for name, value in values.items()}
+
+    def _teach_critics(self, fake: Tensor) -> dict[str, Tensor]:
+        """One step of face embedding, real/fake head and identity head."""
+        pairs = self.pairs
         picked = self._draw(len(pairs.faces))
         real, real_identities = self._faces(picked), pairs.face_identities[picked]
-        fake = self.generator(embeddings)  # [B, 3, 64, 64]
-
         self.critics.requires_grad_(True)
-        both = self.trunk(torch.cat([real, fake.detach()]))  # [2B, 64]
-        scores = self.discriminator(both)[:, 0]  # [2B]
-        score_real, score_fake = scores.chunk(2)
+        both = self.trunk(torch.cat([real, fake]))  # [2B, 64]
+        score_real, score_fake = self.discriminator(both)[:, 0].chunk(2)
         loss_d = self._critic_loss(score_real, score_fake)
         loss_c = F.cross_entropy(self.classifier(both[: len(real)]), real_identities)
         self.critics_adam.zero_grad()
         (loss_d + loss_c).backward()
         self.critics_adam.step()
+        return {"d": loss_d, "c": loss_c, "score_real": score_real.mean(), "score_fake": score_fake.mean()}
 
+    def _judge(self, fake: Tensor, identities: Tensor, *, n_mixed: int, values: dict[str, Tensor]) -> Tensor:
+        """The generator's loss before the critics."""
+        s = self.settings
         self.critics.requires_grad_(False)
         trunk = self.trunk(fake)  # [B, 64]
-        loss_real = self._generator_loss(self.discriminator(trunk)[:, 0])
-        loss_identity = F.cross_entropy(self.classifier(trunk[n_mixed:]), identities[n_mixed:])
-        loss_g = s.weight_real * loss_real + s.weight_identity * loss_identity
-        losses = {"d": loss_d, "c": loss_c, "g_real": loss_real, "g_identity": loss_identity}
-        if s.weight_pixel:
-            losses["g_pixel"] = F.l1_loss(fake[n_mixed:], self._photographs(identities[n_mixed:]))
-            loss_g = loss_g + s.weight_pixel * losses["g_pixel"]
-        self.generator_adam.zero_grad()
-        loss_g.backward()
-        self.generator_adam.step()
-        self._update_average()
-        return {name: value.detach() for name, value in losses.items()} | {
-            "score_real": score_real.detach().mean(),
-            "score_fake": score_fake.detach().mean(),
-        }
+        values["g_real"] = self._generator_loss(self.discriminator(trunk)[:, 0])
+        values["g_identity"] = F.cross_entropy(self.classifier(trunk[n_mixed:]), identities[n_mixed:])
+        return s.weight_real * values["g_real"] + s.weight_identity * values["g_identity"]
+
+    def _compare(self, fake: Tensor, identities: Tensor, *, values: dict[str, Tensor]) -> Tensor:
+        """The generator's loss beside another photograph of the speaker."""
+        s = self.settings
+        off = fake - self._photographs(identities)  # [B, 3, 64, 64]
+        values["g_pixel"] = off.abs().mean()
+        values["g_edge"] = off.diff(dim=2).abs().mean() + off.diff(dim=3).abs().mean()
+        return s.weight_pixel * values["g_pixel"] + s.weight_edge * values["g_edge"]
 
     @torch.no_grad()
     def draw(self, embeddings: Tensor) -> np.ndarray:
