@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 
 from s2f import seeding
 from s2f.runs import Study
@@ -112,14 +109,3 @@ def numbers(variant: Variant) -> dict[str, float]:
         "fid": get("model", "fid"),
         "fid_real_real": get("model", "fid_real_real"),
     }
-
-
-def seeds(root: Path, run: str, variants: tuple[str, ...]) -> pd.DataFrame:
-    """Values of every metric of the model row, one row a variant and seed, of all seeds of a run."""
-    rows = []
-    for variant in variants:
-        for path in sorted((root / "runs" / run).glob(f"s*/{variant}/metrics.json")):
-            values = json.loads(path.read_text(encoding="utf-8"))["rows"]["model"]
-            flat = {metric: entry["value"] for metric, entry in values.items()}
-            rows.append({"variant": variant, "seed": int(path.parts[-3][1:])} | flat)
-    return pd.DataFrame(rows)
