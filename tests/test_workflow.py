@@ -56,6 +56,7 @@ def finished(tmp_path_factory):
     for name in ("Snakefile", "_config.yml"):
         shutil.copy(ROOT / name, project / name)
     (project / "papermill").mkdir()
+    (project / "papermill" / "__init__.py").touch()  # or the real package would win
     (project / "papermill" / "__main__.py").write_text(PAPERMILL)
     assert study(project) != []
     return project
