@@ -237,7 +237,7 @@ rule your_voice:
     log:
         "runs/{run}/s{seed}/notebooks/08_your_voice.ipynb",
     params:
-        section=section("06_metrics"),
+        section=section("05_training"),
         papermill=papermill,
     threads: N_THREADS
     shell:

@@ -23,8 +23,14 @@ SETTINGS = replace(
     save_every=4,
     sample_every=4,
     mix=0.5,
-    weight_edge=1.0,
+    learning_rate_generator=5e-4,
+    decay_from=1.0,
     critics_from=0.0,
+    noise=0.05,
+    weight_real=1.0,
+    weight_identity=1.0,
+    weight_pixel=2.0,
+    weight_edge=1.0,
 )
 POSTER = replace(gan.GanSettings(**params.resolve("voxceleb", root=ROOT)["gan"]), width=0.0625, steps=8, batch_size=4)
 

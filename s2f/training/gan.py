@@ -7,7 +7,6 @@ voice it drew. Voices come from cached tracks and faces stay on the device, so t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,8 @@ from s2f import files, seeding
 from s2f.errors import TrainingError
 from s2f.models import Classifier, FaceEmbedding, Generator, seeded, unit
 from s2f.training import state
-from s2f.training.tracks import Tracks, crop_vectors
+from s2f.training.data import Pairs
+from s2f.training.tracks import crop_vectors
 
 
 @dataclass(frozen=True)
@@ -57,56 +57,6 @@ class GanSettings:
     log_every: int
     save_every: int
     sample_every: int
-
-
-class Pairs:
-    """Training voices and faces on a device, with the identities that join them.
-
-    Parameters
-    ----------
-    tracks : Tracks
-        One track a recording.
-    recording_identities : int [n_recordings]
-        Identity code of each recording.
-    faces : uint8 [n_faces, 64, 64, 3]
-    face_identities : int [n_faces]
-        Identity code of each face; codes run from 0 without gaps and every identity has both modalities.
-
-    Raises
-    ------
-    TrainingError
-        An identity without a voice or without a face, or fewer than two identities.
-    """
-
-    def __init__(
-        self, tracks: Tracks, recording_identities: np.ndarray, faces: np.ndarray, face_identities: np.ndarray,
-        *, device: str,
-    ) -> None:  # fmt: skip
-        heard, seen = np.unique(recording_identities), np.unique(face_identities)
-        if not np.array_equal(heard, seen) or len(seen) < 2 or seen[-1] != len(seen) - 1:
-            raise TrainingError(
-                "training data",
-                f"has {len(heard)} identities with voices and {len(seen)} with faces",
-                remedy="At least two are needed, each with both; see 01_corpus and the store's rejected.csv.",
-            )
-        order = np.argsort(face_identities, kind="stable")
-        counts = np.bincount(face_identities)
-        pixels = np.ascontiguousarray(faces[order].transpose(0, 3, 1, 2))  # [N, 3, 64, 64]
-        self.tracks = tracks
-        self.faces = torch.from_numpy(pixels).to(device, memory_format=torch.channels_last)
-        self.face_identities = torch.from_numpy(face_identities[order].astype(np.int64)).to(device)
-        self.recording_identities = torch.from_numpy(recording_identities.astype(np.int64)).to(device)
-        self.face_counts = torch.from_numpy(counts.astype(np.int64)).to(device)  # [n_identities]
-        self.face_starts = self.face_counts.cumsum(0) - self.face_counts  # [n_identities]
-        self.n_identities = len(counts)
-        self.device = device
-
-    def digest(self) -> str:
-        """Hash of the data: a run goes on from a save only where it would train on the same."""
-        digest = hashlib.blake2b(digest_size=8)
-        for part in (self.tracks.sums, self.recording_identities, self.faces, self.face_identities):
-            digest.update(np.ascontiguousarray(part.cpu().numpy()).data)
-        return digest.hexdigest()
 
 
 class Trainer:
