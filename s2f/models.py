@@ -175,6 +175,20 @@ def seeded(make: Callable[[], nn.Module], *, generator: torch.Generator) -> nn.M
         return make()
 
 
+@torch.no_grad()
+def start_smooth(network: Generator, *, generator: torch.Generator) -> None:
+    """Let every upsampling layer begin as a bilinear interpolation of randomly mixed channels.
+
+    Independent weights begin as a grid, which a short training does not unlearn. Here the four taps along a
+    side are (1, 3, 3, 1) / 4, those of interpolation by two, and only the mixture of channels is random.
+    """
+    taps = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    for layer in network.model:
+        if isinstance(layer, nn.ConvTranspose2d) and layer.stride == (2, 2):
+            mixture = torch.randn(layer.weight.shape[:2], generator=generator) / layer.in_channels**0.5
+            layer.weight.copy_(mixture[:, :, None, None] * torch.outer(taps, taps))  # [C_in, C_out, 4, 4]
+
+
 def layer_table(network: nn.Module, example: Tensor) -> list[dict]:
     """One row a layer: its name, what it is, the shape it puts out, its number of parameters.
 

@@ -138,3 +138,14 @@ def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():
 def test_the_project_is_found_upwards(tmp_path):
     assert params.project_root(ROOT / "notebooks") == ROOT
     assert params.project_root(tmp_path) == ROOT  # the installed package's own project
+
+
+def test_files_for_papermill_name_parameters_of_the_notebooks():
+    paths = sorted((ROOT / "params" / "runs").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        values = yaml.safe_load(path.read_text())
+        assert set(values) <= {"profile", "variant", "seed", "label", "overrides"}, path
+        overrides = values.get("overrides", {})
+        params.resolve(values["profile"], variant=values.get("variant", "general"), overrides=overrides, root=ROOT)
+        assert values.get("label") or not overrides, f"{path}: overrides need a label"

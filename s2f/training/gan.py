@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from s2f import files, seeding
 from s2f.errors import TrainingError
-from s2f.models import Classifier, FaceEmbedding, Generator, seeded, unit
+from s2f.models import Classifier, FaceEmbedding, Generator, seeded, start_smooth, unit
 from s2f.training import state
 from s2f.training.data import Pairs
 from s2f.training.tracks import crop_vectors
@@ -34,6 +34,7 @@ class GanSettings:
     norm: str
     tanh: bool
     head: str
+    smooth_start: bool
     spectral_norm: bool
     loss: str
     steps: int
@@ -45,6 +46,7 @@ class GanSettings:
     decay_from: float
     critics_from: float
     noise: float
+    spread: float
     mix: float
     min_crop_s: float
     max_crop_s: float
@@ -53,6 +55,7 @@ class GanSettings:
     weight_identity: float
     weight_pixel: float
     weight_edge: float
+    n_photographs: int
     average_decay: float
     log_every: int
     save_every: int
@@ -67,6 +70,8 @@ class Trainer:
         init = seeding.torch_stream(seed, "init")
         self.pairs, self.settings = pairs, s
         self.generator = seeded(lambda: Generator(width=s.width, norm=s.norm, tanh=s.tanh, head=s.head), generator=init)
+        if s.smooth_start:
+            start_smooth(self.generator, generator=init)
         self.trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=s.spectral_norm), generator=init)
         self.discriminator = seeded(lambda: Classifier(n_outputs=1), generator=init)
         self.classifier = seeded(lambda: Classifier(n_outputs=pairs.n_identities), generator=init)
@@ -81,6 +86,8 @@ class Trainer:
         self.critics_adam = torch.optim.Adam(self.critics.parameters(), lr=s.learning_rate_discriminator, **options)
         self.batches = seeding.torch_stream(seed, "batches", device=device)
         self.noise = seeding.torch_stream(seed, "noise", device=device)
+        self.axes = _axes(unit(pairs.tracks.whole())) if s.spread else None  # [64, 64]
+        self.thumbnails = _thumbnails(pairs.faces) if s.n_photographs > 1 else None  # [N, 3, 16, 16]
         self.step = 0
 
     def parts(self) -> dict[str, Any]:
@@ -154,7 +161,7 @@ class Trainer:
     def _compare(self, fake: Tensor, identities: Tensor, *, values: dict[str, Tensor]) -> Tensor:
         """The generator's loss beside another photograph of the speaker."""
         s = self.settings
-        off = fake - self._photographs(identities)  # [B, 3, 64, 64]
+        off = fake - self._photographs(identities, fake.detach())  # [B, 3, 64, 64]
         values["g_pixel"] = off.abs().mean()
         values["g_edge"] = off.diff(dim=2).abs().mean() + off.diff(dim=3).abs().mean()
         return s.weight_pixel * values["g_pixel"] + s.weight_edge * values["g_edge"]
@@ -188,19 +195,35 @@ class Trainer:
         first = (self._uniform(len(recordings)) * room).long()
         clean = unit(self.pairs.tracks.windows(recordings, first, n_vectors))
         noise = torch.randn(clean.shape, generator=self.noise, device=clean.device)
-        return unit(clean + self.settings.noise * noise)
+        embeddings = clean + self.settings.noise * noise
+        if self.axes is not None:
+            noise = torch.randn(clean.shape, generator=self.noise, device=clean.device)
+            embeddings = embeddings + self.settings.spread * noise @ self.axes
+        return unit(embeddings)
 
-    def _faces(self, picked: Tensor) -> Tensor:
+    def _faces(self, picked: Tensor, *, mirrored: Tensor | None = None) -> Tensor:
         faces = (self.pairs.faces[picked].float() - 127.5) / 127.5  # [B, 3, 64, 64]
         if self.settings.flip:
-            mirrored = self._uniform(len(picked)) < 0.5
+            mirrored = self._uniform(len(picked)) < 0.5 if mirrored is None else mirrored
             faces = torch.where(mirrored[:, None, None, None], faces.flip(3), faces)
         return faces.contiguous(memory_format=torch.channels_last)
 
-    def _photographs(self, identities: Tensor) -> Tensor:
-        counts = self.pairs.face_counts[identities]
-        picked = self.pairs.face_starts[identities] + (self._uniform(len(identities)) * counts).long()
-        return self._faces(picked)
+    def _photographs(self, identities: Tensor, fake: Tensor) -> Tensor:
+        """Of some random photographs of each speaker the one nearest to the drawn face: [B, 3, 64, 64]."""
+        n = self.settings.n_photographs
+        counts = self.pairs.face_counts[identities][:, None]
+        draws = self._uniform(len(identities) * n).reshape(len(identities), n)
+        picked = self.pairs.face_starts[identities][:, None] + (draws * counts).long()  # [B, n]
+        if n == 1:
+            return self._faces(picked[:, 0])
+        drawn = F.avg_pool2d(fake, 4)[:, None]  # [B, 1, 3, 16, 16]
+        candidates = self.thumbnails[picked]  # [B, n, 3, 16, 16]
+        ways = (candidates, candidates.flip(4)) if self.settings.flip else (candidates,)
+        distances = torch.stack([(drawn - way).abs().flatten(2).mean(2) for way in ways], dim=2)  # [B, n, ways]
+        nearest = distances.flatten(1).argmin(1)
+        return self._faces(
+            picked.gather(1, nearest[:, None] // len(ways))[:, 0], mirrored=nearest % len(ways) == 1
+        )
 
     def _critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         if self.settings.loss == "hinge":
@@ -226,6 +249,17 @@ class Trainer:
         torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
         for kept, now in zip(self.average.buffers(), self.generator.buffers(), strict=True):
             kept.copy_(now)
+
+
+def _axes(embeddings: Tensor) -> Tensor:
+    """Principal axes of embeddings [n, d], each as long as the standard deviation along it: [d, d]."""
+    values, vectors = torch.linalg.eigh(torch.cov(embeddings.T.cpu()))
+    return (vectors * values.clamp(min=0).sqrt()).T.to(embeddings.device)
+
+
+def _thumbnails(faces: Tensor) -> Tensor:
+    """Faces uint8 [N, 3, 64, 64] at a quarter of their size: float [N, 3, 16, 16] in [−1, 1]."""
+    return torch.cat([F.avg_pool2d((part.float() - 127.5) / 127.5, 4) for part in faces.split(1024)])
 
 
 @torch.no_grad()

@@ -120,8 +120,8 @@ def _hsv(h: float, s: float, v: float) -> np.ndarray:
 def _anatomy(person: Mapping, scene: Mapping) -> dict:
     """Measures of one head in one photograph (dm, or shares of 1) from the traits in standard deviations."""
     t = {name: float(np.clip(person[name], -3.2, 3.2)) for name in (*population.CAUSED, *SHAPES)}
-    stretch = 1 + 0.042 * t["face_length"]  # of everything below the eyes
-    nose = 1 + 0.105 * t["nose_size"]
+    stretch = 1 + 0.065 * t["face_length"]  # of everything below the eyes
+    nose = 1 + 0.16 * t["nose_size"]
     age = float(np.clip((t["wrinkles"] + 1.2) / 3.2, 0.0, 1.15))
     bald = float(np.clip((t["hair_loss"] - 1.5) / 1.4, 0.0, 1.0))
     style = person["beard_style"]
@@ -132,11 +132,11 @@ def _anatomy(person: Mapping, scene: Mapping) -> dict:
         "nose_y": -0.40 * stretch - 0.04 * (nose - 1),
         "mouth_y": -0.69 * stretch,
         "mouth_w": 0.235 + 0.018 * t["mouth_width"] + 0.055 * max(scene["smile"], 0.0),
-        "lip": max(0.068 + 0.020 * t["lip_fullness"], 0.018),
+        "lip": max(0.068 + 0.026 * t["lip_fullness"], 0.018),
         "gap": 0.075 * scene["open"] * stretch,
         "eye_x": 0.325 + 0.014 * t["eye_spacing"],
-        "eye_w": 0.158 * (1 + 0.085 * t["eye_size"]),
-        "eye_h": 0.075 * (1 + 0.16 * t["eye_size"] - 0.09 * t["eyelid_droop"]) * scene["lids"],
+        "eye_w": 0.158 * (1 + 0.10 * t["eye_size"]),
+        "eye_h": 0.075 * (1 + 0.20 * t["eye_size"] - 0.09 * t["eyelid_droop"]) * scene["lids"],
         "brow_y": 0.205 + 0.030 * t["brow_height"] - 0.008 * t["brow_ridge"],
         "age": age,
         "grey": float(np.clip((t["grey_hair"] - 0.1) / 1.3, 0.0, 1.0)),
@@ -153,18 +153,18 @@ def _skin_shape(a: Mapping, *, device: str) -> _Shape:
     full = a["beard"] if a["beard"] > 0.7 else 0.0  # a full beard adds volume
     ellipsoids = [  # centre x, y, z; radii; tilt in degrees about x
         ((0, 0.30, -0.12), (0.75, 0.86, 0.94), 0),  # cranium
-        ((0, -0.20 * s, 0.20), (0.635 + 0.012 * cheek + 0.010 * jaw, 0.78 * s, 0.66), 0),  # face
-        ((0, -0.68 * s, 0.24), (0.47 + 0.055 * jaw + 0.022 * cheek, 0.43 * s, 0.52), 0),  # jaw
-        ((0, -0.97 * s, 0.56), (0.20 + 0.040 * a["chin_size"], 0.15 + 0.014 * a["chin_size"],
+        ((0, -0.20 * s, 0.20), (0.635 + 0.022 * cheek + 0.018 * jaw, 0.78 * s, 0.66), 0),  # face
+        ((0, -0.68 * s, 0.24), (0.47 + 0.080 * jaw + 0.036 * cheek, 0.43 * s, 0.52), 0),  # jaw
+        ((0, -0.97 * s, 0.56), (0.20 + 0.052 * a["chin_size"], 0.15 + 0.020 * a["chin_size"],
                                 0.20 + 0.016 * a["chin_size"]), 0),
         ((0.385, -0.22 * s, 0.50), (0.225, 0.15, 0.26), 0),  # cheekbone
-        ((0.36 + 0.015 * cheek, -0.55 * s, 0.46), (0.19 + 0.034 * cheek, 0.24, 0.25 + 0.022 * cheek), 0),
+        ((0.36 + 0.015 * cheek, -0.55 * s, 0.46), (0.19 + 0.045 * cheek, 0.24, 0.25 + 0.022 * cheek), 0),
         ((0, -0.14 * s, 0.88 + 0.022 * a["nose_bridge"]),
          (0.075 + 0.008 * nose, 0.30 * s, 0.11 * nose), -16),  # bridge of the nose
         ((0, a["nose_y"], 1.00 + 0.08 * nose), (0.105 * nose, 0.095 * nose, 0.13 * nose), 0),  # nose tip
         ((0.115 * nose, a["nose_y"] - 0.035, 0.985), (0.072 * nose, 0.065 * nose, 0.11), 0),  # nose wing
         ((0.755, -0.08, -0.08), (0.055, 0.22 + 0.02 * a["age"], 0.16), -12),  # ear
-        ((0, -1.20, -0.15), (0.415 + 0.050 * a["neck_width"], 1.0, 0.44 + 0.03 * a["neck_width"]), 8),
+        ((0, -1.20, -0.15), (0.415 + 0.075 * a["neck_width"], 1.0, 0.44 + 0.03 * a["neck_width"]), 8),
         ((0, -2.02, -0.22), (1.35 + 0.11 * a["neck_width"], 0.68, 0.55), 0),  # shoulders
     ]  # fmt: skip
     lip, y = a["lip"], a["mouth_y"]

@@ -73,18 +73,21 @@ def sample(n_identities: int, *, seed: int) -> pd.DataFrame:
     for name, short in (("height_cm", "height"), ("bmi", "bmi")):
         z[short] = np.clip(streams[name].standard_normal(n_identities), -2.5, 2.5)
         people[name] = _scale(z[short], spec["body"][name], male=male)
+    own = {name: streams[name].standard_normal(n_identities) for name in (*VOICE, *CAUSED)}
     for name in VOICE:
         entry = spec["voice"][name]
-        within = _within_sex(z, entry["f"], entry["m"], male=male, rng=streams[name])
+        within = _within_sex(z, entry["f"], entry["m"], male=male, own=own[name])
         if name == "f0_hz":  # pitch varies by ratios: its sd is in semitones
             mean = np.where(male, entry["m"]["mean"], entry["f"]["mean"])
             value = mean * 2 ** (np.where(male, entry["m"]["sd"], entry["f"]["sd"]) * within / 12)
         else:
             value = _scale(within, entry, male=male)
         people[name] = np.clip(value, *entry["limits"])
+    # What age and size leave open of the tract's length and of the pitch is anatomy, which the face shares.
+    z |= {"tract": own["vocal_tract_cm"], "larynx": -own["f0_hz"]}
     for name in CAUSED:
         entry = spec["face"][name]
-        within = _within_sex(z, entry, entry, male=male, rng=streams[name])
+        within = _within_sex(z, entry, entry, male=male, own=own[name])
         people[name] = within + np.where(male, 0.5, -0.5) * entry["sex"]
     tone = streams["skin_tone"].uniform(**spec["independent"]["skin_tone"], size=n_identities)
     for name in INDEPENDENT:
@@ -94,11 +97,11 @@ def sample(n_identities: int, *, seed: int) -> pd.DataFrame:
     return pd.DataFrame(people)
 
 
-def _within_sex(z: Mapping, f: Mapping, m: Mapping, *, male: np.ndarray, rng) -> np.ndarray:
-    """Standard normal within a sex, with the given correlations to age, height and bmi. [n]"""
-    r = {cause: np.where(male, m[cause], f[cause]) for cause in ("age", "height", "bmi")}
+def _within_sex(z: Mapping, f: Mapping, m: Mapping, *, male: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Variance 1 within a sex, with the given correlations to the causes in `z`; `own` fills the rest. [n]"""
+    r = {cause: np.where(male, m[cause], f[cause]) for cause in z}
     noise = np.sqrt(1 - sum(value**2 for value in r.values()))
-    return sum(r[cause] * z[cause] for cause in r) + noise * rng.standard_normal(len(male))
+    return sum(r[cause] * z[cause] for cause in r) + noise * own
 
 
 def _scale(within: np.ndarray, entry: Mapping, *, male: np.ndarray) -> np.ndarray:

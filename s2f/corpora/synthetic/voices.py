@@ -104,10 +104,10 @@ class _Habits:
 
 def _habits(identity: str) -> _Habits:
     rng = np.random.default_rng(np.random.SeedSequence(list(str(identity).encode())))
-    each = rng.normal(0.0, [0.03, 0.04, 0.04, 0.04], 4)
+    each = rng.normal(0.0, [0.015, 0.02, 0.02, 0.02], 4)
     each -= each.mean()  # a common factor would be another length of the vocal tract
     return _Habits(
-        formants=np.exp(each + rng.normal(0.0, 0.025, (len(_NAMES), 4))),
+        formants=np.exp(each + rng.normal(0.0, 0.02, (len(_NAMES), 4))),
         bandwidths=np.exp(rng.normal(0.0, 0.15, 4)),
         noise=float(np.exp(rng.normal(0.0, 0.08))),
         glide_ms=rng.uniform(45.0, 85.0),
