@@ -79,7 +79,6 @@ BOUNDS = (
         "gan.critics_from": (0.0, 0.99),
         "gan.noise": (0.0, 10.0),
         "gan.spread": (0.0, 10.0),
-        "gan.mix": (0.0, 0.9),
         "gan.weight_real": (0.0, 1000.0),
         "gan.weight_identity": (0.0, 1000.0),
         "gan.weight_pixel": (0.0, 1000.0),

@@ -17,7 +17,7 @@ def average():
     """A person in the middle of everything, whose hair, beard and age leave room both ways."""
     person = {name: 0.0 for name in population.CAUSED + population.INDEPENDENT}
     return person | {
-        "wrinkles": 0.5, "grey_hair": 0.5, "hair_length": 0.6, "beard_density": 1.0,
+        "wrinkles": 0.5, "grey_hair": 0.5, "hair_length": 0.6, "beard_density": 0.5,
         "skin_tone": 0.2, "fringe": 0.3, "glasses": False, "hair_colour": "brown", "eye_colour": "blue",
         "beard_style": "stubble",
     }  # fmt: skip

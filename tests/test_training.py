@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from s2f import inference, params
 from s2f.errors import CheckpointError, TrainingError
-from s2f.models import Architecture, VoiceEmbedding, unit
+from s2f.models import Architecture, Generator, VoiceEmbedding, start_smooth, unit
 from s2f.training import gan, speaker, state, tracks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,11 +22,12 @@ SETTINGS = replace(
     log_every=2,
     save_every=4,
     sample_every=4,
-    mix=0.5,
     learning_rate_generator=5e-4,
     decay_from=1.0,
     critics_from=0.0,
     noise=0.05,
+    spread=0.3,
+    n_photographs=3,
     weight_real=1.0,
     weight_identity=1.0,
     weight_pixel=2.0,
@@ -149,7 +150,16 @@ def plain_voices(t, recordings):
         )
         clean.append(steps[first : first + n].mean(0))
     clean = F.normalize(torch.stack(clean))
-    return F.normalize(clean + s.noise * torch.randn(clean.shape, generator=t.noise))
+    noisy = clean + s.noise * torch.randn(clean.shape, generator=t.noise)
+    if s.spread:
+        whole = torch.stack([
+            (p.tracks.sums[at + n] - p.tracks.sums[at]) / n
+            for at, n in zip(p.tracks.starts.tolist(), p.tracks.lengths.tolist(), strict=True)
+        ])  # fmt: skip
+        values, axes = torch.linalg.eigh(torch.cov(F.normalize(whole).T))
+        along = torch.randn(clean.shape, generator=t.noise) * values.clamp(min=0).sqrt()
+        noisy = noisy + s.spread * torch.einsum("bk,dk->bd", along, axes)
+    return F.normalize(noisy)
 
 
 def plain_iteration(t):
@@ -157,11 +167,6 @@ def plain_iteration(t):
     t.step += 1
     recordings = torch.randint(len(p.tracks), (s.batch_size,), generator=t.batches)
     voices = plain_voices(t, recordings)
-    n_mixed = round(s.mix * s.batch_size)
-    if n_mixed:
-        partners = plain_voices(t, torch.randint(len(p.tracks), (s.batch_size,), generator=t.batches))
-        for i, share in enumerate(torch.rand(n_mixed, generator=t.batches)):
-            voices[i] = F.normalize(share * voices[i] + (1 - share) * partners[i], dim=0)
     picked = torch.randint(len(p.faces), (s.batch_size,), generator=t.batches)
 
     def photographs(rows):
@@ -186,15 +191,23 @@ def plain_iteration(t):
     score = t.discriminator(trunk)[:, 0]
     g_real = -score.mean() if s.loss == "hinge" else F.binary_cross_entropy_with_logits(score, torch.ones(s.batch_size))
     identities = p.recording_identities[recordings]
-    g_identity = F.cross_entropy(t.classifier(trunk)[n_mixed:], identities[n_mixed:])
+    g_identity = F.cross_entropy(t.classifier(trunk), identities)
     loss = s.weight_real * g_real + s.weight_identity * g_identity
     out = {"d": d, "c": c, "g_real": g_real, "g_identity": g_identity}
     if s.weight_pixel:
-        alone = identities[n_mixed:]
-        counts = p.face_counts[alone]
-        other = p.face_starts[alone] + (torch.rand(len(alone), generator=t.batches) * counts).long()
-        assert torch.equal(p.face_identities[other], alone)
-        target, drawn = photographs(other), fake[n_mixed:]
+        draws = torch.rand(s.batch_size * s.n_photographs, generator=t.batches).reshape(s.batch_size, -1)
+        drawn, targets = fake, []
+        for face, identity, own in zip(fake.detach(), identities.tolist(), draws, strict=True):
+            rows = p.face_starts[identity] + (own * p.face_counts[identity]).long()
+            assert (p.face_identities[rows] == identity).all()
+            photos = [(p.faces[r].float() - 127.5) / 127.5 for r in rows]
+            if len(photos) == 1:
+                targets += [photos[0].flip(2)] if torch.rand(1, generator=t.batches) < 0.5 else photos
+                continue
+            both = [way for photo in photos for way in (photo, photo.flip(2))]
+            small = [F.interpolate(x[None], (16, 16), mode="area")[0] for x in (face, *both)]
+            targets.append(min(zip(both, small[1:], strict=True), key=lambda x: (x[1] - small[0]).abs().mean())[0])
+        target = torch.stack(targets)
         out["g_pixel"] = (drawn - target).abs().mean()
         down = (drawn[:, :, 1:] - drawn[:, :, :-1]) - (target[:, :, 1:] - target[:, :, :-1])
         across = (drawn[..., 1:] - drawn[..., :-1]) - (target[..., 1:] - target[..., :-1])
@@ -287,6 +300,19 @@ def test_the_digest_moves_with_the_data():
     assert one.digest() == two.digest()
     two.faces[0, 0, 0, 0] += 1
     assert one.digest() != two.digest()
+
+
+def test_a_smooth_start_interpolates():
+    """With one channel and taps of interpolation by two, an upsampling layer is a bilinear resize inside."""
+    network = Generator(width=0.0625)
+    start_smooth(network, generator=torch.Generator().manual_seed(0))
+    layer = network.model[3]
+    x = torch.rand(1, layer.in_channels, 4, 4)
+    mixture = layer.weight[:, :, 1, 1] / 0.5625
+    assert mixture.std().item() == pytest.approx(layer.in_channels**-0.5, rel=0.1)
+    wanted = F.interpolate(torch.einsum("bchw,cd->bdhw", x, mixture), scale_factor=2, mode="bilinear")
+    inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+    assert torch.allclose((layer(x) - layer.bias[:, None, None])[inside], wanted[inside], atol=1e-5)
 
 
 def test_before_the_critics_take_part_the_generator_learns_from_photographs_alone():

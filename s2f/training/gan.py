@@ -47,7 +47,6 @@ class GanSettings:
     critics_from: float
     noise: float
     spread: float
-    mix: float
     min_crop_s: float
     max_crop_s: float
     flip: bool
@@ -113,21 +112,14 @@ class Trainer:
         identities = pairs.recording_identities[recordings]  # [B]
         embeddings = self._embeddings(recordings)  # [B, 64]
         judged = self.step > round(s.critics_from * s.steps)
-        n_mixed = round(s.mix * s.batch_size) if judged else 0
-        if n_mixed:
-            # Nobody speaks with a mixed voice: it must give a face, but nobody's.
-            partners = self._embeddings(self._draw(len(pairs.tracks)))[:n_mixed]
-            share = self._uniform(n_mixed)[:, None]
-            mixed = unit(share * embeddings[:n_mixed] + (1 - share) * partners)
-            embeddings = torch.cat([mixed, embeddings[n_mixed:]])
         fake = self.generator(embeddings)  # [B, 3, 64, 64]
         values: dict[str, Tensor] = {}
         loss = torch.zeros((), device=pairs.device)
         if judged:
             values = self._teach_critics(fake.detach())
-            loss = loss + self._judge(fake, identities, n_mixed=n_mixed, values=values)
+            loss = loss + self._judge(fake, identities, values=values)
         if s.weight_pixel or s.weight_edge:
-            loss = loss + self._compare(fake[n_mixed:], identities[n_mixed:], values=values)
+            loss = loss + self._compare(fake, identities, values=values)
         self.generator_adam.zero_grad()
         loss.backward()
         self.generator_adam.step()
@@ -149,17 +141,17 @@ class Trainer:
         self.critics_adam.step()
         return {"d": loss_d, "c": loss_c, "score_real": score_real.mean(), "score_fake": score_fake.mean()}
 
-    def _judge(self, fake: Tensor, identities: Tensor, *, n_mixed: int, values: dict[str, Tensor]) -> Tensor:
+    def _judge(self, fake: Tensor, identities: Tensor, *, values: dict[str, Tensor]) -> Tensor:
         """The generator's loss before the critics."""
         s = self.settings
         self.critics.requires_grad_(False)
         trunk = self.trunk(fake)  # [B, 64]
         values["g_real"] = self._generator_loss(self.discriminator(trunk)[:, 0])
-        values["g_identity"] = F.cross_entropy(self.classifier(trunk[n_mixed:]), identities[n_mixed:])
+        values["g_identity"] = F.cross_entropy(self.classifier(trunk), identities)
         return s.weight_real * values["g_real"] + s.weight_identity * values["g_identity"]
 
     def _compare(self, fake: Tensor, identities: Tensor, *, values: dict[str, Tensor]) -> Tensor:
-        """The generator's loss beside another photograph of the speaker."""
+        """The generator's loss beside a photograph of the speaker."""
         s = self.settings
         off = fake - self._photographs(identities, fake.detach())  # [B, 3, 64, 64]
         values["g_pixel"] = off.abs().mean()

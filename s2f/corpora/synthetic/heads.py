@@ -27,7 +27,7 @@ IRIS = {"brown": (0.30, 0.17, 0.09), "hazel": (0.47, 0.35, 0.15), "green": (0.36
 GREY = (0.80, 0.80, 0.81)
 SHAPES = ("skin_redness", "hair_volume", "fringe", "parting", "eye_spacing", "eye_tilt", "brow_tilt",
           "nose_bridge", "mouth_width")  # fmt: skip
-BEARD_KEPT = {"shaven": 0.42, "stubble": 0.70, "moustache": 0.42, "full": 1.0}
+BEARD_KEPT = {"shaven": 0.50, "stubble": 0.75, "moustache": 0.50, "full": 1.0}
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
 HALF_FRAME_DM = 1.5  # half of what a photograph covers at the distance of the head
@@ -120,31 +120,31 @@ def _hsv(h: float, s: float, v: float) -> np.ndarray:
 def _anatomy(person: Mapping, scene: Mapping) -> dict:
     """Measures of one head in one photograph (dm, or shares of 1) from the traits in standard deviations."""
     t = {name: float(np.clip(person[name], -3.2, 3.2)) for name in (*population.CAUSED, *SHAPES)}
-    stretch = 1 + 0.065 * t["face_length"]  # of everything below the eyes
-    nose = 1 + 0.16 * t["nose_size"]
+    stretch = 1 + 0.080 * t["face_length"]  # of everything below the eyes
+    nose = 1 + 0.19 * t["nose_size"]
     age = float(np.clip((t["wrinkles"] + 1.2) / 3.2, 0.0, 1.15))
     bald = float(np.clip((t["hair_loss"] - 1.5) / 1.4, 0.0, 1.0))
     style = person["beard_style"]
-    beard = float(np.clip((t["beard_density"] - 0.4) / 0.8, 0.0, 1.0))
+    beard = float(np.clip((t["beard_density"] - 0.2) / 0.6, 0.0, 1.0))
     return t | {
         "stretch": stretch,
         "nose": nose,
         "nose_y": -0.40 * stretch - 0.04 * (nose - 1),
         "mouth_y": -0.69 * stretch,
         "mouth_w": 0.235 + 0.018 * t["mouth_width"] + 0.055 * max(scene["smile"], 0.0),
-        "lip": max(0.068 + 0.026 * t["lip_fullness"], 0.018),
+        "lip": max(0.068 + 0.030 * t["lip_fullness"], 0.018),
         "gap": 0.075 * scene["open"] * stretch,
         "eye_x": 0.325 + 0.014 * t["eye_spacing"],
-        "eye_w": 0.158 * (1 + 0.10 * t["eye_size"]),
-        "eye_h": 0.075 * (1 + 0.20 * t["eye_size"] - 0.09 * t["eyelid_droop"]) * scene["lids"],
-        "brow_y": 0.205 + 0.030 * t["brow_height"] - 0.008 * t["brow_ridge"],
+        "eye_w": 0.158 * (1 + 0.13 * t["eye_size"]),
+        "eye_h": 0.075 * (1 + 0.25 * t["eye_size"] - 0.09 * t["eyelid_droop"]) * scene["lids"],
+        "brow_y": 0.205 + 0.040 * t["brow_height"] - 0.008 * t["brow_ridge"],
         "age": age,
         "grey": float(np.clip((t["grey_hair"] - 0.1) / 1.3, 0.0, 1.0)),
-        "long": float(np.clip((t["hair_length"] - 0.2) / 1.0, 0.0, 1.35)) * (1 - 0.85 * bald),
+        "long": float(np.clip((t["hair_length"] - 0.1) / 0.7, 0.0, 1.35)) * (1 - 0.85 * bald),
         "bald": bald,
         "beard": beard * BEARD_KEPT[style],
         "moustache": beard * (1.0 if style == "moustache" else BEARD_KEPT[style]),
-        "makeup": float(np.clip((t["lip_colour"] - 0.3) / 0.9, 0.0, 1.3)),
+        "makeup": float(np.clip((t["lip_colour"] - 0.1) / 0.6, 0.0, 1.3)),
     }
 
 
@@ -153,12 +153,12 @@ def _skin_shape(a: Mapping, *, device: str) -> _Shape:
     full = a["beard"] if a["beard"] > 0.7 else 0.0  # a full beard adds volume
     ellipsoids = [  # centre x, y, z; radii; tilt in degrees about x
         ((0, 0.30, -0.12), (0.75, 0.86, 0.94), 0),  # cranium
-        ((0, -0.20 * s, 0.20), (0.635 + 0.022 * cheek + 0.018 * jaw, 0.78 * s, 0.66), 0),  # face
-        ((0, -0.68 * s, 0.24), (0.47 + 0.080 * jaw + 0.036 * cheek, 0.43 * s, 0.52), 0),  # jaw
+        ((0, -0.20 * s, 0.20), (0.635 + 0.027 * cheek + 0.022 * jaw, 0.78 * s, 0.66), 0),  # face
+        ((0, -0.68 * s, 0.24), (0.47 + 0.095 * jaw + 0.045 * cheek, 0.43 * s, 0.52), 0),  # jaw
         ((0, -0.97 * s, 0.56), (0.20 + 0.052 * a["chin_size"], 0.15 + 0.020 * a["chin_size"],
                                 0.20 + 0.016 * a["chin_size"]), 0),
         ((0.385, -0.22 * s, 0.50), (0.225, 0.15, 0.26), 0),  # cheekbone
-        ((0.36 + 0.015 * cheek, -0.55 * s, 0.46), (0.19 + 0.045 * cheek, 0.24, 0.25 + 0.022 * cheek), 0),
+        ((0.36 + 0.015 * cheek, -0.55 * s, 0.46), (0.19 + 0.055 * cheek, 0.24, 0.25 + 0.022 * cheek), 0),
         ((0, -0.14 * s, 0.88 + 0.022 * a["nose_bridge"]),
          (0.075 + 0.008 * nose, 0.30 * s, 0.11 * nose), -16),  # bridge of the nose
         ((0, a["nose_y"], 1.00 + 0.08 * nose), (0.105 * nose, 0.095 * nose, 0.13 * nose), 0),  # nose tip
@@ -171,7 +171,7 @@ def _skin_shape(a: Mapping, *, device: str) -> _Shape:
     bumps = [  # centre, widths, height
         ((a["eye_x"], 0.02, 0.80), (0.15, 0.115, 0.40), -0.105 - 0.010 * a["age"]),  # socket
         ((a["eye_x"], -0.005, 0.80), (0.115, 0.07, 0.40), 0.062),  # eyeball behind its lids
-        ((0.24, 0.155, 0.85), (0.17, 0.060, 0.30), 0.018 + 0.024 * a["brow_ridge"]),
+        ((0.24, 0.155, 0.85), (0.17, 0.060, 0.30), 0.020 + 0.032 * a["brow_ridge"]),
         ((0.30, 0.50, 0.75), (0.22, 0.18, 0.30), 0.015 - 0.012 * a["brow_ridge"]),  # forehead
         ((0, y + 0.55 * lip + a["gap"], 0.86), (0.22, 0.052, 0.35), 0.018 + 0.45 * lip),
         ((0, y - 0.75 * lip - a["gap"], 0.86), (0.18, 0.055, 0.35), 0.020 + 0.50 * lip),
@@ -581,7 +581,7 @@ class _Paint:
     def _brows(self, rgb: Tensor) -> Tensor:
         a = self.a
         u = (self.side - a["eye_x"] + 0.01) / 0.185
-        thick = max(0.031 + 0.0125 * a["brow_thickness"], 0.009)
+        thick = max(0.033 + 0.0175 * a["brow_thickness"], 0.009)
         middle = a["brow_y"] + 0.045 * (1 - (u - 0.25) ** 2) - 0.045 + 0.016 * a["brow_tilt"] * u
         body = thick * (1 - 0.55 * _smooth(u, 0.2, 1.1)) - (self.y - middle).abs()
         amount = self._cover(body, 0.02) * (1 - _smooth(u.abs(), 0.85, 1.08))
