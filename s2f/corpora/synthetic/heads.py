@@ -27,7 +27,7 @@ IRIS = {"brown": (0.30, 0.17, 0.09), "hazel": (0.47, 0.35, 0.15), "green": (0.36
 GREY = (0.80, 0.80, 0.81)
 SHAPES = ("skin_redness", "hair_volume", "fringe", "parting", "eye_spacing", "eye_tilt", "brow_tilt",
           "nose_bridge", "mouth_width")  # fmt: skip
-BEARD_KEPT = {"shaven": 0.50, "stubble": 0.75, "moustache": 0.50, "full": 1.0}
+BEARD_KEPT = {"shaven": 0.65, "stubble": 0.85, "moustache": 0.65, "full": 1.0}
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
 HALF_FRAME_DM = 1.5  # half of what a photograph covers at the distance of the head
@@ -120,12 +120,12 @@ def _hsv(h: float, s: float, v: float) -> np.ndarray:
 def _anatomy(person: Mapping, scene: Mapping) -> dict:
     """Measures of one head in one photograph (dm, or shares of 1) from the traits in standard deviations."""
     t = {name: float(np.clip(person[name], -3.2, 3.2)) for name in (*population.CAUSED, *SHAPES)}
-    stretch = 1 + 0.080 * t["face_length"]  # of everything below the eyes
-    nose = 1 + 0.19 * t["nose_size"]
+    stretch = 1 + 0.065 * t["face_length"]  # of everything below the eyes
+    nose = 1 + 0.16 * t["nose_size"]
     age = float(np.clip((t["wrinkles"] + 1.2) / 3.2, 0.0, 1.15))
     bald = float(np.clip((t["hair_loss"] - 1.5) / 1.4, 0.0, 1.0))
     style = person["beard_style"]
-    beard = float(np.clip((t["beard_density"] - 0.2) / 0.6, 0.0, 1.0))
+    beard = float(np.clip((t["beard_density"] - 0.1) / 0.5, 0.0, 1.0))
     return t | {
         "stretch": stretch,
         "nose": nose,
@@ -135,12 +135,12 @@ def _anatomy(person: Mapping, scene: Mapping) -> dict:
         "lip": max(0.068 + 0.030 * t["lip_fullness"], 0.018),
         "gap": 0.075 * scene["open"] * stretch,
         "eye_x": 0.325 + 0.014 * t["eye_spacing"],
-        "eye_w": 0.158 * (1 + 0.13 * t["eye_size"]),
-        "eye_h": 0.075 * (1 + 0.25 * t["eye_size"] - 0.09 * t["eyelid_droop"]) * scene["lids"],
+        "eye_w": 0.158 * (1 + 0.11 * t["eye_size"]),
+        "eye_h": 0.075 * (1 + 0.21 * t["eye_size"] - 0.09 * t["eyelid_droop"]) * scene["lids"],
         "brow_y": 0.205 + 0.040 * t["brow_height"] - 0.008 * t["brow_ridge"],
         "age": age,
         "grey": float(np.clip((t["grey_hair"] - 0.1) / 1.3, 0.0, 1.0)),
-        "long": float(np.clip((t["hair_length"] - 0.1) / 0.7, 0.0, 1.35)) * (1 - 0.85 * bald),
+        "long": float(np.clip(t["hair_length"] / 0.6, 0.0, 1.35)) * (1 - 0.85 * bald),
         "bald": bald,
         "beard": beard * BEARD_KEPT[style],
         "moustache": beard * (1.0 if style == "moustache" else BEARD_KEPT[style]),
@@ -153,18 +153,18 @@ def _skin_shape(a: Mapping, *, device: str) -> _Shape:
     full = a["beard"] if a["beard"] > 0.7 else 0.0  # a full beard adds volume
     ellipsoids = [  # centre x, y, z; radii; tilt in degrees about x
         ((0, 0.30, -0.12), (0.75, 0.86, 0.94), 0),  # cranium
-        ((0, -0.20 * s, 0.20), (0.635 + 0.027 * cheek + 0.022 * jaw, 0.78 * s, 0.66), 0),  # face
-        ((0, -0.68 * s, 0.24), (0.47 + 0.095 * jaw + 0.045 * cheek, 0.43 * s, 0.52), 0),  # jaw
+        ((0, -0.20 * s, 0.20), (0.635 + 0.022 * cheek + 0.022 * jaw, 0.78 * s, 0.66), 0),  # face
+        ((0, -0.68 * s, 0.24), (0.47 + 0.100 * jaw + 0.036 * cheek, 0.43 * s, 0.52), 0),  # jaw
         ((0, -0.97 * s, 0.56), (0.20 + 0.052 * a["chin_size"], 0.15 + 0.020 * a["chin_size"],
                                 0.20 + 0.016 * a["chin_size"]), 0),
         ((0.385, -0.22 * s, 0.50), (0.225, 0.15, 0.26), 0),  # cheekbone
-        ((0.36 + 0.015 * cheek, -0.55 * s, 0.46), (0.19 + 0.055 * cheek, 0.24, 0.25 + 0.022 * cheek), 0),
+        ((0.36 + 0.015 * cheek, -0.55 * s, 0.46), (0.19 + 0.045 * cheek, 0.24, 0.25 + 0.022 * cheek), 0),
         ((0, -0.14 * s, 0.88 + 0.022 * a["nose_bridge"]),
          (0.075 + 0.008 * nose, 0.30 * s, 0.11 * nose), -16),  # bridge of the nose
         ((0, a["nose_y"], 1.00 + 0.08 * nose), (0.105 * nose, 0.095 * nose, 0.13 * nose), 0),  # nose tip
         ((0.115 * nose, a["nose_y"] - 0.035, 0.985), (0.072 * nose, 0.065 * nose, 0.11), 0),  # nose wing
         ((0.755, -0.08, -0.08), (0.055, 0.22 + 0.02 * a["age"], 0.16), -12),  # ear
-        ((0, -1.20, -0.15), (0.415 + 0.075 * a["neck_width"], 1.0, 0.44 + 0.03 * a["neck_width"]), 8),
+        ((0, -1.20, -0.15), (0.415 + 0.095 * a["neck_width"], 1.0, 0.44 + 0.03 * a["neck_width"]), 8),
         ((0, -2.02, -0.22), (1.35 + 0.11 * a["neck_width"], 0.68, 0.55), 0),  # shoulders
     ]  # fmt: skip
     lip, y = a["lip"], a["mouth_y"]
@@ -581,7 +581,7 @@ class _Paint:
     def _brows(self, rgb: Tensor) -> Tensor:
         a = self.a
         u = (self.side - a["eye_x"] + 0.01) / 0.185
-        thick = max(0.033 + 0.0175 * a["brow_thickness"], 0.009)
+        thick = max(0.035 + 0.021 * a["brow_thickness"], 0.009)
         middle = a["brow_y"] + 0.045 * (1 - (u - 0.25) ** 2) - 0.045 + 0.016 * a["brow_tilt"] * u
         body = thick * (1 - 0.55 * _smooth(u, 0.2, 1.1)) - (self.y - middle).abs()
         amount = self._cover(body, 0.02) * (1 - _smooth(u.abs(), 0.85, 1.08))
