@@ -215,7 +215,11 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path]) -> None:
 
 
 def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A notebook as a page: the cell that papermill injects shows what the banner says already."""
+    """A notebook as a page: without the cell that papermill injects, since the banner says the same.
+
+    Nor with the state of widgets: a page cannot run them, and would load their scripts from other hosts.
+    """
+    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "injected-parameters" in tags and "remove-cell" not in tags:

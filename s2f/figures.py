@@ -35,6 +35,9 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "g_real": "generator: taken for real?",
         "g_identity": "generator: the speaker's identity?",
         "g_pixel": "generator: pixels against a photo",
+        "g_edge": "generator: edges against a photo",
+        "score_real": "discriminator: mean score of real faces",
+        "score_fake": "discriminator: mean score of drawn faces",
         "loss": "loss",
         "accuracy": "share of speakers recognised",
     }

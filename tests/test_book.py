@@ -59,7 +59,10 @@ def notebook(title: str, glue: dict[str, object] | None = None) -> nbformat.Note
         )
         cells.append(v4.new_code_cell("glue()", execution_count=n, metadata=done, outputs=[output]))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    model = {"model_name": "LayoutModel", "model_module": "@jupyter-widgets/base", "model_module_version": "2.0.0"}
+    state = {"state": {"0123": model | {"state": {}}}, "version_major": 2, "version_minor": 0}
+    widgets = {"application/vnd.jupyter.widget-state+json": state}
+    return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "widgets": widgets})
 
 
 def project(folder: Path, *, run: str = "smoke") -> tuple[Path, Path, dict[str, Path]]:
