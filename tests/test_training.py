@@ -111,7 +111,11 @@ def test_repeating_fills_a_thousand_frames():
     assert np.array_equal(tracks.repeated(short)[900:], short[:100])
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, POSTER], ids=["short", "poster"])
+@pytest.mark.parametrize(
+    "settings",
+    [SETTINGS, replace(SETTINGS, n_photographs=1, spread=0.0), POSTER],
+    ids=["short", "one photograph", "poster"],
+)
 def test_an_iteration_is_that_of_a_plain_loop(settings):
     """The engine against the description of it, written plainly: separate passes, no caches."""
     data = pairs()
@@ -196,13 +200,14 @@ def plain_iteration(t):
     out = {"d": d, "c": c, "g_real": g_real, "g_identity": g_identity}
     if s.weight_pixel:
         draws = torch.rand(s.batch_size * s.n_photographs, generator=t.batches).reshape(s.batch_size, -1)
+        mirrored = torch.rand(s.batch_size, generator=t.batches) < 0.5 if s.n_photographs == 1 else [None] * len(fake)
         drawn, targets = fake, []
-        for face, identity, own in zip(fake.detach(), identities.tolist(), draws, strict=True):
+        for face, identity, own, mirror in zip(fake.detach(), identities.tolist(), draws, mirrored, strict=True):
             rows = p.face_starts[identity] + (own * p.face_counts[identity]).long()
             assert (p.face_identities[rows] == identity).all()
             photos = [(p.faces[r].float() - 127.5) / 127.5 for r in rows]
             if len(photos) == 1:
-                targets += [photos[0].flip(2)] if torch.rand(1, generator=t.batches) < 0.5 else photos
+                targets += [photos[0].flip(2)] if mirror else photos
                 continue
             both = [way for photo in photos for way in (photo, photo.flip(2))]
             small = [F.interpolate(x[None], (16, 16), mode="area")[0] for x in (face, *both)]
