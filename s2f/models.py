@@ -205,7 +205,7 @@ def layer_table(network: nn.Module, example: Tensor) -> list[dict]:
             rows.append(
                 {
                     "layer": name,
-                    "what": repr(module).split("\n")[0].removesuffix("("),
+                    "what": _described(module),
                     "output": " × ".join(map(str, output.shape[1:])),
                     "n_parameters": sum(p.numel() for p in module.parameters()),
                 }
@@ -235,6 +235,16 @@ def summary(network: nn.Module, example: Tensor) -> dict[str, int | str]:
         "parameters": sum(row["n_parameters"] for row in rows),
         "output": rows[-1]["output"],
     }
+
+
+def _described(module: nn.Module) -> str:
+    name = type(module).__name__.removeprefix("Parametrized")
+    if not isinstance(module, nn.modules.conv._ConvNd):
+        return f"{name} {module.num_features}" if hasattr(module, "num_features") else name
+    normed = ", spectral norm" if nn.utils.parametrize.is_parametrized(module) else ""
+    size, stride, padding = module.kernel_size[0], module.stride[0], module.padding[0]
+    channels = f"{module.in_channels} → {module.out_channels}"
+    return f"{name} {channels}, kernel {size}, stride {stride}, padding {padding}{normed}"
 
 
 def _leaves(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
