@@ -22,8 +22,10 @@ from s2f.errors import ParameterError, nearest
 
 CHOICES = {
     "machine.device": ("auto", "cpu", "cuda"),
-    "corpus.kind": ("synthetic", "voxceleb"),
-    "split.rule": ("by_fraction", "by_initial", "none"),
+    "corpus.kind": ("synthetic", "voxceleb", "wen2019", "table"),
+    "corpus.duplicates": ("error", "drop"),
+    "split.rule": ("by_fraction", "by_initial", "given", "none"),
+    "store.several_faces": ("prominent", "reject"),
     "gan.norm": ("batch", "none"),
     "gan.head": ("k4", "k1"),
     "gan.loss": ("cross_entropy", "hinge"),
@@ -47,6 +49,8 @@ BOUNDS = (
         "split.test": (0.0, 1.0),
         "split.fold_fraction": (0.0, 0.9),
         "store.shard_size": (1, 10**6),
+        "store.n_jobs": (0, 10**5),
+        "store.max_turn": (0.05, 1.0),
         "store.max_rejected": (0.0, 1.0),
         "measure.n_bootstrap": (20, 10**6),
         "measure.max_images": (10, 10**7),
@@ -99,7 +103,7 @@ STAGES: dict[str, tuple[tuple[str, ...], str | None]] = {
     "06_metrics": (("measure",), "05_training"),
 }
 # Machine parameters that cannot change a result, and so make nothing stale.
-NEUTRAL = {"machine.n_workers"}
+NEUTRAL = {"machine.n_workers", "store.n_jobs"}
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -265,6 +269,12 @@ def _checked(key: str, value: Any, *, valid: Mapping[str, Any], source: str) -> 
         return value
     if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+    if key == "variants" and (not isinstance(value, list) or value[:1] != ["general"] or set(value) - set(like)):
+        raise ParameterError(shown, f"is {value!r}", remedy=f"List general first, then any others of {like[1:]}.")
+    if isinstance(like, list):
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise ParameterError(shown, f"is {value!r}", remedy="It must be a list of texts, as in [a, b].")
+        return value
     expected = (str, type(None)) if like is None else (type(like),)
     if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
         kind = "text or null" if like is None else type(like).__name__

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 
 from s2f import files
-from s2f.errors import CorpusError
+from s2f.corpora import names, rejections
+from s2f.errors import AudioError, CorpusError, ImageError
 
 
 @dataclass(frozen=True)
@@ -25,15 +28,24 @@ class Corpus:
     manifest : DataFrame
         See `s2f.corpora.manifest`.
     rejected : DataFrame
-        Files left out by the scan: path, modality, identity, reason, detail.
+        Files left out by the scan; see `s2f.corpora.rejections`.
     people : DataFrame or None
         True attributes of a synthetic population.
+    matches : DataFrame or None
+        Which folder was taken for whose, and by which rule; see `voxceleb.Scan`.
+    differences : DataFrame or None
+        The full corpus beside what was found; see `voxceleb.expected_against_found`.
+    notes : tuple of str
+        What else a reader should know, such as columns of a table that are not used.
     """
 
     root: Path
     manifest: pd.DataFrame
     rejected: pd.DataFrame
     people: pd.DataFrame | None = None
+    matches: pd.DataFrame | None = None
+    differences: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
@@ -44,7 +56,7 @@ def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
     settings : namespace
         Section ``corpus``; params/base.yaml explains each field.
     project : Path
-        The project's folder, where a relative ``root`` starts.
+        The project's folder, where relative paths start.
 
     Raises
     ------
@@ -68,19 +80,88 @@ def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
         name = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()[:12]
         root = project / s.root / f"synthetic-{name}"
         found = build.build(root, n_workers=n_workers, **sizes)
-        rejected = pd.DataFrame(columns=["path", "modality", "identity", "reason", "detail"])
-        return Corpus(root, found, rejected, pd.read_parquet(root / "people.parquet"))
-    if s.kind == "voxceleb":
+        return Corpus(root, found, rejections.frame([]), people=pd.read_parquet(root / "people.parquet"))
+    if s.kind in ("voxceleb", "wen2019"):
         from s2f.corpora import voxceleb
 
         root = (project / s.root).resolve()
-        found, rejected = voxceleb.scan(
-            voice_root=project / s.voice_root if s.voice_root else root / "voxceleb1" / "wav",
-            face_root=project / s.face_root if s.face_root else root / "vggface",
-            meta=project / s.meta if s.meta else root / "vox1_meta.csv",
+        usual = voxceleb.places(root, kind=s.kind)
+        scan = voxceleb.scan(
+            voices=[project / place for place in s.voice_roots] or usual["voices"],
+            faces=[project / place for place in s.face_roots] or usual["faces"],
+            metas=[project / place for place in s.metas] or usual["metas"],
+            suffixes=voxceleb.PROCESSED_SUFFIXES if s.kind == "wen2019" else voxceleb.VOICE_SUFFIXES,
         )
-        return Corpus(root, found, rejected)
-    raise CorpusError(f"corpus.kind {s.kind!r}", "is not known", remedy="Use synthetic or voxceleb.")
+        only_first = set(scan.people["release"]) == {"VoxCeleb1"}
+        return Corpus(
+            root,
+            scan.manifest,
+            scan.rejected,
+            matches=scan.matches,
+            differences=voxceleb.expected_against_found(scan) if only_first else None,
+        )
+    if s.kind == "table":
+        from s2f.corpora import pairs_table
+
+        if s.table is None:
+            raise CorpusError(
+                "parameter 'corpus.table'",
+                "is not set",
+                remedy="Name a .csv, .tsv or .parquet file with columns recording, face and identity.",
+            )
+        path = (project / s.table).resolve()
+        found, rejected, ignored = pairs_table.scan(path)
+        notes = (f"Columns of {path.name} that are not used: {', '.join(ignored)}.",) if ignored else ()
+        return Corpus(path.parent, found, rejected, notes=notes)
+    raise CorpusError(
+        f"corpus.kind {s.kind!r}", "is not known", remedy="Use synthetic, voxceleb, wen2019 or table."
+    )
+
+
+def processed(kind: str) -> bool:
+    """Whether a kind of corpus holds log-mel frames and aligned faces instead of sound and photographs."""
+    return kind == "wen2019"
+
+
+def before_and_after(corpus: Corpus, kept: pd.DataFrame) -> pd.DataFrame:
+    """Identities and files of each modality before and after the intersection.
+
+    Parameters
+    ----------
+    kept : DataFrame
+        Manifest after it.
+
+    Returns
+    -------
+    DataFrame
+        Index "recordings", "photographs"; columns identities before, after, files before, after.
+    """
+    rows = {}
+    for modality, what in (("voice", "recordings"), ("face", "photographs")):
+        after = kept[kept["modality"] == modality]
+        if corpus.matches is not None:  # the scan has intersected already, and knows what it saw
+            seen = corpus.matches[(corpus.matches["modality"] == modality) & (corpus.matches["n_files"] > 0)]
+            n_people, n_files = seen["identity"].nunique(), int(seen["n_files"].sum())
+        else:
+            left = corpus.rejected[
+                (corpus.rejected["modality"] == modality) & corpus.rejected["reason"].str.startswith("without_")
+            ]
+            whole = corpus.manifest[corpus.manifest["modality"] == modality]
+            seen = pd.concat([whole["identity"], left["identity"]])
+            n_people, n_files = seen.nunique(), len(seen)
+        rows[what] = (n_people, after["identity"].nunique(), n_files, len(after))
+    columns = ["identities before", "after", "files before", "files after"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def matched_names(corpus: Corpus) -> pd.DataFrame:
+    """How many folders were matched to people by which rule, with an example of each."""
+    found = corpus.matches.assign(folder=corpus.matches["folder"].map(lambda path: Path(path).name))
+    table = found.groupby(["modality", "rule"]).agg(
+        folders=("folder", "size"), used=("used", "sum"), example=("folder", "first"), identity=("identity", "first")
+    )
+    table.index = [f"{modality}, {names.said(rule)}" for modality, rule in table.index]
+    return table
 
 
 def write_people(people: pd.DataFrame, folder: Path) -> None:
@@ -95,9 +176,31 @@ def read_people(folder: Path) -> pd.DataFrame:
 
 
 def durations(manifest: pd.DataFrame, root: Path, *, max_files: int = 2000) -> pd.Series:
-    """Seconds of recordings, read from their headers, of at most `max_files` spread over the manifest."""
-    import soundfile
+    """Seconds of recordings, read from their headers, of at most `max_files` spread over the manifest.
+
+    A recording whose header cannot be read is left to preprocessing, which rejects it.
+    """
+    from s2f import audio
 
     paths = manifest.loc[manifest["modality"] == "voice", "path"].to_numpy()
-    step = max(1, len(paths) // max_files)
-    return pd.Series([soundfile.info(root / p).duration for p in paths[::step]], name="duration_s")
+    step = max(1, -(-len(paths) // max_files))  # rounded up, so that there are never more
+    seconds = []
+    for path in paths[::step]:
+        with contextlib.suppress(AudioError):
+            seconds.append(audio.duration_s(root / path))
+    return pd.Series(seconds, name="duration_s", dtype=float)
+
+
+def some_photos(manifest: pd.DataFrame, root: Path, *, n: int) -> list[np.ndarray]:
+    """One photograph each of the first `n` people, the first of theirs that can be read, uint8 [H, W, 3] each."""
+    from s2f import faces
+
+    shown = []
+    for _, paths in manifest[manifest["modality"] == "face"].groupby("identity", sort=False)["path"]:
+        for path in paths:
+            with contextlib.suppress(ImageError):
+                shown.append(faces.read(root / path))
+                break
+        if len(shown) == n:
+            break
+    return shown

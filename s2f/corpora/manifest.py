@@ -21,9 +21,8 @@ fold       0 or 1                  1: a training recording set aside to measure 
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ REQUIRED = ("identity", "modality", "path")
 GENDERS = ("f", "m")
 MODALITIES = ("voice", "face")
 SPLITS = ("train", "validation", "test", "all")
-RULES = ("by_fraction", "by_initial", "none")
+RULES = ("by_fraction", "by_initial", "given", "none")
 INITIALS = {"validation": "AB", "test": "CDE"}  # Wen et al. 2019, section 4; every other letter is training
 
 _FILES = "Correct the table or the files it was made from."
@@ -176,7 +175,7 @@ def intersect(manifest: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         Manifest of these identities, in the order given.
     dropped : DataFrame
         One row an identity that was left out: `identity`, `modality` (the one it has), `n_files`,
-        `reason` ("no_voice" or "no_face").
+        `reason` ("without_voice" or "without_face").
 
     Raises
     ------
@@ -195,7 +194,7 @@ def intersect(manifest: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         )
     keep = manifest["identity"].isin(both)
     lost = manifest[~keep].groupby(["identity", "modality"], sort=True).size().rename("n_files").reset_index()
-    lost["reason"] = np.where(lost["modality"] == "voice", "no_face", "no_voice")
+    lost["reason"] = np.where(lost["modality"] == "voice", "without_face", "without_voice")
     return manifest[keep].reset_index(drop=True), lost
 
 
@@ -207,11 +206,12 @@ def split(
     Parameters
     ----------
     manifest : DataFrame
-    rule : {"by_fraction", "by_initial", "none"}
+    rule : {"by_fraction", "by_initial", "given", "none"}
         `by_fraction` draws from the seed, in the given fractions for each gender; a gender with three
         identities or more is in every split. `by_initial` goes by the first letter of the name: A–B
-        validation, C–E test, F–Z training (Wen et al. 2019, section 4). `none` puts everyone in "all":
-        the closed set, in which training and test identities are the same people.
+        validation, C–E test, F–Z training (Wen et al. 2019, section 4). `given` keeps the splits that a
+        table came with. `none` puts everyone in "all": the closed set, in which training and test identities
+        are the same people.
     fractions : mapping, optional
         "train", "validation" and "test", each above 0, with sum 1. Used by `by_fraction` alone.
     seed : int
@@ -225,15 +225,26 @@ def split(
     Raises
     ------
     CorpusError
-        Unknown rule; wrong fractions; names that the rule cannot use; an empty split.
+        Unknown rule; wrong fractions; names that the rule cannot use; splits that are given and would be
+        overwritten, or are not given; an empty split.
     """
     from s2f.seeding import stream  # torch comes with it; reading a manifest does without
 
     if rule not in RULES:
         raise CorpusError(f"split rule '{rule}'", "is unknown", remedy=nearest(rule, RULES), reason="rule")
-    people = manifest[["identity", "gender"]].drop_duplicates("identity").sort_values("identity")
+    people = manifest.reindex(columns=["identity", "gender", "split"])
+    if (rule == "given") != people["split"].notna().any():
+        raise CorpusError(
+            f"split rule '{rule}'",
+            "finds no splits in the corpus" if rule == "given" else "would overwrite the splits the corpus came with",
+            remedy="Give the table a column split." if rule == "given" else "Set split.rule to given, or drop them.",
+            reason="rule",
+        )
+    people = people.drop_duplicates("identity").sort_values("identity")
     if rule == "by_fraction":
         assigned = _by_fraction(people, _fractions(fractions), stream(seed, "split"))
+    elif rule == "given":
+        assigned = dict(zip(people["identity"], people["split"], strict=True))
     elif rule == "by_initial":
         assigned = {name: _initial_split(name) for name in people["identity"]}
     else:
@@ -246,7 +257,7 @@ def split(
             f"leaves {' and '.join(empty)} empty: "
             + ", ".join(f"{s} {n}" for s, n in counts.items())
             + f" of {len(people)} identities",
-            remedy="Use more identities or another rule (by_fraction, by_initial, none).",
+            remedy="Use more identities or another rule (split.rule).",
             reason="empty_split",
         )
     return manifest.assign(split=manifest["identity"].map(assigned), fold=0)
@@ -294,6 +305,60 @@ def set_folds(manifest: pd.DataFrame, *, fraction: float, seed: int) -> pd.DataF
         aside = rng.choice(names, size=n_aside, replace=False)
         fold[of_one.index[of_one.isin(aside)]] = 1
     return manifest.assign(fold=fold)
+
+
+def oracle_matching(manifest: pd.DataFrame, *, known: Sequence[str] = ("gender",)) -> float:
+    """How often 2-way matching succeeds for someone who knows these columns of everybody and nothing else.
+
+    Probe and distractor are two different people, all pairs weighing equally; where the columns differ the answer
+    is right, where they agree it is a guess. A missing value is a value of its own.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        Rows of the people to match.
+    known : sequence of str
+        Columns, such as ``("gender", "nationality")``.
+
+    Returns
+    -------
+    float
+        Share in [0.5, 1].
+
+    Raises
+    ------
+    CorpusError
+        Fewer than two people.
+    """
+    people = manifest.drop_duplicates("identity")
+    n = len(people)
+    if n < 2:
+        raise CorpusError("matching", f"needs two people, has {n}", remedy="Use a larger split.", reason="few")
+    sizes = people.groupby(list(known), dropna=False).size().to_numpy()
+    same = float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
+    return 1 - same / 2
+
+
+def oracles(manifest: pd.DataFrame) -> pd.DataFrame:
+    """`oracle_matching` for gender, and for gender and nationality, in each split of two people or more.
+
+    Returns
+    -------
+    DataFrame
+        A row a split: `identities`, `f`, `m`, `gender`, `gender and nationality` (shares; missing where the corpus
+        does not know the column).
+    """
+    rows = []
+    for name in SPLITS:
+        people = manifest[manifest["split"] == name].drop_duplicates("identity")
+        if len(people) < 2:
+            continue
+        row = {"split": name, "identities": len(people), **{g: int((people["gender"] == g).sum()) for g in GENDERS}}
+        for label, known in (("gender", ["gender"]), ("gender and nationality", ["gender", "nationality"])):
+            row[label] = oracle_matching(people, known=known) if people[known].notna().any().all() else None
+        rows.append(row)
+    columns = ["split", "identities", *GENDERS, "gender", "gender and nationality"]
+    return pd.DataFrame(rows, columns=columns).set_index("split")
 
 
 def in_split(manifest: pd.DataFrame, name: str) -> pd.Series:
@@ -500,10 +565,10 @@ def _apportion(n: int, fractions: dict[str, float]) -> dict[str, int]:
 
 def _initial_split(name: str) -> str:
     first = unicodedata.normalize("NFKD", name)[:1].upper()
-    if not "A" <= first <= "Z" or re.fullmatch(r"[A-Za-z]{0,3}[\W_]*\d+", name):
+    if not "A" <= first <= "Z" or any(c.isdigit() for c in name):
         raise CorpusError(
             f"identity '{name}'",
-            "is not a name that starts with a letter",
+            "is not a person's name (it holds a digit, or starts with no letter from A to Z)",
             remedy="The rule by_initial needs names; use by_fraction.",
             reason="initial",
         )

@@ -1,140 +1,217 @@
-"""VoxCeleb1 recordings and VGGFace photos of the same people, in the folders they are published in.
+"""VoxCeleb recordings and VGGFace photos of the same people, in the folders they are published in.
 
-Layout: ``<voice_root>/<id>/<video>/<clip>.wav``, ``<face_root>/<Name>/<photo>`` and ``vox1_meta.csv``,
-tab-separated, which says which name belongs to which id (Nagrani, Chung and Zisserman, Interspeech 2017;
-Parkhi, Vedaldi and Zisserman, BMVC 2015). The identity is the VGGFace name.
+==========================================  =========================================================
+VoxCeleb1 ``<root>/<id>/<video>/<clip>.wav``   with VGGFace ``<root>/<Name>/<photo>``, by the name that
+                                            ``vox1_meta.csv`` gives each id
+VoxCeleb2 ``<root>/<id>/<video>/<clip>.m4a``   with VGGFace2 ``<root>/<n…>/<photo>``, by the id that
+                                            ``vox2_meta.csv`` gives each id
+==========================================  =========================================================
+
+Nagrani, Chung and Zisserman, Interspeech 2017; Chung, Nagrani and Zisserman, Interspeech 2018; Parkhi, Vedaldi
+and Zisserman, BMVC 2015; Cao et al., FG 2018. The identity is the person's VGGFace name or VGGFace2 id. The
+processed release of Wen et al. 2019 has the same folders, with ``.npy`` files of log-mel frames for clips.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from s2f.corpora import names, rejections
 from s2f.corpora.manifest import COLUMNS, validate
 from s2f.errors import CorpusError, nearest
 
-VOICE_SUFFIXES = (".wav",)
+VOICE_SUFFIXES = (".wav", ".m4a")
+PROCESSED_SUFFIXES = (".npy",)
 FACE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-META_COLUMNS = {
-    "VoxCeleb1 ID": "id",
-    "VGGFace1 ID": "identity",
-    "Gender": "gender",
-    "Nationality": "nationality",
+RELEASES = {
+    "VoxCeleb1": {"VoxCeleb1 ID": "id", "VGGFace1 ID": "identity", "Gender": "gender", "Nationality": "nationality"},
+    "VoxCeleb2": {"VoxCeleb2 ID": "id", "VGGFace2 ID": "identity", "Gender": "gender"},
 }
-REJECTED_COLUMNS = ("path", "modality", "identity", "reason", "detail")
-REFERENCE = {"n_identities": 1_225, "n_recordings": 149_354, "n_faces": 139_572}  # the full intersection
+# What VoxCeleb1 ∩ VGGFace holds in full (Wen, Raj and Singh 2019, section 4, and the poster).
+REFERENCE = {"n_identities": 1_225, "n_recordings": 149_354, "n_faces": 139_572}
+
+# Where the folders of each corpus lie below its root; all that exist are read.
+PLACES = {
+    "voxceleb": {
+        "voices": (
+            "voxceleb1/wav", "voxceleb1/dev/wav", "voxceleb1/test/wav",
+            "voxceleb2/aac", "voxceleb2/dev/aac", "voxceleb2/test/aac", "voxceleb2/wav",
+        ),
+        "faces": ("vggface", "vggface2/train", "vggface2/test"),
+        "metas": ("vox1_meta.csv", "vox2_meta.csv"),
+    },
+    "wen2019": {"voices": ("fbank",), "faces": ("VGG_ALL_FRONTAL",), "metas": ("vox1_meta.csv",)},
+}  # fmt: skip
 
 _HOW = 'The book\'s page "Getting the data" says how to get it and which parameter holds its place.'
 
 
+@dataclass(frozen=True)
+class Scan:
+    """What the folders hold.
+
+    Attributes
+    ----------
+    manifest : DataFrame
+        Validated, sorted by identity, voices first; absolute paths, no split; only people with both. A photo
+        named ``<video>_<clip>`` after one of the person's videos gets that video as `source_id`; of other photos
+        the source is unknown.
+    rejected : DataFrame
+        See `s2f.corpora.rejections`. A folder of which nothing is used is one row.
+    matches : DataFrame
+        A row a folder that belongs to somebody: `folder`, `modality`, `identity`, `rule`
+        (see `names.Matcher.find`), `n_files`, `used`.
+    people : DataFrame
+        The metadata: `id`, `identity`, `gender`, `nationality`, `release`.
+    """
+
+    manifest: pd.DataFrame
+    rejected: pd.DataFrame
+    matches: pd.DataFrame
+    people: pd.DataFrame
+
+
+def places(root: str | Path, *, kind: str) -> dict[str, list[Path]]:
+    """Folders and metadata files of a corpus that exist below its root: lists `voices`, `faces`, `metas`.
+
+    Where none of a sort exists, its first usual place is given, so that errors can name it.
+    """
+    root = Path(root)
+    found = {}
+    for sort, usual in PLACES[kind].items():
+        there = [root / place for place in usual if (root / place).exists()]
+        found[sort] = there or [root / usual[0]]
+    return found
+
+
 def scan(
-    *, voice_root: str | Path, face_root: str | Path, meta: str | Path
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    *,
+    voices: Sequence[str | Path],
+    faces: Sequence[str | Path],
+    metas: Sequence[str | Path],
+    suffixes: Sequence[str] = VOICE_SUFFIXES,
+) -> Scan:
     """List the recordings and photos of everyone who has both, and everything that was left out.
 
-    Nothing is decoded here: files are looked at by name and size.
+    Nothing is decoded here: files are looked at by name. Folders of voices are named by id (or by name), folders
+    of photos by name or VGGFace2 id. Names may differ from the metadata in accents, case and punctuation.
 
     Parameters
     ----------
-    voice_root, face_root : str or Path
-        Folders of ids and of names.
-    meta : str or Path
-        ``vox1_meta.csv``.
-
-    Returns
-    -------
-    manifest : DataFrame
-        Validated, sorted by identity, voices first; absolute paths, no split. A photo named
-        ``<video>_<clip>`` after one of the person's videos gets that video as `source_id`; of other photos
-        the source is unknown.
-    rejected : DataFrame
-        `path`, `modality`, `identity` (None if unknown), `reason`, `detail`. Reasons: "unknown_identity" and
-        "no_voice" / "no_face" (one row for the whole folder), "extension", "empty", "misplaced", "hidden",
-        "unreadable".
+    voices, faces : sequence of str or Path
+        Folders of people.
+    metas : sequence of str or Path
+        ``vox1_meta.csv``, ``vox2_meta.csv`` or both.
+    suffixes : sequence of str
+        Kinds of recordings.
 
     Raises
     ------
     CorpusError
-        A folder, the metadata file or one of its columns is missing; a value in it is wrong; no
-        recordings, no photos, or nobody with both.
+        A folder, a metadata file or one of its columns is missing; a value in it is wrong; no recordings, no
+        photos, or nobody with both.
     """
-    voice_root, face_root = _folder(voice_root, "VoxCeleb1 recordings"), _folder(face_root, "VGGFace photos")
-    people = read_meta(meta)
+    voice_roots = [_folder(path, "recordings") for path in voices]
+    face_roots = [_folder(path, "photographs") for path in faces]
+    people = read_metas(metas)
     by_id = people.set_index("id")["identity"].to_dict()
     rejected: list[tuple] = []
+    matches: list[dict] = []
 
-    voices, voice_folders = [], {}
-    for folder in _folders(voice_root, "voice", rejected):
-        name = by_id.get(folder.name)
-        if name is None:
-            rejected.append(
-                (folder.path, "voice", None, "unknown_identity", f"'{folder.name}' is not in the metadata")
-            )
-            continue
-        found = list(_clips(folder.path, name, rejected))
-        voices += found
-        if found:
-            voice_folders[name] = folder.path
+    known = names.Matcher(people["identity"])
+    files: dict[str, list[dict]] = {"voice": [], "face": []}
     videos: dict[str, set[str]] = {}
-    for row in voices:
-        videos.setdefault(row["identity"], set()).add(row["source_id"])
-
-    names = set(people["identity"])
-    spelled = {_plain(name): name for name in names}
-    photos, face_folders = [], {}
-    for folder in _folders(face_root, "face", rejected):
-        name = folder.name
-        if name not in names:
-            near = spelled.get(_plain(name))
-            detail = f"'{name}' is not in the metadata" + (f", but '{near}' is" if near else "")
-            rejected.append((folder.path, "face", None, "unknown_identity", detail))
-            continue
-        found = list(_photos(folder.path, name, videos.get(name, set()), rejected))
-        photos += found
-        if found:
-            face_folders[name] = folder.path
-
-    for what, found, root, pattern in (
-        ("recordings", voices, voice_root, "<id>/<video>/<clip>.wav"),
-        ("photos", photos, face_root, "<Name>/<photo>.jpg"),
+    for modality, roots in (("voice", voice_roots), ("face", face_roots)):
+        for root in roots:
+            for folder in _folders(root, modality, rejected):
+                identity, rule = _owner(folder, modality, by_id, known, rejected)
+                if identity is None:
+                    continue
+                if modality == "voice":
+                    found = list(_clips(folder.path, identity, tuple(suffixes), rejected))
+                    videos.setdefault(identity, set()).update(row["source_id"] for row in found)
+                else:
+                    found = list(_photos(folder.path, identity, videos.get(identity, set()), rejected))
+                files[modality] += found
+                matches.append(
+                    {"folder": folder.path, "modality": modality, "identity": identity, "rule": rule,
+                     "n_files": len(found)}
+                )  # fmt: skip
+    for modality, what, roots, pattern in (
+        ("voice", "recordings", voice_roots, "<id>/<video>/<clip>" + " or ".join(suffixes)),
+        ("face", "photos", face_roots, "<Name>/<photo>.jpg"),
     ):
-        if not found:
+        if not files[modality]:
             raise CorpusError(
-                root, f"holds no {what} {pattern} of anyone in {meta}", remedy=_HOW, reason="empty"
+                ", ".join(roots),
+                f"holds no {what} {pattern} of anyone in {', '.join(map(str, metas))}",
+                remedy=_HOW,
+                reason="empty",
             )
-    both = voice_folders.keys() & face_folders.keys()
+    has = {m: {row["identity"] for row in rows} for m, rows in files.items()}
+    both = has["voice"] & has["face"]
     if not both:
         raise CorpusError(
-            meta,
-            f"links no voice to a face: {len(voice_folders)} identities have recordings in {voice_root}, "
-            f"{len(face_folders)} others have photos in {face_root}",
+            ", ".join(map(str, metas)),
+            f"links no voice to a face: {len(has['voice'])} identities have recordings in {', '.join(voice_roots)}, "
+            f"{len(has['face'])} others have photos in {', '.join(face_roots)}",
             remedy="Check that the metadata belongs to these folders.",
             reason="no_pairs",
         )
-    for has, lacks, folders, rows in (
-        ("voice", "face", voice_folders, voices),
-        ("face", "voice", face_folders, photos),
-    ):
-        counts = pd.Series([row["identity"] for row in rows]).value_counts()
-        rejected += [
-            (folders[name], has, name, f"no_{lacks}", f"{counts[name]} {has} files, no {lacks}")
-            for name in sorted(folders.keys() - both)
-        ]
+    for match in matches:
+        match["used"] = match["identity"] in both
+        if not match["used"] and match["n_files"]:
+            lacks = "face" if match["modality"] == "voice" else "voice"
+            detail = f"{match['n_files']} {match['modality']} files, no {lacks}"
+            rejected.append((match["folder"], match["modality"], match["identity"], f"without_{lacks}", detail))
+        match["folder"] = rejections.printable(match["folder"])
 
-    table = pd.DataFrame([r for r in voices + photos if r["identity"] in both], columns=list(COLUMNS[:6]))
-    known = people.set_index("identity")
+    table = pd.DataFrame(
+        [row for rows in files.values() for row in rows if row["identity"] in both], columns=list(COLUMNS[:6])
+    )
+    facts = people.set_index("identity")
     for column in ("gender", "nationality"):
-        table[column] = table["identity"].map(known[column]).to_numpy(dtype=object)
+        table[column] = table["identity"].map(facts[column]).to_numpy(dtype=object)
     table = table.sort_values(["identity", "modality", "path"], ascending=[True, False, True], kind="stable")
-    return validate(table), pd.DataFrame(rejected, columns=list(REJECTED_COLUMNS))
+    return Scan(validate(table), rejections.frame(rejected), pd.DataFrame(matches), people)
+
+
+def read_metas(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Read one or several metadata files; see `read_meta`.
+
+    Raises
+    ------
+    CorpusError
+        As `read_meta`; an id or identity that two files name.
+    """
+    table = pd.concat([read_meta(path) for path in paths], ignore_index=True)
+    for column in ("id", "identity"):
+        twice = table[column].duplicated()
+        if twice.any():
+            raise CorpusError(
+                ", ".join(map(str, paths)),
+                f"name {column} '{table.loc[twice, column].iloc[0]}' in two files",
+                remedy="Give each metadata file once.",
+                reason="duplicate",
+            )
+    return table
 
 
 def read_meta(path: str | Path) -> pd.DataFrame:
-    """Read ``vox1_meta.csv``: columns `id`, `identity`, `gender` ("f", "m" or None), `nationality`.
+    """Read ``vox1_meta.csv`` or ``vox2_meta.csv``; which one it is, its header says.
+
+    Columns are separated by tabs or commas; spaces around headers and values do not count.
+
+    Returns
+    -------
+    DataFrame
+        `id`, `identity` (VGGFace name, or VGGFace2 id), `gender` ("f", "m" or None), `nationality` (None where the
+        file has none), `release` ("VoxCeleb1" or "VoxCeleb2").
 
     Raises
     ------
@@ -144,25 +221,29 @@ def read_meta(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.is_file():
-        raise CorpusError(
-            path, "(the VoxCeleb1 metadata, vox1_meta.csv) does not exist", remedy=_HOW, reason="missing"
-        )
+        raise CorpusError(path, "(the metadata: who is who) does not exist", remedy=_HOW, reason="missing")
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise CorpusError(
-            path, f"cannot be read as a tab-separated table ({error})", remedy=_HOW, reason="not_a_table"
-        ) from error
-    table.columns = [str(c).strip() for c in table.columns]
-    for column in META_COLUMNS:
+        with path.open(encoding="utf-8-sig") as file:
+            separator = "\t" if "\t" in file.readline() else ","
+        # Without a header, pandas neither renames columns nor takes the first for an index where rows are longer.
+        table = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
+        raise CorpusError(path, f"cannot be read as a table ({error})", remedy=_HOW, reason="not_a_table") from error
+    table.columns = [name.strip() for name in table.iloc[0]]
+    table = table.iloc[1:].reset_index(drop=True)
+    release = "VoxCeleb2" if "VoxCeleb2 ID" in table.columns else "VoxCeleb1"
+    wanted = RELEASES[release]
+    for column in wanted:
         if column not in table.columns:
             raise CorpusError(
                 path,
                 f"has no column '{column}', only {', '.join(map(repr, table.columns))}",
-                remedy=f"{nearest(column, table.columns)} The table must be tab-separated.",
+                remedy=f"{nearest(column, table.columns)} The table must be separated by tabs or commas.",
                 reason="column",
             )
-    table = table[list(META_COLUMNS)].rename(columns=META_COLUMNS)
+        if list(table.columns).count(column) > 1:
+            raise CorpusError(path, f"has two columns '{column}'", remedy="Keep one.", reason="column")
+    table = table[list(wanted)].rename(columns=wanted)
     table = table.apply(lambda values: values.str.strip())
     if table.empty:
         raise CorpusError(path, "has no rows", remedy=_HOW, reason="empty")
@@ -172,9 +253,7 @@ def read_meta(path: str | Path) -> pd.DataFrame:
             raise CorpusError(path, f"has no {column} in line {line}", remedy=_HOW, reason="column")
         if table[column].duplicated().any():
             value = table.loc[table[column].duplicated(), column].iloc[0]
-            raise CorpusError(
-                path, f"lists '{value}' twice", remedy="Keep one line a person.", reason="duplicate"
-            )
+            raise CorpusError(path, f"lists '{value}' twice", remedy="Keep one line a person.", reason="duplicate")
     table["gender"] = table["gender"].str.lower()
     wrong = ~table["gender"].isin(("f", "m", ""))
     if wrong.any():
@@ -185,10 +264,90 @@ def read_meta(path: str | Path) -> pd.DataFrame:
             remedy="Valid: f, m or nothing.",
             reason="gender",
         )
-    return table.astype(object).where(table != "", None)
+    table = table.reindex(columns=["id", "identity", "gender", "nationality"], fill_value="").astype(object)
+    return table.where(table != "", None).assign(release=release)
+
+
+def expected_against_found(scan: Scan) -> pd.DataFrame:
+    """The full VoxCeleb1 ∩ VGGFace, what was found, and one row for every cause of a difference.
+
+    Returns
+    -------
+    DataFrame
+        Index in words, columns `identities`, `recordings`, `photographs` (Int64, missing where a cause does not
+        apply). The rows after the first, differences with their sign, add up with it to the last, "found". Who of
+        the metadata is in the full intersection is not published, only how many.
+
+    Raises
+    ------
+    CorpusError
+        The metadata is not VoxCeleb1's alone: for others no full counts are known.
+    """
+    if set(scan.people["release"]) != {"VoxCeleb1"}:
+        raise CorpusError(
+            "the metadata", "is not VoxCeleb1's alone", remedy="Only its full counts are known.", reason="reference"
+        )
+    named = set(scan.people["identity"])
+    present = scan.matches[scan.matches["n_files"] > 0]
+    voice, face = (set(present.loc[present["modality"] == m, "identity"]) for m in ("voice", "face"))
+    expected = pd.Series(REFERENCE.values(), index=["identities", "recordings", "photographs"])
+    files = scan.manifest["modality"].value_counts()
+    found = pd.Series([len(voice & face), files["voice"], files["face"]], index=expected.index)
+
+    beyond = len(named) - expected["identities"]
+    causes: dict[str, list[int | None]] = {
+        "named in the metadata beyond those expected": [beyond, None, None],
+        "no recordings here": [-len(face - voice), None, None],
+        "no photographs here": [-len(voice - face), None, None],
+        "neither here": [-len(named - voice - face), None, None],
+    }
+    single = scan.rejected[scan.rejected["identity"].notna() & ~scan.rejected["reason"].str.startswith("without_")]
+    for reason, rows in single.groupby("reason", sort=True):
+        n = rows["modality"].value_counts()
+        causes[f"left out: {reason}"] = [None, -int(n.get("voice", 0)), -int(n.get("face", 0))]
+    # Files of people without the other kind count only as far as something is missing. In the full folders a few
+    # people have no photographs either: where no more lack them here, no recording is lost by that.
+    unpaired = scan.matches[~scan.matches["used"]].groupby("modality")["n_files"].sum().to_dict()
+    if len(voice - face) <= beyond:
+        unpaired["voice"] = 0
+    short = expected - found
+    for lists in causes.values():
+        short += pd.Series([0 if v is None else v for v in lists], index=expected.index)
+    kinds = (("voice", "recordings"), ("face", "photographs"))
+    lost = [max(0, min(int(unpaired.get(modality, 0)), int(short[column]))) for modality, column in kinds]
+    causes["of people who lack the other kind here"] = [None, -lost[0], -lost[1]]
+    causes["not on this disk (-), or beyond those expected (+)"] = [
+        None,
+        lost[0] - short["recordings"],
+        lost[1] - short["photographs"],
+    ]
+    table = pd.DataFrame.from_dict(
+        {"expected in full": expected.to_list(), **causes, "found": found.to_list()},
+        orient="index",
+        columns=expected.index,
+    ).astype("Int64")
+    empty = table.iloc[1:-1].fillna(0).eq(0).all(axis=1)
+    return table.drop(index=empty[empty].index)
 
 
 # ------------------------------------------------------------------------------------------------ parts
+
+
+def _owner(folder: os.DirEntry, modality: str, by_id: dict, known: names.Matcher, rejected: list):
+    """Whose folder it is, and by which rule; None and a reason in `rejected` where nobody knows."""
+    if modality == "voice" and folder.name in by_id:
+        return by_id[folder.name], "id"
+    found, rule = known.find(folder.name)
+    if len(found) == 1:
+        return found[0], rule
+    if found:
+        detail = f"'{folder.name}' may be {' or '.join(found)}"
+        rejected.append((folder.path, modality, None, "ambiguous_name", detail))
+    else:
+        rejected.append(
+            (folder.path, modality, None, "unknown_identity", f"'{folder.name}' is not in the metadata")
+        )
+    return None, ""
 
 
 def _folder(path: str | Path, what: str) -> str:
@@ -200,51 +359,63 @@ def _folder(path: str | Path, what: str) -> str:
             remedy=_HOW,
             reason="missing",
         )
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise CorpusError(
+            path,
+            f"(the folder of {what}) may not be read by this user",
+            remedy="Change its permissions.",
+            reason="permission",
+        )
     return path
 
 
-def _entries(folder: str, modality: str, identity: str | None, rejected: list) -> list[os.DirEntry]:
+def _entries(folder: str, modality: str, identity: str | None, rejected: list) -> Iterator[tuple[os.DirEntry, str]]:
+    """Entries of a folder by name, each with "file", "folder" or "neither"; what cannot be used is rejected."""
     try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda e: e.name)
+        with os.scandir(folder) as listed:
+            entries = sorted(listed, key=lambda e: e.name)
     except OSError as error:
         rejected.append((folder, modality, identity, "unreadable", str(error.strerror)))
-        return []
+        return
+    for entry in entries:
+        try:
+            entry.name.encode("utf-8")
+            kind = "folder" if entry.is_dir() else "file" if entry.is_file() else "neither"
+        except UnicodeEncodeError:
+            rejected.append((entry.path, modality, identity, "file_name", "its name is not valid UTF-8"))
+        except OSError as error:  # a loop of links
+            rejected.append((entry.path, modality, identity, "unreadable", str(error.strerror)))
+        else:
+            yield entry, kind
 
 
 def _folders(root: str, modality: str, rejected: list, identity: str | None = None) -> Iterator[os.DirEntry]:
-    for entry in _entries(root, modality, identity, rejected):
-        if entry.is_dir():
+    for entry, kind in _entries(root, modality, identity, rejected):
+        if kind == "folder":
             yield entry
         else:
-            rejected.append(
-                (entry.path, modality, identity, "misplaced", "a file where only folders are expected")
-            )
+            detail = "a file or broken link where only folders are expected"
+            rejected.append((entry.path, modality, identity, "misplaced", detail))
 
 
-def _files(
-    folder: str, modality: str, identity: str, suffixes: tuple, rejected: list
-) -> Iterator[os.DirEntry]:
-    for entry in _entries(folder, modality, identity, rejected):
+def _files(folder: str, modality: str, identity: str, suffixes: tuple, rejected: list) -> Iterator[os.DirEntry]:
+    for entry, kind in _entries(folder, modality, identity, rejected):
         suffix = os.path.splitext(entry.name)[1].lower()
-        reason = detail = None
-        if not entry.is_file():
+        if kind != "file":
             reason, detail = "misplaced", "a folder or broken link where only files are expected"
         elif entry.name.startswith("."):
             reason, detail = "hidden", "a hidden file"
         elif suffix not in suffixes:
             reason, detail = "extension", f"'{suffix}' is not one of {', '.join(suffixes)}"
-        elif entry.stat().st_size == 0:
-            reason, detail = "empty", "0 bytes"
-        if reason is None:
-            yield entry
         else:
-            rejected.append((entry.path, modality, identity, reason, detail))
+            yield entry
+            continue
+        rejected.append((entry.path, modality, identity, reason, detail))
 
 
-def _clips(folder: str, identity: str, rejected: list) -> Iterator[dict]:
+def _clips(folder: str, identity: str, suffixes: tuple, rejected: list) -> Iterator[dict]:
     for video in _folders(folder, "voice", rejected, identity):
-        for file in _files(video.path, "voice", identity, VOICE_SUFFIXES, rejected):
+        for file in _files(video.path, "voice", identity, suffixes, rejected):
             yield {"identity": identity, "modality": "voice", "path": file.path, "source_id": video.name}
 
 
@@ -257,7 +428,3 @@ def _photos(folder: str, identity: str, videos: set[str], rejected: list) -> Ite
             "path": file.path,
             "source_id": video if video in videos else None,
         }
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,0 +1,166 @@
+"""Files with the same content: under two names of one person, under two identities, or in two splits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s2f import files
+from s2f.corpora import rejections
+from s2f.corpora.manifest import intersect
+from s2f.errors import CorpusError, nearest
+
+COLUMNS = ("content", "kind", "modality", "identity", "split", "path")
+KINDS = ("across_splits", "across_identities", "within_identity")
+RULES = ("error", "drop")
+
+_PROBE_BYTES = 4096
+
+
+def find(manifest: pd.DataFrame, root: str | Path, *, n_threads: int = 8, progress: bool = True) -> pd.DataFrame:
+    """Groups of files with the same bytes.
+
+    Only files of equal size are opened, and only those are read whole whose first and last 4 KiB agree, so that a
+    corpus without duplicates costs little. Files that cannot be opened, or are empty, are left to preprocessing.
+
+    Returns
+    -------
+    DataFrame
+        A row a file that has a double: `content` (SHA-256), `kind` ("across_splits", "across_identities" or
+        "within_identity", the worst that holds of its group), `modality`, `identity`, `split`, `path`. Sorted by
+        kind, content and path.
+    """
+    from tqdm import tqdm
+
+    paths = [os.path.join(root, path) for path in manifest["path"]]
+    with ThreadPoolExecutor(n_threads) as pool:  # waiting for a disk or a server, not for the processor
+        keys: Iterable = tqdm(
+            pool.map(_size, paths, chunksize=256), total=len(paths), desc="sizes", unit="file", mininterval=1,
+            disable=not progress,
+        )  # fmt: skip
+        groups = _repeated(enumerate(keys), manifest)
+        groups = _again(groups, paths, _ends, pool, manifest, desc="ends", progress=progress)
+        groups = _again(groups, paths, _digest, pool, manifest, desc="contents", progress=progress)
+    rows = []
+    for (_, content), places in groups.items():
+        part = manifest.iloc[places]
+        splits = part["split"].dropna().nunique()
+        kind = KINDS[0 if splits > 1 else 1 if part["identity"].nunique() > 1 else 2]
+        for row in part.itertuples():
+            rows.append((content, kind, row.modality, row.identity, row.split, row.path))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.sort_values(["kind", "content", "path"], key=lambda c: c.map(KINDS.index) if c.name == "kind" else c,
+                             ignore_index=True)  # fmt: skip
+
+
+def settle(
+    manifest: pd.DataFrame, doubles: pd.DataFrame, *, rule: str, report: str | Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write the list of doubles, then refuse or drop those that would mix people or splits.
+
+    Parameters
+    ----------
+    manifest, doubles : DataFrame
+        Split, and from `find`.
+    rule : {"error", "drop"}
+        What to do about a file that lies in two splits. "drop" leaves out every copy of a file that has two
+        identities or lies in two splits, since nobody knows whose it is. Doubles within one identity stay: they
+        only count twice.
+    report : str or Path
+        CSV file for the list.
+
+    Returns
+    -------
+    manifest : DataFrame
+        Without what was dropped, and without people who lost all of one kind by it.
+    rejected : DataFrame
+        What was dropped, reason "duplicate", and these people.
+
+    Raises
+    ------
+    CorpusError
+        With rule "error", a file lies in two splits: a leak. Nobody is left. Unknown rule.
+    """
+    if rule not in RULES:
+        raise CorpusError(f"rule '{rule}' for duplicates", "is unknown", remedy=nearest(rule, RULES), reason="rule")
+    with files.whole(report) as beside:
+        doubles.to_csv(beside, index=False)
+    leaks = doubles[doubles["kind"] == "across_splits"]
+    if rule == "error":
+        if leaks.empty:
+            return manifest, rejections.frame([])
+        one = leaks[leaks["content"] == leaks["content"].iloc[0]].drop_duplicates("split")
+        shown = " and ".join(f"{r.path} ({r.identity}, {r.split})" for r in one.head(2).itertuples())
+        raise CorpusError(
+            report,
+            f"lists {leaks['content'].nunique()} contents that lie in two splits, such as {shown}",
+            remedy="Delete the wrong copies, or set corpus.duplicates to drop, which leaves out all copies.",
+            reason="leak",
+        )
+    mixed = doubles[doubles["kind"].isin(KINDS[:2])]
+    rejected = rejections.frame(
+        (row.path, row.modality, row.identity, "duplicate", f"the same content as {other}")
+        for _, group in mixed.groupby(["modality", "content"], sort=False)
+        for row, other in zip(group.itertuples(), np.roll(group["path"], -1), strict=True)  # each names the next
+    )
+    gone = set(zip(mixed["modality"], mixed["path"], strict=True))
+    keep = [k not in gone for k in zip(manifest["modality"], manifest["path"], strict=True)]
+    kept, dropped = intersect(manifest[keep].reset_index(drop=True))
+    return kept, pd.concat([rejected, rejections.of_people(dropped)], ignore_index=True)
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+def _repeated(keys: Iterable[tuple[int, object]], manifest: pd.DataFrame) -> dict[tuple, list[int]]:
+    modality = manifest["modality"].to_numpy()
+    groups: dict[tuple, list[int]] = {}
+    for i, key in keys:
+        if key is not None:
+            groups.setdefault((modality[i], key), []).append(i)
+    return {key: places for key, places in groups.items() if len(places) > 1}
+
+
+def _again(groups, paths, look, pool, manifest, *, desc: str, progress: bool) -> dict[tuple, list[int]]:
+    """Divide groups by what `look` says of each file."""
+    from tqdm import tqdm
+
+    places = sorted(i for group in groups.values() for i in group)
+    found = tqdm(
+        pool.map(look, [paths[i] for i in places], chunksize=64), total=len(places), desc=desc, unit="file",
+        mininterval=1, disable=not progress or not places,
+    )  # fmt: skip
+    return _repeated(zip(places, found, strict=True), manifest)
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size or None
+    except (OSError, ValueError):
+        return None
+
+
+def _ends(path: str) -> tuple[int, bytes] | None:
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            first = file.read(_PROBE_BYTES)
+            file.seek(max(0, size - _PROBE_BYTES))
+            return size, hashlib.blake2b(first + file.read(_PROBE_BYTES), digest_size=16).digest()
+    except OSError:
+        return None
+
+
+def _digest(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,264 @@
+"""A corpus from any table: a row a pair of a recording and a photograph, wherever they lie.
+
+=========== =========================================================================================
+column      content
+=========== =========================================================================================
+identity    who; required
+recording   path of a sound file; empty where the row has a photograph only
+face        path of a photograph; empty where the row has a recording only
+gender      f, female, woman, m, male, man, or empty
+nationality any text, or empty
+source_id   the video or session both files come from, or empty
+landmarks   ten numbers x0 y0 … x4 y4 in pixels of the photograph (see `s2f.corpora.manifest`), or empty
+split       train, validation or test; used with ``split.rule: given``
+=========== =========================================================================================
+
+An identity may have several rows, and a file may be in several of them. Relative paths start at the table's folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import unicodedata
+from pathlib import Path
+
+import pandas as pd
+
+from s2f.corpora import rejections
+from s2f.corpora.manifest import COLUMNS, SPLITS, validate
+from s2f.errors import CorpusError, nearest
+
+KNOWN = ("identity", "recording", "face", "gender", "nationality", "source_id", "landmarks", "split")
+GENDER_CODES = {
+    "": None, "unknown": None, "f": "f", "female": "f", "woman": "f", "m": "m", "male": "m", "man": "m",
+}  # fmt: skip
+SPLIT_NAMES = {
+    "": None, "train": "train", "training": "train", "validation": "validation", "val": "validation",
+    "valid": "validation", "dev": "validation", "test": "test",
+}  # fmt: skip
+SUFFIXES = (".csv", ".tsv", ".parquet")
+
+_HOW = 'The book\'s page "Getting the data" lists the columns.'
+
+
+def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Read a table of pairs.
+
+    A row that cannot be used is rejected with its reason, and the others are kept. An identity or file about which
+    the table says two things is rejected whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        A .csv or .tsv (UTF-8, header line) or .parquet file.
+
+    Returns
+    -------
+    manifest : DataFrame
+        Validated, only people with both; absolute paths; with `split` where the table has one.
+    rejected : DataFrame
+        See `s2f.corpora.rejections`.
+    ignored : list of str
+        Columns that are not used.
+
+    Raises
+    ------
+    CorpusError
+        The table is missing, unreadable or empty; a required column is missing or a column's name looks
+        misspelt; nobody has both a recording and a photograph.
+    """
+    path = Path(path)
+    table, ignored = _read(path)
+    base = os.path.abspath(path.parent)
+    splits_given = "split" in table and (table["split"] != "").any()
+    rows: list[dict] = []
+    rejected: list[tuple] = []
+    seen: set[tuple] = set()
+    for i, row in enumerate(table.to_dict("records"), start=1):
+        named = {m: row[c] for m, c in (("voice", "recording"), ("face", "face")) if row[c]}
+        files = {m: os.path.normpath(os.path.join(base, name)) for m, name in named.items()}
+        shown = files or {"voice": f"row {i}"}
+        fault = _fault(row, splits_given=splits_given)
+        if not fault and not files:
+            fault = ("missing", "names neither a recording nor a photograph")
+        if not fault and tuple(row.values()) in seen:
+            fault = ("duplicate_row", f"row {i} says what an earlier row says")
+            first = next(iter(files))
+            shown = {first: files[first]}
+        seen.add(tuple(row.values()))
+        if fault:
+            rejected += [(place, modality, row["identity"] or None, *fault) for modality, place in shown.items()]
+            continue
+        for modality, file in files.items():
+            fault = _misplaced(named[modality])
+            landmarks = None
+            if not fault and modality == "face" and row.get("landmarks"):
+                landmarks = _landmarks(row["landmarks"])
+                if landmarks is None:
+                    fault = ("landmarks", f"'{row['landmarks']}' is not ten finite numbers")
+            if fault:
+                rejected.append((file, modality, row["identity"], *fault))
+                continue
+            rows.append(
+                {
+                    "identity": row["identity"],
+                    "gender": GENDER_CODES[row.get("gender", "").lower()],
+                    "nationality": row.get("nationality") or None,
+                    "modality": modality,
+                    "path": file,
+                    "source_id": row.get("source_id") or None,
+                    "landmarks": landmarks,
+                    "split": SPLIT_NAMES[row.get("split", "").lower()],
+                    "fold": 0,
+                }
+            )
+    found = _without_contradictions(pd.DataFrame(rows, columns=list(COLUMNS)), rejected)
+    has = {m: set(found.loc[found["modality"] == m, "identity"]) for m in ("voice", "face")}
+    both = has["voice"] & has["face"]
+    if not both:
+        bad = pd.Series([reason for *_, reason, _ in rejected]).value_counts().to_dict()
+        raise CorpusError(
+            path,
+            f"has nobody with both a recording and a photograph ({len(has['voice'])} have a recording, "
+            f"{len(has['face'])} a photograph; left out: {bad or 'nothing'})",
+            remedy=_HOW,
+            reason="no_pairs",
+        )
+    for row in found[~found["identity"].isin(both)].itertuples():
+        lacks = "face" if row.modality == "voice" else "voice"
+        rejected.append((row.path, row.modality, row.identity, f"without_{lacks}", f"no {lacks} of {row.identity}"))
+    found = found[found["identity"].isin(both)]
+    found = found.sort_values(["identity", "modality", "path"], ascending=[True, False, True], kind="stable")
+    return validate(found.reset_index(drop=True)), rejections.frame(rejected), ignored
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    import pyarrow as pa
+
+    if not path.is_file():
+        problem = "is a folder" if path.is_dir() else "does not exist"
+        raise CorpusError(path, f"(the table of pairs) {problem}", remedy=_HOW, reason="missing")
+    if path.suffix.lower() not in SUFFIXES:
+        raise CorpusError(
+            path, f"ends in '{path.suffix}'", remedy=f"Save it as one of {', '.join(SUFFIXES)}.", reason="extension"
+        )
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(
+                path,
+                sep="\t" if path.suffix.lower() == ".tsv" else ",",
+                header=None,  # so that pandas neither renames columns nor cuts rows that are too long
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+            )
+            table = table.iloc[1:].set_axis(table.iloc[0], axis=1)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowException, OSError) as error:
+        raise CorpusError(
+            path, f"cannot be read as a table ({error})", remedy="Save it anew, in UTF-8.", reason="not_a_table"
+        ) from error
+    table.columns = [str(c).strip().lower() for c in table.columns]
+    shown = ", ".join(map(repr, table.columns))
+    for column in ("identity", "recording", "face"):
+        if column not in table.columns:
+            raise CorpusError(
+                path,
+                f"has no column '{column}', only {shown}",
+                remedy=f"{nearest(column, table.columns)} {_HOW}",
+                reason="column",
+            )
+    if table.columns.duplicated().any():
+        twice = table.columns[table.columns.duplicated()][0]
+        raise CorpusError(path, f"has two columns '{twice}'", remedy="Keep one.", reason="column")
+    ignored = [c for c in table.columns if c not in KNOWN]
+    for column in ignored:
+        # Stricter than `nearest`, to which a duration is almost a nationality.
+        close = difflib.get_close_matches(column, [k for k in KNOWN if k not in table.columns], n=1, cutoff=0.8)
+        if close:
+            raise CorpusError(
+                path,
+                f"has a column '{column}', which is unknown",
+                remedy=f"Did you mean '{close[0]}'? Otherwise give it a name less alike, or leave it out.",
+                reason="column",
+            )
+    if table.empty:
+        raise CorpusError(path, "has no rows", remedy=_HOW, reason="empty")
+    table = table[[c for c in KNOWN if c in table.columns]].map(_text)
+    # One person, however the accents of a name are coded.
+    return table.assign(identity=table["identity"].map(lambda name: unicodedata.normalize("NFC", name))), ignored
+
+
+def _text(value) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return ""
+    if hasattr(value, "tolist"):  # a list of landmarks in a Parquet file
+        value = value.tolist()
+    if isinstance(value, list):  # a list of points comes as an array of arrays
+        return json.dumps(value, default=lambda part: part.tolist())
+    return str(value)
+
+
+def _fault(row: dict, *, splits_given: bool) -> tuple[str, str] | None:
+    if not row["identity"]:
+        return "no_identity", "the row has no identity"
+    if row.get("gender", "").lower() not in GENDER_CODES:
+        return "gender", f"gender '{row['gender']}' is not one of {', '.join(filter(None, GENDER_CODES))}"
+    split = row.get("split", "").lower()
+    if split not in SPLIT_NAMES or (splits_given and not split):
+        return "split", f"split '{row['split']}' is not one of {', '.join(SPLITS[:3])}"
+    return None
+
+
+def _misplaced(name: str) -> tuple[str, str] | None:
+    if "\0" in name:
+        return "file_name", "its name holds a zero byte"
+    if os.path.normpath(name).split(os.sep)[0] == os.pardir:
+        return "outside_root", f"'{name}' leaves the table's folder; give an absolute path for files elsewhere"
+    return None
+
+
+def _landmarks(text: str) -> list[float] | None:
+    try:
+        numbers = [float(part) for part in re.split(r"[\s,;\[\]]+", text) if part]
+    except ValueError:
+        return None
+    usable = len(numbers) == 10 and all(abs(n) < 1e9 for n in numbers)  # also refuses NaN
+    return numbers if usable else None
+
+
+def _without_contradictions(found: pd.DataFrame, rejected: list[tuple]) -> pd.DataFrame:
+    """Keep one row a file, with all that the table says of it; reject what is said in two ways."""
+    bad = pd.Series("", index=found.index)
+    for column in ("gender", "nationality", "split"):
+        values = found.groupby("identity")[column].nunique()  # a missing value contradicts nothing
+        several = found["identity"].isin(values.index[values > 1])
+        bad[several & (bad == "")] = f"the table gives this identity more than one {column}"
+    owners = found.groupby(["modality", "path"])["identity"].transform("nunique") > 1
+    bad[owners & (bad == "")] = "the table gives this file to more than one identity"
+    for name in ("source_id", "landmarks"):
+        said = found[name].map(str).where(found[name].notna())
+        several = said.groupby([found["modality"], found["path"]]).transform("nunique") > 1
+        bad[several & (bad == "")] = f"the table gives this file more than one {name}"
+    for row in found.assign(why=bad)[bad != ""].itertuples():
+        rejected.append((row.path, row.modality, row.identity, "contradiction", row.why))
+    found = found[bad == ""]
+    for column in ("gender", "nationality", "split"):  # what one row says, all rows of the identity know
+        known = found.dropna(subset=[column]).drop_duplicates("identity").set_index("identity")[column]
+        found = found.assign(**{column: found["identity"].map(known).astype(object)})
+        found[column] = found[column].where(found[column].notna(), None)
+    for column in ("source_id", "landmarks"):
+        told = found.dropna(subset=[column])
+        known = dict(zip(zip(told["modality"], told["path"], strict=True), told[column], strict=True))
+        keys = zip(found["modality"], found["path"], strict=True)
+        found = found.assign(**{column: pd.Series([known.get(k) for k in keys], index=found.index, dtype=object)})
+    return found.drop_duplicates(["modality", "path"])
