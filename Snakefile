@@ -2,6 +2,7 @@
 # A rule reruns when its notebook, a module of s2f that it uses, its parameters or its inputs change.
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -36,11 +37,15 @@ RESOLVED = {
     for run, overrides in RUNS.items()
     for variant in VARIANTS
 }
+# A corpus without genders has General alone.
+TRAINED = {run: RESOLVED[run, "general"]["variants"] for run in RUNS}
 N_THREADS = RESOLVED[MAIN, "general"]["machine"]["n_threads"]
 
 
 wildcard_constraints:
     run="|".join(RUNS),
+    part=r"\d+",
+    n_parts=r"\d+",
     seed=r"\d+",
     variant="|".join(VARIANTS),
 
@@ -91,15 +96,26 @@ def papermill(wildcards):
     return words
 
 
+def settings(wildcards):
+    """The same for a command of `python -m s2f`."""
+    label = wildcards.run.partition("-")[2]
+    words = f"--profile {PROFILE} --seed {wildcards.seed}"
+    if label:
+        words += f" --label {label}" + "".join(
+            f" --set {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in RUNS[wildcards.run].items()
+        )
+    return words
+
+
 EXECUTE = (
     f"{sys.executable} -m papermill --no-progress-bar --log-output "
     "{input.notebook[0]} {log} {params.papermill}"
 )
 
 
-def finished(run, seed, *, variants=VARIANTS):
+def finished(run, seed, *, variants=None):
     """What the measured variants of a run leave."""
-    return [f"runs/{run}/s{seed}/{variant}/metrics.json" for variant in variants]
+    return [f"runs/{run}/s{seed}/{variant}/metrics.json" for variant in variants or TRAINED[run]]
 
 
 LAST = ("03_models", "07_results", "08_your_voice")  # nothing of a run reads these
@@ -130,10 +146,33 @@ rule corpus:
         EXECUTE
 
 
+# Where store.n_jobs asks for it, jobs of their own make the shards. The shards lie in the store's folder and are no
+# declared outputs, which would be deleted before a job that goes on; what a job leaves here says that it is done.
+rule shards:
+    input:
+        code=["s2f/preprocessing.py", *modules_of(ROOT / "s2f" / "preprocessing.py", root=ROOT)],
+        manifest=home("01_corpus", "corpus/manifest.parquet"),
+    output:
+        touch("runs/{run}/s{seed}/shards/{part}-of-{n_parts}.done"),
+    params:
+        section=section("02_preprocessing"),
+        settings=settings,
+    threads: 1
+    shell:
+        f"{sys.executable} -m s2f preprocess {{params.settings}} --part {{wildcards.part}} --of {{wildcards.n_parts}}"
+
+
+def shards(wildcards):
+    """What the jobs that share a store's shards leave; nothing where the notebook makes them."""
+    n = RESOLVED[wildcards.run, "general"]["store"]["n_jobs"]
+    return [f"runs/{wildcards.run}/s{wildcards.seed}/shards/{part}-of-{n}.done" for part in range(n)]
+
+
 rule preprocessing:
     input:
         notebook=sources("02_preprocessing"),
         manifest=home("01_corpus", "corpus/manifest.parquet"),
+        shards=shards,
     output:
         "runs/{run}/s{seed}/store/index.parquet",
     log:
@@ -231,7 +270,7 @@ rule results:
 rule your_voice:
     input:
         notebook=sources("08_your_voice"),
-        checkpoints=lambda w: [f"runs/{w.run}/s{w.seed}/{v}/checkpoint.safetensors" for v in VARIANTS],
+        checkpoints=lambda w: [f"runs/{w.run}/s{w.seed}/{v}/checkpoint.safetensors" for v in TRAINED[w.run]],
     output:
         "runs/{run}/s{seed}/notebooks/08_your_voice.json",
     log:

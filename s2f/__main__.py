@@ -1,4 +1,4 @@
-"""Command line: ``python -m s2f study`` runs everything, ``python -m s2f reconstruct`` draws a voice's face."""
+"""Command line: run the study, look at a corpus before it, share its preprocessing, draw a voice's face."""
 
 from __future__ import annotations
 
@@ -33,6 +33,39 @@ def main(words: list[str] | None = None) -> int:
     study.add_argument("--no-book", action="store_true", help="stop before the book is built")
     study.add_argument("--dry-run", action="store_true", help="only say what would run, and why")
 
+    study.add_argument(
+        "--workflow-profile",
+        default="local",
+        metavar="NAME",
+        help="a folder of workflow/profiles: local, or slurm for a cluster (default: %(default)s)",
+    )
+
+    look = commands.add_parser("check", help="say what a corpus holds, what is missing, and whether counts match")
+    look.add_argument("kind", choices=("voxceleb", "wen2019", "table"), help="layout of the corpus")
+    look.add_argument("--root", type=Path, help="folder of the downloads (voxceleb, wen2019)")
+    look.add_argument("--voices", type=Path, nargs="+", default=[], help="folders of recordings, where not below root")
+    look.add_argument("--faces", type=Path, nargs="+", default=[], help="folders of photographs, where not below root")
+    look.add_argument("--meta", type=Path, nargs="+", default=[], help="metadata files, where not in root")
+    look.add_argument("--table", type=Path, help="a .csv, .tsv or .parquet file (table)")
+    look.add_argument("--sample", type=int, default=20, help="files of each kind to decode (default: %(default)s)")
+    look.add_argument("--rejected", type=Path, metavar="CSV", help="write every file that is left out to this file")
+
+    share = commands.add_parser("preprocess", help="make a share of a run's shards, as one job of a cluster")
+    share.add_argument("--profile", default="demo", help="a file of params/profiles (default: %(default)s)")
+    share.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    share.add_argument("--label", default="", help="a name for a run with overrides")
+    share.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an override; repeat for more",
+    )
+    share.add_argument("--part", type=int, required=True, help="which share, from 0")
+    share.add_argument("--of", type=int, required=True, dest="n_parts", help="how many shares there are")
+    share.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
+
     draw = commands.add_parser("reconstruct", help="draw the face of a voice")
     draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files")
     draw.add_argument(
@@ -48,7 +81,8 @@ def main(words: list[str] | None = None) -> int:
 
     arguments = parser.parse_args(words)
     try:
-        return {"study": _study, "reconstruct": _reconstruct}[arguments.command](arguments)
+        run = {"study": _study, "check": _check, "preprocess": _preprocess, "reconstruct": _reconstruct}
+        return run[arguments.command](arguments)
     except S2FError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -66,7 +100,32 @@ def _study(arguments: argparse.Namespace) -> int:
         n_cores=arguments.cores,
         book=not arguments.no_book,
         dry_run=arguments.dry_run,
+        workflow_profile=arguments.workflow_profile,
     )
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from s2f import checking
+
+    return checking.main(arguments)
+
+
+def _preprocess(arguments: argparse.Namespace) -> int:
+    from s2f import preprocessing, runs, workflow
+
+    study = runs.open_study(
+        "02_preprocessing",
+        profile=arguments.profile,
+        variant="general",
+        seed=arguments.seed,
+        label=arguments.label,
+        overrides=workflow.parse_settings(arguments.overrides),
+    )
+    n = preprocessing.make_part(
+        study, part=arguments.part, n_parts=arguments.n_parts, n_workers=arguments.workers
+    )
+    print(f"part {arguments.part} of {arguments.n_parts}: {n} shards in {study.shown(study.run / 'store' / 'shards')}")
+    return 0
 
 
 def _reconstruct(arguments: argparse.Namespace) -> int:

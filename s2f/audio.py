@@ -7,9 +7,13 @@ their features and weights depend on them. Each habit is named where it happens.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import math
+import stat
+import tokenize
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -72,36 +76,97 @@ def read(path: str | Path) -> np.ndarray:
     ------
     AudioError
         With `reason` one of missing, folder, permission, unreadable, empty, not_audio, no_audio_track,
-        broken, truncated, rate, nan, range.
+        damaged, truncated, rate, nan, range.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            mono, rate = _decode(path, file)
-    except (FileNotFoundError, NotADirectoryError):
-        raise AudioError(
-            path, "does not exist", remedy="Check the path and the corpus root.", reason="missing"
-        ) from None
-    except IsADirectoryError:
-        raise AudioError(
-            path, "is a folder", remedy="Name one recording inside it.", reason="folder"
-        ) from None
-    except PermissionError:
-        raise AudioError(
-            path, "may not be read by this user", remedy="Change its permissions.", reason="permission"
-        ) from None
-    except OSError as error:
-        raise AudioError(
-            path,
-            f"cannot be read ({error.strerror or error})",
-            remedy="Check the disk and the name.",
-            reason="unreadable",
-        ) from None
+    with _opened(path) as file:
+        mono, rate = _decode(path, file)
     if not mono.size:
         raise AudioError(path, "has 0 samples", remedy="Leave it out or record it again.", reason="empty")
     if rate != SAMPLE_RATE:
         mono = _resample(mono, rate=rate)
     return np.clip(mono, -1.0, 1.0, out=mono)
+
+
+def duration_s(path: str | Path) -> float:
+    """Length of a recording in seconds, from its header where that tells it; of processed frames, their hops.
+
+    Parameters
+    ----------
+    path : str or Path
+        What `read` takes, or a .npy file as `read_features` takes.
+
+    Raises
+    ------
+    AudioError
+        As `read` and `read_features`.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".npy":
+        return len(read_features(path)) * _HOP / SAMPLE_RATE
+    with _opened(path) as file, contextlib.suppress(soundfile.LibsndfileError):  # if broken, reading it says how
+        if path.suffix.lower() != ".raw" and _container(file, head=file.read(32)) is None:
+            file.seek(0)
+            found = soundfile.info(file).duration
+            if 0 < found < _STREAMED / SAMPLE_RATE:
+                return found
+    return read(path).size / SAMPLE_RATE
+
+
+def read_features(path: str | Path) -> np.ndarray:
+    """Read the log-mel frames of a processed recording, as the release of Wen et al. 2019 has them.
+
+    Frames that a short recording was filled up with, by repeating it, are cut off again. The result is normalised,
+    which changes nothing where the file already was.
+
+    Parameters
+    ----------
+    path : str or Path
+        A .npy file, float [n_frames, 64].
+
+    Returns
+    -------
+    ndarray
+        float32 [n_frames, 64], each bin with mean 0 and standard deviation 1.
+
+    Raises
+    ------
+    AudioError
+        With `reason` one of missing, folder, permission, unreadable, empty, not_features, nan, silent.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        if not file.read(1):
+            raise AudioError(path, "has 0 bytes", remedy="Copy or download it again.", reason="empty")
+        try:
+            # As a map, so that a header that declares more than there is asks for no memory.
+            frames = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, SyntaxError, OverflowError, zipfile.BadZipFile, tokenize.TokenError) as error:
+            raise AudioError(
+                path, f"is no NumPy array, or cut short ({error})", remedy="Get it again.", reason="not_features"
+            ) from None
+    if not isinstance(frames, np.ndarray) or frames.dtype.kind != "f" or frames.ndim != 2 or frames.shape[1] != N_MELS:
+        raise AudioError(
+            path,
+            f"is {_kind(frames)}, expected float [n_frames, {N_MELS}]",
+            remedy="Save log-mel frames one after another.",
+            reason="not_features",
+        )
+    if not len(frames):
+        raise AudioError(path, "has 0 frames", remedy="Leave it out.", reason="empty")
+    if not np.isfinite(frames).all():
+        raise _not_finite(path, frames)
+    if (frames == frames[0]).all():
+        raise AudioError(path, "holds one frame that never changes", remedy="Leave it out.", reason="silent")
+    return normalise(frames[: _period(frames)])
+
+
+def _period(frames: np.ndarray) -> int:
+    """Number of frames after which a recording repeats itself to its end; all of them where it does not."""
+    for n in np.flatnonzero((frames[1:] == frames[0]).all(axis=1)) + 1:
+        if np.array_equal(frames[n:], frames[:-n]):
+            return int(n)
+    return len(frames)
 
 
 def voiced_mask(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
@@ -419,6 +484,36 @@ def _check_frames(frames: np.ndarray) -> None:
         raise _not_finite("log-mel", frames)
 
 
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file; what the system says against it, now or while it is read, becomes an error with a reason."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a pipe would wait for its writer
+            raise OSError("a pipe or device, not a file")
+        with path.open("rb") as file:
+            yield file
+    except (FileNotFoundError, NotADirectoryError):
+        raise AudioError(
+            path, "does not exist", remedy="Check the path and the corpus root.", reason="missing"
+        ) from None
+    except IsADirectoryError:
+        raise AudioError(
+            path, "is a folder", remedy="Name one recording inside it.", reason="folder"
+        ) from None
+    except PermissionError:
+        raise AudioError(
+            path, "may not be read by this user", remedy="Change its permissions.", reason="permission"
+        ) from None
+    except OSError as error:
+        raise AudioError(
+            path,
+            f"cannot be read ({error.strerror or error})",
+            remedy="Check the disk and the name.",
+            reason="unreadable",
+        ) from None
+
+
 def _decode(path: Path, file: BinaryIO) -> tuple[np.ndarray, int]:
     """Decode to mono float32 at the file's own rate, and check rate and samples."""
     n_bytes = file.seek(0, io.SEEK_END)
@@ -476,7 +571,7 @@ def _by_soundfile(path: Path, file: BinaryIO) -> Iterator[tuple[np.ndarray, int]
             path,
             f"is {'damaged' if known else 'not audio'} ({_said(error)})",
             remedy=f"Export it again as one of {_FORMATS}.",
-            reason="broken" if known else "not_audio",
+            reason="damaged" if known else "not_audio",
         ) from None
     with sound:
         n_read, problem = 0, ""
@@ -511,7 +606,7 @@ def _by_pyav(path: Path, file: BinaryIO, *, container: str) -> Iterator[tuple[np
             path,
             f"is damaged or cut short ({getattr(error, 'strerror', None) or error})",
             remedy=f"Copy or download it again, or export it as one of {_FORMATS}.",
-            reason="broken",
+            reason="damaged",
         )
 
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import stat
 import struct
 import warnings
 import zlib
@@ -44,6 +45,7 @@ LANDMARK_MODEL = {
 _DETECT_PX = (
     640  # longest side the detector sees first; a face smaller than an eighth of it is not the subject
 )
+_BYSTANDER = 0.25  # share of the main face's area below which another face is not counted
 _RETRY_PX = 1280  # and at most, when it found nothing: it needs about 80 px of face
 
 
@@ -62,17 +64,27 @@ def read(path: str | Path) -> np.ndarray:
     Raises
     ------
     ImageError
-        Missing, a folder, empty, not an image, truncated or damaged, animated, of a mode without a defined
-        range (32-bit integer or float), under 16 px, or too large to decode safely.
+        Missing, a folder, not to be read by this user, empty, not an image, truncated or damaged, animated, of a
+        mode without a defined range (32-bit integer or float), under 16 px, or too large to decode safely.
     """
     from PIL import Image, UnidentifiedImageError
 
     path = Path(path)
-    if not path.exists():
-        raise ImageError(path, "does not exist", remedy="Check the path.", reason="missing")
-    if not path.is_file():
-        raise ImageError(path, "is not a file", remedy="Give the path of one image.", reason="not_a_file")
-    if path.stat().st_size == 0:
+    try:
+        state = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageError(path, "does not exist", remedy="Check the path.", reason="missing") from None
+    except PermissionError:
+        raise ImageError(path, "may not be read", remedy="Change its permissions.", reason="permission") from None
+    except OSError as error:  # a loop of links, a name too long
+        problem = f"cannot be read ({error.strerror})"
+        raise ImageError(path, problem, remedy="Check the disk and the name.", reason="unreadable") from None
+    if stat.S_ISDIR(state.st_mode):
+        raise ImageError(path, "is a folder", remedy="Give the path of one image.", reason="folder")
+    if not stat.S_ISREG(state.st_mode):  # opening a pipe would wait for its writer
+        problem = "cannot be read (a pipe or device, not a file)"
+        raise ImageError(path, problem, remedy="Give the path of one image.", reason="unreadable")
+    if state.st_size == 0:
         raise ImageError(path, "is empty (0 bytes)", remedy="Copy or download it again.", reason="empty")
     try:
         with warnings.catch_warnings():
@@ -89,7 +101,9 @@ def read(path: str | Path) -> np.ndarray:
         raise ImageError(
             path, f"is too large ({error})", remedy="Scale it down.", reason="too_large"
         ) from error
-    except (OSError, SyntaxError, EOFError, ValueError, struct.error, zlib.error) as error:
+    except PermissionError:
+        raise ImageError(path, "may not be read", remedy="Change its permissions.", reason="permission") from None
+    except (OSError, SyntaxError, EOFError, TypeError, ValueError, struct.error, zlib.error) as error:
         if isinstance(error, ImageError):
             raise
         raise ImageError(
@@ -100,11 +114,12 @@ def read(path: str | Path) -> np.ndarray:
         ) from error
 
 
-def detect(image: np.ndarray, *, name: str | Path = "image") -> np.ndarray:
+def detect(image: np.ndarray, *, name: str | Path = "image", several: str = "prominent") -> np.ndarray:
     """Find five landmarks of the face a photo is of.
 
     Of several faces, the one with the largest area is taken, where area counts less away from the centre of
-    the image (down to half at a corner). Where nothing is found, the image is looked at again enlarged, up to
+    the image (down to half at a corner); or the photo is refused if another face is at least a quarter as large,
+    smaller ones being bystanders. Where nothing is found, the image is looked at again enlarged, up to
     four times. dlib's HOG detector and 68 landmarks; eye = mean of its six points.
 
     Parameters
@@ -112,6 +127,8 @@ def detect(image: np.ndarray, *, name: str | Path = "image") -> np.ndarray:
     image : ndarray, uint8 [height, width, 3]
     name : str or Path
         What errors call the image.
+    several : {"prominent", "reject"}
+        What to do about a photo of several people.
 
     Returns
     -------
@@ -121,12 +138,16 @@ def detect(image: np.ndarray, *, name: str | Path = "image") -> np.ndarray:
     Raises
     ------
     ImageError
-        `reason` "no_face"; or not an RGB image.
+        `reason` "no_face" or "several_faces"; or not an RGB image; or `several` is neither of the two.
     CheckpointError
         The landmark model is not installed or not the declared file.
     """
     import dlib
 
+    if several not in ("prominent", "reject"):
+        raise ImageError(
+            f"several {several!r}", "is unknown", remedy="Give 'prominent' or 'reject'.", reason="value"
+        )
     _check_image(image, name)
     find, find_points = _detector(), _landmark_model()
     shown, factor = _resized(image, min(1.0, _DETECT_PX / max(image.shape[:2])))
@@ -148,6 +169,14 @@ def detect(image: np.ndarray, *, name: str | Path = "image") -> np.ndarray:
             reason="no_face",
         )
     box = max(boxes, key=lambda b: _prominence(b, shown.shape))
+    large = [b for b in boxes if b.area() >= _BYSTANDER * box.area()]
+    if several == "reject" and len(large) > 1:
+        raise ImageError(
+            name,
+            f"shows {len(large)} faces",
+            remedy="Cut out the one it is of, or set store.several_faces to prominent.",
+            reason="several_faces",
+        )
     parts = find_points(shown, dlib.rectangle(box))
     points = np.array([(p.x, p.y) for p in parts.parts()], dtype=np.float64)  # [68, 2]
     five = np.stack([points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]])
@@ -176,8 +205,28 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
+def turn(landmarks: np.ndarray) -> float:
+    """How far a face is turned to the side, from its landmarks.
+
+    The nose tip's distance from the middle of the eyes, along their line, in distances of the eyes: 0 from the
+    front, 0.5 with the nose tip under an eye. Tilting the head does not change it.
+
+    Parameters
+    ----------
+    landmarks : array of 10 numbers or [5, 2]
+    """
+    points = np.asarray(landmarks, dtype=np.float64).reshape(5, 2)
+    eyes = points[1] - points[0]
+    return float(abs((points[2] - points[:2].mean(0)) @ eyes) / (eyes @ eyes))
+
+
 def align(
-    image: np.ndarray, landmarks: np.ndarray | None = None, *, name: str | Path = "image"
+    image: np.ndarray,
+    landmarks: np.ndarray | None = None,
+    *,
+    name: str | Path = "image",
+    several: str = "prominent",
+    max_turn: float = 1.0,
 ) -> np.ndarray:
     """Turn, scale and shift a face so that its landmarks lie on `TEMPLATE`, in 64×64.
 
@@ -190,6 +239,10 @@ def align(
         In pixels of `image`, ordered as `TEMPLATE`; found with `detect` if not given.
     name : str or Path
         What errors call the image.
+    several : {"prominent", "reject"}
+        What to do about a photo of several people; see `detect`.
+    max_turn : float
+        Largest `turn`; beyond it the face is a profile.
 
     Returns
     -------
@@ -198,13 +251,23 @@ def align(
     Raises
     ------
     ImageError
-        No face; landmarks that are not five finite points, coincide, are mirrored, or lie outside the image;
-        a face under 16 px.
+        No face, several, or a profile; landmarks that are not five finite points, coincide, are mirrored, or lie
+        outside the image; a face under 16 px.
     """
     from PIL import Image
 
     _check_image(image, name)
-    points = detect(image, name=name) if landmarks is None else _check_landmarks(landmarks, image, name)
+    if landmarks is None:
+        points = detect(image, name=name, several=several)
+    else:
+        points = _check_landmarks(landmarks, image, name)
+    if (turned := turn(points)) > max_turn:
+        raise ImageError(
+            name,
+            f"shows a face turned by {turned:.2f} distances of the eyes, more than {max_turn:g}",
+            remedy="Use a photo from the front, or raise store.max_turn.",
+            reason="profile",
+        )
     inverse = similarity(TEMPLATE, points)  # from the result to the photo
     scale = float(np.hypot(*inverse[:, 0]))  # photo pixels a pixel of the result
     side = scale * SIZE_PX
@@ -240,6 +303,27 @@ def align(
     if k > 1:
         drawn = drawn.resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC)
     return np.array(drawn, dtype=np.uint8)  # [64, 64, 3]
+
+
+def resized(image: np.ndarray, *, name: str | Path = "image") -> np.ndarray:
+    """Bring a face that is aligned already to 64×64; one of that size is left as it is.
+
+    Parameters
+    ----------
+    image : ndarray, uint8 [height, width, 3]
+    name : str or Path
+        What errors call the image.
+
+    Returns
+    -------
+    ndarray, uint8 [64, 64, 3]
+    """
+    from PIL import Image
+
+    _check_image(image, name)
+    if image.shape[:2] == (SIZE_PX, SIZE_PX):
+        return image
+    return np.array(Image.fromarray(image).resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC))  # [64, 64, 3]
 
 
 def normalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:

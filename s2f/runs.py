@@ -139,6 +139,22 @@ class Study:
         _forget(path, notebook)
         return path
 
+    def share(self, what: str, *, part: str) -> Path:
+        """Folder to add a part to, beside other jobs that add theirs; nothing that is finished there is touched.
+
+        Raises
+        ------
+        RunError
+            A process writes the whole folder, or the same part.
+        """
+        folder, _ = self._place(what)
+        self._lock(folder)  # as one lock is held by one process, this fails while the notebook writes
+        self.locks.pop(folder).release()
+        self._lock(f"{folder}.{part}")
+        path = self.run / folder
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
     def finish(self, what: str | None = None) -> None:
         """Write parameters and provenance into a folder that is complete, and beside the executed notebook."""
         facts = provenance.collect(

@@ -7,7 +7,7 @@ mels.npy          float16 [n_frames, 64]      voiced log-mel frames of all recor
                                               each recording normalised for itself, not repeated
 mel_offsets.npy   int64 [n_recordings + 1]    recording i is frames ``offsets[i]`` to ``offsets[i + 1]``
 faces.npy         uint8 [n_faces, 64, 64, 3]  aligned faces
-meta.json                                     format, counts and a hash of the index
+meta.json                                     format, parameters, counts and a hash of the index
 index.parquet     a row a recording or photo  manifest columns and `row`, its place among its kind
 rejected.csv      a row a file left out       path, modality, identity, reason, detail
 ================  ==========================  ===========================================================
@@ -18,6 +18,7 @@ Opening one needs numpy, pandas and pyarrow alone; building one also what `s2f.a
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -28,7 +29,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import connection
 from pathlib import Path
 
@@ -36,15 +37,51 @@ import numpy as np
 import pandas as pd
 
 from s2f.corpora import manifest as manifests
+from s2f.corpora import rejections
 from s2f.errors import AudioError, ImageError, S2FError, StoreError, nearest
 from s2f.files import whole, write_json
 
-FORMAT = 1
+FORMAT = 2
 N_MELS, FACE_PX = 64, 64
+# What every store of this version is made with; one made otherwise is refused.
+FRONT_END = {
+    "sample_rate_hz": 16_000, "window_ms": 25, "hop_ms": 10, "n_mels": N_MELS, "vad_mode": 2, "face_px": FACE_PX,
+}  # fmt: skip
+SEVERAL_FACES = ("prominent", "reject")
 FILES = ("mels.npy", "mel_offsets.npy", "faces.npy", "rejected.csv", "meta.json", "index.parquet")
-REJECTED_COLUMNS = ("path", "modality", "identity", "reason", "detail")
 
 _BUILD = "Build it: `papermill notebooks/02_preprocessing.ipynb out.ipynb -p profile …`."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How photographs are treated, and whether there is anything to do.
+
+    Attributes
+    ----------
+    several_faces : {"prominent", "reject"}
+        What to do about a photo of several people; see `s2f.faces.detect`.
+    max_turn : float
+        Largest turn of a face to the side; see `s2f.faces.turn`.
+    processed : bool
+        Recordings are .npy files of log-mel frames and photos are aligned: they are only checked and packed.
+    """
+
+    several_faces: str = "prominent"
+    max_turn: float = 1.0
+    processed: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise StoreError where a value is none of those above."""
+        if self.several_faces not in SEVERAL_FACES:
+            raise StoreError(
+                f"several_faces {self.several_faces!r}",
+                "is unknown",
+                remedy=nearest(self.several_faces, SEVERAL_FACES),
+                reason="value",
+            )
+        if not self.max_turn > 0:  # NaN neither
+            raise StoreError("max_turn", f"is {self.max_turn}", remedy="Give a number above 0.", reason="value")
 
 
 @dataclass(frozen=True)
@@ -60,6 +97,8 @@ class Store:
     faces : ndarray, uint8 [n_faces, 64, 64, 3]
     index : DataFrame
         Manifest columns and `row`: the place among the recordings (`mel`) or the photos (`faces`).
+    parameters : dict
+        What it was made with: `FRONT_END` and the fields of `Settings`.
     """
 
     folder: Path
@@ -67,6 +106,7 @@ class Store:
     mel_offsets: np.ndarray
     faces: np.ndarray
     index: pd.DataFrame
+    parameters: dict
 
     @classmethod
     def open(cls, folder: str | Path) -> Store:
@@ -75,9 +115,26 @@ class Store:
         Raises
         ------
         StoreError
-            There is none, it is unfinished, of another format, or its files do not belong together.
+            There is none, it is unfinished or being rebuilt, of another format or front end, or its files do not
+            belong together.
         """
         folder = Path(folder)
+        # A build removes the index before it touches another file, and writes a new one last: while the index stays
+        # the same file, all others do.
+        index = _identity(folder / "index.parquet")
+        try:
+            found = cls._read(folder)
+        except (StoreError, OSError) as error:
+            unchanged = _identity(folder / "index.parquet") == index
+            if unchanged and not isinstance(error, FileNotFoundError):
+                raise
+            raise _being_rebuilt(folder) from error
+        if _identity(folder / "index.parquet") != index:
+            raise _being_rebuilt(folder)
+        return found
+
+    @classmethod
+    def _read(cls, folder: Path) -> Store:
         for name in FILES:
             if not (folder / name).is_file():
                 problem = "does not exist" if not folder.is_dir() else f"is not finished ({name} is missing)"
@@ -90,7 +147,23 @@ class Store:
                 remedy=_BUILD,
                 reason="format",
             )
-        if _sha256(folder / "index.parquet") != meta.get("index_sha256"):
+        made_with = meta.get("parameters")
+        made_with = made_with if isinstance(made_with, dict) else {}
+        for key, value in FRONT_END.items():
+            if made_with.get(key) != value:
+                raise StoreError(
+                    folder,
+                    f"was made with {key} {made_with.get(key)}, this version needs {value}",
+                    remedy=_BUILD,
+                    reason="parameters",
+                )
+        for key in ("n_frames", "n_recordings", "n_faces"):
+            if not isinstance(meta.get(key), int):
+                raise StoreError(
+                    folder / "meta.json", f"has {key} {meta.get(key)!r}", remedy=_BUILD, reason="damaged"
+                )
+        index = (folder / "index.parquet").read_bytes()
+        if hashlib.sha256(index).hexdigest() != meta.get("index_sha256"):
             raise StoreError(
                 folder / "index.parquet",
                 "is not the index these arrays were written with",
@@ -126,7 +199,7 @@ class Store:
                 remedy=_BUILD,
                 reason="damaged",
             )
-        index = pd.read_parquet(folder / "index.parquet")
+        index = pd.read_parquet(io.BytesIO(index))
         for modality, n in (("voice", meta["n_recordings"]), ("face", meta["n_faces"])):
             rows = index.loc[index["modality"] == modality, "row"].to_numpy()
             if not np.array_equal(rows, np.arange(n)):
@@ -136,7 +209,7 @@ class Store:
                     remedy=_BUILD,
                     reason="damaged",
                 )
-        return cls(folder=folder, index=index, **arrays)
+        return cls(folder=folder, index=index, parameters=made_with, **arrays)
 
     def voices(self, **where) -> pd.DataFrame:
         """Recordings in the index that match, e.g. ``voices(split="train", gender="f", fold=0)``.
@@ -212,6 +285,7 @@ def build(
     folder: str | Path,
     *,
     root: str | Path = ".",
+    settings: Settings | None = None,
     n_workers: int = 1,
     shard_size: int = 256,
     max_rejected: float = 0.05,
@@ -221,10 +295,11 @@ def build(
 
     A file that cannot be used is listed in ``rejected.csv`` and does not stop the build. An identity that
     loses all of its recordings or all of its photos is left out, its other files listed with the reason
-    "identity_incomplete". The result does not depend on `n_workers`.
+    "identity_incomplete". The result depends neither on `n_workers` nor on `shard_size`.
 
-    Finished shards wait in ``<folder>/shards`` under a hash of their files (name, size, time), their rows
-    and the code that makes them, so that none is used for other input.
+    Finished shards wait in ``<folder>/shards`` under a hash of their files (name, size, time), their rows,
+    the settings and the code that makes them, so that none is used for other input. Memory holds one shard a
+    process and the manifest.
 
     Parameters
     ----------
@@ -233,6 +308,7 @@ def build(
     folder : str or Path
     root : str or Path
         Where relative paths of the manifest start.
+    settings : Settings, optional
     n_workers : int
         Processes; with 1 the work is done in this one.
     shard_size : int
@@ -249,16 +325,14 @@ def build(
     CorpusError
         The manifest is not valid.
     """
-    for name, value, low in (("n_workers", n_workers, 1), ("shard_size", shard_size, 1)):
-        if value < low:
-            raise StoreError(name, f"is {value}", remedy=f"Give {low} or more.", reason="value")
     if not 0 <= max_rejected <= 1:
         raise StoreError(
             "max_rejected", f"is {max_rejected}", remedy="Give a share from 0 to 1.", reason="value"
         )
-    folder = Path(folder)
+    _check_counts(n_workers=n_workers, shard_size=shard_size)
+    folder, settings = Path(folder), settings or Settings()
     table = manifests.validate(manifest)
-    prints = _fingerprints(table, root)
+    prints = _fingerprints(table, root, settings)
     key = hashlib.sha256(b"".join(prints)).hexdigest()
     if _is_built(folder, key):
         shutil.rmtree(folder / "shards", ignore_errors=True)
@@ -272,20 +346,80 @@ def build(
     shards = folder / "shards"
     shards.mkdir(exist_ok=True)
     starts = range(0, len(table), shard_size)
-    parts = [table.iloc[i : i + shard_size] for i in starts]
-    hashes = [hashlib.sha256(b"".join(prints[i : i + shard_size])).hexdigest()[:16] for i in starts]
-    places = [shards / f"{i:06d}-{name}.npz" for i, name in enumerate(hashes)]
+    places = [_place(shards, k, prints[i : i + shard_size]) for k, i in enumerate(starts)]
     for other in set(shards.iterdir()) - set(places):  # of other input, or half-written
-        other.unlink()
-    _make_shards(parts, places, root=root, n_workers=n_workers, progress=progress)
-    _merge(table, places, folder, max_rejected=max_rejected, key=key)
+        other.unlink(missing_ok=True)
+    parts = [table.iloc[i : i + shard_size] for i in starts]
+    _make_shards(parts, places, root=root, settings=settings, n_workers=n_workers, progress=progress)
+    _merge(table, places, folder, settings=settings, max_rejected=max_rejected, key=key)
     shutil.rmtree(shards)
+
+
+def build_part(
+    manifest: pd.DataFrame,
+    folder: str | Path,
+    *,
+    part: int,
+    n_parts: int,
+    root: str | Path = ".",
+    settings: Settings | None = None,
+    n_workers: int = 1,
+    shard_size: int = 256,
+    progress: bool = True,
+) -> int:
+    """Make every `n_parts`-th shard of a store, counted from `part`, for `build` to find and pack.
+
+    Jobs on different machines of a cluster share the work so; they may run at the same time, each with a `part`
+    of its own. Shards that are there already are not made again. A shard is the same whoever makes it.
+
+    Parameters
+    ----------
+    part, n_parts : int
+        0 <= part < n_parts.
+    manifest, folder, root, settings, n_workers, shard_size, progress
+        As `build` will be called with.
+
+    Returns
+    -------
+    int
+        Number of shards of this part, 0 where there are fewer shards than parts.
+
+    Raises
+    ------
+    StoreError
+        A part that does not exist; a worker process died.
+    CorpusError
+        The manifest is not valid.
+    """
+    _check_counts(n_workers=n_workers, shard_size=shard_size, n_parts=n_parts)
+    if not 0 <= part < n_parts:
+        raise StoreError("part", f"is {part}", remedy=f"Give 0 to {n_parts - 1}.", reason="value")
+    folder, settings = Path(folder), settings or Settings()
+    table = manifests.validate(manifest)
+    shards = folder / "shards"
+    shards.mkdir(parents=True, exist_ok=True)
+    mine = range(part * shard_size, len(table), n_parts * shard_size)
+    parts = [table.iloc[i : i + shard_size] for i in mine]
+    prints = [_fingerprints(rows, root, settings) for rows in parts]
+    places = [_place(shards, i // shard_size, each) for i, each in zip(mine, prints, strict=True)]
+    _make_shards(parts, places, root=root, settings=settings, n_workers=n_workers, progress=progress)
+    return len(places)
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise StoreError(name, f"is {value}", remedy="Give 1 or more.", reason="value")
 
 
 # ------------------------------------------------------------------------------------------------ shards
 
 
-def _make_shards(parts, places, *, root, n_workers: int, progress: bool) -> None:
+def _place(shards: Path, number: int, prints: list[bytes]) -> Path:
+    return shards / f"{number:06d}-{hashlib.sha256(b''.join(prints)).hexdigest()[:16]}.npz"
+
+
+def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, progress: bool) -> None:
     from tqdm import tqdm
 
     todo = [i for i, place in enumerate(places) if not place.exists()]
@@ -296,7 +430,7 @@ def _make_shards(parts, places, *, root, n_workers: int, progress: bool) -> None
     ) as bar:
         if n_workers == 1:
             for i in todo:
-                _make_shard(parts[i], places[i], root, bar.update)
+                _make_shard(parts[i], places[i], root, settings, bar.update)
             return
         with _one_thread_each():
             context = multiprocessing.get_context("spawn")  # fork would copy threads' locks of torch and BLAS
@@ -304,7 +438,7 @@ def _make_shards(parts, places, *, root, n_workers: int, progress: bool) -> None
                 min(n_workers, max(1, len(todo))), context, initializer=_end_with_parent
             )
             try:
-                jobs = {pool.submit(_make_shard, parts[i], places[i], root): i for i in todo}
+                jobs = {pool.submit(_make_shard, parts[i], places[i], root, settings): i for i in todo}
                 for job in as_completed(jobs):
                     job.result()
                     bar.update(len(parts[jobs[job]]))
@@ -319,15 +453,17 @@ def _make_shards(parts, places, *, root, n_workers: int, progress: bool) -> None
                 pool.shutdown(cancel_futures=True)
 
 
-def _make_shard(part: pd.DataFrame, place: Path, root: str | Path, report: Callable | None = None) -> None:
+def _make_shard(
+    part: pd.DataFrame, place: Path, root: str | Path, settings: Settings, report: Callable | None = None
+) -> None:
     """Preprocess a slice of the manifest into one file of arrays."""
     mels, faces, used, problems = [], [], np.zeros(len(part), bool), []
     for i, row in enumerate(part.itertuples(index=False)):
         try:
             if row.modality == "voice":
-                mels.append(_recording(os.path.join(root, row.path)))
+                mels.append(recording(os.path.join(root, row.path), settings))
             else:
-                faces.append(_photo(os.path.join(root, row.path), row.landmarks))
+                faces.append(photo(os.path.join(root, row.path), row.landmarks, settings))
             used[i] = True
         except (AudioError, ImageError) as error:
             problems.append((i, error.reason, error.problem))
@@ -348,23 +484,44 @@ def _make_shard(part: pd.DataFrame, place: Path, root: str | Path, report: Calla
         )
 
 
-def _recording(path: str) -> np.ndarray:
+def recording(path: str, settings: Settings) -> np.ndarray:
+    """What the store keeps of a recording: float16 [n_frames, 64], normalised, not repeated.
+
+    Raises
+    ------
+    AudioError
+        It cannot be used; `reason` is in `s2f.corpora.rejections`.
+    """
     from s2f import audio
 
+    if settings.processed:
+        return audio.read_features(path).astype(np.float16)  # [T, 64]
     wave = audio.voiced(audio.read(path), name=path)
     return audio.normalise(audio.log_mel(wave, name=path)).astype(np.float16)  # [T, 64]
 
 
-def _photo(path: str, landmarks) -> np.ndarray:
+def photo(path: str, landmarks, settings: Settings) -> np.ndarray:
+    """What the store keeps of a photo: the aligned face, uint8 [64, 64, 3].
+
+    Raises
+    ------
+    ImageError
+        It cannot be used; `reason` is in `s2f.corpora.rejections`.
+    """
     from s2f import faces
 
-    return faces.align(faces.read(path), landmarks, name=path)  # [64, 64, 3]
+    image = faces.read(path)
+    if settings.processed:
+        return faces.resized(image, name=path)  # [64, 64, 3]
+    return faces.align(
+        image, landmarks, name=path, several=settings.several_faces, max_turn=settings.max_turn
+    )  # [64, 64, 3]
 
 
-def _fingerprints(table: pd.DataFrame, root: str | Path) -> list[bytes]:
-    """One hash a row: the file's name, size and time, and the code that will read it."""
+def _fingerprints(table: pd.DataFrame, root: str | Path, settings: Settings) -> list[bytes]:
+    """One hash a row: the file's name, size and time, how it is treated, and the code that will read it."""
     folder = Path(__file__).parent
-    code = hashlib.sha256(str(FORMAT).encode())
+    code = hashlib.sha256(repr((FORMAT, settings)).encode())
     for name in ("audio.py", "faces.py", "store.py"):
         code.update((folder / name).read_bytes())
     prints = []
@@ -372,7 +529,7 @@ def _fingerprints(table: pd.DataFrame, root: str | Path) -> list[bytes]:
         try:
             state = os.stat(os.path.join(root, row.path))
             seen = (state.st_size, state.st_mtime_ns)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a zero byte in the name
             seen = None
         one = code.copy()
         one.update(repr((*row, seen)).encode())
@@ -410,7 +567,9 @@ def _end_with_parent() -> None:
 # ------------------------------------------------------------------------------------------------ merge
 
 
-def _merge(table: pd.DataFrame, places: list[Path], folder: Path, *, max_rejected: float, key: str) -> None:
+def _merge(
+    table: pd.DataFrame, places: list[Path], folder: Path, *, settings: Settings, max_rejected: float, key: str
+) -> None:
     used, n_frames, problems, start = [], [], [], 0
     for place in places:
         with np.load(place) as shard:
@@ -449,6 +608,7 @@ def _merge(table: pd.DataFrame, places: list[Path], folder: Path, *, max_rejecte
             folder / "meta.json",
             {
                 "format": FORMAT,
+                "parameters": FRONT_END | asdict(settings),
                 "n_frames": int(offsets[-1]),
                 "n_recordings": len(offsets) - 1,
                 "n_faces": n_faces,
@@ -476,10 +636,9 @@ def _complete(table: pd.DataFrame, used: np.ndarray) -> tuple[np.ndarray, dict[i
 
 def _rejected(table: pd.DataFrame, problems: list, incomplete: dict[int, str]) -> pd.DataFrame:
     rows = sorted([*problems, *((i, "identity_incomplete", what) for i, what in incomplete.items())])
-    part = table.iloc[[i for i, *_ in rows]][["path", "modality", "identity"]].reset_index(drop=True)
-    part["reason"] = [reason for _, reason, _ in rows]
-    part["detail"] = [detail for *_, detail in rows]
-    return part[list(REJECTED_COLUMNS)]
+    places = [i for i, *_ in rows]
+    named = table[["path", "modality", "identity"]].iloc[places].itertuples(index=False)
+    return rejections.frame((*who, reason, detail) for who, (_, reason, detail) in zip(named, rows, strict=True))
 
 
 def _check_losses(
@@ -566,6 +725,11 @@ def _write_index(index: pd.DataFrame, path: Path) -> None:
     pq.write_table(pa.Table.from_pandas(index, schema=schema, preserve_index=False), path)
 
 
+def _being_rebuilt(folder: Path) -> StoreError:
+    remedy = "Wait until 02_preprocessing has ended, then open it again."
+    return StoreError(folder, "is being rebuilt", remedy=remedy, reason="rebuilt")
+
+
 def _is_built(folder: Path, key: str) -> bool:
     try:
         Store.open(folder)
@@ -575,12 +739,23 @@ def _is_built(folder: Path, key: str) -> bool:
 
 
 def _read_meta(folder: Path) -> dict:
+    path = folder / "meta.json"
     try:
-        return json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise StoreError(
-            folder / "meta.json", f"is not JSON ({error})", remedy=_BUILD, reason="damaged"
-        ) from error
+        raise StoreError(path, f"is not JSON ({error})", remedy=_BUILD, reason="damaged") from error
+    if not isinstance(meta, dict):
+        raise StoreError(path, f"holds a {type(meta).__name__}", remedy=_BUILD, reason="damaged")
+    return meta
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from one that took its place; None where there is none."""
+    try:
+        state = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _sha256(path: Path) -> str:

@@ -15,7 +15,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from s2f import files, params
-from s2f.errors import ParameterError, RunError
+from s2f.errors import ParameterError, RunError, nearest
 
 VARIANTS = ("general", "females", "males")
 
@@ -30,6 +30,7 @@ def run(
     n_cores: int = 2,
     book: bool = True,
     dry_run: bool = False,
+    workflow_profile: str = "local",
 ) -> int:
     """Run what is missing or out of date of a profile's study, then build the book.
 
@@ -48,6 +49,14 @@ def run(
     """
     root = params.project_root()
     params.resolve(profile, overrides=overrides, root=root)
+    settings_of_engine = root / "workflow" / "profiles" / workflow_profile
+    if not (settings_of_engine / "config.yaml").is_file():
+        known = sorted(path.parent.name for path in (root / "workflow" / "profiles").glob("*/config.yaml"))
+        raise ParameterError(
+            f"--workflow-profile {workflow_profile}",
+            "is no folder of workflow/profiles",
+            remedy=nearest(workflow_profile, known),
+        )
     if overrides and not label:
         raise ParameterError("--set", "needs --label", remedy="Name the run, as in --label mine.")
     (root / "runs").mkdir(exist_ok=True)
@@ -70,6 +79,7 @@ def run(
         asked = root / "runs" / ".study.json"
         files.write_json(asked, settings)
         command += ["--cores", str(n_cores), "--rerun-incomplete", "--configfile", str(asked)]
+        command += ["--workflow-profile", str(settings_of_engine)]
         if dry_run:
             return subprocess.run([*command, "--dry-run"], check=False).returncode
         waiting = subprocess.run([*command, "--dry-run"], check=False, capture_output=True, text=True)

@@ -51,7 +51,7 @@ LATE = ["07_results", "08_your_voice"]
 def finished(tmp_path_factory):
     """A copy of the project whose study has run once, with a stand-in for papermill."""
     project = tmp_path_factory.mktemp("project")
-    for name in ("params", "s2f", "notebooks", "book"):
+    for name in ("params", "s2f", "notebooks", "book", "workflow"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "runs"))
     for name in ("Snakefile", "_config.yml"):
         shutil.copy(ROOT / name, project / name)
