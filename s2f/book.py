@@ -148,6 +148,29 @@ def pages(root: Path) -> set[str]:
     return {Path(page).name for page in _files(toc) if Path(page).parent == Path("runs")} - {"status"}
 
 
+def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Path]:
+    """The executed notebook of every page; for a variant that the run does not have, a page that says so.
+
+    Parameters
+    ----------
+    executed : Path
+        ``runs/<run>/s<seed>/notebooks``.
+    instead : Path
+        Folder for the pages of variants that the run does not have.
+    """
+    settings = executed.parent / "results" / "params.yaml"
+    made = yaml.safe_load(settings.read_text(encoding="utf-8"))["variants"] if settings.is_file() else None
+    found = {}
+    for name in pages(root):
+        stage, _, variant = name.rpartition("_")
+        found[name] = executed / f"{name}.ipynb"
+        if stage in ("05_training", "06_metrics") and made is not None and variant not in made:
+            found[name] = instead / f"{name}.ipynb"
+            text = f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(made)}."
+            nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), found[name])
+    return found
+
+
 def main(words: list[str] | None = None) -> int:
     """``python -m s2f.book demo 0``: build the book from seed 0 of ``runs/demo``; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m s2f.book", description=main.__doc__)
@@ -158,7 +181,8 @@ def main(words: list[str] | None = None) -> int:
         root = params.project_root()
         run = root / "runs" / arguments.run
         executed = run / f"s{arguments.seed}" / "notebooks"
-        index = build(root, run, {name: executed / f"{name}.ipynb" for name in pages(root)})
+        with tempfile.TemporaryDirectory() as folder:
+            index = build(root, run, executed_pages(root, executed, instead=Path(folder)))
     except S2FError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from s2f import measuring, seeding
+from s2f.errors import MetricError
 from s2f.metrics import bootstrap, pairs, rows, standins, verification
 from s2f.store import Store
 from s2f.training import readers
@@ -137,8 +138,9 @@ def reader_quality(reader: measuring.Reader, store: Store, *, split: str, seed: 
     Returns
     -------
     dict
-        ``{"gender_accuracy": entry or None, "equal_error_rate": entry, "n_photos", "n_identities"}``, an
-        entry being value, low and high. No gender accuracy where no gender is known.
+        ``{"gender_accuracy": entry or None, "equal_error_rate": entry or None, "n_photos", "n_identities"}``, an
+        entry being value, low and high. No gender accuracy where no gender is known, and no equal error rate where
+        too few people have two photographs to compare.
     """
     selection = select(store, split=split)
     rng = seeding.stream(seed, "bootstrap")
@@ -146,7 +148,13 @@ def reader_quality(reader: measuring.Reader, store: Store, *, split: str, seed: 
     faces = np.asarray(store.faces[photos["row"].to_numpy()])
     identities = photos["identity"].to_numpy(str)
     sources = photos["source_id"].to_numpy(str) if photos["source_id"].notna().all() else None
-    rates = verification.error_rates(reader.embed(faces), identities, sources=sources, rng=rng, n_resamples=200)
+    rate = None
+    try:
+        rates = verification.error_rates(reader.embed(faces), identities, sources=sources, rng=rng, n_resamples=200)
+        rate = asdict(rates.equal_error_rate)
+    except MetricError as error:
+        if error.reason != "too_few":  # such as one photo a person, which leaves nothing to compare
+            raise
     known = photos["gender"].notna().to_numpy()
     accuracy = None
     if known.any():
@@ -157,7 +165,7 @@ def reader_quality(reader: measuring.Reader, store: Store, *, split: str, seed: 
         accuracy = bootstrap.interval(bootstrap.mean(means), len(names), rng=rng)
     return {
         "gender_accuracy": None if accuracy is None else asdict(accuracy),
-        "equal_error_rate": asdict(rates.equal_error_rate),
+        "equal_error_rate": rate,
         "n_photos": len(photos),
         "n_identities": len(np.unique(identities)),
     }

@@ -259,8 +259,8 @@ def loss_curves(
 
 @_figure
 def voice(
-    wave: np.ndarray,
-    voiced: np.ndarray,
+    wave: np.ndarray | None,
+    voiced: np.ndarray | None,
     log_mel: np.ndarray,
     *,
     sample_rate: int = 16000,
@@ -271,9 +271,9 @@ def voice(
 
     Parameters
     ----------
-    wave : ndarray, float [n_samples]
-        The recording, in [−1, 1].
-    voiced : ndarray, bool [n_frames]
+    wave : ndarray, float [n_samples], or None
+        The recording, in [−1, 1]; without one only the spectrogram is drawn.
+    voiced : ndarray, bool [n_frames], or None
         Voice activity of each frame of `frame_ms`.
     log_mel : ndarray, float [n_mel_frames, 64]
         Spectrogram of the voiced parts joined together, one frame every `hop_ms`.
@@ -282,17 +282,21 @@ def voice(
     frame_ms, hop_ms : float
         ms.
     """  # fmt: skip
-    figure, axes = _canvas(3.6, n_rows=2, height_ratios=[1, 1.25])
-    top, bottom = axes[:, 0]
-    seconds = np.arange(len(wave)) / sample_rate
-    for start, stop in _runs(voiced):
-        top.axvspan(start * frame_ms / 1000, stop * frame_ms / 1000, color=ORANGE, alpha=0.25, linewidth=0)
-    low, high, at = _envelope(wave, seconds, n_points=1400)
-    top.fill_between(at, low, high, color=BLUE, linewidth=0.3)
-    limit = max(float(np.abs(wave).max()), 1e-3) * 1.05
-    top.set(xlim=(0, len(wave) / sample_rate), ylim=(-limit, limit), ylabel="amplitude", xlabel="time (s)")
-    top.set_title(f"Recording, with the {voiced.sum() * frame_ms / 1000:.1f} s kept as speech shaded")
-    top.grid(axis="y", visible=False)
+    if wave is None:
+        figure, axes = _canvas(2.2)
+        bottom = axes[0, 0]
+    else:
+        figure, axes = _canvas(3.6, n_rows=2, height_ratios=[1, 1.25])
+        top, bottom = axes[:, 0]
+        seconds = np.arange(len(wave)) / sample_rate
+        for start, stop in _runs(voiced):
+            top.axvspan(start * frame_ms / 1000, stop * frame_ms / 1000, color=ORANGE, alpha=0.25, linewidth=0)
+        low, high, at = _envelope(wave, seconds, n_points=1400)
+        top.fill_between(at, low, high, color=BLUE, linewidth=0.3)
+        limit = max(float(np.abs(wave).max()), 1e-3) * 1.05
+        top.set(xlim=(0, len(wave) / sample_rate), ylim=(-limit, limit), ylabel="amplitude", xlabel="time (s)")
+        top.set_title(f"Recording, with the {voiced.sum() * frame_ms / 1000:.1f} s kept as speech shaded")
+        top.grid(axis="y", visible=False)
     length = len(log_mel) * hop_ms / 1000
     image = bottom.imshow(
         log_mel.T, origin="lower", aspect="auto", extent=(0, length, -0.5, log_mel.shape[1] - 0.5),
@@ -348,6 +352,29 @@ def durations(seconds: np.ndarray, *, voiced: np.ndarray | None = None) -> Figur
     ax.set(xlabel="length (s)", ylabel="recordings")
     ax.set_xlim(left=0)
     ax.legend()
+    return figure
+
+
+@_figure
+def files_per_person(n_recordings: np.ndarray, n_photos: np.ndarray) -> Figure:
+    """How many recordings and photos people have.
+
+    Parameters
+    ----------
+    n_recordings, n_photos : ndarray, int [n_people]
+        Counts of each person.
+    """
+    figure, axes = _canvas(2.2, n_columns=2)
+    for ax, counts, what, colour in zip(
+        axes[0], (n_recordings, n_photos), ("recordings", "photos"), (BLUE, ORANGE), strict=True
+    ):
+        low, high = int(np.min(counts)), int(np.max(counts))
+        step = max(1, -(-(high - low + 1) // 30))  # at most 30 bars, each of whole numbers
+        ax.hist(counts, bins=np.arange(low, high + step + 1, step) - 0.5, color=colour, alpha=0.8)
+        ax.set(xlabel=f"{what} of a person", ylabel="people")
+        ax.set_title(f"median {np.median(counts):g}, {low} to {high}")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

@@ -236,6 +236,31 @@ def quality_table(quality: Mapping) -> Styler:
     return styled(pd.DataFrame({"real photos of held-out people": lines}))
 
 
+def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
+    """Counts with thousands separated, shares in per cent, and a dash where something does not apply.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Numbers and text.
+    shares : sequence of str
+        Columns that hold shares from 0 to 1.
+    """
+
+    if frame.empty:
+        return styled(pd.DataFrame({"": ["–"]}, index=["none"]))
+
+    def shown(value, is_share: bool) -> str:
+        if value is None or value is pd.NA or value != value:  # the last: NaN
+            return "–"
+        if is_share:
+            return f"{100 * value:.1f} %"
+        return value if isinstance(value, str) else f"{value:,}"
+
+    cells = {name: [shown(value, name in shares) for value in column] for name, column in frame.astype(object).items()}
+    return styled(pd.DataFrame(cells, index=frame.index))
+
+
 def printed(metric: str, value: float | None, low: float | None, high: float | None) -> str:
     """A value as text with its interval on a second line, or a dash where there is none."""
     if value is None or not np.isfinite(value):

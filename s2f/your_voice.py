@@ -68,7 +68,9 @@ def corpus_recordings(study: Study, *, n: int = 20) -> dict[str, Path]:
     summary = json.loads((study.read("corpus") / "summary.json").read_text(encoding="utf-8"))
     root = study.root / summary["root"]
     voices = Store.open(study.read("store")).voices(split="test").groupby("identity").head(1).head(n)
-    return {f"{row.identity} ({row.gender})": root / row.path for row in voices.itertuples()}
+    return {
+        f"{row.identity} ({row.gender})" if row.gender else row.identity: root / row.path for row in voices.itertuples()
+    }
 
 
 def example(study: Study) -> Path:

@@ -92,7 +92,7 @@ class Tracks:
     def __init__(self, tracks: np.ndarray, offsets: np.ndarray, recordings: np.ndarray, *, device: str) -> None:
         lengths = (offsets[1:] - offsets[:-1])[recordings]
         sums = np.zeros((int(lengths.sum()) + len(recordings), tracks.shape[1]), np.float32)
-        starts = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]])
+        starts = np.cumsum(lengths + 1) - (lengths + 1)
         for start, length, recording in zip(starts, lengths, recordings, strict=True):
             rows = np.asarray(tracks[offsets[recording] : offsets[recording + 1]], np.float64)
             sums[start + 1 : start + 1 + length] = np.cumsum(rows, axis=0)

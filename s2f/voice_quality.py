@@ -1,0 +1,67 @@
+"""How good a voice embedding is: does it name speakers from videos it has not heard, does it tell strangers apart?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from s2f import seeding
+from s2f.errors import MetricError
+from s2f.metrics import verification
+from s2f.training import data
+
+
+def named_right(folder: Path, logits: nn.Module, training: data.Selection, aside: pd.DataFrame) -> np.ndarray:
+    """Whether each recording that was set aside is given to its speaker, bool [n]; n may be 0.
+
+    Parameters
+    ----------
+    folder : Path
+        With the voice tracks.
+    logits : Module
+        The classifier of the pre-training.
+    aside : DataFrame
+        Rows of the store's index.
+    """
+    embedded = data.tracks(folder, aside).whole().numpy()  # [n, 64]
+    return logits(embedded).argmax(1) == training.codes(aside)
+
+
+def error_rates(folder: Path, strangers: pd.DataFrame, *, seed: int) -> verification.ErrorRates | None:
+    """Error rates over pairs of strangers' recordings; None where too few have two recordings to compare.
+
+    Pairs within one video are left out where videos are known.
+    """
+    sources = strangers["source_id"].to_numpy(str) if strangers["source_id"].notna().all() else None
+    names = strangers["identity"].to_numpy(str)
+    vectors = data.embeddings(folder, strangers).numpy()
+    try:
+        return verification.error_rates(vectors, names, sources=sources, rng=seeding.stream(seed, "bootstrap"))
+    except MetricError as error:
+        if error.reason != "too_few":
+            raise
+        return None
+
+
+def metrics(right: np.ndarray, rates: verification.ErrorRates | None, *, n_speakers: int) -> dict:
+    """What ``voice/metrics.json`` keeps; what could not be measured is null, with the reason."""
+    error = None if rates is None else rates.equal_error_rate
+    return {
+        "top1_set_aside": {
+            "value": float(right.mean()) if len(right) else None,
+            "reason": None if len(right) else "no recording is set aside: nobody has recordings of two videos",
+        },
+        "n_set_aside": len(right),
+        "n_speakers": n_speakers,
+        "equal_error_rate": {
+            "value": None if error is None else error.value,
+            "low": None if error is None else error.low,
+            "high": None if error is None else error.high,
+            "reason": None if error is not None else "too few strangers with two recordings to compare",
+        },
+        "n_same": 0 if rates is None else rates.n_same,
+        "n_different": 0 if rates is None else rates.n_different,
+    }
