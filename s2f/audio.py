@@ -13,7 +13,6 @@ import io
 import math
 import stat
 import tokenize
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -136,16 +135,19 @@ def read_features(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     with _opened(path) as file:
-        if not file.read(1):
+        head = file.read(len(np.lib.format.MAGIC_PREFIX))
+        if not head:
             raise AudioError(path, "has 0 bytes", remedy="Copy or download it again.", reason="empty")
+        if head != np.lib.format.MAGIC_PREFIX:  # numpy would try archives and pickles
+            raise AudioError(path, "is no NumPy array", remedy="Save it with numpy.save.", reason="not_features")
         try:
             # As a map, so that a header that declares more than there is asks for no memory.
-            frames = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, SyntaxError, OverflowError, zipfile.BadZipFile, tokenize.TokenError) as error:
+            frames = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        except (ValueError, EOFError, SyntaxError, OverflowError, tokenize.TokenError) as error:
             raise AudioError(
-                path, f"is no NumPy array, or cut short ({error})", remedy="Get it again.", reason="not_features"
+                path, f"is damaged or cut short ({error})", remedy="Get it again.", reason="not_features"
             ) from None
-    if not isinstance(frames, np.ndarray) or frames.dtype.kind != "f" or frames.ndim != 2 or frames.shape[1] != N_MELS:
+    if frames.dtype.kind != "f" or frames.ndim != 2 or frames.shape[1] != N_MELS:
         raise AudioError(
             path,
             f"is {_kind(frames)}, expected float [n_frames, {N_MELS}]",

@@ -433,20 +433,26 @@ def test_streamed_files_that_declare_no_length_are_read_whole(tmp_path):
     assert np.array_equal(audio.read(tmp_path / "a.flac"), expected)
 
 
-def test_an_mp3_of_varying_bit_rate_without_a_table_of_contents_is_read_whole(tmp_path):
-    # Decoders that guess its length from the first frame's bit rate stop early.
+def mp3_without_contents(path):
+    """Write 5 s of varying bit rate without the table of contents that tells the length."""
     rng = np.random.default_rng(0)
     loudness = np.repeat([0.001, 0.3, 0.3, 0.3, 0.3], 16_000)
     sound = soundfile.SoundFile(
-        tmp_path / "a.mp3", "w", 16_000, 1, "MPEG_LAYER_III", format="MP3", bitrate_mode="VARIABLE"
+        path, "w", 16_000, 1, "MPEG_LAYER_III", format="MP3", bitrate_mode="VARIABLE"
     )
     with sound:
         sound.write(np.clip(loudness * rng.standard_normal(loudness.size), -1, 1))
-    content = (tmp_path / "a.mp3").read_bytes()
+    content = path.read_bytes()
     second_frame = content.index(content[:2], 40)
     assert b"Xing" in content[:second_frame]
-    (tmp_path / "a.mp3").write_bytes(content[second_frame:])
-    assert audio.read(tmp_path / "a.mp3").size >= loudness.size
+    path.write_bytes(content[second_frame:])
+
+
+def test_an_mp3_of_varying_bit_rate_without_a_table_of_contents_is_read_whole(tmp_path):
+    # Decoders that guess its length from the first frame's bit rate stop early.
+    mp3_without_contents(tmp_path / "a.mp3")
+    assert audio.read(tmp_path / "a.mp3").size >= 5 * 16_000
+    assert audio.duration_s(tmp_path / "a.mp3") == audio.read(tmp_path / "a.mp3").size / 16_000
 
 
 @pytest.mark.parametrize("rate", [8_000, 24_000, 44_100])
@@ -648,6 +654,206 @@ def test_damaged_bytes_never_escape_as_another_error(tmp_path):
                 assert wave.dtype == np.float32
                 assert np.abs(wave).max() <= 1
     assert n_refused > 10
+
+
+# Processed recordings and lengths
+
+
+@pytest.fixture(scope="module")
+def frames(wave):
+    return audio.normalise(audio.log_mel(audio.voiced(wave)))  # [T, 64]
+
+
+def as_npy(tmp_path, values, name="a.npy"):
+    np.save(tmp_path / name, values)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("n_frames", [37, 150, 499, 500, 501, 999])
+def test_repeated_frames_are_cut_off_again(tmp_path, n_frames):
+    once = audio.normalise(np.random.default_rng(0).normal(size=(n_frames, 64)))
+    path = as_npy(tmp_path, audio.repeat(once))
+    found = audio.read_features(path)
+    assert found.shape == (n_frames, 64) and found.dtype == np.float32 and type(found) is np.ndarray
+    np.testing.assert_allclose(found, once, atol=2e-6)
+
+
+def test_frames_that_do_not_repeat_to_their_end_are_all_kept(tmp_path, frames):
+    for values in (
+        frames,
+        np.concatenate([frames, frames, frames[:50], frames[51:60]]),  # one frame is missing
+        np.concatenate([frames, frames + np.float32(1e-3)]),
+    ):
+        assert len(audio.read_features(as_npy(tmp_path, values))) == len(values)
+
+
+@needs_real
+def test_released_frames_are_what_the_front_end_gives_before_it_repeats():
+    paths = sorted((REAL / "wen2019").glob("*.npy"))
+    for path in paths:
+        ours = audio.normalise(audio.log_mel(audio.voiced(audio.read(path.with_suffix(".wav")))))
+        theirs = audio.read_features(path)
+        assert theirs.shape == ours.shape
+        assert np.abs(ours - theirs).max() < 1e-4
+    assert len(paths) == 5
+
+
+@pytest.mark.parametrize("kind", ["<f4", ">f4", "<f8", "<f2", "fortran"])
+def test_frames_of_any_floating_type_are_normalised(tmp_path, frames, kind):
+    values = np.asfortranarray(frames) if kind == "fortran" else frames.astype(kind)
+    found = audio.read_features(as_npy(tmp_path, 3 * values + 5))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, frames, atol=2e-2 if kind == "<f2" else 2e-5)
+    np.testing.assert_allclose(found.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(found.std(0), 1, atol=1e-5)
+
+
+def declaring(tmp_path, shape):
+    """A file whose header promises another shape than it holds."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    return written(tmp_path, "a.npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(6_400))
+
+
+def zipped(tmp_path):
+    np.savez(tmp_path / "a.npz", np.ones((5, 64)))
+    return (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+
+
+def holding(value):
+    """Frames with one value changed."""
+
+    def make(tmp_path):
+        values = np.random.default_rng(0).normal(size=(30, 64)).astype(np.float32)
+        values[3, 4] = value
+        return as_npy(tmp_path, values)
+
+    return make
+
+
+def pipe(tmp_path):
+    os.mkfifo(tmp_path / "a.npy")
+    return tmp_path / "a.npy"
+
+
+class Anything:
+    """What a pickled array could run when it is opened."""
+
+    def __reduce__(self):
+        return pytest.fail, ("a pickle was opened",)
+
+
+NO_FEATURES = {
+    "missing": ("missing", lambda t: t / "a.npy"),
+    "folder": ("folder", folder),
+    "pipe": ("unreadable", pipe),
+    "zero bytes": ("empty", lambda t: written(t, "a.npy", b"")),
+    "no frames": ("empty", lambda t: as_npy(t, np.zeros((0, 64), np.float32))),
+    "truncated": ("not_features", lambda t: cut(as_npy(t, np.ones((9, 64))), part=0.9)),
+    "cut in its header": ("not_features", lambda t: cut(as_npy(t, np.ones((9, 64))), part=0.01)),
+    "text": ("not_features", lambda t: written(t, "a.npy", b"0.1 0.2\n" * 64)),
+    "sound": ("not_features", lambda t: whole(t, "a.wav").rename(t / "a.npy")),
+    "pickled objects": ("not_features", lambda t: as_npy(t, np.array([[Anything()] * 64], dtype=object))),
+    "a pickle": ("not_features", lambda t: written(t, "a.npy", pickle.dumps(Anything()))),
+    "archive": ("not_features", zipped),
+    "cut archive": ("not_features", lambda t: cut(zipped(t), part=0.5)),
+    "integers": ("not_features", lambda t: as_npy(t, np.ones((9, 64), np.int16))),
+    "complex": ("not_features", lambda t: as_npy(t, np.ones((9, 64), np.complex64))),
+    "one dimension": ("not_features", lambda t: as_npy(t, np.ones(640, np.float32))),
+    "three dimensions": ("not_features", lambda t: as_npy(t, np.ones((1, 9, 64), np.float32))),
+    "40 bins": ("not_features", lambda t: as_npy(t, np.ones((9, 40), np.float32))),
+    "bins first": ("not_features", lambda t: as_npy(t, np.ones((64, 9), np.float32))),
+    "declares terabytes": ("not_features", lambda t: declaring(t, "(1000000000000, 64)")),
+    "declares beyond integers": ("not_features", lambda t: declaring(t, f"({2**70}, 64)")),
+    "header without an end": ("not_features", lambda t: declaring(t, "((((")),
+    "NaN": ("nan", holding(np.nan)),
+    "infinite": ("nan", holding(-np.inf)),
+    "never changes": ("silent", lambda t: as_npy(t, np.full((1_000, 64), -11.5, np.float32))),
+    "one frame": ("silent", lambda t: as_npy(t, np.arange(64.0)[None])),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FEATURES)
+def test_what_is_no_processed_recording_is_named(tmp_path, kind):
+    reason, make = NO_FEATURES[kind]
+    path = make(tmp_path)
+    with pytest.raises(AudioError) as caught:
+        audio.read_features(path)
+    assert caught.value.reason == reason
+    assert str(path) in str(caught.value) and len(caught.value.remedy) > 5
+    if path.suffix == ".npy":
+        with pytest.raises(AudioError) as caught:
+            audio.duration_s(path)
+        assert caught.value.reason == reason
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:numpy", "ignore::RuntimeWarning:numpy")  # odd types and sizes
+def test_damaged_headers_of_frames_never_escape_as_another_error(tmp_path, frames):
+    content = as_npy(tmp_path, frames).read_bytes()
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for _ in range(400):
+        damaged = bytearray(content)
+        for at in rng.integers(0, 400, rng.integers(1, 5)):
+            damaged[at] = rng.integers(256)
+        try:
+            found = audio.read_features(written(tmp_path, "a.npy", damaged))
+        except AudioError:
+            n_refused += 1
+        else:
+            assert found.dtype == np.float32 and found.shape[1] == 64
+    assert 100 < n_refused < 400
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.m4a", "a.aac", "a.webm", "a.opus"])
+def test_duration_is_that_of_what_is_read(tmp_path, name):
+    path = whole(tmp_path, name)
+    assert audio.duration_s(path) == pytest.approx(audio.read(path).size / 16_000, abs=1e-4)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_duration_does_not_depend_on_rate_or_channels(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", np.stack([chirp(rate=rate, seconds=1.5)] * 2, axis=1), rate)
+    assert audio.duration_s(tmp_path / "a.wav") == pytest.approx(1.5, abs=1e-3)
+
+
+def test_duration_of_a_sound_file_comes_from_its_header(tmp_path, monkeypatch):
+    path = whole(tmp_path, "a.flac")
+    monkeypatch.setattr(audio, "read", None)
+    assert audio.duration_s(path) == 1
+
+
+def test_duration_of_processed_frames_is_theirs_before_repetition(tmp_path, frames):
+    path = as_npy(tmp_path, audio.repeat(frames))
+    assert len(frames) < 1_000 and audio.duration_s(path) == pytest.approx(len(frames) * 0.01)
+
+
+def test_duration_of_a_streamed_file_is_counted(tmp_path):
+    path = whole(tmp_path, "a.wav")
+    content = bytearray(path.read_bytes())
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    assert audio.duration_s(path) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["missing", "folder", "zero bytes", "no samples, wav", "text", "image", "no header", "cut m4a", "rate 0",
+             "no audio track"]
+)  # fmt: skip
+def test_duration_of_broken_files_says_what_reading_says(tmp_path, kind):
+    reason, make = BROKEN[kind]
+    with pytest.raises(AudioError) as caught:
+        audio.duration_s(make(tmp_path))
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("function", [audio.read, audio.read_features, audio.duration_s])
+@pytest.mark.parametrize("suffix", [".wav", ".npy"])
+def test_a_pipe_is_not_waited_for(tmp_path, function, suffix):
+    path = tmp_path / f"a{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(AudioError, match="pipe or device") as caught:
+        function(path)
+    assert caught.value.reason == "unreadable"
 
 
 # Broken waves

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from s2f import faces
+from s2f.corpora.synthetic import heads, population
 from s2f.errors import CheckpointError, ImageError
 
 
@@ -146,11 +147,63 @@ def test_broken_images_are_named(tmp_path, kind):
     assert str(tmp_path / name) in str(caught.value) and caught.value.remedy
 
 
-def test_missing_images_and_folders(tmp_path):
-    with pytest.raises(ImageError, match="does not exist"):
-        faces.read(tmp_path / "no.jpg")
-    with pytest.raises(ImageError, match="is not a file"):
-        faces.read(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no.jpg", "missing"),
+        ("there.jpg/below.jpg", "missing"),
+        ("folder", "folder"),
+        ("loop.jpg", "unreadable"),
+        ("n" * 300 + ".jpg", "unreadable"),
+        ("pipe.jpg", "unreadable"),
+        ("broken_link.jpg", "missing"),
+    ],
+)
+def test_what_is_no_file(tmp_path, name, reason):
+    (tmp_path / "there.jpg").write_bytes(JPEG)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "broken_link.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError) as caught:
+        faces.read(tmp_path / name)
+    assert caught.value.reason == reason and name in caught.value.subject
+
+
+@pytest.mark.parametrize("step", [Image, Path], ids=["open", "stat"])
+def test_a_photo_that_may_not_be_read(tmp_path, monkeypatch, step):
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    # The superuser can read anything, so the mode bits are no test.
+    monkeypatch.setattr(step, "open" if step is Image else "stat", refuse)
+    with pytest.raises(ImageError, match="may not be read") as caught:
+        faces.read(tmp_path / "a.jpg")
+    assert caught.value.reason == "permission"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's remarks on damaged tags
+def test_damaged_bytes_never_escape_as_another_error(tmp_path, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = _bytes(PICTURE, kind, **({"exif": exif} if kind in ("JPEG", "PNG", "WEBP") else {}))
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for _ in range(150):
+        damaged = bytearray(content)
+        for at in rng.integers(0, min(len(content), 300), 4):
+            damaged[at] = rng.integers(256)
+        (tmp_path / "a.jpg").write_bytes(damaged)
+        try:
+            image = faces.read(tmp_path / "a.jpg")
+        except ImageError:
+            n_refused += 1
+        else:
+            assert image.dtype == np.uint8 and image.ndim == 3
+    assert n_refused > 0
 
 
 # ---------------------------------------------------------------------------------------------- aligning
@@ -291,6 +344,74 @@ def test_the_template_is_symmetric():
         faces.TEMPLATE[0] = 0
 
 
+def test_what_is_aligned_is_only_resized():
+    image = picture(64, 64)
+    assert np.array_equal(faces.resized(image), image)
+    large = np.asarray(Image.fromarray(image).resize((256, 256), Image.Resampling.BICUBIC))
+    found = faces.resized(large)
+    assert found.shape == (64, 64, 3) and found.dtype == np.uint8
+    assert np.abs(found.astype(int) - image).mean() < 3
+    assert faces.resized(picture(70, 90)).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [(picture(8, 64), "too_small"), (picture()[..., 0], "mode"), (picture().astype(float), "mode"), (None, "mode")],
+)
+def test_resizing_refuses_what_is_no_image(image, reason):
+    with pytest.raises(ImageError, match=r"^a\.png is") as caught:
+        faces.resized(image, name="a.png")
+    assert caught.value.reason == reason
+
+
+# ---------------------------------------------------------------------------------------------- turning
+
+
+def test_the_template_looks_ahead():
+    assert faces.turn(faces.TEMPLATE) == 0
+    assert faces.turn(faces.TEMPLATE.ravel().tolist()) == 0
+
+
+@pytest.mark.parametrize("nose_px", [0, 4.25, 8.5, 17])
+@pytest.mark.parametrize("angle_deg", [0, 25, -80, 180])
+def test_turn_is_measured_along_the_eyes(nose_px, angle_deg):
+    """Eyes are 17 px apart; neither tilting nor the size nor the place of a face, nor its side, matter."""
+    for side in (-1, 1):
+        points = faces.TEMPLATE + np.outer([0, 0, 1, 0, 0], [side * nose_px, 0])
+        moved = turned(points, scale=2.5, angle_deg=angle_deg, shift=[70, -30])
+        assert faces.turn(moved) == pytest.approx(nose_px / 17, abs=1e-6)
+
+
+def test_a_nose_up_or_down_is_no_turn():
+    assert faces.turn(faces.TEMPLATE + np.outer([0, 0, 1, 0, 0], [0, 6])) == 0
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_turn_rises_with_the_yaw_of_a_head(side):
+    person = population.sample(2, seed=3).to_dict("records")[0]
+    found = []
+    for yaw_deg in (0, 5, 10, 15, 20):
+        scene = heads._scene(np.random.default_rng(0)) | {"yaw": side * yaw_deg, "pitch": 0.0, "roll": 0.0}
+        rng = np.random.default_rng(0)
+        _, marks = heads._photograph(person, scene, rng=rng, size_px=32, device="cpu")
+        found.append(faces.turn(marks))
+    assert found[0] < 0.02 and found[-1] > 0.25
+    assert (np.diff(found) > 0.03).all(), found
+
+
+@pytest.mark.parametrize("max_turn", [0.2, 1.0])
+def test_profiles_are_refused_beyond_the_limit(max_turn):
+    image = picture(64, 64)
+    for factor in (0.98, 1.02):
+        points = faces.TEMPLATE + np.outer([0, 0, 1, 0, 0], [factor * max_turn * 17, 0])
+        if factor < 1:
+            assert faces.align(image, points, max_turn=max_turn).shape == (64, 64, 3)
+            continue
+        with pytest.raises(ImageError, match=rf"turned by {1.02 * max_turn:.2f} .* more than {max_turn:g}") as caught:
+            faces.align(image, points, max_turn=max_turn)
+        assert caught.value.reason == "profile"
+
+
 # -------------------------------------------------------------------------------------------- normalising
 
 
@@ -399,6 +520,48 @@ def test_the_larger_and_more_central_face_is_taken(photos):
     side = np.full((240, 900, 3), 128, np.uint8)
     side[8:232, 338:562], side[8:232, 670:894] = other, other  # the same size: the one in the middle
     assert 338 < faces.detect(side)[:, 0].mean() < 562
+
+
+def collage(photos, *, other_px):
+    """Two people beside each other; the first keeps its size, on the left."""
+    one, other = photos[0], Image.fromarray(photos[40]).resize((other_px, other_px), Image.Resampling.BICUBIC)
+    canvas = np.full((240, 480, 3), 128, np.uint8)
+    canvas[8:232, 8:232] = one
+    canvas[8 : 8 + other_px, 248 : 248 + other_px] = np.asarray(other)
+    return canvas
+
+
+@pytest.mark.parametrize(("other_px", "refused"), [(224, True), (160, True), (100, False)])
+def test_a_photo_of_two_people_may_be_refused(photos, other_px, refused):
+    image = collage(photos, other_px=other_px)
+    assert (faces.detect(image[:, 240:].copy())[:, 0] < other_px + 8).all()  # the detector finds the other, too
+    points = faces.detect(image)
+    if not refused:  # a bystander
+        assert np.array_equal(faces.detect(image, several="reject"), points) and points[:, 0].max() < 240
+        return
+    for call in (faces.detect, faces.align):
+        with pytest.raises(ImageError, match=r"^b\.jpg shows 2 faces") as caught:
+            call(image, name="b.jpg", several="reject")
+        assert caught.value.reason == "several_faces"
+    found = faces.align(image, points, several="reject")  # landmarks say which face it is
+    assert np.array_equal(found, faces.align(image))
+
+
+def test_photos_of_one_person_are_not_refused(photos):
+    n_refused = 0
+    for image in photos[::3]:
+        try:
+            points = faces.detect(image, several="reject")
+        except ImageError as error:
+            n_refused += error.reason == "several_faces"
+        else:
+            assert np.array_equal(points, faces.detect(image))
+    assert n_refused <= 1  # of 81
+
+
+def test_only_two_ways_to_treat_several_faces():
+    with pytest.raises(ImageError, match="several 'all' is unknown"):
+        faces.detect(picture(), several="all")
 
 
 def test_importing_faces_loads_no_heavy_package():

@@ -1,9 +1,13 @@
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +18,12 @@ from PIL import Image
 from scipy.signal import lfilter
 
 from s2f import audio, faces, store
-from s2f.corpora import manifest
+from s2f.corpora import manifest, rejections, voxceleb
 from s2f.errors import CorpusError, StoreError
-from s2f.store import Store
+from s2f.store import Settings, Store
+
+REAL = Path(os.environ.get("S2F_REAL", Path(__file__).parents[2] / "shared" / "real"))
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real sample at {REAL} (S2F_REAL)")
 
 LANDMARKS = (faces.TEMPLATE * 1.5 + 4).ravel().tolist()
 
@@ -139,7 +146,7 @@ def test_no_such_recording(built, row):
 
 def test_a_closed_set_is_in_every_split(corpus, tmp_path):
     root, table = corpus
-    table = table[table["identity"].isin(["p0", "p1"])]
+    table = table[table["identity"].isin(["p0", "p1"])].assign(split=None, fold=0)
     store.build(manifest.split(table, rule="none"), tmp_path, root=root, progress=False)
     opened = Store.open(tmp_path)
     for name in ("train", "validation", "test", "all"):
@@ -230,35 +237,348 @@ def _alive(pid):
         return False
 
 
+PAUSE_S = 0.25
+# What a process of its own runs. The merge waits before each of its files appears, so that it can be hit.
+SLOW_BUILD = f"""
+import sys, time
+from contextlib import contextmanager
+from s2f import store
+from s2f.corpora import manifest
+whole = store.whole
+@contextmanager
+def slow(path):
+    with whole(path) as beside:
+        yield beside
+        if beside.parent.name != "shards":
+            time.sleep({PAUSE_S})
+store.whole = slow
+store.build(manifest.read(sys.argv[1]), sys.argv[2], root=sys.argv[3], n_workers=2, shard_size=2, progress=False)
+"""
+
+
+def _until(run, there, *, end):
+    while not there():
+        assert run.poll() is None and time.monotonic() < end, "the build ended before it was seen"
+        time.sleep(0.002)
+    return time.monotonic()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at child processes through /proc")
-def test_killed_in_the_middle_then_started_again(corpus, built, tmp_path):
+def test_killed_at_ten_moments_and_started_again(corpus, built, tmp_path):
+    root, table = corpus
+    manifest.write(table, tmp_path / "manifest.parquet")
+
+    def started(folder):
+        arguments = [sys.executable, "-c", SLOW_BUILD, tmp_path / "manifest.parquet", folder, root]
+        return subprocess.Popen(list(map(str, arguments)))
+
+    def begun(folder):
+        return lambda: any(folder.glob("shards/[0-9]*.npz"))
+
+    end = time.monotonic() + 300
+    folder = tmp_path / "undisturbed"
+    start, run = time.monotonic(), started(folder)
+    first_shard = _until(run, begun(folder), end=end)
+    merging = _until(run, (folder / "rejected.csv").exists, end=end)
+    assert run.wait() == 0
+    # After rejected.csv four files follow, each after its pause.
+    length = {"start": merging - start, "shards": merging - first_shard, "merge": 4 * PAUSE_S}
+    assert contents(folder) == contents(built)
+
+    rng, found = np.random.default_rng(0), Counter()
+    for k, stage in enumerate(["start"] * 2 + ["shards"] * 4 + ["merge"] * 4):
+        folder = tmp_path / f"killed-{k}"
+        run = started(folder)
+        if stage != "start":
+            _until(run, begun(folder) if stage == "shards" else (folder / "rejected.csv").exists, end=end)
+        time.sleep(rng.uniform(0, 0.9) * length[stage])
+        workers = _children(run.pid)
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        while any(map(_alive, workers)):  # nobody goes on writing beside the next build
+            assert time.monotonic() < end, "workers outlive the build"
+            time.sleep(0.02)
+        with pytest.raises(StoreError) as caught:
+            Store.open(folder)
+        assert caught.value.reason == "missing"
+        n_shards = len(list(folder.glob("shards/[0-9]*.npz")))
+        found["merge" if (folder / "rejected.csv").exists() else "shards" if n_shards else "start"] += 1
+        found["workers"] += len(workers)
+        store.build(table, folder, root=root, shard_size=2, progress=False)
+        assert contents(folder) == contents(built), (k, stage)
+    assert found["merge"] >= 4 and found["shards"] >= 1 and found["workers"] >= 4, found
+
+
+DYING_BUILD = """
+import importlib, os, signal, sys
+from s2f import store
+from s2f.corpora import manifest
+module, _, name = sys.argv[4].rpartition(".")
+n_left, at = int(sys.argv[5]), int(sys.argv[6])
+module = importlib.import_module(module)
+step = getattr(module, name)
+def die(*args, **kwargs):
+    global n_left
+    step(*args, **kwargs)
+    n_left -= 1
+    if n_left == 0:
+        if at >= 0:
+            place = getattr(args[at], "name", None) if hasattr(args[at], "write") else args[at]
+            if hasattr(args[at], "flush"):
+                args[at].flush()
+            os.truncate(place, os.path.getsize(place) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+setattr(module, name, die)
+store.build(manifest.read(sys.argv[1]), sys.argv[2], root=sys.argv[3], shard_size=6, progress=False)
+"""
+
+
+# What writes a file, the how-manieth time, and which argument is the file; -1 where it is whole by then.
+@pytest.mark.parametrize(
+    ("step", "n", "at"),
+    [
+        ("numpy.savez", 1, 0),
+        ("numpy.savez", 4, 0),
+        ("numpy.lib.format.write_array_header_1_0", 1, 0),
+        ("numpy.lib.format.write_array_header_1_0", 2, 0),
+        ("numpy.save", 1, 0),
+        ("s2f.store._write_index", 1, 1),
+        ("s2f.store.write_json", 1, -1),
+    ],
+)
+def test_killed_while_a_file_is_half_written(corpus, built, tmp_path, step, n, at):
+    root, table = corpus
+    folder = tmp_path / "store"
+    manifest.write(table, tmp_path / "manifest.parquet")
+    arguments = [tmp_path / "manifest.parquet", folder, root, step, n, at]
+    done = subprocess.run([sys.executable, "-c", DYING_BUILD, *map(str, arguments)])
+    assert done.returncode == -signal.SIGKILL
+    with pytest.raises(StoreError) as caught:
+        Store.open(folder)
+    assert caught.value.reason == "missing"
+    store.build(table, folder, root=root, shard_size=6, progress=False)
+    assert contents(folder) == contents(built)
+
+
+# ------------------------------------------------------------------------------------------------- parts
+
+
+def test_parts_made_at_the_same_time_are_only_packed(corpus, built, tmp_path, monkeypatch):
     root, table = corpus
     manifest.write(table, tmp_path / "manifest.parquet")
     folder = tmp_path / "store"
     code = (
-        "from s2f import store; from s2f.corpora import manifest; "
-        f"store.build(manifest.read({str(tmp_path / 'manifest.parquet')!r}), {str(folder)!r}, "
-        f"root={str(root)!r}, n_workers=2, shard_size=1, progress=False)"
+        "import sys; from s2f import store; from s2f.corpora import manifest; "
+        "print(store.build_part(manifest.read(sys.argv[1]), sys.argv[2], root=sys.argv[3], part=int(sys.argv[4]), "
+        "n_parts=3, shard_size=4, progress=False))"
     )
-    run = subprocess.Popen([sys.executable, "-c", code])
-    end = time.monotonic() + 120
-    while not list(folder.glob("shards/[0-9]*.npz")):
-        assert run.poll() is None and time.monotonic() < end
-        time.sleep(0.005)
-    workers = _children(run.pid)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
-    assert len(workers) >= 2
-    while any(map(_alive, workers)):  # nobody goes on writing beside the next build
-        assert time.monotonic() < end, "workers outlive the build"
-        time.sleep(0.05)
-    with pytest.raises(StoreError, match="is not finished"):
+    places = list(map(str, (tmp_path / "manifest.parquet", folder, root)))
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code, *places, str(part)], stdout=subprocess.PIPE, text=True)
+        for part in range(3)
+    ]
+    assert [int(run.communicate()[0]) for run in runs] == [4, 4, 3]  # 42 files in 11 shards
+    assert len(list((folder / "shards").iterdir())) == 11
+    with pytest.raises(StoreError) as caught:
         Store.open(folder)
-    n_shards = len(list(folder.glob("shards/[0-9]*.npz")))
-    assert 0 < n_shards < len(table)
-    store.build(table, folder, root=root, shard_size=1, progress=False)
+    assert caught.value.reason == "missing"
+    monkeypatch.setattr(store, "_make_shard", None)
+    store.build(table, folder, root=root, shard_size=4, progress=False)
     assert contents(folder) == contents(built)
+
+
+def test_a_part_makes_its_own_shards_and_none_twice(corpus, built, tmp_path, monkeypatch):
+    root, table = corpus
+    make, made = store._make_shard, []
+
+    def count(part, place, *rest):
+        made.append(part["path"].tolist())
+        make(part, place, *rest)
+
+    monkeypatch.setattr(store, "_make_shard", count)
+    paths = table["path"].tolist()
+    again = dict(root=root, shard_size=10, progress=False)
+    assert store.build_part(table, tmp_path, part=1, n_parts=4, **again) == 1
+    assert store.build_part(table, tmp_path, part=1, n_parts=4, **again) == 1
+    assert made == [paths[10:20]]
+    assert store.build_part(table, tmp_path, part=5, n_parts=6, **again) == 0
+    store.build(table, tmp_path, **again)
+    assert made == [paths[10:20], paths[:10], paths[20:30], paths[30:40], paths[40:]]
+    assert contents(tmp_path) == contents(built)
+
+
+@pytest.mark.parametrize(("part", "n_parts"), [(-1, 2), (2, 2), (0, 0), (0, -1)])
+def test_no_such_part(corpus, tmp_path, part, n_parts):
+    with pytest.raises(StoreError, match=r"^(part|n_parts) is ") as caught:
+        store.build_part(corpus[1], tmp_path / "store", root=corpus[0], part=part, n_parts=n_parts)
+    assert caught.value.reason == "value"
+    assert not (tmp_path / "store").exists()
+
+
+# ---------------------------------------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize("change", [{"several_faces": "reject"}, {"max_turn": 0.5}, {"processed": True}])
+def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
+    root, table = corpus
+    same, other = Settings(), replace(Settings(), **change)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_make_shard", None)
+        store.build(table, copied, root=root, settings=same, progress=False)  # nothing to do
+    store.build_part(table, copied, part=0, n_parts=1, root=root, settings=same, progress=False)
+    if other.processed:  # neither sound nor photographs of faces that are not 64×64 yet
+        monkeypatch.setattr(store, "recording", lambda path, settings: np.ones((3, 64), np.float16))
+    store.build(table, copied, root=root, settings=other, progress=False)
+    opened = Store.open(copied)
+    assert opened.parameters == {**store.FRONT_END, "several_faces": "prominent", "max_turn": 1.0,
+                                 "processed": False, **change}  # fmt: skip
+    if other.processed:
+        image = faces.read(root / "p0" / "0.png")
+        assert np.array_equal(opened.faces[0], faces.resized(image)) and len(opened.mels) == 3 * 24
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_make_shard", None)
+        store.build(table, copied, root=root, settings=other, progress=False)
+        with pytest.raises(TypeError):  # it would be built anew
+            store.build(table, copied, root=root, settings=same, progress=False)
+
+
+@pytest.mark.parametrize("wrong", [{"several_faces": "prominant"}, {"max_turn": 0}, {"max_turn": float("nan")}])
+def test_wrong_settings(wrong):
+    with pytest.raises(StoreError, match=next(iter(wrong))) as caught:
+        Settings(**wrong)
+    assert caught.value.reason == "value"
+
+
+# ----------------------------------------------------------------------------------------------- readers
+
+
+def state(folder):
+    """A hash of all that a reader is given, or the reason it is refused."""
+    try:
+        opened = Store.open(folder)
+    except StoreError as error:
+        return error.reason
+    content = hashlib.sha256(json.dumps(opened.index["path"].tolist()).encode())
+    for array in (opened.mels, opened.mel_offsets, opened.faces):
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()
+
+
+@pytest.mark.slow
+def test_readers_beside_a_writer_see_one_store_or_none(corpus, tmp_path):
+    root, table = corpus
+    # Two stores of the same shapes and other content, and one of other shapes.
+    tables = [table, table.iloc[::-1], table[table["identity"] != "p0"]]
+    expected = set()
+    for k, one in enumerate(tables):
+        manifest.write(one, tmp_path / f"{k}.parquet")
+        store.build(one, tmp_path / f"{k}-store", root=root, progress=False)
+        expected.add(state(tmp_path / f"{k}-store"))
+    sizes = [{p.name: p.stat().st_size for p in (tmp_path / f"{k}-store").glob("*.npy")} for k in range(3)]
+    assert len(expected) == 3 and sizes[0] == sizes[1] != sizes[2]
+
+    folder, stop = tmp_path / "store", tmp_path / "stop"
+    # The shards are kept, so that most of the time goes into the merge.
+    writing = (
+        "import shutil, sys\nfrom pathlib import Path\nfrom s2f import store\nfrom s2f.corpora import manifest\n"
+        "folder, stop, root, *paths = sys.argv[1:]\n"
+        "tables = [manifest.read(path) for path in paths]\n"
+        "n, shards = 0, Path(folder) / 'shards'\n"
+        "while not Path(stop).exists():\n"
+        "    k = n % 3\n"
+        "    if Path(f'{folder}-{k}').exists():\n"
+        "        shutil.copytree(f'{folder}-{k}', shards)\n"
+        "    else:\n"
+        "        store.build_part(tables[k], f'{folder}-kept-{k}', part=0, n_parts=1, root=root, progress=False)\n"
+        "        shutil.copytree(f'{folder}-kept-{k}/shards', f'{folder}-{k}')\n"
+        "    store.build(tables[k], folder, root=root, progress=False)\n"
+        "    n += 1\n"
+        "print(n)"
+    )
+    reading = (
+        "import json, sys, time\nfrom collections import Counter\nfrom pathlib import Path\n"
+        "from test_store import state\n"
+        "seen = Counter()\n"
+        "while not Path(sys.argv[2]).exists():\n"
+        "    seen[state(sys.argv[1])] += 1\n"
+        "    time.sleep(0.001)\n"
+        "print(json.dumps(seen))"
+    )
+    paths = [tmp_path / f"{k}.parquet" for k in range(3)]
+    writer = subprocess.Popen(
+        list(map(str, [sys.executable, "-c", writing, folder, stop, root, *paths])), stdout=subprocess.PIPE, text=True
+    )
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", reading, str(folder), str(stop)], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    seen, problems = Counter(), []
+
+    def read():
+        try:
+            while not stop.exists():
+                seen[state(folder)] += 1
+                time.sleep(0.001)
+        except Exception as error:
+            problems.append(repr(error))
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(8)
+    stop.touch()
+    for thread in threads:
+        thread.join()
+    for reader in readers:
+        seen.update(json.loads(reader.communicate()[0]))
+        assert reader.returncode == 0
+    n_built = int(writer.communicate()[0])
+    assert writer.returncode == 0 and not problems
+    assert set(seen) <= expected | {"missing", "rebuilt", "mixed"}, seen
+    assert n_built >= 9 and expected <= set(seen) and seen["missing"] > 0 and seen["rebuilt"] > 0, (n_built, seen)
+
+
+def test_an_open_store_stays_as_it_was_while_it_is_rebuilt(corpus, copied):
+    root, table = corpus
+    opened = Store.open(copied)
+    arrays = [np.array(array) for array in (opened.mels, opened.faces)]
+    store.build(table.iloc[::-1], copied, root=root, progress=False)
+    again = Store.open(copied)
+    for before, old, new in zip(arrays, (opened.mels, opened.faces), (again.mels, again.faces), strict=True):
+        assert np.array_equal(before, old) and not np.array_equal(before, new)
+
+
+REPLACED = {  # what a reader is about to read when a build of other input begins, or has begun and ended
+    "json": ("meta.json", store.json, "loads"),
+    "index": ("index.parquet", store.pd, "read_parquet"),
+    "array": ("mels.npy", store.np, "load"),
+}
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["begins", "ends"])
+@pytest.mark.parametrize("moment", REPLACED)
+def test_a_build_between_two_steps_of_opening_is_noticed(corpus, copied, monkeypatch, moment, ended):
+    root, table = corpus
+    _, module, name = REPLACED[moment]
+    step, done = getattr(module, name), []
+
+    def interrupted(*args, **kwargs):
+        if not done:
+            done.append(True)
+            (copied / "index.parquet").unlink()
+            (copied / "meta.json").unlink()
+            if ended:
+                store.build(table.iloc[::-1], copied, root=root, progress=False)
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, interrupted)
+    with pytest.raises(StoreError) as caught:
+        Store.open(copied)
+    assert done and caught.value.reason == "rebuilt"
 
 
 # --------------------------------------------------------------------------------------------- bad files
@@ -279,7 +599,7 @@ def test_bad_files_are_listed_and_do_not_stop_the_build(own_corpus, tmp_path):
     store.build(table, tmp_path / "a", root=root, max_rejected=0.5, progress=False)
     opened = Store.open(tmp_path / "a")
     rejected = opened.rejected()
-    assert list(rejected.columns) == list(store.REJECTED_COLUMNS)
+    assert list(rejected.columns) == list(rejections.COLUMNS)
     reasons = dict(zip(rejected["path"], rejected["reason"], strict=True))
     assert {k: reasons[k] for k in ("p0/0.png", "p1/0.png", "p2/0.png")} == {
         "p0/0.png": "damaged", "p1/0.png": "not_image", "p2/0.png": "landmarks"}  # fmt: skip
@@ -442,6 +762,34 @@ def test_open_refuses_other_formats(copied):
         Store.open(copied)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason", "named"),
+    [
+        *(({"parameters": {**store.FRONT_END, key: 1}}, "parameters", key) for key in store.FRONT_END),
+        ({"parameters": {"n_mels": 64}}, "parameters", "sample_rate_hz None"),
+        ({"parameters": None}, "parameters", "sample_rate_hz None"),
+        ({"n_frames": None}, "damaged", "n_frames None"),
+        ({"n_faces": "18"}, "damaged", "n_faces '18'"),
+        ({"n_recordings": 23}, "damaged", "mel_offsets"),
+        ({"index_sha256": None}, "mixed", "index.parquet"),
+    ],
+)
+def test_open_refuses_what_was_made_otherwise(copied, change, reason, named):
+    meta = json.loads((copied / "meta.json").read_text())
+    (copied / "meta.json").write_text(json.dumps(meta | change))
+    with pytest.raises(StoreError, match=named) as caught:
+        Store.open(copied)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null"])
+def test_open_refuses_other_json(copied, content):
+    (copied / "meta.json").write_text(content)
+    with pytest.raises(StoreError, match=r"holds a (list|int|NoneType)") as caught:
+        Store.open(copied)
+    assert caught.value.reason == "damaged"
+
+
 def test_opening_needs_few_packages(built):
     code = (
         "import sys; from s2f.store import Store; "
@@ -456,16 +804,10 @@ def test_opening_needs_few_packages(built):
 # ------------------------------------------------------------------------------------------- real sample
 
 
+@needs_real
 @pytest.mark.slow
 def test_real_sample(tmp_path):
-    from s2f.corpora import voxceleb
-
-    root = Path(os.environ.get("S2F_REAL", Path(__file__).parents[2] / "shared" / "real"))
-    if not (root / "vox1_meta.csv").is_file():
-        pytest.skip(f"no real sample at {root}: set S2F_REAL")
-    table, _ = voxceleb.scan(
-        voice_root=root / "voxceleb1" / "wav", face_root=root / "vggface", meta=root / "vox1_meta.csv"
-    )
+    table = voxceleb.scan(**voxceleb.places(REAL, kind="voxceleb")).manifest
     fractions = {"train": 0.8, "validation": 0.1, "test": 0.1}
     table = manifest.split(table, rule="by_fraction", fractions=fractions, seed=0)
     store.build(table, tmp_path, n_workers=2, shard_size=121, progress=False)
@@ -479,3 +821,51 @@ def test_real_sample(tmp_path):
         assert np.abs(mel.mean(0)).max() < 0.01 and np.abs(mel.std(0) - 1).max() < 0.01
     spread = opened.faces[:].astype(float).std((1, 2, 3))
     assert spread.min() > 10 and len({f.tobytes() for f in opened.faces}) == 241
+
+
+def ulps(values):
+    """Distance to the next float16."""
+    return np.spacing(np.abs(values).astype(np.float16)).astype(np.float64)
+
+
+@needs_real
+@pytest.mark.slow
+def test_processed_layout_gives_the_store_of_its_raw_files(tmp_path):
+    """The folders of the 2019 release, made from real recordings and photos, against these themselves."""
+    everyone = voxceleb.scan(**voxceleb.places(REAL, kind="voxceleb")).manifest
+    chosen = everyone["identity"].value_counts().index[:8]
+    raw = everyone[everyone["identity"].isin(chosen)].reset_index(drop=True)
+    n_repeated, n_plain = 0, 0
+    for k, row in enumerate(raw.itertuples()):
+        if row.modality == "voice":
+            place = tmp_path / "fbank" / Path(row.path).relative_to(REAL / "voxceleb1/wav").with_suffix(".npy")
+            frames = audio.features(audio.read(row.path))
+            assert frames.shape == (1000, 64) and frames.dtype == np.float32  # 6 s, repeated
+            if k % 3 == 0:
+                frames = audio.normalise(audio.log_mel(audio.voiced(audio.read(row.path))))
+            n_repeated, n_plain = n_repeated + (len(frames) == 1000), n_plain + (len(frames) < 1000)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            np.save(place, frames)
+        else:
+            place = tmp_path / "VGG_ALL_FRONTAL" / Path(row.path).relative_to(REAL / "vggface").with_suffix(".png")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(faces.align(faces.read(row.path))).save(place)
+    assert min(n_repeated, n_plain) >= 10
+    (tmp_path / "vox1_meta.csv").write_bytes((REAL / "vox1_meta.csv").read_bytes())
+    there = voxceleb.places(tmp_path, kind="wen2019")
+    scan = voxceleb.scan(**there, suffixes=voxceleb.PROCESSED_SUFFIXES)
+    assert scan.rejected.empty
+
+    store.build(raw, tmp_path / "raw", progress=False)
+    store.build(scan.manifest, tmp_path / "made", settings=Settings(processed=True), n_workers=2, progress=False)
+    ours, theirs = Store.open(tmp_path / "raw"), Store.open(tmp_path / "made")
+    assert theirs.parameters["processed"] and theirs.rejected().empty and ours.rejected().empty
+    same = ["identity", "gender", "nationality", "modality", "source_id", "row"]
+    pd.testing.assert_frame_equal(ours.index[same], theirs.index[same])
+    names = [[Path(path).stem for path in opened.index["path"]] for opened in (ours, theirs)]
+    assert names[0] == names[1] and len(chosen) == ours.index["identity"].nunique() == 8
+    assert np.array_equal(ours.faces, theirs.faces)
+    assert np.array_equal(ours.mel_offsets, theirs.mel_offsets)
+    a, b = ours.mels.astype(np.float64), theirs.mels.astype(np.float64)
+    assert (np.abs(a - b) <= 2 * ulps(a) + 1e-6).all()  # near 0, where a float16 is finer than a float32 mean
+    assert (a == b).mean() > 0.99
