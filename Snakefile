@@ -201,6 +201,16 @@ rule voice_embedding:
         EXECUTE
 
 
+def on_all_nodes(wildcards):
+    """Where several machines train together, what starts them; the notebook then finds all steps done."""
+    n = RESOLVED[wildcards.run, wildcards.variant]["machine"]["n_nodes"]
+    if n == 1:
+        return ""
+    meet = "--set machine.rendezvous=$(scontrol show hostnames \"$SLURM_JOB_NODELIST\" | head -n 1):29500"
+    train = f"{sys.executable} -m s2f train {settings(wildcards)} --variant {wildcards.variant} {meet}"
+    return f"srun --nodes={n} --ntasks-per-node=1 {train} &&"
+
+
 rule training:
     input:
         notebook=sources("05_training"),
@@ -212,9 +222,10 @@ rule training:
     params:
         section=section("05_training"),
         papermill=papermill,
+        on_all_nodes=on_all_nodes,
     threads: N_THREADS
     shell:
-        EXECUTE
+        "{params.on_all_nodes} " + EXECUTE
 
 
 rule metrics:

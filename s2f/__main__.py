@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def main(words: list[str] | None = None) -> int:
     share.add_argument("--of", type=int, required=True, dest="n_parts", help="how many shares there are")
     share.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
 
+    learn = commands.add_parser("train", help="train one variant, as 05_training does, where torch is but no Jupyter")
+    learn.add_argument("--profile", default="demo", help="a file of params/profiles (default: %(default)s)")
+    learn.add_argument("--variant", default="general", help="general, females or males (default: %(default)s)")
+    learn.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    learn.add_argument("--label", default="", help="a name for a run with overrides")
+    learn.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="an override; repeat for more"
+    )
+    learn.add_argument(
+        "--join", action="store_true", help="join the training that another machine leads (machine.rendezvous)"
+    )
+
     draw = commands.add_parser("reconstruct", help="draw the face of a voice")
     draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files")
     draw.add_argument(
@@ -81,7 +94,13 @@ def main(words: list[str] | None = None) -> int:
 
     arguments = parser.parse_args(words)
     try:
-        run = {"study": _study, "check": _check, "preprocess": _preprocess, "reconstruct": _reconstruct}
+        run = {
+            "study": _study,
+            "check": _check,
+            "preprocess": _preprocess,
+            "train": _train,
+            "reconstruct": _reconstruct,
+        }
         return run[arguments.command](arguments)
     except S2FError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -125,6 +144,28 @@ def _preprocess(arguments: argparse.Namespace) -> int:
         study, part=arguments.part, n_parts=arguments.n_parts, n_workers=arguments.workers
     )
     print(f"part {arguments.part} of {arguments.n_parts}: {n} shards in {study.shown(study.run / 'store' / 'shards')}")
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from s2f import runs, variants, workflow
+
+    study = runs.open_study(
+        "05_training",
+        profile=arguments.profile,
+        variant=arguments.variant,
+        seed=arguments.seed,
+        label=arguments.label,
+        overrides=workflow.parse_settings(arguments.overrides),
+    )
+    # Started by srun on every node, the first leads and the others join.
+    if arguments.join or int(os.environ.get("SLURM_PROCID", "0")) > 0:
+        variants.train(study, study.run / study.variant)
+        return 0
+    folder = study.write("model")
+    variants.train(study, folder)
+    study.finish("model")
+    print(f"Trained: {study.shown(folder)}")
     return 0
 
 

@@ -28,6 +28,14 @@ WIDTH_IN = 7.0
 BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#6B6B6B"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 SEXES = (("f", "female", ORANGE), ("m", "male", BLUE))
+# Panels of `training_health`, and the columns of a log in them.
+HEALTH: Mapping[str, Sequence[str]] = MappingProxyType({
+    "length of all gradients": ("grad_generator", "grad_critics"),
+    "discriminator right, variety of drawn faces (shares)": ("d_right", "diversity"),
+    "distance of the mean scores": ("score_gap",),
+    "iterations a second": ("it_per_s",),
+    "highest memory (MB)": ("memory_mb",),
+})  # fmt: skip
 LOGGED: Mapping[str, str] = MappingProxyType(
     {
         "d": "discriminator: real or fake?",
@@ -225,13 +233,15 @@ def loss_curves(
     log : DataFrame
         One row a logged step, with a column step.
     panels : mapping of str to sequence of str, optional
-        Title of each panel and the columns in it; a panel for every numeric column if not given.
+        Title of each panel and the columns in it; a panel for every numeric column but those of
+        `training_health` if not given.
     smooth : int, optional
         Logged rows in the running mean drawn over the raw values; a fiftieth of them if not given.
     """
     smooth = smooth or max(1, len(log) // 50)
     if panels is None:
-        panels = {LOGGED.get(c, c): [c] for c in log.select_dtypes("number").columns if c != "step"}
+        apart = {"step", *(name for names in HEALTH.values() for name in names)}
+        panels = {LOGGED.get(c, c): [c] for c in log.select_dtypes("number").columns if c not in apart}
     n_columns = min(2, len(panels))
     n_rows = int(np.ceil(len(panels) / n_columns))
     figure, axes = _canvas(2.1 * n_rows + 0.2, n_rows=n_rows, n_columns=n_columns, sharex=True)
@@ -252,6 +262,18 @@ def loss_curves(
         ax.set_xlabel("training step")
         ax.tick_params(labelbottom=True)
     return figure
+
+
+def training_health(log: pd.DataFrame) -> Figure:
+    """What tells whether a training was sound, and how fast it was: `HEALTH`, as far as the log has it.
+
+    Parameters
+    ----------
+    log : DataFrame
+        One row a logged step.
+    """
+    panels = {title: [name for name in names if name in log] for title, names in HEALTH.items()}
+    return loss_curves(log, panels={title: names for title, names in panels.items() if names})
 
 
 # Voices

@@ -22,6 +22,9 @@ from s2f.errors import ParameterError, nearest
 
 CHOICES = {
     "machine.device": ("auto", "cpu", "cuda"),
+    "machine.precision": ("auto", "float32", "bfloat16"),
+    "machine.compile": ("auto", "always", "never"),
+    "gan.on_trouble": ("warn", "stop"),
     "corpus.kind": ("synthetic", "voxceleb", "wen2019", "table"),
     "corpus.duplicates": ("error", "drop"),
     "split.rule": ("by_fraction", "by_initial", "given", "none"),
@@ -37,6 +40,8 @@ BOUNDS = (
     {
         "machine.n_threads": (1, 1024),
         "machine.n_workers": (1, 1024),
+        "machine.n_devices": (1, 1024),
+        "machine.n_nodes": (1, 1024),
         "corpus.seed": (0, 2**31),
         "corpus.n_identities": (2, 10**6),
         "corpus.n_recordings": (2, 10**8),
@@ -90,6 +95,7 @@ BOUNDS = (
         "gan.n_photographs": (1, 1000),
         "gan.average_decay": (0.0, 0.99999),
         "gan.save_every": (1, 10**8),
+        "voice.save_every": (1, 10**8),
         "gan.sample_every": (1, 10**8),
     }
 )
@@ -103,7 +109,9 @@ STAGES: dict[str, tuple[tuple[str, ...], str | None]] = {
     "06_metrics": (("measure",), "05_training"),
 }
 # Machine parameters that cannot change a result, and so make nothing stale.
-NEUTRAL = {"machine.n_workers", "store.n_jobs"}
+GAN_ONLY = {"machine.compile", "machine.n_devices", "machine.n_nodes"}  # the stages before do not look at them
+BEFORE_GAN = ("01_corpus", "02_preprocessing", "04_voice_embedding")
+NEUTRAL = {"machine.n_workers", "machine.rendezvous", "store.n_jobs"}
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -207,7 +215,9 @@ def section_json(resolved: Mapping, stage: str, *, seed: int) -> str:
         sections, before = STAGES[at]
         for section in sections:
             parts[section] = {
-                key: value for key, value in resolved[section].items() if f"{section}.{key}" not in NEUTRAL
+                key: value
+                for key, value in resolved[section].items()
+                if f"{section}.{key}" not in NEUTRAL and not (stage in BEFORE_GAN and f"{section}.{key}" in GAN_ONLY)
             }
         at = before
     return json.dumps(parts, sort_keys=True)

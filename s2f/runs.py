@@ -50,6 +50,7 @@ class Study:
     label: str
     resolved: dict
     plain: dict  # the same profile without overrides
+    overrides: dict = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     locks: dict = field(default_factory=dict)
 
@@ -83,7 +84,9 @@ class Study:
         """The same run seen by another variant."""
         resolved = json.loads(json.dumps(self.resolved))
         resolved["variant"] = params.resolve(self.profile, variant=variant, root=self.root)["variant"]
-        return Study(self.notebook, self.root, self.profile, variant, self.seed, self.label, resolved, self.plain)
+        return Study(
+            self.notebook, self.root, self.profile, variant, self.seed, self.label, resolved, self.plain, self.overrides
+        )
 
     def read(self, what: str) -> Path:
         """Folder of a finished input.
@@ -185,7 +188,7 @@ class Study:
         package = Path(__file__).parent
         for path in (package / "models.py", package / "seeding.py", *sorted((package / "training").glob("*.py"))):
             code.update(path.read_bytes())
-        return f"{self.fingerprint('05_training')}-{data_digest}-{code.hexdigest()}"
+        return f"{self.fingerprint(self.notebook)}-{data_digest}-{code.hexdigest()}"
 
     def command(self, notebook: str) -> str:
         """Command line that runs another notebook of this run by hand."""
@@ -248,7 +251,8 @@ def open_study(
     root = params.project_root()
     plain = params.resolve(profile, variant=variant, root=root)
     resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
-    return Study(notebook, root, profile, variant, seed, label, resolved, plain)
+    given = params.parse_overrides(overrides)
+    return Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
 
 
 def run_folder(root: Path, profile: str, *, label: str, seed: int) -> Path:

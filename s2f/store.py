@@ -99,6 +99,8 @@ class Store:
         Manifest columns and `row`: the place among the recordings (`mel`) or the photos (`faces`).
     parameters : dict
         What it was made with: `FRONT_END` and the fields of `Settings`.
+    digest : str
+        Hash of everything it was made from.
     """
 
     folder: Path
@@ -107,6 +109,7 @@ class Store:
     faces: np.ndarray
     index: pd.DataFrame
     parameters: dict
+    digest: str
 
     @classmethod
     def open(cls, folder: str | Path) -> Store:
@@ -209,7 +212,7 @@ class Store:
                     remedy=_BUILD,
                     reason="damaged",
                 )
-        return cls(folder=folder, index=index, parameters=made_with, **arrays)
+        return cls(folder=folder, index=index, parameters=made_with, digest=meta["input_sha256"], **arrays)
 
     def voices(self, **where) -> pd.DataFrame:
         """Recordings in the index that match, e.g. ``voices(split="train", gender="f", fold=0)``.

@@ -135,6 +135,25 @@ def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():
     assert json.loads(params.section_json(params.resolve("demo", root=ROOT), "01_corpus", seed=3))["seed"] == 3
 
 
+def test_several_devices_concern_the_gan_alone():
+    one = params.resolve("demo", root=ROOT)
+    two = params.resolve("demo", overrides={"machine.n_devices": 2}, root=ROOT)
+    same = [params.fingerprint(one, s, seed=0) == params.fingerprint(two, s, seed=0) for s in params.STAGES]
+    assert same == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("wrong", ["general", [], ["females"], ["general", "women"]])
+def test_variants_begin_with_general_and_are_known(wrong):
+    with pytest.raises(ParameterError, match="List general first"):
+        params.resolve("smoke", overrides={"variants": wrong}, root=ROOT)
+
+
+@pytest.mark.parametrize("wrong", ["a", [1], None])
+def test_lists_of_folders_are_lists_of_texts(wrong):
+    with pytest.raises(ParameterError, match="must be a list of texts"):
+        params.resolve("smoke", overrides={"corpus.metas": wrong}, root=ROOT)
+
+
 def test_the_project_is_found_upwards(tmp_path):
     assert params.project_root(ROOT / "notebooks") == ROOT
     assert params.project_root(tmp_path) == ROOT  # the installed package's own project

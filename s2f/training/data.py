@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from s2f.training.tracks import Tracks
 class Pairs:
     """Training voices and faces on a device, with the identities that join them.
 
+    Faces are numbered by identity: those of the first, then those of the second, and so on. Where they do not fit
+    on the device they stay mapped into memory, and a batch is gathered there.
+
     Parameters
     ----------
     tracks : Tracks
@@ -25,8 +29,13 @@ class Pairs:
     recording_identities : int [n_recordings]
         Identity code of each recording.
     faces : uint8 [n_faces, 64, 64, 3]
+        May be mapped into memory.
     face_identities : int [n_faces]
         Identity code of each face; codes run from 0 without gaps and every identity has both modalities.
+    rows : int [n_faces], optional
+        Rows of `faces` to use; all of them if not given.
+    resident : bool, optional
+        Copy faces to the device; where they fit if not given.
 
     Raises
     ------
@@ -36,7 +45,7 @@ class Pairs:
 
     def __init__(
         self, tracks: Tracks, recording_identities: np.ndarray, faces: np.ndarray, face_identities: np.ndarray,
-        *, device: str,
+        *, device: str, rows: np.ndarray | None = None, resident: bool | None = None,
     ) -> None:  # fmt: skip
         heard, seen = np.unique(recording_identities), np.unique(face_identities)
         if not np.array_equal(heard, seen) or len(seen) < 2 or seen[-1] != len(seen) - 1:
@@ -47,9 +56,14 @@ class Pairs:
             )
         order = np.argsort(face_identities, kind="stable")
         counts = np.bincount(face_identities)
-        pixels = np.ascontiguousarray(faces[order].transpose(0, 3, 1, 2))  # [N, 3, 64, 64]
         self.tracks = tracks
-        self.faces = torch.from_numpy(pixels).to(device, memory_format=torch.channels_last)
+        self.n_faces = len(order)
+        self.rows = order if rows is None else np.asarray(rows)[order]  # of `faces`, by this class's numbers
+        self.mapped = faces
+        self.faces: torch.Tensor | None = None  # uint8 [N, 3, 64, 64], channels last
+        if resident or (resident is None and fits(self.n_faces * faces[0].nbytes, device)):
+            pixels = torch.from_numpy(np.ascontiguousarray(faces[self.rows]))  # [N, 64, 64, 3]
+            self.faces = pixels.permute(0, 3, 1, 2).to(device)
         self.face_identities = torch.from_numpy(face_identities[order].astype(np.int64)).to(device)
         self.recording_identities = torch.from_numpy(recording_identities.astype(np.int64)).to(device)
         self.face_counts = torch.from_numpy(counts.astype(np.int64)).to(device)  # [n_identities]
@@ -57,12 +71,30 @@ class Pairs:
         self.n_identities = len(counts)
         self.device = device
 
+    def take(self, picked: torch.Tensor) -> torch.Tensor:
+        """Faces of the given numbers: uint8 [B, 3, 64, 64] on the device, channels last."""
+        if self.faces is not None:
+            return self.faces[picked]
+        pixels = torch.from_numpy(np.ascontiguousarray(self.mapped[self.rows[picked.cpu().numpy()]]))
+        return pixels.permute(0, 3, 1, 2).to(self.device, non_blocking=True)
+
     def digest(self) -> str:
         """Hash of the data: a run goes on from a save only where it would train on the same."""
         digest = hashlib.blake2b(digest_size=8)
-        for part in (self.tracks.sums, self.recording_identities, self.faces, self.face_identities):
+        for part in (self.tracks.sums, self.recording_identities):
             digest.update(np.ascontiguousarray(part.cpu().numpy()).data)
+        for picked in torch.arange(self.n_faces).split(4096):
+            faces = self.take(picked.to(self.device))
+            digest.update(np.ascontiguousarray(faces.cpu().contiguous().numpy()).data)
+        digest.update(np.ascontiguousarray(self.face_identities.cpu().numpy()).data)
         return digest.hexdigest()
+
+
+def fits(n_bytes: int, device: str) -> bool:
+    """Whether an array takes less than half of what is free: of the device's memory, or of the machine's."""
+    if device.startswith("cuda"):
+        return n_bytes < torch.cuda.mem_get_info()[0] / 2
+    return n_bytes < os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
 
 
 @dataclass(frozen=True)
@@ -127,11 +159,12 @@ def embeddings(folder: Path, voices: pd.DataFrame) -> torch.Tensor:
 
 
 def pairs(store: Store, voice_folder: Path, selection: Selection, *, device: str) -> Pairs:
-    """Training data of a variant, resident on the device."""
+    """Training data of a variant, resident on the device where it fits."""
     return Pairs(
         tracks(voice_folder, selection.voices, device=device),
         selection.codes(selection.voices),
-        np.asarray(store.faces[selection.photos["row"].to_numpy()]),
+        store.faces,
         selection.codes(selection.photos),
+        rows=selection.photos["row"].to_numpy(),
         device=device,
     )

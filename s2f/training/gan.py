@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from s2f import files, seeding
-from s2f.errors import TrainingError
 from s2f.models import Classifier, FaceEmbedding, Generator, seeded, start_smooth, unit
-from s2f.training import state
+from s2f.training import loop
 from s2f.training.data import Pairs
+from s2f.training.health import Watch
+from s2f.training.peers import ALONE, Peers
 from s2f.training.tracks import crop_vectors
 
 
@@ -56,98 +56,181 @@ class GanSettings:
     weight_edge: float
     n_photographs: int
     average_decay: float
+    on_trouble: str
     log_every: int
     save_every: int
     sample_every: int
 
 
-class Trainer:
-    """Networks, optimisers and random streams of one run, and one iteration over them."""
+class Critics(nn.Module):
+    """What judges faces: the face embedding, and on it the real/fake head and the identity head."""
 
-    def __init__(self, pairs: Pairs, *, settings: GanSettings, seed: int) -> None:
+    def __init__(self, trunk: FaceEmbedding, discriminator: Classifier, classifier: Classifier) -> None:
+        super().__init__()
+        self.trunk, self.discriminator, self.classifier = trunk, discriminator, classifier
+
+    def forward(self, faces: Tensor, n_named: int) -> tuple[Tensor, Tensor]:
+        """Scores float32 [B] of faces [B, 3, 64, 64], and identity logits [n_named, n] of the first `n_named`.
+
+        The heads compute in float32 whatever the face embedding does.
+        """
+        embedded = self.trunk(faces)  # [B, 64]
+        with torch.autocast(embedded.device.type, enabled=False):
+            embedded = embedded.float()
+            return self.discriminator(embedded)[:, 0], self.classifier(embedded[:n_named])
+
+
+class Trainer:
+    """Networks, optimisers and random streams of one run, and one iteration over them.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    settings : GanSettings
+    seed : int
+    precision : {"float32", "bfloat16"}
+        What networks compute in; weights, losses and optimisers are float32.
+    compile_mode : {"auto", "always", "never"}
+        See `s2f.training.loop.compiled`.
+    samples : Tensor, optional
+        Voice embeddings float [n, 64] whose faces are drawn every ``settings.sample_every`` iterations.
+    peers : Peers
+        The processes that train together, and this one's place.
+    """
+
+    def __init__(
+        self, pairs: Pairs, *, settings: GanSettings, seed: int, precision: str = "float32",
+        compile_mode: str = "never", samples: Tensor | None = None, peers: Peers = ALONE,
+    ) -> None:  # fmt: skip
+        peers.check(settings.batch_size)
+        self.peers = peers
         s, device = settings, pairs.device
+        self.device, self.precision, self.samples = device, precision, samples
+        self.sheets: dict[str, np.ndarray] = {}
         init = seeding.torch_stream(seed, "init")
         self.pairs, self.settings = pairs, s
         self.generator = seeded(lambda: Generator(width=s.width, norm=s.norm, tanh=s.tanh, head=s.head), generator=init)
         if s.smooth_start:
             start_smooth(self.generator, generator=init)
-        self.trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=s.spectral_norm), generator=init)
-        self.discriminator = seeded(lambda: Classifier(n_outputs=1), generator=init)
-        self.classifier = seeded(lambda: Classifier(n_outputs=pairs.n_identities), generator=init)
-        for network in (self.generator, self.trunk, self.discriminator, self.classifier):
+        self.generator = peers.synchronised(self.generator, device=device)
+        trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=s.spectral_norm), generator=init)
+        discriminator = seeded(lambda: Classifier(n_outputs=1), generator=init)
+        classifier = seeded(lambda: Classifier(n_outputs=pairs.n_identities), generator=init)
+        self.critics = Critics(trunk, discriminator, classifier)
+        for network in (self.generator, self.critics):
             network.to(device, memory_format=torch.channels_last).train()
         self.average = Generator(width=s.width, norm=s.norm, tanh=s.tanh, head=s.head).to(device).eval()
         self.average.load_state_dict(self.generator.state_dict())
         self.average.requires_grad_(False)
         options = {"betas": (s.beta_1, s.beta_2), "fused": True}
         self.generator_adam = torch.optim.Adam(self.generator.parameters(), lr=s.learning_rate_generator, **options)
-        self.critics = nn.ModuleList([self.trunk, self.discriminator, self.classifier])
         self.critics_adam = torch.optim.Adam(self.critics.parameters(), lr=s.learning_rate_discriminator, **options)
         self.batches = seeding.torch_stream(seed, "batches", device=device)
         self.noise = seeding.torch_stream(seed, "noise", device=device)
         self.axes = _axes(unit(pairs.tracks.whole())) if s.spread else None  # [64, 64]
-        self.thumbnails = _thumbnails(pairs.faces) if s.n_photographs > 1 else None  # [N, 3, 16, 16]
+        self.thumbnails = _thumbnails(pairs) if s.n_photographs > 1 else None  # [N, 3, 16, 16]
         self.step = 0
+        # Wrapped and compiled is what computes; the modules themselves keep the weights, under their own names.
+        # The generator's step asks the critics without teaching them, so past the wrapper.
+        options = {"compile_mode": compile_mode, "device": device}
+        self._generate = loop.compiled(peers.wrap(self.generator, device=device), **options)
+        self._teach = loop.compiled(peers.wrap(self.critics, device=device), **options)
+        self._ask = loop.compiled(self.critics, **options) if peers.n > 1 else self._teach
+
+    def extra(self) -> dict[str, Tensor]:
+        """Samples drawn so far."""
+        return {f"samples.{name}": torch.from_numpy(faces) for name, faces in self.sheets.items()}
+
+    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `extra` gave."""
+        self.sheets = {k.removeprefix("samples."): v.numpy() for k, v in tensors.items() if k.startswith("samples.")}
+
+    def observe(self, *, last: bool) -> None:
+        """Draw the samples, at every ``settings.sample_every``-th iteration and the last."""
+        if self.samples is not None and (self.step % self.settings.sample_every == 0 or last):
+            self.sheets[f"{self.step:08d}"] = self.draw(self.samples.to(self.device))
 
     def parts(self) -> dict[str, Any]:
         """Everything that matters for going on."""
         return {
             "generator": self.generator,
             "average": self.average,
-            "trunk": self.trunk,
-            "discriminator": self.discriminator,
-            "classifier": self.classifier,
+            "critics": self.critics,
             "generator_adam": self.generator_adam,
             "critics_adam": self.critics_adam,
             "batches": self.batches,
             "noise": self.noise,
         }
 
-    def iterate(self) -> dict[str, Tensor]:
-        """One iteration; returns its losses as tensors, so that nothing waits for the device."""
+    def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
+        """One iteration; returns its losses as tensors, so that nothing waits for the device.
+
+        Parameters
+        ----------
+        report : bool
+            Also give what only the log and the health checks want: norms of the gradients (`grad_generator`,
+            `grad_critics`), the share of faces on the right side of zero (`d_right`), the distance of the mean
+            scores (`score_gap`), and the deviation of the drawn faces from one another, as a share of the real
+            ones' (`diversity`).
+        """
         s, pairs = self.settings, self.pairs
         self.step += 1
         self._set_learning_rates()
+        # Every process draws the whole batch of B and keeps its own part, of B / n.
         recordings = self._draw(len(pairs.tracks))  # [B]
-        identities = pairs.recording_identities[recordings]  # [B]
-        embeddings = self._embeddings(recordings)  # [B, 64]
+        embeddings = self.peers.mine(self._embeddings(recordings))  # [B / n, 64]
+        identities = pairs.recording_identities[self.peers.mine(recordings)]  # [B / n]
         judged = self.step > round(s.critics_from * s.steps)
-        fake = self.generator(embeddings)  # [B, 3, 64, 64]
+        if self.device == "cuda":
+            torch.compiler.cudagraph_mark_step_begin()
+        with loop.autocast(self.device, self.precision):
+            fake = self._generate(embeddings).float()  # [B, 3, 64, 64]
         values: dict[str, Tensor] = {}
         loss = torch.zeros((), device=pairs.device)
         if judged:
-            values = self._teach_critics(fake.detach())
+            values = self._teach_critics(fake.detach(), report=report)
             loss = loss + self._judge(fake, identities, values=values)
         if s.weight_pixel or s.weight_edge:
             loss = loss + self._compare(fake, identities, values=values)
         self.generator_adam.zero_grad()
         loss.backward()
+        if report:
+            values["grad_generator"] = loop.gradient_norm(list(self.generator.parameters()))
+            values["diversity"] = self._diversity(fake.detach())
         self.generator_adam.step()
         self._update_average()
-        return {name: value.detach() for name, value in values.items()}
+        values = {name: value.detach() for name, value in values.items()}
+        return self.peers.mean(values) if report else values
 
-    def _teach_critics(self, fake: Tensor) -> dict[str, Tensor]:
+    def _teach_critics(self, fake: Tensor, *, report: bool) -> dict[str, Tensor]:
         """One step of face embedding, real/fake head and identity head."""
         pairs = self.pairs
-        picked = self._draw(len(pairs.faces))
+        picked = self.peers.mine(self._draw(pairs.n_faces))
         real, real_identities = self._faces(picked), pairs.face_identities[picked]
         self.critics.requires_grad_(True)
-        both = self.trunk(torch.cat([real, fake]))  # [2B, 64]
-        score_real, score_fake = self.discriminator(both)[:, 0].chunk(2)
+        with loop.autocast(self.device, self.precision):
+            scores, logits = self._teach(torch.cat([real, fake]), len(real))  # [2B], [B, n_identities]
+        score_real, score_fake = scores.chunk(2)
         loss_d = self._critic_loss(score_real, score_fake)
-        loss_c = F.cross_entropy(self.classifier(both[: len(real)]), real_identities)
+        loss_c = F.cross_entropy(logits, real_identities)
         self.critics_adam.zero_grad()
         (loss_d + loss_c).backward()
+        values = {"d": loss_d, "c": loss_c, "score_real": score_real.mean(), "score_fake": score_fake.mean()}
+        if report:
+            values["d_right"] = torch.cat([score_real > 0, score_fake < 0]).float().mean()
+            values["score_gap"] = (values["score_real"] - values["score_fake"]).abs()
+            values["grad_critics"] = loop.gradient_norm(list(self.critics.parameters()))
         self.critics_adam.step()
-        return {"d": loss_d, "c": loss_c, "score_real": score_real.mean(), "score_fake": score_fake.mean()}
+        return values
 
     def _judge(self, fake: Tensor, identities: Tensor, *, values: dict[str, Tensor]) -> Tensor:
         """The generator's loss before the critics."""
         s = self.settings
         self.critics.requires_grad_(False)
-        trunk = self.trunk(fake)  # [B, 64]
-        values["g_real"] = self._generator_loss(self.discriminator(trunk)[:, 0])
-        values["g_identity"] = F.cross_entropy(self.classifier(trunk), identities)
+        with loop.autocast(self.device, self.precision):
+            scores, logits = self._ask(fake, len(fake))
+        values["g_real"] = self._generator_loss(scores)
+        values["g_identity"] = F.cross_entropy(logits, identities)
         return s.weight_real * values["g_real"] + s.weight_identity * values["g_identity"]
 
     def _compare(self, fake: Tensor, identities: Tensor, *, values: dict[str, Tensor]) -> Tensor:
@@ -157,6 +240,12 @@ class Trainer:
         values["g_pixel"] = off.abs().mean()
         values["g_edge"] = off.diff(dim=2).abs().mean() + off.diff(dim=3).abs().mean()
         return s.weight_pixel * values["g_pixel"] + s.weight_edge * values["g_edge"]
+
+    def _diversity(self, fake: Tensor) -> Tensor:
+        """How far drawn faces [B, 3, 64, 64] lie from one another, as a share of what real ones do."""
+        real = torch.arange(min(4 * len(fake), self.pairs.n_faces), device=self.device)
+        real = (self.pairs.take(real).float() - 127.5) / 127.5
+        return fake.std(0).mean() / real.std(0).mean()
 
     @torch.no_grad()
     def draw(self, embeddings: Tensor) -> np.ndarray:
@@ -194,9 +283,10 @@ class Trainer:
         return unit(embeddings)
 
     def _faces(self, picked: Tensor, *, mirrored: Tensor | None = None) -> Tensor:
-        faces = (self.pairs.faces[picked].float() - 127.5) / 127.5  # [B, 3, 64, 64]
+        faces = (self.pairs.take(picked).float() - 127.5) / 127.5  # [B, 3, 64, 64]
         if self.settings.flip:
-            mirrored = self._uniform(len(picked)) < 0.5 if mirrored is None else mirrored
+            if mirrored is None:
+                mirrored = self.peers.mine(self._uniform(self.settings.batch_size) < 0.5)
             faces = torch.where(mirrored[:, None, None, None], faces.flip(3), faces)
         return faces.contiguous(memory_format=torch.channels_last)
 
@@ -204,7 +294,7 @@ class Trainer:
         """Of some random photographs of each speaker the one nearest to the drawn face: [B, 3, 64, 64]."""
         n = self.settings.n_photographs
         counts = self.pairs.face_counts[identities][:, None]
-        draws = self._uniform(len(identities) * n).reshape(len(identities), n)
+        draws = self.peers.mine(self._uniform(self.settings.batch_size * n).reshape(-1, n))
         picked = self.pairs.face_starts[identities][:, None] + (draws * counts).long()  # [B, n]
         if n == 1:
             return self._faces(picked[:, 0])
@@ -249,9 +339,10 @@ def _axes(embeddings: Tensor) -> Tensor:
     return (vectors * values.clamp(min=0).sqrt()).T.to(embeddings.device)
 
 
-def _thumbnails(faces: Tensor) -> Tensor:
-    """Faces uint8 [N, 3, 64, 64] at a quarter of their size: float [N, 3, 16, 16] in [−1, 1]."""
-    return torch.cat([F.avg_pool2d((part.float() - 127.5) / 127.5, 4) for part in faces.split(1024)])
+def _thumbnails(pairs: Pairs) -> Tensor:
+    """All faces at a quarter of their size: float [N, 3, 16, 16] in [−1, 1]."""
+    parts = torch.arange(pairs.n_faces, device=pairs.device).split(1024)
+    return torch.cat([F.avg_pool2d((pairs.take(part).float() - 127.5) / 127.5, 4) for part in parts])
 
 
 @torch.no_grad()
@@ -274,6 +365,9 @@ def train(
     fingerprint: str,
     samples: Tensor,
     label: str = "training",
+    precision: str = "float32",
+    compile_mode: str = "never",
+    peers: Peers = ALONE,
 ) -> Trainer:
     """Train to ``settings.steps``, going on from the last good save of the same parameters.
 
@@ -287,58 +381,31 @@ def train(
         Voice embeddings float [n, 64] whose faces are drawn every ``settings.sample_every`` iterations.
     label : str
         Shown by the progress bar.
+    precision, compile_mode, peers
+        See `Trainer`.
 
     Raises
     ------
     TrainingError
-        A loss that is not finite; the last good save stays.
+        A value that is not finite, or a bad sign where ``settings.on_trouble`` is "stop"; the last good save stays.
     """
     torch.set_num_threads(n_threads)
-    trainer = Trainer(pairs, settings=settings, seed=seed)
-    sheets: dict[str, np.ndarray] = {}
-    found = state.latest(folder / "state", fingerprint=fingerprint)
-    if found is not None:
-        tensors, header = found
-        state.restore(trainer.parts(), tensors)
-        trainer.step = header["step"]
-        sheets = {k.removeprefix("samples."): v.numpy() for k, v in tensors.items() if k.startswith("samples.")}
-        print(f"Going on from step {trainer.step} of {settings.steps}.")
-    log = state.Log(folder / "log.jsonl", from_step=trainer.step)
-    progress = tqdm(
-        initial=trainer.step, total=settings.steps, desc=label, unit="it", mininterval=1, dynamic_ncols=True
+    trainer = Trainer(
+        pairs, settings=settings, seed=seed, precision=precision, compile_mode=compile_mode, samples=samples,
+        peers=peers,
+    )  # fmt: skip
+    loop.run(
+        trainer,
+        steps=settings.steps,
+        log_every=settings.log_every,
+        save_every=settings.save_every,
+        folder=folder,
+        fingerprint=fingerprint,
+        label=label,
+        watch=Watch(on_trouble=settings.on_trouble),
+        primary=peers.primary,
     )
-    with progress:
-        while trainer.step < settings.steps:
-            losses = trainer.iterate()
-            step, last = trainer.step, trainer.step == settings.steps
-            if step % settings.log_every == 0 or last:
-                _report(log, progress, step, losses)
-            if step % settings.sample_every == 0 or last:
-                sheets[f"{step:08d}"] = trainer.draw(samples.to(pairs.device))
-            if step % settings.save_every == 0 or last:
-                _report_finite(losses, step)
-                tensors = state.collect(trainer.parts())
-                tensors |= {f"samples.{k}": torch.from_numpy(v) for k, v in sheets.items()}
-                state.save_step(folder / "state", step, tensors, header={"fingerprint": fingerprint})
-            progress.update()
-    with files.whole(folder / "samples.npz") as beside:
-        np.savez_compressed(beside, **sheets)
+    if peers.primary:
+        with files.whole(folder / "samples.npz") as beside:
+            np.savez_compressed(beside, **trainer.sheets)
     return trainer
-
-
-def _report(log: state.Log, progress: tqdm, step: int, losses: Mapping[str, Tensor]) -> None:
-    values = _report_finite(losses, step)
-    log.write({"step": step, **values})
-    progress.set_postfix({k: f"{v:.2f}" for k, v in values.items()}, refresh=False)
-
-
-def _report_finite(losses: Mapping[str, Tensor], step: int) -> dict[str, float]:
-    values = {name: value.item() for name, value in losses.items()}
-    bad = [name for name, value in values.items() if not np.isfinite(value)]
-    if bad:
-        raise TrainingError(
-            "training",
-            f"has loss '{bad[0]}' = {values[bad[0]]} at step {step}",
-            remedy="The last good save is kept. Lower gan.learning_rate_generator or _discriminator.",
-        )
-    return values

@@ -7,20 +7,21 @@ which makes unit embeddings comparable by cosine, as the GAN uses them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from s2f import seeding
 from s2f.errors import TrainingError
 from s2f.models import EMBEDDING_DIM, VoiceEmbedding, seeded, unit
-from s2f.training import state
+from s2f.training import loop
+from s2f.training.data import fits
 from s2f.training.tracks import FRAMES_PER_S, N_FRAMES
 
 
@@ -38,6 +39,7 @@ class SpeakerSettings:
     margin: float
     scale: float
     log_every: int
+    save_every: int
 
 
 class _Head(nn.Module):
@@ -55,8 +57,100 @@ class _Head(nn.Module):
         return self.scale * cosines  # [B, n_speakers]
 
 
+class Trainer:
+    """Voice embedding, head, optimiser and random stream of one pre-training, and one step over them.
+
+    Parameters
+    ----------
+    frames : ndarray, float16 or float32 [total, 64]
+        Normalised log-mel frames of recordings, one after another; may be mapped into memory. Copied to the
+        device where they fit, otherwise gathered where they lie.
+    starts, lengths : int [n]
+        First frame and number of frames of each training recording.
+    speakers : int [n]
+        Speaker of each training recording, counted from 0.
+    settings : SpeakerSettings
+    """
+
+    def __init__(
+        self, frames: np.ndarray, starts: np.ndarray, lengths: np.ndarray, speakers: np.ndarray,
+        *, settings: SpeakerSettings, seed: int, device: str, precision: str = "float32",
+    ) -> None:  # fmt: skip
+        n_speakers = int(speakers.max()) + 1 if len(speakers) else 0
+        if n_speakers < 2:
+            raise TrainingError(
+                "speaker pre-training", f"has {n_speakers} speaker(s)", remedy="It needs at least two to tell apart."
+            )
+        self.settings, self.device, self.precision, self.step = settings, device, precision, 0
+        self.frames = _Frames(frames, starts, lengths, device=device)
+        self.labels = torch.from_numpy(speakers.astype(np.int64))
+        init = seeding.torch_stream(seed, "init")
+        self.network = seeded(lambda: VoiceEmbedding(width=settings.width), generator=init).to(device).train()
+        self.head = seeded(
+            lambda: _Head(n_speakers=n_speakers, scale=settings.scale, margin=settings.margin), generator=init
+        ).to(device)
+        self.optimiser = torch.optim.AdamW(
+            [*self.network.parameters(), *self.head.parameters()],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            foreach=True,
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, max_lr=settings.learning_rate, total_steps=settings.steps + 1, pct_start=0.2
+        )
+        self.draws = seeding.stream(seed, "batches")
+
+    def parts(self) -> dict[str, Any]:
+        """Everything that matters for going on; what is no tensor is in `extra`."""
+        return {"network": self.network, "head": self.head, "optimiser": self.optimiser, "draws": self.draws}
+
+    def extra(self) -> dict[str, Tensor]:
+        """The schedule's place, and what it has set in the optimiser."""
+        group = self.optimiser.param_groups[0]
+        place = [float(self.schedule.last_epoch), group["lr"], *group["betas"]]
+        return {"schedule": torch.tensor(place, dtype=torch.float64)}
+
+    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `extra` gave."""
+        last_epoch, rate, *betas = tensors["schedule"].tolist()
+        self.schedule.last_epoch = int(last_epoch)
+        self.schedule._step_count = int(last_epoch) + 1
+        self.optimiser.param_groups[0].update(lr=rate, betas=tuple(betas))
+
+    def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
+        """One step; with `report`, its loss, its accuracy and the length of its gradients."""
+        s = self.settings
+        picked = self.draws.integers(len(self.labels), size=s.batch_size)
+        n_frames = int(self.draws.integers(s.min_crop_s * FRAMES_PER_S, s.max_crop_s * FRAMES_PER_S + 1))
+        places = self.draws.random(s.batch_size)
+        inputs = self.frames.crops(picked, n_frames, places).transpose(1, 2)  # [B, 64, T]
+        labels = self.labels[torch.from_numpy(picked)].to(self.device)
+        self.step += 1
+        with loop.autocast(self.device, self.precision):
+            embeddings = self.network(inputs)
+        logits = self.head(embeddings.float(), labels)
+        loss = F.cross_entropy(logits, labels)
+        self.optimiser.zero_grad()
+        loss.backward()
+        values = {}
+        if report:
+            values = {
+                "loss": loss.detach(),
+                "accuracy": (logits.argmax(1) == labels).float().mean(),
+                "grad_network": loop.gradient_norm(list(self.network.parameters())),
+            }
+        self.optimiser.step()
+        self.schedule.step()
+        return values
+
+    def observe(self, *, last: bool) -> None:
+        """Nothing is drawn on the way."""
+
+
 def train(
-    log_mel: Callable[[int], np.ndarray],
+    frames: np.ndarray,
+    starts: np.ndarray,
+    lengths: np.ndarray,
     speakers: np.ndarray,
     *,
     settings: SpeakerSettings,
@@ -64,17 +158,19 @@ def train(
     device: str,
     n_threads: int,
     folder: Path,
+    fingerprint: str,
+    precision: str = "float32",
 ) -> tuple[VoiceEmbedding, Callable[[np.ndarray], np.ndarray]]:
-    """Train a voice embedding to name the speaker.
+    """Train a voice embedding to name the speaker, going on from the last good save of the same fingerprint.
 
     Parameters
     ----------
-    log_mel : callable
-        Normalised features float32 [n_frames, 64] of training recording i.
-    speakers : int [n]
-        Speaker of each training recording, counted from 0.
+    frames, starts, lengths, speakers
+        See `Trainer`.
     folder : Path
-        Where ``log.jsonl`` is written.
+        Gets ``log.jsonl`` and ``state/`` (saves).
+    fingerprint : str
+        Of parameters, data and code.
 
     Returns
     -------
@@ -86,58 +182,22 @@ def train(
     Raises
     ------
     TrainingError
-        Fewer than two speakers, or a loss that is not finite.
+        Fewer than two speakers, or a value that is not finite.
     """
-    n_speakers = int(speakers.max()) + 1 if len(speakers) else 0
-    if n_speakers < 2:
-        raise TrainingError(
-            "speaker pre-training", f"has {n_speakers} speaker(s)", remedy="It needs at least two to tell apart."
-        )
     torch.set_num_threads(n_threads)
-    init = seeding.torch_stream(seed, "init")
-    network = seeded(lambda: VoiceEmbedding(width=settings.width), generator=init).to(device)
-    head = seeded(
-        lambda: _Head(n_speakers=n_speakers, scale=settings.scale, margin=settings.margin), generator=init
-    ).to(device)
-    optimiser = torch.optim.AdamW(
-        [*network.parameters(), *head.parameters()],
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        foreach=True,
+    trainer = Trainer(
+        frames, starts, lengths, speakers, settings=settings, seed=seed, device=device, precision=precision
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=settings.learning_rate, total_steps=settings.steps + 1, pct_start=0.2
+    loop.run(
+        trainer,
+        steps=settings.steps,
+        log_every=settings.log_every,
+        save_every=settings.save_every,
+        folder=folder,
+        fingerprint=fingerprint,
+        label="speaker pre-training",
     )
-    draws = seeding.stream(seed, "batches")
-    log = state.Log(folder / "log.jsonl", from_step=0)
-    labels_all = torch.from_numpy(speakers.astype(np.int64))
-    features = [np.asarray(log_mel(i)) for i in range(len(speakers))]
-    network.train()
-    progress = tqdm(range(1, settings.steps + 1), desc="speaker pre-training", unit="step", mininterval=1)
-    for step in progress:
-        picked = draws.integers(len(speakers), size=settings.batch_size)
-        n_frames = int(draws.integers(settings.min_crop_s * FRAMES_PER_S, settings.max_crop_s * FRAMES_PER_S + 1))
-        starts = draws.random(settings.batch_size)
-        batch = np.stack([_crop(features[i], n_frames, s) for i, s in zip(picked, starts, strict=True)])
-        inputs = torch.from_numpy(batch).to(device, torch.float32).transpose(1, 2)  # [B, 64, T]
-        labels = labels_all[picked].to(device)
-        logits = head(network(inputs), labels)
-        loss = F.cross_entropy(logits, labels)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if step % settings.log_every == 0 or step == settings.steps:
-            value = loss.item()
-            if not np.isfinite(value):
-                raise TrainingError(
-                    "speaker pre-training", f"has loss {value} at step {step}", remedy="Lower voice.learning_rate."
-                )
-            accuracy = (logits.argmax(1) == labels).float().mean().item()
-            log.write({"step": step, "loss": value, "accuracy": accuracy})
-            progress.set_postfix(loss=f"{value:.2f}", accuracy=f"{accuracy:.2f}")
-    network = network.eval().cpu()
-    head = head.eval().cpu()
+    network, head = trainer.network.eval().cpu(), trainer.head.eval().cpu()
 
     def logits_of(embeddings: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -146,8 +206,23 @@ def train(
     return network, logits_of
 
 
-def _crop(features: np.ndarray, n_frames: int, start: float) -> np.ndarray:
-    # A recording shorter than 1000 frames counts as repeated to 1000, so a crop may wrap around its end.
-    n_repeated = max(len(features), N_FRAMES)
-    first = int(start * (n_repeated - n_frames + 1))
-    return features[np.arange(first, first + n_frames) % len(features)]  # [n_frames, 64]
+class _Frames:
+    """Frames of recordings on a device, or where they lie, and crops of them."""
+
+    def __init__(self, frames: np.ndarray, starts: np.ndarray, lengths: np.ndarray, *, device: str) -> None:
+        self.starts, self.lengths, self.device = np.asarray(starts), np.asarray(lengths), device
+        self.frames: np.ndarray | Tensor = frames
+        if device == "cuda" and fits(frames.nbytes, device):
+            self.frames = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
+
+    def crops(self, picked: np.ndarray, n_frames: int, places: np.ndarray) -> Tensor:
+        """Crops float32 [B, n_frames, 64] of the recordings `picked`, at `places` in [0, 1) of where they may begin.
+
+        A recording shorter than 1000 frames counts as repeated to 1000, so a crop may wrap around its end.
+        """
+        lengths = self.lengths[picked]
+        first = (places * (np.maximum(lengths, N_FRAMES) - n_frames + 1)).astype(np.int64)
+        rows = (first[:, None] + np.arange(n_frames)) % lengths[:, None] + self.starts[picked][:, None]  # [B, T]
+        if isinstance(self.frames, Tensor):
+            return self.frames[torch.from_numpy(rows).to(self.device)].float()
+        return torch.from_numpy(self.frames[rows].astype(np.float32)).to(self.device)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -49,12 +50,18 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error  # fmt: skip
 
 
-def collect(parts: Mapping[str, nn.Module | torch.optim.Optimizer | torch.Generator]) -> dict[str, Tensor]:
+Part = nn.Module | torch.optim.Optimizer | torch.Generator | np.random.Generator
+
+
+def collect(parts: Mapping[str, Part]) -> dict[str, Tensor]:
     """State of networks, optimisers and random streams as one flat dict of tensors."""
     flat: dict[str, Tensor] = {}
     for name, part in parts.items():
         if isinstance(part, torch.Generator):
             flat[name] = part.get_state()
+        elif isinstance(part, np.random.Generator):
+            text = json.dumps(part.bit_generator.state)
+            flat[name] = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
         elif isinstance(part, torch.optim.Optimizer):
             for index, values in part.state_dict()["state"].items():
                 flat |= {f"{name}.{index}.{key}": torch.as_tensor(value) for key, value in values.items()}
@@ -63,14 +70,14 @@ def collect(parts: Mapping[str, nn.Module | torch.optim.Optimizer | torch.Genera
     return flat
 
 
-def restore(
-    parts: Mapping[str, nn.Module | torch.optim.Optimizer | torch.Generator], tensors: Mapping[str, Tensor]
-) -> None:
+def restore(parts: Mapping[str, Part], tensors: Mapping[str, Tensor]) -> None:
     """Put a state made by `collect` back into the same parts."""
     for name, part in parts.items():
         own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
         if isinstance(part, torch.Generator):
             part.set_state(tensors[name])
+        elif isinstance(part, np.random.Generator):
+            part.bit_generator.state = json.loads(tensors[name].numpy().tobytes())
         elif isinstance(part, torch.optim.Optimizer):
             state: dict[int, dict[str, Tensor]] = {}
             weights = [weight for group in part.param_groups for weight in group["params"]]
@@ -87,9 +94,14 @@ def restore(
 
 def save_step(folder: Path, step: int, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
     """Save to resume from; keeps the last two."""
-    save(folder / f"step-{step:08d}.safetensors", tensors, header={**header, "step": step})
+    save(step_path(folder, step), tensors, header={**header, "step": step})
     for old in saved_steps(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
+
+
+def step_path(folder: Path, step: int) -> Path:
+    """Where the save of a step lies."""
+    return folder / f"step-{step:08d}.safetensors"
 
 
 def latest(folder: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

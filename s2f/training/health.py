@@ -1,0 +1,82 @@
+"""Signs that a GAN's training has gone wrong, each named in the log, and stopped for where that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from s2f.errors import TrainingError
+
+PATIENCE = 10  # reports in a row before a sign counts: a bad batch is not a trend
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A quantity of the log, the bound beyond which it is a bad sign, and what that means."""
+
+    name: str
+    value: str
+    below: float | None
+    above: float | None
+    meaning: str
+
+    def shows(self, values: Mapping[str, float]) -> bool:
+        """Whether the values are beyond the bound; a quantity that is not there shows nothing."""
+        value = values.get(self.value)
+        if value is None:
+            return False
+        return (self.below is not None and value < self.below) or (self.above is not None and value > self.above)
+
+
+SIGNS = (
+    Sign(
+        "discriminator_won", "d_right", None, 0.999,
+        "the discriminator tells every real face from every drawn one, and so tells the generator nothing: "
+        "lower gan.learning_rate_discriminator",
+    ),
+    Sign(
+        "discriminator_collapsed", "score_gap", 1e-4, None,
+        "the discriminator gives real and drawn faces the same score: raise gan.learning_rate_discriminator",
+    ),
+    Sign(
+        "no_diversity", "diversity", 0.05, None,
+        "the generator draws nearly the same face for every voice: lower gan.learning_rate_generator, or try "
+        "another seed",
+    ),
+)  # fmt: skip
+
+
+@dataclass
+class Watch:
+    """Looks at what is logged, and remembers for how long a sign has shown.
+
+    Attributes
+    ----------
+    on_trouble : {"warn", "stop"}
+        What to do once a sign has shown for `PATIENCE` reports in a row.
+    """
+
+    on_trouble: str = "warn"
+    signs: tuple[Sign, ...] = SIGNS
+    shown: dict[str, int] = field(default_factory=dict)
+
+    def look(self, step: int, values: Mapping[str, float]) -> list[str]:
+        """What to say about these values: a sentence for each sign that has just shown long enough."""
+        said = []
+        for sign in self.signs:
+            self.shown[sign.name] = self.shown.get(sign.name, 0) + 1 if sign.shows(values) else 0
+            if self.shown[sign.name] == PATIENCE:
+                said.append(f"{sign.name} at step {step} ({sign.value} {values[sign.value]:.4g}): {sign.meaning}.")
+        return said
+
+    def stop_if_asked(self, step: int, said: list[str]) -> None:
+        """Stop for what was said, where that is asked.
+
+        Raises
+        ------
+        TrainingError
+        """
+        if said and self.on_trouble == "stop":
+            raise TrainingError(
+                "training", f"is in trouble: {said[0]}", remedy="Or set gan.on_trouble to warn, and go on."
+            )
