@@ -108,12 +108,12 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _study(arguments: argparse.Namespace) -> int:
-    from s2f import workflow
+    from s2f import params, workflow
 
     return workflow.run(
         profile=arguments.profile,
         label=arguments.label,
-        overrides=workflow.parse_settings(arguments.overrides),
+        overrides=params.parse_settings(arguments.overrides),
         n_seeds=arguments.seeds or (3 if arguments.thorough else 1),
         thorough=arguments.thorough,
         n_cores=arguments.cores,
@@ -130,7 +130,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _preprocess(arguments: argparse.Namespace) -> int:
-    from s2f import preprocessing, runs, workflow
+    from s2f import params, preprocessing, runs
 
     study = runs.open_study(
         "02_preprocessing",
@@ -138,7 +138,7 @@ def _preprocess(arguments: argparse.Namespace) -> int:
         variant="general",
         seed=arguments.seed,
         label=arguments.label,
-        overrides=workflow.parse_settings(arguments.overrides),
+        overrides=params.parse_settings(arguments.overrides),
     )
     n = preprocessing.make_part(
         study, part=arguments.part, n_parts=arguments.n_parts, n_workers=arguments.workers
@@ -148,7 +148,7 @@ def _preprocess(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from s2f import runs, variants, workflow
+    from s2f import params, runs, variants
 
     study = runs.open_study(
         "05_training",
@@ -156,7 +156,7 @@ def _train(arguments: argparse.Namespace) -> int:
         variant=arguments.variant,
         seed=arguments.seed,
         label=arguments.label,
-        overrides=workflow.parse_settings(arguments.overrides),
+        overrides=params.parse_settings(arguments.overrides),
     )
     # Started by srun on every node, the first leads and the others join.
     if arguments.join or int(os.environ.get("SLURM_PROCID", "0")) > 0:

@@ -11,7 +11,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -200,6 +200,17 @@ def parse_overrides(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]
             remedy="Write dotted keys and values, as in {gan.steps: 500}.",
         )
     return _flatten(dict(overrides))
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """``["gan.steps=500"]`` as ``{"gan.steps": 500}``."""
+    overrides = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ParameterError(f"--set {setting}", "has no '='", remedy="Write it as --set gan.steps=500.")
+        overrides[key] = yaml.safe_load(value)
+    return overrides
 
 
 def fingerprint(resolved: Mapping, stage: str, *, seed: int) -> str:

@@ -6,12 +6,11 @@ import ast
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 from filelock import FileLock, Timeout
 
 from s2f import files, params
@@ -87,17 +86,6 @@ def run(
             print("Everything is up to date: nothing to do.")
             return 0
         return subprocess.run([*command, "--quiet", "rules", "host"], check=False).returncode
-
-
-def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """``["gan.steps=500"]`` as ``{"gan.steps": 500}``."""
-    overrides = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise ParameterError(f"--set {setting}", "has no '='", remedy="Write it as --set gan.steps=500.")
-        overrides[key] = yaml.safe_load(value)
-    return overrides
 
 
 def modules_of(path: Path, *, root: Path) -> list[str]:

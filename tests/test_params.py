@@ -154,6 +154,12 @@ def test_lists_of_folders_are_lists_of_texts(wrong):
         params.resolve("smoke", overrides={"corpus.metas": wrong}, root=ROOT)
 
 
+def test_settings_are_read_as_yaml():
+    assert params.parse_settings(["gan.steps=5", "corpus.root=../x", "gan.tanh=false"]) == {
+        "gan.steps": 5, "corpus.root": "../x", "gan.tanh": False,
+    }  # fmt: skip
+
+
 def test_the_project_is_found_upwards(tmp_path):
     assert params.project_root(ROOT / "notebooks") == ROOT
     assert params.project_root(tmp_path) == ROOT  # the installed package's own project

@@ -319,6 +319,24 @@ def test_training_needs_few_packages():
     assert not loaded & HEAVY
 
 
+def test_training_as_a_script_needs_few_packages(tmp_path):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    code = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {HEAVY - {"filelock"}}:  # torch itself requires filelock
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+from s2f import variants
+from s2f.__main__ import main
+sys.exit(main(["train", "--profile", "smoke"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("error: "), done.stderr  # no input yet, and nothing else
+    assert "papermill notebooks/" in done.stderr
+
+
 def test_no_shortcuts_in_the_library():
     problems = []
     for name, tree in modules().items():

@@ -187,12 +187,6 @@ def test_wrong_words_are_one_line(words, said, capsys):
     assert said in error and error.startswith("error: ") and error.count("\n") == 1
 
 
-def test_settings_are_read_as_yaml():
-    assert workflow.parse_settings(["gan.steps=5", "corpus.root=../x", "gan.tanh=false"]) == {
-        "gan.steps": 5, "corpus.root": "../x", "gan.tanh": False,
-    }  # fmt: skip
-
-
 def test_reconstruct_names_what_is_missing(tmp_path, capsys):
     assert cli.main(["reconstruct", "x.wav", "--run", str(tmp_path)]) == 2
     assert "make book" in capsys.readouterr().err
