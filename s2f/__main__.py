@@ -79,6 +79,9 @@ def main(words: list[str] | None = None) -> int:
         "--join", action="store_true", help="join the training that another machine leads (machine.rendezvous)"
     )
 
+    kept = commands.add_parser("keep", help="keep a finished run's tables and pictures with the book, with a page")
+    kept.add_argument("run", type=Path, help="runs/<profile>[-<label>]")
+
     draw = commands.add_parser("reconstruct", help="draw the face of a voice")
     draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files")
     draw.add_argument(
@@ -99,6 +102,7 @@ def main(words: list[str] | None = None) -> int:
             "check": _check,
             "preprocess": _preprocess,
             "train": _train,
+            "keep": _keep,
             "reconstruct": _reconstruct,
         }
         return run[arguments.command](arguments)
@@ -166,6 +170,14 @@ def _train(arguments: argparse.Namespace) -> int:
     variants.train(study, folder)
     study.finish("model")
     print(f"Trained: {study.shown(folder)}")
+    return 0
+
+
+def _keep(arguments: argparse.Namespace) -> int:
+    from s2f import keeping, params
+
+    page = keeping.keep(params.project_root(), arguments.run)
+    print(f"Kept: {page.parent}; the next build of the book shows it.")
     return 0
 
 

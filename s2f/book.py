@@ -261,6 +261,7 @@ def _render(root: Path, out: Path) -> Path:
         str(root / "book"),
     ]
     command += ["--config", str(root / "_config.yml"), "--all", "-n", "-W", "--keep-going"]
+    command += ["--toc", str(_toc(root, root / "_build" / "_toc.yml"))]
     html = out / "_build" / "html"
     html.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=html.parent, prefix="book-") as scratch:
@@ -277,6 +278,17 @@ def _render(root: Path, out: Path) -> Path:
             html.rename(Path(scratch) / "old")
         built.rename(html)
     return html / "index.html"
+
+
+def _toc(root: Path, path: Path) -> Path:
+    """Table of contents with the pages of kept results, where there are any."""
+    toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    kept = sorted((root / "book" / "results").glob("*/index.md"))
+    if kept:
+        pages = [{"file": page.relative_to(root / "book").with_suffix("").as_posix()} for page in kept]
+        toc["parts"].insert(-1, {"caption": "Kept results", "chapters": pages})
+    files.write_yaml(path, toc)
+    return path
 
 
 def _run(command: list[str], *, log: Path, cwd: Path) -> str | None:

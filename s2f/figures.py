@@ -253,7 +253,8 @@ def loss_curves(
             mean = values[name].rolling(smooth, min_periods=1, center=True).mean()
             if smooth > 1:
                 ax.plot(values["step"], values[name], color=colour, alpha=0.25, linewidth=0.7)
-            ax.plot(values["step"], mean, color=colour, label=name.replace("_", " "))
+            marker = "o" if len(values) == 1 else None  # a line of one point cannot be seen
+            ax.plot(values["step"], mean, color=colour, label=name.replace("_", " "), marker=marker)
         ax.set_title(title)
         if len(names) > 1:
             ax.legend(loc="best")

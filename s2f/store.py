@@ -23,14 +23,11 @@ import json
 import multiprocessing
 import os
 import shutil
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import connection
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +37,7 @@ from s2f.corpora import manifest as manifests
 from s2f.corpora import rejections
 from s2f.errors import AudioError, ImageError, S2FError, StoreError, nearest
 from s2f.files import whole, write_json
+from s2f.workers import end_with_parent, one_thread_each
 
 FORMAT = 2
 N_MELS, FACE_PX = 64, 64
@@ -435,10 +433,10 @@ def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, pro
             for i in todo:
                 _make_shard(parts[i], places[i], root, settings, bar.update)
             return
-        with _one_thread_each():
+        with one_thread_each():
             context = multiprocessing.get_context("spawn")  # fork would copy threads' locks of torch and BLAS
             pool = ProcessPoolExecutor(
-                min(n_workers, max(1, len(todo))), context, initializer=_end_with_parent
+                min(n_workers, max(1, len(todo))), context, initializer=end_with_parent
             )
             try:
                 jobs = {pool.submit(_make_shard, parts[i], places[i], root, settings): i for i in todo}
@@ -539,32 +537,6 @@ def _fingerprints(table: pd.DataFrame, root: str | Path, settings: Settings) -> 
         prints.append(one.digest())
     return prints
 
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let processes started here use one thread each; BLAS and OpenMP read this only when they are loaded."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _end_with_parent() -> None:
-    """End this worker when the process that started it is gone, killed perhaps; it would wait for ever."""
-    parent = multiprocessing.parent_process()
-
-    def watch():
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 # ------------------------------------------------------------------------------------------------ merge

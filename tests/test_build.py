@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,15 @@ def test_sizes_out_of_range(tmp_path, change, message):
     assert not list(tmp_path.iterdir())
 
 
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at child processes through /proc")
 def test_workers_and_a_kill_change_nothing(tmp_path):
     """One process makes it; another is killed with two workers at it, then goes on: the same bytes."""
     sizes = SMALL | {"n_identities": 4, "n_recordings": 4, "n_faces": 4, "min_s": 1.0, "max_s": 1.2}
@@ -147,8 +156,13 @@ def test_workers_and_a_kill_change_nothing(tmp_path):
     deadline = time.monotonic() + 120
     while process.poll() is None and not list(root.glob("faces/s*")) and time.monotonic() < deadline:
         time.sleep(0.02)
+    children = [int(c) for t in Path(f"/proc/{process.pid}/task").glob("*/children") for c in t.read_text().split()]
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert len(children) >= 2
+    while any(_runs(child) for child in children):  # workers end with the process that started them
+        assert time.monotonic() < deadline, children
+        time.sleep(0.05)
     manifest = build(root, **sizes, n_workers=2)
     pd.testing.assert_frame_equal(manifest, alone)
     assert _digests(root) == _digests(tmp_path / "alone")

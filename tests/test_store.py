@@ -17,7 +17,7 @@ import soundfile
 from PIL import Image
 from scipy.signal import lfilter
 
-from s2f import audio, faces, store
+from s2f import audio, faces, store, workers
 from s2f.corpora import manifest, rejections, voxceleb
 from s2f.errors import CorpusError, StoreError
 from s2f.store import Settings, Store
@@ -167,7 +167,7 @@ def test_neither_processes_nor_shards_change_a_byte(corpus, built, tmp_path):
 def test_workers_leave_the_environment_alone(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with store._one_thread_each():
+    with workers.one_thread_each():
         assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
     assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
 

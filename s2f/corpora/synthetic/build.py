@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from s2f.corpora.synthetic import heads, population, voices
 from s2f.errors import CorpusError
+from s2f.workers import end_with_parent
 
 N_RECORDINGS_A_VIDEO = 3
 N_PHOTOS_A_SOURCE = 3
@@ -156,7 +157,7 @@ def _make(root: Path, people: pd.DataFrame, made_of: dict, *, n_workers: int) ->
                 torch.set_num_threads(n_threads)
             return
         # Started afresh rather than forked: a process forked after torch has used threads can hang.
-        pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_one_thread)
+        pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_start_worker)
         with pool:
             futures = [pool.submit(_make_person, root, **job) for job in jobs]
             try:
@@ -165,6 +166,11 @@ def _make(root: Path, people: pd.DataFrame, made_of: dict, *, n_workers: int) ->
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _start_worker() -> None:
+    end_with_parent()
+    _one_thread()
 
 
 def _one_thread() -> None:
