@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from s2f.errors import CheckpointError
-from s2f.models import Architecture, Generator, VoiceEmbedding, unit
+from s2f.models import Architecture, GE2EEmbedding, Generator, VoiceEmbedding, unit
 from s2f.training import state
 from s2f.training.gan import draw
 
@@ -20,14 +20,24 @@ CHECKPOINT = "checkpoint.safetensors"
 class Model:
     """A voice embedding and the generator of one variant, in evaluation mode on the CPU."""
 
-    voice_embedding: VoiceEmbedding
+    voice_embedding: VoiceEmbedding | GE2EEmbedding
     generator: Generator
     architecture: Architecture
     name: str
 
     @torch.no_grad()
     def embed(self, features: np.ndarray) -> np.ndarray:
-        """Unit embedding float32 [64] of features float32 [n_frames, 64] (`s2f.audio.features`)."""
+        """Unit embedding float32 [dim] of features.
+
+        Parameters
+        ----------
+        features : ndarray
+            float32 [n_frames, 64] of `s2f.audio.features`, or [n_partials, 160, 40] of `s2f.ge2e.partials` where
+            that is the encoder.
+        """
+        if self.architecture.encoder == "ge2e":
+            partials = self.voice_embedding(torch.from_numpy(features))  # [n_partials, 256]
+            return unit(partials.mean(dim=0)).numpy()  # [256]
         inputs = torch.from_numpy(features).T[None]  # [1, 64, T]
         return unit(self.voice_embedding(inputs))[0].numpy()  # [64]
 
@@ -37,6 +47,7 @@ class Model:
         Parameters
         ----------
         recording : float32 [n_samples] in [−1, 1] at 16 kHz, or a path to any recording
+            A .npy file holds log-mel frames, as a processed corpus has them.
 
         Returns
         -------
@@ -49,8 +60,18 @@ class Model:
         """
         from s2f import audio  # heavier packages, not needed to train
 
-        wave = recording if isinstance(recording, np.ndarray) else audio.read(recording)
-        embedding = torch.from_numpy(self.embed(audio.features(wave)))
+        is_processed = not isinstance(recording, np.ndarray) and Path(recording).suffix.lower() == ".npy"
+        if is_processed and self.architecture.encoder == "own":
+            features = audio.repeat(audio.read_features(recording))
+        else:
+            wave = recording if isinstance(recording, np.ndarray) else audio.read(recording)
+            if self.architecture.encoder == "ge2e":
+                from s2f import ge2e
+
+                features = ge2e.partials(wave)
+            else:
+                features = audio.features(wave)
+        embedding = torch.from_numpy(self.embed(features))
         return draw(self.generator, embedding[None])[0]
 
 
@@ -62,10 +83,11 @@ def save(folder: Path, model: Model) -> None:
     state.save(folder / CHECKPOINT, tensors, header=header)
 
 
-def load_encoder(voice_folder: Path) -> VoiceEmbedding:
-    """The voice embedding that 04_voice_embedding trained, in evaluation mode."""
+def load_encoder(voice_folder: Path) -> VoiceEmbedding | GE2EEmbedding:
+    """The voice embedding that 04_voice_embedding kept, in evaluation mode."""
     tensors, header = state.load(voice_folder / "encoder.safetensors")
-    network = VoiceEmbedding(width=header["width"])
+    ge2e = header.get("encoder", "own") == "ge2e"
+    network = GE2EEmbedding() if ge2e else VoiceEmbedding(width=header["width"])
     network.load_state_dict(tensors)
     return network.eval()
 

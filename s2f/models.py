@@ -8,15 +8,22 @@ whose keys are ``model.<i>.weight``, load as they are. `width` multiplies the nu
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from s2f.errors import CheckpointError
+
 EMBEDDING_DIM = 64  # of voices and faces (poster; 2019 code)
+GE2E_DIM = 256  # of voices with `voice.encoder: ge2e`
 N_MELS = 64
 FRAMES_PER_VECTOR = 32  # five convolutions of stride 2
 IMAGE_PX = 64
@@ -62,6 +69,23 @@ class VoiceEmbedding(nn.Module):
         return self.sequence(log_mels).mean(dim=2)  # [B, 64]
 
 
+class GE2EEmbedding(nn.Module):
+    """Mel frames of 1.6 s to a 256-d unit voice embedding without negative numbers (Wan et al. 2018, section 3).
+
+    Three LSTM layers of 256; the last output of the third, then a linear layer, ReLU and unit length.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(40, GE2E_DIM, num_layers=3, batch_first=True)
+        self.linear = nn.Linear(GE2E_DIM, GE2E_DIM)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Unit embeddings float [B, 256] of mel power float [B, 160, 40]."""
+        hidden = self.lstm(mels)[1][0]  # [3, B, 256]
+        return unit(F.relu(self.linear(hidden[-1])))  # [B, 256]
+
+
 class Generator(nn.Module):
     """A unit voice embedding to a 64×64 face.
 
@@ -77,12 +101,17 @@ class Generator(nn.Module):
     head : {"k4", "k1"}
         "k4": the fifth transposed convolution draws the image (poster). "k1": it makes 64 channels and a sixth
         one with a 1×1 kernel draws the image (2019 code).
+    embedding_dim : int
+        Of the voice embeddings.
     """
 
-    def __init__(self, *, width: float = 1.0, norm: str = "batch", tanh: bool = True, head: str = "k4") -> None:
+    def __init__(
+        self, *, width: float = 1.0, norm: str = "batch", tanh: bool = True, head: str = "k4",
+        embedding_dim: int = EMBEDDING_DIM,
+    ) -> None:  # fmt: skip
         super().__init__()
         n_hidden = {"k4": 4, "k1": 5}[head]
-        channels = [EMBEDDING_DIM, *(scaled(c, width) for c in (1024, 512, 256, 128, 64)[:n_hidden])]
+        channels = [embedding_dim, *(scaled(c, width) for c in (1024, 512, 256, 128, 64)[:n_hidden])]
         layers: list[nn.Module] = []
         for i, (n_in, n_out) in enumerate(itertools.pairwise(channels)):
             stride, padding = (1, 0) if i == 0 else (2, 1)
@@ -97,7 +126,7 @@ class Generator(nn.Module):
         self.model = nn.Sequential(*layers)
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Faces of unit embeddings float [B, 64]: float [B, 3, 64, 64], in (−1, 1) with tanh."""
+        """Faces of unit embeddings float [B, embedding_dim]: float [B, 3, 64, 64], in (−1, 1) with tanh."""
         return self.model(embeddings[:, :, None, None])  # [B, 3, 64, 64]
 
 
@@ -148,14 +177,22 @@ class Architecture:
     norm: str
     tanh: bool
     head: str
+    encoder: str = "own"
 
-    def voice_embedding(self) -> VoiceEmbedding:
+    @property
+    def embedding_dim(self) -> int:
+        """Of the voice embeddings."""
+        return {"own": EMBEDDING_DIM, "ge2e": GE2E_DIM}[self.encoder]
+
+    def voice_embedding(self) -> VoiceEmbedding | GE2EEmbedding:
         """An untrained voice embedding."""
-        return VoiceEmbedding(width=self.voice_width)
+        return GE2EEmbedding() if self.encoder == "ge2e" else VoiceEmbedding(width=self.voice_width)
 
     def generator(self) -> Generator:
         """An untrained generator."""
-        return Generator(width=self.width, norm=self.norm, tanh=self.tanh, head=self.head)
+        return Generator(
+            width=self.width, norm=self.norm, tanh=self.tanh, head=self.head, embedding_dim=self.embedding_dim
+        )
 
 
 def scaled(n_channels: int, width: float) -> int:
@@ -187,6 +224,66 @@ def start_smooth(network: Generator, *, generator: torch.Generator) -> None:
         if isinstance(layer, nn.ConvTranspose2d) and layer.stride == (2, 2):
             mixture = torch.randn(layer.weight.shape[:2], generator=generator) / layer.in_channels**0.5
             layer.weight.copy_(mixture[:, :, None, None] * torch.outer(taps, taps))  # [C_in, C_out, 4, 4]
+
+
+def load_released(network: nn.Module, path: str | Path) -> nn.Module:
+    """Load a state dict of the 2019 release into a network of the same shape.
+
+    Parameters
+    ----------
+    network : VoiceEmbedding, Generator (head k1, norm none), FaceEmbedding or Classifier
+    path : str or Path
+        A ``.safetensors`` file, or one that ``torch.save`` wrote, of which nothing but tensors is read.
+
+    Returns
+    -------
+    Module
+        The same network, in evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        With `reason` one of missing, broken, architecture; names the file, and the key and shape at fault.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(path, "is not there", remedy="Mend the path of the checkpoint.", reason="missing")
+    try:
+        if path.suffix == ".safetensors":
+            found = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (  # torch meets text and garbage with errors of many kinds
+        SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError,
+        AttributeError,
+    ) as error:  # fmt: skip
+        raise CheckpointError(
+            path, f"is not a file of tensors alone ({str(error).splitlines()[0] if str(error) else 'cut short'})",
+            remedy="Give a state dict, saved with torch.save(network.state_dict(), path).", reason="broken",
+        ) from error  # fmt: skip
+    kind, wanted = type(network).__name__, network.state_dict()
+    remedy = f"Give the released weights of a {kind}, and build it with the same width, head and norm."
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise CheckpointError(path, "holds no state dict", remedy=remedy, reason="architecture")
+    # Counts of batches seen came later to batch norm, which does without them in evaluation.
+    counts = {key: value for key, value in wanted.items() if key.endswith("num_batches_tracked")}
+    found = {**counts, **found}
+    problems = [f"lacks '{key}' {_shape(wanted[key])}" for key in wanted if key not in found]
+    problems += [f"has '{key}' {_shape(found[key])}, which a {kind} has not" for key in found if key not in wanted]
+    problems += [
+        f"has '{key}' of shape {_shape(found[key])}, not {_shape(wanted[key])}"
+        for key in wanted
+        if key in found and found[key].shape != wanted[key].shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 1} more such" if len(problems) > 1 else ""
+        raise CheckpointError(path, problems[0] + more, remedy=remedy, reason="architecture")
+    network.load_state_dict(found)
+    return network.eval()
+
+
+def _shape(tensor: Tensor) -> str:
+    return str(list(tensor.shape))
 
 
 def layer_table(network: nn.Module, example: Tensor) -> list[dict]:

@@ -25,6 +25,7 @@ CHOICES = {
     "machine.precision": ("auto", "float32", "bfloat16"),
     "machine.compile": ("auto", "always", "never"),
     "gan.on_trouble": ("warn", "stop"),
+    "voice.encoder": ("own", "ge2e"),
     "corpus.kind": ("synthetic", "voxceleb", "wen2019", "table"),
     "corpus.duplicates": ("error", "drop"),
     "split.rule": ("by_fraction", "by_initial", "given", "none"),
@@ -320,6 +321,13 @@ def _check_together(resolved: Mapping) -> None:
                 f"is {resolved[section][low]}, above '{section}.{high}' ({resolved[section][high]})",
                 remedy="Lower it or raise the other.",
             )
+    voice = resolved["voice"]
+    if voice["encoder"] == "ge2e" and voice["checkpoint"] is not None:
+        raise ParameterError(
+            "parameter 'voice.checkpoint'",
+            f"is {voice['checkpoint']!r}, and 'voice.encoder' is ge2e, which brings its own weights",
+            remedy="Set 'voice.encoder' to own, or 'voice.checkpoint' to null.",
+        )
     gan = resolved["gan"]
     if gan["critics_from"] and not (gan["weight_pixel"] or gan["weight_edge"]):
         raise ParameterError(

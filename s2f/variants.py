@@ -62,7 +62,8 @@ def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
 def architecture(study: Study) -> Architecture:
     """The networks that a run's parameters describe."""
     g = study.params.gan
-    return Architecture(study.params.voice.width, g.width, g.norm, g.tanh, g.head)
+    voice = study.params.voice
+    return Architecture(voice.width, g.width, g.norm, g.tanh, g.head, voice.encoder)
 
 
 def _train(study: Study, folder: Path, *, label: str, who: peers.Peers) -> None:

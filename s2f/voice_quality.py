@@ -14,7 +14,7 @@ from s2f.metrics import verification
 from s2f.training import data
 
 
-def named_right(folder: Path, logits: nn.Module, training: data.Selection, aside: pd.DataFrame) -> np.ndarray:
+def named_right(folder: Path, logits: nn.Module | None, training: data.Selection, aside: pd.DataFrame) -> np.ndarray:
     """Whether each recording that was set aside is given to its speaker, bool [n]; n may be 0.
 
     Parameters
@@ -22,12 +22,23 @@ def named_right(folder: Path, logits: nn.Module, training: data.Selection, aside
     folder : Path
         With the voice tracks.
     logits : Module
-        The classifier of the pre-training.
+        The classifier of the pre-training; None names the speaker whose mean embedding is nearest.
     aside : DataFrame
         Rows of the store's index.
     """
+    if logits is None:
+        return _nearest(folder, training, aside) == training.codes(aside)
     embedded = data.tracks(folder, aside).whole().numpy()  # [n, 64]
     return logits(embedded).argmax(1) == training.codes(aside)
+
+
+def _nearest(folder: Path, training: data.Selection, aside: pd.DataFrame) -> np.ndarray:
+    heard = training.voices[training.voices["fold"] == 0]
+    vectors, codes = data.embeddings(folder, heard).numpy(), training.codes(heard)
+    sums = np.zeros((len(training.identities), vectors.shape[1]), np.float32)
+    np.add.at(sums, codes, vectors)
+    centres = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)  # none heard: never nearest
+    return (data.embeddings(folder, aside).numpy() @ centres.T).argmax(1)
 
 
 def error_rates(folder: Path, strangers: pd.DataFrame, *, seed: int) -> verification.ErrorRates | None:

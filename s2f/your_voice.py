@@ -78,11 +78,25 @@ def example(study: Study) -> Path:
     return next(iter(corpus_recordings(study).values()))
 
 
-def show(wave: np.ndarray, models: Mapping[str, Model]) -> None:
-    """Display a wave to listen to, what is heard of it, and the face of each variant."""
-    display(Audio(wave, rate=audio.SAMPLE_RATE))
-    display(figures.voice(wave, audio.voiced_mask(wave), audio.log_mel(audio.voiced(wave))))
-    display(figures.face_sheet([m.reconstruct(wave) for m in models.values()], labels=list(models), n_columns=3))
+def heard(sound: Path | np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
+    """A recording as `figures.voice` shows it: wave, voice activity, log-mel of the speech.
+
+    A processed recording (.npy) has neither wave nor voice activity, and its log-mel is normalised already.
+    """
+    if isinstance(sound, Path) and sound.suffix.lower() == ".npy":
+        return None, None, audio.read_features(sound)
+    wave = audio.read(sound) if isinstance(sound, Path) else sound
+    return wave, audio.voiced_mask(wave), audio.log_mel(audio.voiced(wave))
+
+
+def show(sound: Path | np.ndarray, models: Mapping[str, Model]) -> None:
+    """Display a recording to listen to, what is heard of it, and the face of each variant."""
+    wave, mask, log_mel = heard(sound)
+    if wave is not None:
+        display(Audio(wave, rate=audio.SAMPLE_RATE))
+    display(figures.voice(wave, mask, log_mel))
+    drawn = [model.reconstruct(sound if wave is None else wave) for model in models.values()]
+    display(figures.face_sheet(drawn, labels=list(models), n_columns=3))
 
 
 def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
@@ -94,23 +108,23 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
     record = Recorder()
 
     @out.capture(clear_output=True, wait=True)
-    def heard(sound: Path | bytes) -> None:
+    def chosen(sound: Path | bytes) -> None:
         try:
-            show(audio.read(sound) if isinstance(sound, Path) else _read_bytes(sound), models)
+            show(sound if isinstance(sound, Path) else _read_bytes(sound), models)
         except S2FError as error:
             print(f"error: {error}")
 
     def picked(change) -> None:
         if change["new"]:
-            heard(recordings[change["new"]])
+            chosen(recordings[change["new"]])
 
     def refused(change) -> None:
         with out:
             print(f"The browser gives no microphone: {change['new']}")
 
     pick.observe(picked, "value")
-    upload.observe(lambda change: heard(bytes(change["new"][0]["content"])), "value")
-    record.observe(lambda change: heard(bytes(change["new"])), "sound")
+    upload.observe(lambda change: chosen(bytes(change["new"][0]["content"])), "value")
+    record.observe(lambda change: chosen(bytes(change["new"])), "sound")
     record.observe(refused, "problem")
     return ipywidgets.VBox([ipywidgets.HBox([pick, upload, record]), out])
 

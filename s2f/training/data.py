@@ -13,7 +13,7 @@ import torch
 
 from s2f.errors import TrainingError
 from s2f.store import Store
-from s2f.training.tracks import Tracks
+from s2f.training.tracks import Tracks, read_per_s
 
 
 class Pairs:
@@ -150,11 +150,11 @@ def select(store: Store, *, split: str, gender: str | None = None) -> Selection:
 def tracks(folder: Path, voices: pd.DataFrame, *, device: str = "cpu") -> Tracks:
     """Voice tracks of the given rows of the index, from the folder that 04_voice_embedding wrote."""
     arrays = np.load(folder / "tracks.npy", mmap_mode="r"), np.load(folder / "track_offsets.npy")
-    return Tracks(*arrays, voices["row"].to_numpy(), device=device)
+    return Tracks(*arrays, voices["row"].to_numpy(), device=device, per_s=read_per_s(folder))
 
 
 def embeddings(folder: Path, voices: pd.DataFrame) -> torch.Tensor:
-    """Unit embeddings float32 [n, 64] of whole recordings."""
+    """Unit embeddings float32 [n, dim] of whole recordings."""
     return torch.nn.functional.normalize(tracks(folder, voices).whole(), dim=1)
 
 

@@ -109,7 +109,8 @@ class Trainer:
         self.sheets: dict[str, np.ndarray] = {}
         init = seeding.torch_stream(seed, "init")
         self.pairs, self.settings = pairs, s
-        self.generator = seeded(lambda: Generator(width=s.width, norm=s.norm, tanh=s.tanh, head=s.head), generator=init)
+        layers = {"width": s.width, "norm": s.norm, "tanh": s.tanh, "head": s.head, "embedding_dim": pairs.tracks.dim}
+        self.generator = seeded(lambda: Generator(**layers), generator=init)
         if s.smooth_start:
             start_smooth(self.generator, generator=init)
         self.generator = peers.synchronised(self.generator, device=device)
@@ -119,7 +120,7 @@ class Trainer:
         self.critics = Critics(trunk, discriminator, classifier)
         for network in (self.generator, self.critics):
             network.to(device, memory_format=torch.channels_last).train()
-        self.average = Generator(width=s.width, norm=s.norm, tanh=s.tanh, head=s.head).to(device).eval()
+        self.average = Generator(**layers).to(device).eval()
         self.average.load_state_dict(self.generator.state_dict())
         self.average.requires_grad_(False)
         options = {"betas": (s.beta_1, s.beta_2), "fused": True}
@@ -269,7 +270,7 @@ class Trainer:
         return torch.rand(n, generator=self.batches, device=self.pairs.device)
 
     def _embeddings(self, recordings: Tensor) -> Tensor:
-        low, high = crop_vectors(self.settings.min_crop_s, self.settings.max_crop_s)
+        low, high = crop_vectors(self.settings.min_crop_s, self.settings.max_crop_s, per_s=self.pairs.tracks.per_s)
         # One crop length a batch, as in the 2019 code.
         n_vectors = torch.randint(low, high + 1, (), generator=self.batches, device=self.pairs.device)
         room = self.pairs.tracks.lengths[recordings] - n_vectors + 1

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
@@ -82,6 +83,7 @@ class Peers:
 
 
 ALONE = Peers()
+TIMEOUT_S = 300  # that a process waits for the others, at the start or in a step; saves and samples take less
 
 
 def launch(work: Callable, arguments: tuple, *, n_devices: int, n_nodes: int, rendezvous: str, name: str) -> None:
@@ -133,5 +135,5 @@ def joined(*, device: str) -> Peers:
     """Join the group that `launch` prepared: nccl on GPUs, gloo on CPUs."""
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(seconds=TIMEOUT_S))
     return Peers(rank=distributed.get_rank(), n=distributed.get_world_size())

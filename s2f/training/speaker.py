@@ -40,6 +40,8 @@ class SpeakerSettings:
     scale: float
     log_every: int
     save_every: int
+    encoder: str = "own"
+    checkpoint: str | None = None
 
 
 class _Head(nn.Module):

@@ -7,6 +7,7 @@ begins). A running sum turns that mean into two look-ups, and GAN training never
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from s2f.models import FRAMES_PER_VECTOR, VoiceEmbedding
 
 N_FRAMES = 1000  # a shorter recording is repeated to this (10 s; poster and 2019 code)
 FRAMES_PER_S = 100
+OWN_PER_S = FRAMES_PER_S / FRAMES_PER_VECTOR  # vectors of our own encoder a second
 
 
 def repeated(log_mel: np.ndarray) -> np.ndarray:
@@ -71,11 +73,20 @@ def compute(
     return np.concatenate(tracks).astype(np.float32), offsets
 
 
-def write(folder: Path, tracks: np.ndarray, offsets: np.ndarray) -> None:
-    """Write ``tracks.npy`` and ``track_offsets.npy``."""
+def write(folder: Path, tracks: np.ndarray, offsets: np.ndarray, *, per_s: float = OWN_PER_S) -> None:
+    """Write ``tracks.npy``, ``track_offsets.npy`` and, in ``tracks.json``, how many vectors a second there are."""
+    files.write_json(folder / "tracks.json", {"vectors_per_s": per_s})
     for name, array in (("tracks.npy", tracks), ("track_offsets.npy", offsets)):
         with files.whole(folder / name) as beside:
             np.save(beside, array)
+
+
+def read_per_s(folder: Path) -> float:
+    """Vectors a second of the tracks in a folder."""
+    path = folder / "tracks.json"
+    if not path.is_file():  # tracks of our own encoder did without
+        return OWN_PER_S
+    return float(json.loads(path.read_text(encoding="utf-8"))["vectors_per_s"])
 
 
 class Tracks:
@@ -87,9 +98,15 @@ class Tracks:
         As `compute` returns them.
     recordings : int [n]
         Which recordings to keep, in this order.
+    per_s : float
+        Vectors a second.
     """
 
-    def __init__(self, tracks: np.ndarray, offsets: np.ndarray, recordings: np.ndarray, *, device: str) -> None:
+    def __init__(
+        self, tracks: np.ndarray, offsets: np.ndarray, recordings: np.ndarray,
+        *, device: str, per_s: float = OWN_PER_S,
+    ) -> None:  # fmt: skip
+        self.per_s, self.dim = per_s, tracks.shape[1]
         lengths = (offsets[1:] - offsets[:-1])[recordings]
         sums = np.zeros((int(lengths.sum()) + len(recordings), tracks.shape[1]), np.float32)
         starts = np.cumsum(lengths + 1) - (lengths + 1)
@@ -104,22 +121,24 @@ class Tracks:
         return len(self.starts)
 
     def windows(self, recordings: Tensor, first: Tensor, n_vectors: Tensor | int) -> Tensor:
-        """Means of `n_vectors` rows from row `first` of each recording: float [B, 64], not normalised."""
+        """Means of `n_vectors` rows from row `first` of each recording: float [B, dim], not normalised.
+
+        A window longer than a recording is the whole recording.
+        """
+        lengths = self.lengths[recordings]
+        n = torch.minimum(lengths, torch.as_tensor(n_vectors, device=lengths.device))  # [B]
+        first = torch.minimum(torch.as_tensor(first, device=lengths.device).clamp(min=0), lengths - n)
         at = self.starts[recordings] + first
-        return (self.sums[at + n_vectors] - self.sums[at]) / _column(n_vectors)
+        return (self.sums[at + n] - self.sums[at]) / n[:, None]
 
     def whole(self) -> Tensor:
-        """Mean of every recording, as at test time: float [n, 64], not normalised."""
+        """Mean of every recording, as at test time: float [n, dim], not normalised."""
         return self.windows(
             torch.arange(len(self), device=self.starts.device), torch.zeros_like(self.starts), self.lengths
         )
 
 
-def crop_vectors(min_s: float, max_s: float) -> tuple[int, int]:
-    """Shortest and longest crop as numbers of track vectors."""
-    low, high = (max(1, round(s * FRAMES_PER_S / FRAMES_PER_VECTOR)) for s in (min_s, max_s))
+def crop_vectors(min_s: float, max_s: float, *, per_s: float = OWN_PER_S) -> tuple[int, int]:
+    """Shortest and longest crop as numbers of track vectors, of which there are `per_s` a second."""
+    low, high = (max(1, round(s * per_s)) for s in (min_s, max_s))
     return low, high
-
-
-def _column(n_vectors: Tensor | int) -> Tensor | int:
-    return n_vectors.reshape(-1, 1) if isinstance(n_vectors, Tensor) else n_vectors
