@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from s2f import inference, params
+from s2f import audio, inference, params, your_voice
 from s2f.errors import CheckpointError, TrainingError
 from s2f.models import Architecture, Generator, VoiceEmbedding, start_smooth, unit
 from s2f.training import gan, speaker, state, tracks
@@ -413,6 +413,18 @@ def test_a_model_survives_saving(tmp_path):
     features = np.random.default_rng(0).normal(size=(1000, 64)).astype(np.float32)
     assert np.array_equal(model.embed(features), back.embed(features)) and back.name == "test"
     assert np.linalg.norm(back.embed(features)) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_processed_recording_gives_the_face_of_its_features(tmp_path):
+    architecture = Architecture(0.0625, 0.0625, "batch", True, "k4")
+    model = inference.Model(architecture.voice_embedding().eval(), architecture.generator().eval(), architecture, "t")
+    frames = np.random.default_rng(0).normal(size=(300, 64))
+    np.save(tmp_path / "clip.npy", frames)
+    features = audio.repeat(audio.normalise(frames))
+    expected = gan.draw(model.generator, torch.from_numpy(model.embed(features))[None])[0]
+    assert np.array_equal(model.reconstruct(tmp_path / "clip.npy"), expected)
+    wave, mask, log_mel = your_voice.heard(tmp_path / "clip.npy")
+    assert wave is None and mask is None and np.array_equal(log_mel, audio.normalise(frames))
 
 
 def test_checkpoints_that_are_not_there_or_broken_are_errors(tmp_path):
