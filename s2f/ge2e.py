@@ -11,7 +11,6 @@ import functools
 import hashlib
 import importlib.metadata
 import multiprocessing
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -79,10 +78,7 @@ def network(path: str | Path | None = None) -> GE2EEmbedding:
         raise CheckpointError(
             path, f"has SHA-256 {found}, not {ENCODER['sha256']}", reason="broken", remedy=f"Install {package} again."
         )
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(path, f"is not readable ({error})", remedy=f"Install {package} again.") from error
+    weights = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
     encoder = GE2EEmbedding()
     encoder.load_state_dict({key: weights[key] for key in encoder.state_dict()})  # the rest only served its training
     return encoder.eval()
