@@ -8,10 +8,10 @@ whose keys are ``model.<i>.weight``, load as they are. `width` multiplies the nu
 from __future__ import annotations
 
 import itertools
-import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError  # only the error: nothing is unpickled here but by torch, weights only
 
 import torch
 from safetensors import SafetensorError
@@ -254,7 +254,7 @@ def load_released(network: nn.Module, path: str | Path) -> nn.Module:
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (  # torch meets text and garbage with errors of many kinds
-        SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError,
+        SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError,
         AttributeError,
     ) as error:  # fmt: skip
         raise CheckpointError(
