@@ -396,7 +396,10 @@ def files_per_person(n_recordings: np.ndarray, n_photos: np.ndarray) -> Figure:
         ax.hist(counts, bins=np.arange(low, high + step + 1, step) - 0.5, color=colour, alpha=0.8)
         ax.set(xlabel=f"{what} of a person", ylabel="people")
         ax.set_title(f"median {np.median(counts):g}, {low} to {high}")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        if low == high:
+            ax.set_xticks([low])
+        else:
+            ax.xaxis.get_major_locator().set_params(integer=True)
         ax.yaxis.get_major_locator().set_params(integer=True)
     return figure
 

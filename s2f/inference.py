@@ -86,7 +86,7 @@ def save(folder: Path, model: Model) -> None:
 def load_encoder(voice_folder: Path) -> VoiceEmbedding | GE2EEmbedding:
     """The voice embedding that 04_voice_embedding kept, in evaluation mode."""
     tensors, header = state.load(voice_folder / "encoder.safetensors")
-    ge2e = header.get("encoder", "own") == "ge2e"
+    ge2e = header["encoder"] == "ge2e"
     network = GE2EEmbedding() if ge2e else VoiceEmbedding(width=header["width"])
     network.load_state_dict(tensors)
     return network.eval()

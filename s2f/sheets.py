@@ -1,4 +1,4 @@
-"""Files of a store as they lie on disk, for looking at: a recording, accepted photographs, rejected ones."""
+"""Files as they lie on disk, for looking at: a recording, accepted photographs, rejected ones."""
 
 from __future__ import annotations
 
@@ -15,20 +15,25 @@ from s2f.store import Store
 GREY = np.full((faces.SIZE_PX, faces.SIZE_PX, 3), 128, np.uint8)
 
 
-def recording(store: Store, root: Path, *, row: int = 0) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
+def recording(sound: Path | np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
     """A recording as `figures.voice` shows it.
+
+    Parameters
+    ----------
+    sound : Path, or float32 [n_samples] in [−1, 1] at 16 kHz
+        A .npy file is a processed recording.
 
     Returns
     -------
-    wave : ndarray, float32 [n_samples], or None where the corpus holds log-mels only
+    wave : ndarray, float32 [n_samples], or None of a processed recording
     mask : ndarray, bool [n_frames], or None
         Voice activity.
     log_mel : ndarray, float32 [n_mel_frames, 64]
-        Of the speech in it, not normalised; of a processed corpus as it is stored.
+        Of the speech in it, not normalised; of a processed recording normalised.
     """
-    if store.parameters["processed"]:
-        return None, None, store.mel(row)
-    wave = audio.read(root / store.voices()["path"].iloc[row])
+    if isinstance(sound, Path) and sound.suffix.lower() == ".npy":
+        return None, None, audio.read_features(sound)
+    wave = audio.read(sound) if isinstance(sound, Path) else sound
     return wave, audio.voiced_mask(wave), audio.log_mel(audio.voiced(wave))
 
 

@@ -163,6 +163,9 @@ class Store:
                 raise StoreError(
                     folder / "meta.json", f"has {key} {meta.get(key)!r}", remedy=_BUILD, reason="damaged"
                 )
+        if not isinstance(meta.get("input_sha256"), str):
+            problem = f"has input_sha256 {meta.get('input_sha256')!r}"
+            raise StoreError(folder / "meta.json", problem, remedy=_BUILD, reason="damaged")
         index = (folder / "index.parquet").read_bytes()
         if hashlib.sha256(index).hexdigest() != meta.get("index_sha256"):
             raise StoreError(

@@ -14,7 +14,7 @@ import numpy as np
 import traitlets
 from IPython.display import Audio, display
 
-from s2f import audio, figures
+from s2f import audio, figures, sheets
 from s2f.errors import S2FError
 from s2f.inference import Model
 from s2f.runs import Study
@@ -78,20 +78,9 @@ def example(study: Study) -> Path:
     return next(iter(corpus_recordings(study).values()))
 
 
-def heard(sound: Path | np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
-    """A recording as `figures.voice` shows it: wave, voice activity, log-mel of the speech.
-
-    A processed recording (.npy) has neither wave nor voice activity, and its log-mel is normalised already.
-    """
-    if isinstance(sound, Path) and sound.suffix.lower() == ".npy":
-        return None, None, audio.read_features(sound)
-    wave = audio.read(sound) if isinstance(sound, Path) else sound
-    return wave, audio.voiced_mask(wave), audio.log_mel(audio.voiced(wave))
-
-
 def show(sound: Path | np.ndarray, models: Mapping[str, Model]) -> None:
     """Display a recording to listen to, what is heard of it, and the face of each variant."""
-    wave, mask, log_mel = heard(sound)
+    wave, mask, log_mel = sheets.recording(sound)
     if wave is not None:
         display(Audio(wave, rate=audio.SAMPLE_RATE))
     display(figures.voice(wave, mask, log_mel))

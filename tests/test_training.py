@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from s2f import audio, inference, params, your_voice
+from s2f import audio, inference, params, sheets
 from s2f.errors import CheckpointError, TrainingError
 from s2f.models import Architecture, Generator, VoiceEmbedding, start_smooth, unit
 from s2f.training import gan, speaker, state, tracks
@@ -423,7 +423,7 @@ def test_a_processed_recording_gives_the_face_of_its_features(tmp_path):
     features = audio.repeat(audio.normalise(frames))
     expected = gan.draw(model.generator, torch.from_numpy(model.embed(features))[None])[0]
     assert np.array_equal(model.reconstruct(tmp_path / "clip.npy"), expected)
-    wave, mask, log_mel = your_voice.heard(tmp_path / "clip.npy")
+    wave, mask, log_mel = sheets.recording(tmp_path / "clip.npy")
     assert wave is None and mask is None and np.array_equal(log_mel, audio.normalise(frames))
 
 

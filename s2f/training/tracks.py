@@ -83,10 +83,7 @@ def write(folder: Path, tracks: np.ndarray, offsets: np.ndarray, *, per_s: float
 
 def read_per_s(folder: Path) -> float:
     """Vectors a second of the tracks in a folder."""
-    path = folder / "tracks.json"
-    if not path.is_file():  # tracks of our own encoder did without
-        return OWN_PER_S
-    return float(json.loads(path.read_text(encoding="utf-8"))["vectors_per_s"])
+    return float(json.loads((folder / "tracks.json").read_text(encoding="utf-8"))["vectors_per_s"])
 
 
 class Tracks:
