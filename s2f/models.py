@@ -49,7 +49,7 @@ class VoiceEmbedding(nn.Module):
             layers += [
                 nn.Conv1d(n_in, n_out, 3, stride=2, padding=1, bias=False),
                 nn.BatchNorm1d(n_out),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
             ]
         layers.append(nn.Conv1d(channels[-1], EMBEDDING_DIM, 3, stride=2, padding=1))
         self.model = nn.Sequential(*layers)
@@ -86,6 +86,14 @@ class GE2EEmbedding(nn.Module):
         return unit(F.relu(self.linear(hidden[-1])))  # [B, 256]
 
 
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """A transposed convolution that adds its bias afterwards: on a CPU the bias's gradient is slow inside of it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        drawn = F.conv_transpose2d(x, self.weight, None, self.stride, self.padding)
+        return drawn.add_(self.bias.to(drawn.dtype)[:, None, None])
+
+
 class Generator(nn.Module):
     """A unit voice embedding to a 64×64 face.
 
@@ -115,12 +123,12 @@ class Generator(nn.Module):
         layers: list[nn.Module] = []
         for i, (n_in, n_out) in enumerate(itertools.pairwise(channels)):
             stride, padding = (1, 0) if i == 0 else (2, 1)
-            layers.append(nn.ConvTranspose2d(n_in, n_out, 4, stride=stride, padding=padding))
+            layers.append(ConvTranspose2d(n_in, n_out, 4, stride=stride, padding=padding))
             if norm == "batch":
                 layers.append(nn.BatchNorm2d(n_out))
-            layers.append(nn.ReLU())
+            layers.append(nn.ReLU(inplace=True))
         last = {"k4": (4, 2, 1), "k1": (1, 1, 0)}[head]
-        layers.append(nn.ConvTranspose2d(channels[-1], 3, last[0], stride=last[1], padding=last[2]))
+        layers.append(ConvTranspose2d(channels[-1], 3, last[0], stride=last[1], padding=last[2]))
         if tanh:
             layers.append(nn.Tanh())
         self.model = nn.Sequential(*layers)
@@ -145,9 +153,9 @@ class FaceEmbedding(nn.Module):
         super().__init__()
         wrap = spectral_norm if spectral else (lambda layer: layer)
         channels = [scaled(c, width) for c in (32, 64, 128, 256, 512)]
-        layers: list[nn.Module] = [wrap(nn.Conv2d(3, channels[0], 1)), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [wrap(nn.Conv2d(3, channels[0], 1)), nn.LeakyReLU(0.2, inplace=True)]
         for n_in, n_out in itertools.pairwise(channels):
-            layers += [wrap(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+            layers += [wrap(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2, inplace=True)]
         layers.append(wrap(nn.Conv2d(channels[-1], EMBEDDING_DIM, 4)))
         self.model = nn.Sequential(*layers)
 

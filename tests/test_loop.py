@@ -88,6 +88,48 @@ def test_two_nodes_give_the_result_of_one(tmp_path):
     close(state.latest(tmp_path / "two" / "state", fingerprint="k")[0], alone)
 
 
+def work_and_die(folder, settings):
+    """`work`, but the second process is killed at step 6 of its first start, and each start leaves a file."""
+    import os
+    import signal
+
+    attempt, rank = int(os.environ["TORCHELASTIC_RESTART_COUNT"]), int(os.environ["RANK"])
+    (Path(folder) / f"start_{attempt}_{rank}").touch()
+    iterate = gan.Trainer.iterate
+
+    def mortal(self, **arguments):
+        if (attempt, rank, self.step) == (0, 1, 6):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return iterate(self, **arguments)
+
+    gan.Trainer.iterate = mortal
+    work(folder, settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("again", range(3))  # without a store of its own for each start, half of them fail
+def test_a_process_that_dies_is_started_again_from_the_last_save(tmp_path, again):
+    settings = replace(PLAIN, save_every=4)
+    alone = run(tmp_path / "alone", settings=settings)
+    (tmp_path / "two").mkdir()
+    peers.launch(
+        work_and_die, (str(tmp_path / "two"), settings), n_devices=2, n_nodes=1, rendezvous="127.0.0.1:0", name="dies"
+    )
+    assert sorted(p.name for p in (tmp_path / "two").glob("start_*")) == [f"start_{a}_{r}" for a in (0, 1) for r in (0, 1)]
+    close(state.latest(tmp_path / "two" / "state", fingerprint="k")[0], alone)
+    assert [line["step"] for line in state.read_log(tmp_path / "two" / "log.jsonl")] == [2, 4, 6, 8]
+
+
+def fails(folder, settings):
+    raise ValueError("a value that is wrong every time")
+
+
+@pytest.mark.slow
+def test_processes_that_fail_every_time_are_given_up_with_the_reason(tmp_path):
+    with pytest.raises(TrainingError, match=r"process \d of 2.*a value that is wrong every time"):
+        peers.launch(fails, (str(tmp_path), PLAIN), n_devices=2, n_nodes=1, rendezvous="127.0.0.1:0", name="fails")
+
+
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(TrainingError, match=r"is 8, which 3 processes cannot share equally\. Give a multiple of 3"):
         peers.Peers(rank=0, n=3).check(8)

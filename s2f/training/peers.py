@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -121,14 +122,31 @@ def launch(work: Callable, arguments: tuple, *, n_devices: int, n_nodes: int, re
         start_method="spawn",
     )
     try:
-        elastic_launch(config, work)(*arguments)
+        with _a_store_an_attempt():
+            elastic_launch(config, work)(*arguments)
     except ChildFailedError as error:
-        _, first = error.get_first_failure()
+        rank, first = error.get_first_failure()
         raise TrainingError(
-            f"process {first.global_rank} of {n_devices * n_nodes}",
+            f"process {rank} of {n_devices * n_nodes}",
             f"failed for good ({str(first.message)[:500]})",
             remedy="Mend what it names; the last good save is kept.",
         ) from error
+
+
+@contextmanager
+def _a_store_an_attempt() -> Iterator[None]:
+    """Each start of the processes meets through a new store.
+
+    Torch 2.11 shares one among all starts, under the same keys: a process started again may then read where one
+    that died was listening, and is refused.
+    """
+    name = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name) if before is None else os.environ.update({name: before})
 
 
 def joined(*, device: str) -> Peers:
