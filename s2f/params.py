@@ -50,6 +50,11 @@ BOUNDS = (
         "corpus.min_s": (1.0, 60.0),
         "corpus.max_s": (1.0, 60.0),
         "corpus.size_px": (64, 512),
+        "corpus.leak": (0.0, 3.0),
+        "answer.n_identities": (20, 10**5),
+        "answer.n_recordings": (1, 1000),
+        "answer.n_photos": (1, 1000),
+        "answer.n_permutations": (20, 10**6),
         "split.train": (0.0, 1.0),
         "split.validation": (0.0, 1.0),
         "split.test": (0.0, 1.0),
@@ -108,6 +113,7 @@ STAGES: dict[str, tuple[tuple[str, ...], str | None]] = {
     "04_voice_embedding": (("voice", "machine"), "02_preprocessing"),
     "05_training": (("gan", "variant"), "04_voice_embedding"),
     "06_metrics": (("measure",), "05_training"),
+    "09_known_answer": (("answer",), "05_training"),
 }
 # Machine parameters that cannot change a result, and so make nothing stale.
 GAN_ONLY = {"machine.compile", "machine.n_devices", "machine.n_nodes"}  # the stages before do not look at them

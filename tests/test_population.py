@@ -145,3 +145,22 @@ def test_same_seed_same_people_and_half_of_them_women():
 def test_too_few_people_is_an_error():
     with pytest.raises(ParameterError, match=r"is 1\..*at least 2"):
         population.sample(1, seed=0)
+
+
+def test_a_planted_leak_moves_the_pitch_with_the_skin_tone_and_nothing_else():
+    plain, leaky = population.sample(4000, seed=3), population.sample(4000, seed=3, leak=1.0)
+    pd.testing.assert_frame_equal(plain.drop(columns="f0_hz"), leaky.drop(columns="f0_hz"))
+    for gender, sd in (("f", 2.2), ("m", 2.6)):  # semitones, from causes.yaml
+        own = plain["gender"] == gender
+        tone = plain["skin_tone"][own]
+        semitones = 12 * np.log2(leaky["f0_hz"][own] / plain["f0_hz"][own])
+        slope = np.polyfit((tone - tone.mean()) / tone.std(), semitones, 1)[0]
+        assert slope == pytest.approx(sd, rel=0.1)  # a little less where the pitch is clipped
+        assert abs(np.corrcoef(np.log(plain["f0_hz"][own]), tone)[0, 1]) < 0.06
+        assert np.corrcoef(np.log(leaky["f0_hz"][own]), tone)[0, 1] > 0.6
+
+
+def test_people_of_another_prefix_have_the_traits_and_not_the_names():
+    people, others = population.sample(10, seed=3), population.sample(10, seed=3, prefix="m")
+    pd.testing.assert_frame_equal(people.drop(columns="identity"), others.drop(columns="identity"))
+    assert others["identity"][4] == "m0004"

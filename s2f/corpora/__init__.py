@@ -75,6 +75,7 @@ def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
             "max_s": s.max_s,
             "size_px": s.size_px,
             "seed": s.seed,
+            "leak": s.leak,
         }
         # A folder for each set of sizes: profiles and seeds that ask for the same people share them.
         name = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()[:12]

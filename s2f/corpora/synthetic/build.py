@@ -40,6 +40,8 @@ def build(
     size_px: int,
     seed: int,
     n_workers: int,
+    leak: float = 0.0,
+    prefix: str = "s",
 ) -> pd.DataFrame:
     """Make the corpus under `root`, or continue it, or return it when it is there.
 
@@ -62,6 +64,8 @@ def build(
         Same seed and sizes, same files, whatever `n_workers`.
     n_workers : int
         Processes.
+    leak, prefix : float and str
+        As in `population.sample`.
 
     Returns
     -------
@@ -77,11 +81,11 @@ def build(
     root = Path(root)
     made_of = _checked(
         n_identities=n_identities, n_recordings=n_recordings, n_faces=n_faces, min_s=float(min_s),
-        max_s=float(max_s), size_px=size_px, seed=seed,
+        max_s=float(max_s), size_px=size_px, seed=seed, leak=float(leak), prefix=prefix,
     )  # fmt: skip
     root.mkdir(parents=True, exist_ok=True)
     _claim(root, made_of)
-    people = population.sample(n_identities, seed=seed)
+    people = population.sample(n_identities, seed=seed, leak=leak, prefix=prefix)
     if not (root / _MARKER).is_file():
         _make(root, people, made_of, n_workers=n_workers)
         _write_whole(root / "people.parquet", people.to_parquet)
@@ -135,7 +139,7 @@ def _claim(root: Path, made_of: dict) -> None:
 
 
 def _make(root: Path, people: pd.DataFrame, made_of: dict, *, n_workers: int) -> None:
-    for stale in root.glob("*/.s*"):  # left by a run that was killed
+    for stale in root.glob(f"*/.{made_of['prefix']}*"):  # left by a run that was killed
         shutil.rmtree(stale, ignore_errors=True)
     recordings = _spread(made_of["n_recordings"], len(people))
     photos = _spread(made_of["n_faces"], len(people))

@@ -31,7 +31,7 @@ def causes() -> dict:
     return yaml.safe_load(resources.files(__package__).joinpath("causes.yaml").read_text(encoding="utf-8"))
 
 
-def sample(n_identities: int, *, seed: int) -> pd.DataFrame:
+def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s") -> pd.DataFrame:
     """Draw people whose voices and faces share causes.
 
     Parameters
@@ -40,11 +40,16 @@ def sample(n_identities: int, *, seed: int) -> pd.DataFrame:
         How many people; half are women (one more woman if odd).
     seed : int
         Same seed, same people. Each trait has a stream of its own, so that another trait moves no other.
+    leak : float
+        Plants a link that must not be there: pitch rises by this many of its within-sex standard deviations for each
+        standard deviation of the skin tone.
+    prefix : str
+        Of the names of the people. A manner of speaking hangs on the name, so people of two prefixes share none.
 
     Returns
     -------
     DataFrame
-        One row a person: `identity` ("s0000" …), `gender`, `age_years`, `height_cm`, `bmi`; the names in
+        One row a person: `identity` (the prefix and a number, "s0000" …), `gender`, `age_years`, `height_cm`, `bmi`; the names in
         `VOICE` in the units of their names; the names in `CAUSED` in within-sex standard deviations; the
         names in `INDEPENDENT`.
 
@@ -64,7 +69,7 @@ def sample(n_identities: int, *, seed: int) -> pd.DataFrame:
     }
     male = streams["gender"].permutation(np.arange(n_identities) % 2).astype(bool)  # [n]
     people = {
-        "identity": [f"s{i:04d}" for i in range(n_identities)],
+        "identity": [f"{prefix}{i:04d}" for i in range(n_identities)],
         "gender": np.where(male, "m", "f"),
     }
     low, high = spec["body"]["age_years"]["low"], spec["body"]["age_years"]["high"]
@@ -74,12 +79,15 @@ def sample(n_identities: int, *, seed: int) -> pd.DataFrame:
         z[short] = np.clip(streams[name].standard_normal(n_identities), -2.5, 2.5)
         people[name] = _scale(z[short], spec["body"][name], male=male)
     own = {name: streams[name].standard_normal(n_identities) for name in (*VOICE, *CAUSED)}
+    light, dark = (spec["independent"]["skin_tone"][k] for k in ("low", "high"))
+    tone = streams["skin_tone"].uniform(light, dark, n_identities)
+    leaked = leak * (tone - (light + dark) / 2) / ((dark - light) / np.sqrt(12))  # [n]
     for name in VOICE:
         entry = spec["voice"][name]
         within = _within_sex(z, entry["f"], entry["m"], male=male, own=own[name])
         if name == "f0_hz":  # pitch varies by ratios: its sd is in semitones
             mean = np.where(male, entry["m"]["mean"], entry["f"]["mean"])
-            value = mean * 2 ** (np.where(male, entry["m"]["sd"], entry["f"]["sd"]) * within / 12)
+            value = mean * 2 ** (np.where(male, entry["m"]["sd"], entry["f"]["sd"]) * (within + leaked) / 12)
         else:
             value = _scale(within, entry, male=male)
         people[name] = np.clip(value, *entry["limits"])
@@ -89,7 +97,6 @@ def sample(n_identities: int, *, seed: int) -> pd.DataFrame:
         entry = spec["face"][name]
         within = _within_sex(z, entry, entry, male=male, own=own[name])
         people[name] = within + np.where(male, 0.5, -0.5) * entry["sex"]
-    tone = streams["skin_tone"].uniform(**spec["independent"]["skin_tone"], size=n_identities)
     for name in INDEPENDENT:
         people[name] = tone if name == "skin_tone" else _draw(
             spec["independent"][name], tone=tone, rng=streams[name]
