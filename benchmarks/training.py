@@ -4,7 +4,7 @@ Usage: python benchmarks/training.py [--rounds 5] [--iterations 3] [--threads N]
 Networks at full width, batch of 128, random data that lies in memory (on a GPU in its own). Every variant runs a block
 of a few iterations in turn, round by round, in one process, so that what else the machine does falls on all alike;
 memory is that of a fresh process each. Where torch sees a GPU, the same is measured there too. About six minutes on
-two cores.
+two cores, five with ``--iterations 2``.
 
 The literal loop runs the face trunk twice on the real batch and once on the drawn one in the discriminator's step,
 twice on the drawn one in the generator's, where gradients of the critics are computed too and thrown away; embeds the
