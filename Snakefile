@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from s2f import params
+from s2f.runs import CLOSED as CLOSED_RUN
+from s2f.runs import LEAK as LEAK_RUN
 from s2f.workflow import VARIANTS, modules_of
 
 ROOT = params.project_root()
@@ -28,10 +30,14 @@ for label, overrides in params.resolve(PROFILE, root=ROOT)["beside"].items():
     if not STUDY["label"]:
         RUNS[folder(label)] = overrides
         BESIDE.append(folder(label))
-CLOSED = []
-if STUDY["thorough"]:
-    RUNS[folder("closed")] = {"split.rule": "none"}
-    CLOSED.append(folder("closed"))
+# The thorough study also has, of its first seed, a run without held-out people and one with a planted leak.
+CLOSED, LEAK = [], []
+if STUDY["thorough"] and not STUDY["label"]:
+    CLOSED.append(folder(CLOSED_RUN[0]))
+    RUNS[CLOSED[0]] = CLOSED_RUN[1]
+    if params.resolve(PROFILE, root=ROOT)["corpus"]["kind"] == "synthetic":
+        LEAK.append(folder(LEAK_RUN[0]))
+        RUNS[LEAK[0]] = LEAK_RUN[1]
 RESOLVED = {
     (run, variant): params.resolve(PROFILE, variant=variant, overrides=overrides, root=ROOT)
     for run, overrides in RUNS.items()
@@ -118,12 +124,23 @@ def finished(run, seed, *, variants=None):
     return [f"runs/{run}/s{seed}/{variant}/metrics.json" for variant in variants or TRAINED[run]]
 
 
-LAST = ("03_models", "07_results", "08_your_voice")  # nothing of a run reads these
+# Nothing of a run reads these.
+LAST = ("03_models", "07_results", "08_your_voice", "09_known_answer", "10_poster")
 
 
 def everything(_):
     wanted = [f"runs/{MAIN}/s{seed}/notebooks/{name}.json" for seed in SEEDS for name in LAST]
     return wanted + (["_build/html/index.html"] if STUDY["book"] else [])
+
+
+def is_first(wildcards):
+    """Whether these are pages of the main run's first seed, which the book shows."""
+    return int(wildcards.seed) == SEEDS[0] and wildcards.run == MAIN
+
+
+def other_seeds(wildcards):
+    """Seeds that the pages of the first one show with it."""
+    return SEEDS[1:] if is_first(wildcards) else []
 
 
 rule all:
@@ -232,6 +249,7 @@ rule metrics:
     input:
         notebook=sources("06_metrics"),
         checkpoint="runs/{run}/s{seed}/{variant}/checkpoint.safetensors",
+        general="runs/{run}/s{seed}/general/checkpoint.safetensors",  # draws the same people
     output:
         "runs/{run}/s{seed}/{variant}/metrics.json",
     log:
@@ -264,7 +282,8 @@ rule results:
         notebook=sources("07_results"),
         metrics=lambda w: finished(w.run, w.seed),
         beside=lambda w: [p for run in BESIDE for p in finished(run, w.seed, variants=("general",))],
-        closed=lambda w: [p for run in CLOSED for p in finished(run, w.seed)],
+        closed=lambda w: [p for run in CLOSED for p in finished(run, w.seed)] if is_first(w) else [],
+        seeds=lambda w: [p for seed in other_seeds(w) for p in finished(w.run, seed)],
     output:
         "runs/{run}/s{seed}/notebooks/07_results.json",
         "runs/{run}/s{seed}/results/table2.json",
@@ -288,6 +307,41 @@ rule your_voice:
         "runs/{run}/s{seed}/notebooks/08_your_voice.ipynb",
     params:
         section=section("05_training"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+# The first seed's page pools all seeds, and shows what a planted leak does.
+rule known_answer:
+    input:
+        notebook=sources("09_known_answer"),
+        checkpoint="runs/{run}/s{seed}/general/checkpoint.safetensors",
+        seeds=lambda w: [f"runs/{w.run}/s{seed}/notebooks/09_known_answer.json" for seed in other_seeds(w)],
+        leak=lambda w: [f"runs/{run}/s{SEEDS[0]}/notebooks/09_known_answer.json" for run in LEAK if is_first(w)],
+    output:
+        "runs/{run}/s{seed}/notebooks/09_known_answer.json",
+    log:
+        "runs/{run}/s{seed}/notebooks/09_known_answer.ipynb",
+    params:
+        section=section("09_known_answer"),
+        papermill=papermill,
+    threads: N_THREADS
+    shell:
+        EXECUTE
+
+
+rule poster:
+    input:
+        notebook=sources("10_poster"),
+        metrics=lambda w: finished(w.run, w.seed),
+    output:
+        "runs/{run}/s{seed}/notebooks/10_poster.json",
+    log:
+        "runs/{run}/s{seed}/notebooks/10_poster.ipynb",
+    params:
+        section=section("06_metrics"),
         papermill=papermill,
     threads: N_THREADS
     shell:

@@ -1,4 +1,4 @@
-"""Command line: run the study, look at a corpus before it, share its preprocessing, draw a voice's face."""
+"""Command line: run the study, look at a corpus before it, share its preprocessing, draw and measure faces."""
 
 from __future__ import annotations
 
@@ -95,6 +95,28 @@ def main(words: list[str] | None = None) -> int:
     )
     draw.add_argument("--size", type=int, default=64, help="side of the picture in px (default: %(default)s)")
 
+    beside = commands.add_parser("measure", help="measure the pictures that any system drew, as the study's own are")
+    beside.add_argument(
+        "--generated", type=Path, required=True, metavar="FOLDER", help="drawn pictures, <Name>/<video>_<clip>.jpg"
+    )
+    beside.add_argument(
+        "--real", type=Path, required=True, metavar="FOLDER", help="photographs of the speakers, laid out alike"
+    )
+    beside.add_argument(
+        "--meta",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="vox1_meta.csv, or a table with the columns identity, gender and, if known, nationality",
+    )
+    beside.add_argument("--output", type=Path, metavar="FOLDER", help="write tables, rejected files and pairs there")
+    beside.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    beside.add_argument(
+        "--bootstrap", type=int, default=1000, metavar="N", help="bootstrap samples of people (default: %(default)s)"
+    )
+    for name in ("inception", "face-identity", "face-gender"):
+        beside.add_argument(f"--{name}", type=Path, metavar="FILE", help="a network instead of the packaged one")
+
     arguments = parser.parse_args(words)
     try:
         run = {
@@ -104,6 +126,7 @@ def main(words: list[str] | None = None) -> int:
             "train": _train,
             "keep": _keep,
             "reconstruct": _reconstruct,
+            "measure": _measure,
         }
         return run[arguments.command](arguments)
     except S2FError as error:
@@ -201,6 +224,12 @@ def _reconstruct(arguments: argparse.Namespace) -> int:
             face.save(beside)
         print(f"{recording} -> {target}")
     return 0
+
+
+def _measure(arguments: argparse.Namespace) -> int:
+    from s2f import peer
+
+    return peer.main(arguments)
 
 
 if __name__ == "__main__":

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import nn
+import torch
 
 from s2f.errors import CorpusError
-from s2f.models import VoiceEmbedding, load_released
+from s2f.models import N_MELS, GE2EEmbedding, VoiceEmbedding, layer_table, load_released
 from s2f.runs import Study
 from s2f.store import Store
 from s2f.training import data, loop, speaker, state, tracks
 
-Logits = Callable[[np.ndarray], np.ndarray]
+
+@dataclass(frozen=True)
+class Encoder:
+    """A voice encoder, frozen.
+
+    Attributes
+    ----------
+    network : VoiceEmbedding or GE2EEmbedding
+    logits : callable, optional
+        The classifier of its pre-training, where it was trained here: float32 [n, n_speakers] of [n, 64].
+    weights_sha256 : str, optional
+        Of the file that its weights were loaded from, where it was not.
+    """
+
+    network: VoiceEmbedding | GE2EEmbedding
+    logits: Callable[[np.ndarray], np.ndarray] | None = None
+    weights_sha256: str | None = None
 
 
-def make(study: Study, store: Store, training: data.Selection, *, folder: Path) -> tuple[nn.Module, Logits | None]:
-    """The encoder, frozen, and the classifier of its pre-training where it was trained here.
+def make(study: Study, store: Store, training: data.Selection, *, folder: Path) -> Encoder:
+    """The encoder: trained here, or loaded.
 
     Parameters
     ----------
@@ -37,53 +56,86 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
     if voice.encoder == "own" and voice.checkpoint is None:
         heard = training.voices[training.voices["fold"] == 0]
         rows = heard["row"].to_numpy()
-        return speaker.train(
+        network, logits = speaker.train(
             store.mels, store.mel_offsets[rows], np.diff(store.mel_offsets)[rows], training.codes(heard),
             settings=speaker.SpeakerSettings(**study.resolved["voice"]), seed=study.seed, device=study.device,
             n_threads=machine.n_threads, folder=folder, fingerprint=study.resume_key(store.digest),
             precision=loop.choose_precision(machine.precision, study.device),
         )  # fmt: skip
+        return Encoder(network, logits)
     (folder / "log.jsonl").unlink(missing_ok=True)  # of a training with other parameters
+    torch.set_num_threads(machine.n_threads)
     if voice.encoder == "own":
-        return load_released(VoiceEmbedding(width=voice.width), study.root / voice.checkpoint), None
+        path = study.root / voice.checkpoint
+        network = load_released(VoiceEmbedding(width=voice.width), path)
+        return Encoder(network, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     _check_sound(store)
     from s2f import ge2e  # heavier packages, not needed to train
 
-    return ge2e.network(), None
+    return Encoder(ge2e.network(), weights_sha256=ge2e.ENCODER["sha256"])
 
 
-def keep(study: Study, store: Store, network: nn.Module, *, folder: Path) -> None:
+def keep(study: Study, store: Store, encoder: Encoder, *, folder: Path) -> None:
     """Write the encoder, and what it makes of every recording: ``encoder.safetensors`` and the voice tracks.
+
+    Where recordings are read again, which takes long, those that are done are kept in ``state/`` until all are.
 
     Raises
     ------
     AudioError, CorpusError
         A recording that cannot be read again, or a corpus without sound.
     """
-    voice = study.params.voice
+    voice, done = study.params.voice, folder / "state" / "tracks"
     if voice.encoder == "ge2e":
         from s2f import ge2e, preprocessing
 
         _check_sound(store)
         root = Path(preprocessing.inputs(study)["root"])
         paths = [root / path for path in store.voices().sort_values("row")["path"]]
-        rows, offsets = ge2e.tracks(paths, n_workers=study.params.machine.n_workers)
+        rows, offsets = ge2e.tracks(paths, n_workers=study.params.machine.n_workers, kept=done, digest=store.digest)
         tracks.write(folder, rows, offsets, per_s=ge2e.PER_S)
     else:
-        rows, offsets = tracks.compute(network, store.mel, n_recordings=len(store.voices()), device=study.device)
+        network, n = encoder.network, len(store.voices())
+        rows, offsets = tracks.compute(network, store.mel, n_recordings=n, device=study.device)
         tracks.write(folder, rows, offsets)
-    header = {"encoder": voice.encoder, "width": voice.width}
-    state.save(folder / "encoder.safetensors", network.state_dict(), header=header)
+    header = {"encoder": voice.encoder, "width": voice.width, "weights_sha256": encoder.weights_sha256}
+    state.save(folder / "encoder.safetensors", encoder.network.state_dict(), header=header)
+    shutil.rmtree(done, ignore_errors=True)
 
 
-def show_learning(folder: Path):
+def show_learning(encoder: Encoder, *, folder: Path):
     """Learning curves where the encoder was trained here, otherwise a sentence."""
     from s2f import figures
 
-    log = folder / "log.jsonl"
-    if not log.is_file():
-        return print("The encoder was not trained here: its weights were loaded.")
-    return figures.loss_curves(pd.DataFrame(state.read_log(log)))
+    if encoder.weights_sha256 is not None:
+        return print(f"The encoder was not trained here: its weights were loaded (SHA-256 {encoder.weights_sha256}).")
+    return figures.loss_curves(pd.DataFrame(state.read_log(folder / "log.jsonl")))
+
+
+def show_layers(network: VoiceEmbedding | GE2EEmbedding) -> pd.DataFrame:
+    """A sentence on what the encoder is, and a table with a row a layer; see `s2f.models.layer_table`."""
+    if isinstance(network, GE2EEmbedding):
+        print("This run's encoder is the packaged one (GE2E): 1.6 s of 40 mels give 256 numbers. It is not trained.")
+        return pd.DataFrame(_ge2e_layers(network))
+    print("This run's encoder is our own: every 32 frames of 64 mels give 64 numbers, and their mean is the voice.")
+    return pd.DataFrame(layer_table(network, torch.zeros(1, N_MELS, tracks.N_FRAMES)))
+
+
+def _ge2e_layers(network: GE2EEmbedding) -> list[dict]:
+    """Rows as those of `layer_table`, which takes no recurrent network; torch keeps three layers in one module."""
+    from s2f import ge2e
+
+    lstm, linear = network.lstm, network.linear
+    rows = []
+    for i in range(lstm.num_layers):
+        n_in = lstm.hidden_size if i else lstm.input_size
+        n = sum(p.numel() for name, p in lstm.named_parameters() if name.endswith(f"_l{i}"))
+        rows.append((f"lstm.{i}", f"LSTM {n_in} → {lstm.hidden_size}", f"{ge2e.N_FRAMES} × {lstm.hidden_size}", n))
+    n = sum(p.numel() for p in linear.parameters())
+    what = f"Linear {linear.in_features} → {linear.out_features}, of the last frame"
+    rows.append(("linear", what, f"{linear.out_features}", n))
+    rows.append(("", "ReLU, unit length", f"{linear.out_features}", 0))
+    return [dict(zip(("layer", "what", "output", "n_parameters"), row, strict=True)) for row in rows]
 
 
 def _check_sound(store: Store) -> None:

@@ -7,10 +7,13 @@ written here: volume raised to -30 dBFS, silences cut, mel power, windows of 1.6
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
+import itertools
 import multiprocessing
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +26,7 @@ import webrtcvad
 from numpy.lib.stride_tricks import sliding_window_view
 from tqdm import tqdm
 
-from s2f import audio, workers
+from s2f import audio, files, workers
 from s2f.errors import AudioError, CheckpointError
 from s2f.models import GE2EEmbedding
 
@@ -40,6 +43,7 @@ N_MELS = 40
 N_FRAMES = 160  # of a partial, 1.6 s
 STEP = 77  # frames between partials, about 1.3 a second
 PER_S = 100 / STEP  # partials a second
+PART = 64  # recordings a file of what is done
 COVERAGE = 0.75  # share of the last partial that must be sound; otherwise it is left out
 
 _LEVEL_DBFS = -30.0
@@ -168,8 +172,18 @@ def partials(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
     return np.stack([frames[at : at + N_FRAMES] for at in first])
 
 
-def tracks(paths: Sequence[str | Path], *, n_workers: int) -> tuple[np.ndarray, np.ndarray]:
+def tracks(
+    paths: Sequence[str | Path], *, n_workers: int, kept: Path | None = None, digest: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
     """Partial embeddings of recordings, made by several processes.
+
+    Parameters
+    ----------
+    kept : Path, optional
+        Folder for what is done, `PART` recordings a file: a run that was stopped goes on from there. It is the
+        caller's to remove.
+    digest : str
+        Hash of the recordings' content. What was kept of other recordings, weights or code is left alone.
 
     Returns
     -------
@@ -183,13 +197,51 @@ def tracks(paths: Sequence[str | Path], *, n_workers: int) -> tuple[np.ndarray, 
         A recording that cannot be used.
     """
     network()  # a missing package is said once, here
-    bar = functools.partial(tqdm, total=len(paths), desc="voice tracks", unit="recording", mininterval=1)
-    with workers.one_thread_each():
+    parts = [[str(path) for path in paths[at : at + PART]] for at in range(0, len(paths), PART)]
+    with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
+        places = [Path(folder) / f"{key}.npz" for key in _keys(parts, digest)]
+        _make(parts, places, n_workers=n_workers)
+        rows, lengths = [], []
+        for place in places:
+            with np.load(place) as part:
+                rows.append(part["rows"])
+                lengths.append(part["lengths"])
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+    return np.concatenate(rows), offsets
+
+
+def _keys(parts: list[list[str]], digest: str) -> list[str]:
+    """One hash a part, of everything that its embeddings are made from."""
+    base = hashlib.sha256(f"{ENCODER['sha256']} {digest}".encode())
+    for name in ("audio.py", "ge2e.py", "models.py"):
+        base.update(Path(__file__).with_name(name).read_bytes())
+    keys = []
+    for part in parts:
+        one = base.copy()
+        one.update("\n".join(part).encode())
+        keys.append(one.hexdigest()[:16])
+    return keys
+
+
+def _make(parts: list[list[str]], places: list[Path], *, n_workers: int) -> None:
+    """Write the parts that are not there yet, each whole: `rows` [n, 256] and `lengths` [n_recordings]."""
+    waiting = [(part, place) for part, place in zip(parts, places, strict=True) if not place.is_file()]
+    todo = [path for part, _ in waiting for path in part]
+    if not todo:
+        return
+    n = sum(map(len, parts))
+    bar = tqdm(total=n, initial=n - len(todo), desc="voice tracks", unit="recording", mininterval=1)
+    with workers.one_thread_each(), bar:
         pool = multiprocessing.get_context("spawn").Pool(n_workers, initializer=workers.end_with_parent)
         with pool:
-            found = list(bar(pool.imap(_track, map(str, paths), chunksize=8)))
-    offsets = np.concatenate([[0], np.cumsum([len(track) for track in found])]).astype(np.int64)
-    return np.concatenate(found), offsets
+            made = pool.imap(_track, todo)
+            for part, place in waiting:
+                found = []
+                for track in itertools.islice(made, len(part)):
+                    found.append(track)
+                    bar.update()
+                with files.whole(place) as beside:
+                    np.savez(beside, rows=np.concatenate(found), lengths=[len(track) for track in found])
 
 
 @functools.cache

@@ -118,7 +118,7 @@ def _page(name: str, seeds: list[Path], facts: list[dict], folder: Path) -> list
 
 def _seed_lines(name: str, folder: Path) -> list[str]:
     table = pd.read_csv(folder / "table2.csv")
-    table = table[table["source"] == "ours"]
+    table = table[table["row"] == "model"]
     columns = [column for column in _SHOWN if column in table]
     lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(c.replace('_', ' ') for c in columns)} |"]
     lines.append("|---" * (2 + len(columns)) + "|")

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn import functional
 from tqdm import tqdm
 
 from s2f.errors import CheckpointError, ImageError, nearest
-from s2f.faces import TEMPLATE
+from s2f.faces import TEMPLATE, similarity
 from s2f.metrics.standins import FaceSet
 
 
@@ -138,6 +139,35 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def describe_networks(paths: Mapping[str, str | Path | None] | None = None) -> pd.DataFrame:
+    """The measuring networks in use: where each comes from, and under what licence.
+
+    Parameters
+    ----------
+    paths : mapping of str to path, optional
+        Files used instead of the packaged ones, by key of `NETWORKS`; None for the packaged one.
+
+    Returns
+    -------
+    DataFrame
+        A row a network: name, file, sha256 (of the file that is read), licence, reference.
+
+    Raises
+    ------
+    CheckpointError
+        As `locate`; a name that is no network.
+    """
+    paths = dict(paths or {})
+    rows = []
+    for name in [*NETWORKS, *(name for name in paths if name not in NETWORKS)]:
+        given, file = paths.get(name), locate(name, path=paths.get(name))
+        own = {"licence": NETWORKS[name].licence, "reference": NETWORKS[name].reference}
+        if given is not None:
+            own = {"licence": "that of the given file", "reference": "a file given instead of the packaged one"}
+        rows.append({"name": name, "file": file.name, "sha256": sha256(file), **own})
+    return pd.DataFrame(rows)
+
+
 class Reader(Protocol):
     """What reads faces: the packaged networks, or readers trained on a corpus."""
 
@@ -247,12 +277,10 @@ class Packaged:
             Not aligned uint8 faces.
         """
         _check_faces(faces, size_px=64)
-        parts = [np.zeros((0, 128))]
+        parts = [np.zeros((0, 128), np.float32)]
         for images in _batches(faces, n=32, desc="identity embeddings"):
-            chips = dlib_chips(images, size_px=150, padding=0.25)
-            parts.append(np.asarray(self._identity.compute_face_descriptor(list(chips))))
-        vectors = np.concatenate(parts)  # [n, 128]
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+            parts.append(self._vectors(dlib_chips(images, **_IDENTITY_CHIP)))
+        return np.concatenate(parts)
 
     def gender(self, faces: np.ndarray) -> np.ndarray:
         """Probability of "f".
@@ -272,15 +300,49 @@ class Packaged:
             Not aligned uint8 faces.
         """
         _check_faces(faces, size_px=64)
-        means = np.array(
-            [122.781998, 117.000999, 104.297997], np.float32
-        )  # the package's models/manifest.json
         parts = [np.zeros(0, np.float32)]
         for images in _batches(faces, n=256, desc="gender"):
-            chips = dlib_chips(images, size_px=32, padding=0.2)
-            x = ((chips - means) / 256).transpose(0, 3, 1, 2).astype(np.float32)  # [B, 3, 32, 32]
-            parts.append(self._gender.run(["probabilities"], {"images": np.ascontiguousarray(x)})[0][:, 0])
+            parts.append(self._female(dlib_chips(images, **_GENDER_CHIP)))
         return np.concatenate(parts)
+
+    def originals(
+        self, photos: Iterable[tuple[np.ndarray, np.ndarray]], *, n: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What both networks read from photographs of any size: the same squares, cut from the photograph itself.
+
+        Parameters
+        ----------
+        photos : iterable of (uint8 [H, W, 3], float [5, 2])
+            A photograph and the landmarks in it, as `s2f.faces.detect` finds them; taken one by one.
+        n : int, optional
+            How many there are, for the progress bar.
+
+        Returns
+        -------
+        vectors : ndarray, float32 [n, 128]
+            Unit length.
+        female : ndarray, float32 [n]
+            Probability of "f".
+        """
+        vectors, female = [np.zeros((0, 128), np.float32)], [np.zeros(0, np.float32)]
+        for image, landmarks in tqdm(photos, desc="original photographs", total=n, unit="photo", mininterval=1.0):
+            vectors.append(self._vectors(photo_chip(image, landmarks, **_IDENTITY_CHIP)[None]))
+            female.append(self._female(photo_chip(image, landmarks, **_GENDER_CHIP)[None]))
+        return np.concatenate(vectors), np.concatenate(female)
+
+    def _vectors(self, chips: np.ndarray) -> np.ndarray:
+        vectors = np.asarray(self._identity.compute_face_descriptor(list(chips)))  # [B, 128]
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    def _female(self, chips: np.ndarray) -> np.ndarray:
+        means = np.array([122.781998, 117.000999, 104.297997], np.float32)  # the package's models/manifest.json
+        x = ((chips - means) / 256).transpose(0, 3, 1, 2).astype(np.float32)  # [B, 3, 32, 32]
+        return self._gender.run(["probabilities"], {"images": np.ascontiguousarray(x)})[0][:, 0]
+
+
+# What dlib's networks are given: side in px, and margin.
+_IDENTITY_CHIP = MappingProxyType({"size_px": 150, "padding": 0.25})
+_GENDER_CHIP = MappingProxyType({"size_px": 32, "padding": 0.2})
 
 
 def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray:
@@ -304,12 +366,7 @@ def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray
     """
     from PIL import Image
 
-    # Whole numbers are pixel centres in TEMPLATE and pixel edges in a Pillow box.
-    (left_x, left_y), (right_x, right_y) = np.asarray(TEMPLATE, float)[:2] + 0.5
-    unit_px = (right_x - left_x) / (0.7528 - 0.2273)
-    x0 = left_x - (0.2273 + padding) * unit_px
-    y0 = (left_y + right_y) / 2 - (0.2212 + padding) * unit_px
-    side = (1 + 2 * padding) * unit_px
+    x0, y0, side = _square(padding)
     height, width = faces.shape[1:3]
     margin = int(np.ceil(max(0, -x0, -y0, x0 + side - width, y0 + side - height)))
     padded = np.pad(faces, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
@@ -319,6 +376,61 @@ def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray
         for face in padded
     ]
     return np.stack([np.asarray(chip) for chip in chips])
+
+
+def photo_chip(image: np.ndarray, landmarks: np.ndarray, *, size_px: int, padding: float) -> np.ndarray:
+    """The square of `dlib_chips`, cut from the photograph instead of from the aligned face.
+
+    A similarity takes the aligned face to the photograph. Where the photograph is finer than the chip, it is shrunk
+    by block means to about four of its pixels a pixel of the chip, which is then the mean of k × k samples of it;
+    beyond the photograph its edge is repeated.
+
+    Parameters
+    ----------
+    image : ndarray, uint8 [H, W, 3]
+    landmarks : array of 10 numbers or [5, 2]
+        In pixels of `image`, ordered as `s2f.faces.TEMPLATE`.
+    size_px : int
+        Side of the chip.
+    padding : float
+        Margin as a share of the unpadded square.
+
+    Returns
+    -------
+    ndarray, uint8 [size_px, size_px, 3]
+
+    Raises
+    ------
+    ImageError
+        Not a uint8 RGB image.
+    """
+    from PIL import Image
+    from scipy.ndimage import map_coordinates
+
+    _check_faces(np.asarray(image)[None])
+    x0, y0, side = _square(padding)
+    to_photo = similarity(TEMPLATE, np.asarray(landmarks, np.float64).reshape(5, 2))  # [2, 3]
+    scale = float(np.hypot(*to_photo[:, 0])) * side / size_px  # photo pixels a pixel of the chip
+    shrink = max(1, int(scale / 4))
+    k = max(1, int(np.ceil(scale / shrink - 1e-3)))
+    steps = (np.arange(size_px * k) + 0.5) / (size_px * k) * side - 0.5
+    x, y = np.meshgrid(x0 + steps, y0 + steps)  # [size · k, size · k], pixel centres of the aligned face
+    photo_x, photo_y = ((row[0] * x + row[1] * y + row[2] + 0.5) / shrink - 0.5 for row in to_photo)
+    channels = np.moveaxis(np.asarray(Image.fromarray(image).reduce(shrink)), -1, 0)  # [3, H, W]
+    drawn = [map_coordinates(c, (photo_y, photo_x), np.float32, order=1, mode="nearest") for c in channels]
+    drawn = np.stack(drawn, axis=-1)  # [size · k, size · k, 3]
+    chip = drawn.reshape(size_px, k, size_px, k, 3).mean((1, 3))
+    return np.rint(chip).astype(np.uint8)
+
+
+def _square(padding: float) -> tuple[float, float, float]:
+    """Left and upper edge and side of dlib's square in an aligned face, in pixels from its corner."""
+    # Whole numbers are pixel centres in TEMPLATE and pixel edges here.
+    (left_x, left_y), (right_x, right_y) = np.asarray(TEMPLATE, float)[:2] + 0.5
+    unit_px = (right_x - left_x) / (0.7528 - 0.2273)
+    x0 = left_x - (0.2273 + padding) * unit_px
+    y0 = (left_y + right_y) / 2 - (0.2212 + padding) * unit_px
+    return x0, y0, (1 + 2 * padding) * unit_px
 
 
 def describe(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from s2f import seeding
+from s2f import files, seeding, tables
+from s2f.errors import RunError
 from s2f.runs import Study
 from s2f.store import Store
 from s2f.training import data
+
+# What does not depend on how many people there are, and so can be compared between the protocols.
+GAP = ("matching_2way", "matching_within_gender", "gender_agreement", "cosine_matched")
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,78 @@ def beside(study: Study) -> dict[str, Variant]:
     return {label: load(study.beside(label)) for label in study.resolved["beside"]} if not study.label else {}
 
 
+def closed(study: Study) -> dict[str, dict]:
+    """The ``metrics.json`` of each variant without held-out people; nothing where `make study` has not made them."""
+    if study.label:
+        return {}
+    try:
+        return _measured(study.closed())
+    except RunError:
+        return {}
+
+
+def gap(
+    held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping], *, metrics: Sequence[str] = GAP
+) -> pd.DataFrame:
+    """Both protocols side by side: columns protocol, variant, metric, value, low and high of the row `model`."""
+    frames = [
+        tables.long(content, variant=name)
+        for together in (held_out, closed)
+        for name, content in together.items()
+        if closed
+    ]
+    if not frames:
+        return pd.DataFrame(columns=["protocol", "variant", "metric", "value", "low", "high"])
+    frame = pd.concat(frames)
+    frame = frame[(frame["row"] == "model") & frame["metric"].isin(metrics)]
+    return frame[["protocol", "variant", "metric", "value", "low", "high"]].reset_index(drop=True)
+
+
+def show_gap(held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping]):
+    """The gap as a figure, or a sentence that says what makes it."""
+    from s2f import experiment_figures
+
+    frame = gap(held_out, closed)
+    if frame.empty:
+        return print("The closed-set run is not here: `make study` makes it.")
+    return experiment_figures.gap(frame)
+
+
+def seeds(study: Study) -> dict[int, dict[str, dict]]:
+    """The ``metrics.json`` of each variant, by seed: this one's, and others of the same parameters where measured."""
+    found = {}
+    for other in study.seeds():
+        try:
+            found[other.seed] = _measured(other)
+        except RunError:
+            if other.seed == study.seed:
+                raise
+    return found
+
+
+def write_seeds(study: Study, found: Mapping[int, Mapping[str, Mapping]]) -> pd.DataFrame:
+    """Mean, deviation and range over seeds of every row and metric, kept as ``results/seeds.csv`` of the run."""
+    frames = [
+        pd.concat([tables.long(content, variant=name) for name, content in variants.items()])
+        for variants in found.values()
+    ]
+    frame = tables.across_seeds(frames)
+    with files.whole(study.run.parent / "results" / "seeds.csv") as beside:
+        frame.to_csv(beside, index=False)
+    return frame
+
+
+def glue_numbers(found: Mapping[str, float], glue: Callable) -> None:
+    """Glue every number for the prose, under its name."""
+    for name, value in found.items():
+        glue(name, value, display=False)
+
+
+def _measured(study: Study) -> dict[str, dict]:
+    folders = {name.title(): study.of(name).read("metrics") for name in study.resolved["variants"]}
+    return {name: json.loads((folder / "metrics.json").read_text("utf-8")) for name, folder in folders.items()}
+
+
 def people(variant: Variant, *, n: int, seed: int) -> Shown:
     """`n` test people drawn by the seed, each with one photograph and one drawn face, drawn too."""
     rng = seeding.stream(seed, "table")
@@ -96,17 +174,22 @@ def numbers(variant: Variant) -> dict[str, float]:
         return float("nan") if value is None else scale * float(value)
 
     index = variant.store.index
-    return {
+    found = {
         "n_identities": float(index["identity"].nunique()),
         "n_test_identities": float(len(variant.held_out.identities)),
         "gender_agreement": get("model", "gender_agreement", scale=100),
         "reader_gender_accuracy": get("ceiling", "gender_agreement", scale=100),
-        "matching_within_gender": get("model", "matching_within_gender", scale=100),
-        "matching_within_gender_low": get("model", "matching_within_gender", "low", 100),
-        "matching_within_gender_high": get("model", "matching_within_gender", "high", 100),
         "kid": get("model", "kid"),
         "kid_gender_mean": get("gender_mean_face", "kid"),
         "diversity_share": get("model", "diversity_share", scale=100),
         "fid": get("model", "fid"),
         "fid_real_real": get("model", "fid_real_real"),
+        "n_fid": float(variant.metrics["rows"]["model"]["fid"]["n_recordings"] or "nan"),
+        "matching_oracle": get("gender_oracle", "matching_2way", scale=100),
     }
+    for row, short in (("model", ""), ("probe", "_probe"), ("ceiling", "_ceiling")):
+        for metric in ("matching_2way", "matching_within_gender"):
+            found[metric + short] = get(row, metric, scale=100)
+            for part in ("low", "high"):
+                found[f"{metric}{short}_{part}"] = get(row, metric, part, 100)
+    return found

@@ -8,6 +8,7 @@ killed run never passes for a finished one.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import hashlib
 import json
 import re
@@ -33,9 +34,14 @@ FOLDERS = {
     "model": (None, "05_training"),
     "metrics": (None, "06_metrics"),
     "results": ("results", "07_results"),
+    "answer": ("answer", "09_known_answer"),
 }
 NOTEBOOKS = ("01_corpus", "02_preprocessing", "03_models", "04_voice_embedding", "05_training", "06_metrics",
-             "07_results", "08_your_voice")  # fmt: skip
+             "07_results", "08_your_voice", "09_known_answer", "10_poster")  # fmt: skip
+
+# Labels and overrides of what the thorough study runs beside the profile: without held-out people, with a planted leak.
+CLOSED = ("closed", {"split.rule": "none"})
+LEAK = ("leak", {"corpus.leak": 1.0})
 
 
 @dataclass
@@ -79,6 +85,18 @@ class Study:
             label=label,
             overrides=self.resolved["beside"][label],
         )
+
+    def closed(self) -> Study:
+        """The same people without a held-out split, the poster's protocol, as `make study` runs it."""
+        label, overrides = CLOSED
+        return open_study(
+            self.notebook, profile=self.profile, variant=self.variant, seed=self.seed, label=label, overrides=overrides
+        )
+
+    def seeds(self) -> list[Study]:
+        """This run and its others that differ in nothing but the seed, where their folders are there."""
+        found = sorted(int(path.name[1:]) for path in self.run.parent.glob("s*") if path.name[1:].isdigit())
+        return [dataclasses.replace(self, seed=seed, locks={}) for seed in found]
 
     def of(self, variant: str) -> Study:
         """The same run seen by another variant."""

@@ -28,13 +28,33 @@ POSTER: Mapping[str, Mapping[str, float]] = MappingProxyType({
     "males": MappingProxyType({"fid": 129.303104, "l1": 33.085962, "cosine": 0.2090025}),
 })  # fmt: skip
 
-TABLE2 = (
-    "fid", "fid_real_real", "kid", "l1_pixel_255", "cosine_matched", "cosine_mismatched", "gender_agreement",
-    "matching_2way", "matching_within_gender", "diversity_share",
+# Rows and metrics of Table 2, in order.
+TABLE2_ROWS = (
+    "model", "general", "probe", "gender_oracle", "gender_mean_face", "shuffled_voice", "noise_voice", "chance",
+    "ceiling",
 )  # fmt: skip
-
-
-POSTER_LINE = "poster, not the same data"
+TABLE2 = (
+    "matching_within_gender", "matching_2way", "gender_agreement", "cosine_matched", "l1_pixel_255", "kid", "fid",
+)  # fmt: skip
+# What the metrics of a variant are shown in, a table each.
+GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({
+    "matching": (
+        "matching_2way", "matching_within_gender", "matching_within_gender_nationality", "gender_agreement",
+        "recall_at_1", "recall_at_5", "recall_at_10", "identification_top_1", "identification_top_5",
+    ),
+    "videos": (
+        "matching_same_video", "matching_other_video", "matching_video_difference", "matching_same_video_within_gender",
+        "matching_other_video_within_gender", "matching_video_difference_within_gender",
+    ),
+    "distances": (
+        "cosine_matched", "cosine_mismatched", "l1_embedding_sum", "l1_embedding_mean", "l1_pixel_255", "l1_pixel_unit",
+    ),
+    "sets": ("fid", "fid_real_real", "kid", "precision", "recall", "diversity", "diversity_share", "consistency"),
+})  # fmt: skip
+POSTER_ROW = "poster, not the same data"
+POSTER_COLUMNS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"fid": ("fid", ".1f"), "l1_pixel_255": ("l1", ".2f"), "cosine_matched": ("cosine", ".3f")}
+)
 
 
 def long(metrics: Mapping, *, variant: str) -> pd.DataFrame:
@@ -61,48 +81,63 @@ def long(metrics: Mapping, *, variant: str) -> pd.DataFrame:
     return pd.DataFrame(records).astype({"value": float, "low": float, "high": float})
 
 
-def table2(metrics: Mapping[str, Mapping], *, row: str = "model") -> pd.DataFrame:
-    """Table 2: each variant's values with intervals, and under them what the poster printed.
+def table2(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Table 2: what each variant reaches, what needs no model at all, and what the poster printed.
 
     Parameters
     ----------
     metrics : mapping of str to mapping
         The `metrics.json` of each variant, by name.
-    row : str
-        Row of the metrics to show.
 
     Returns
     -------
     DataFrame
-        Columns variant, source ("ours" or "poster"), data, n_recordings, n_identities, and for each metric
-        of `TABLE2` its value, `_low` and `_high`; `l1` and `cosine` are the poster's undefined ones.
+        Columns variant, row, source ("ours" or "poster"), data, n_recordings, n_identities, and for each metric
+        of `TABLE2` its value, `_low`, `_high` and `_differs`: whether the model's value differs from this row's,
+        paired on the same people, by more than chance explains. `l1` and `cosine` are the poster's undefined ones.
     """
     records = []
     for variant, content in metrics.items():
-        entries = content["rows"][row]
-        sizes = [entry["n_recordings"] or 0 for entry in entries.values()]
-        people = [entry["n_identities"] or 0 for entry in entries.values()]
-        ours = {
-            "variant": variant, "source": "ours", "data": content["protocol"],
-            "n_recordings": max(sizes), "n_identities": max(people),
-        }  # fmt: skip
-        for metric in TABLE2:
-            entry = entries[metric]
-            ours |= {metric: entry["value"], f"{metric}_low": entry["low"], f"{metric}_high": entry["high"]}
-        records.append(ours)
+        for row in TABLE2_ROWS:
+            entries = content["rows"][row]
+            if all(entries[metric]["value"] is None for metric in TABLE2):
+                continue
+            record = {"variant": variant, "row": row, "source": "ours", "data": content["protocol"]}
+            for count in ("n_recordings", "n_identities"):
+                record[count] = max(entries[metric][count] or 0 for metric in entries) or None
+            for metric in TABLE2:
+                entry = entries[metric]
+                record |= {metric: entry["value"], f"{metric}_low": entry["low"], f"{metric}_high": entry["high"]}
+                record[f"{metric}_differs"] = differs(content, row, metric)
+            records.append(record)
         if variant.lower() in POSTER:
             data = "closed set; not the same data, references or definitions"
             figures = POSTER[variant.lower()]
-            records.append({"variant": variant, "source": "poster", "data": data, **figures})
+            records.append({"variant": variant, "row": "poster", "source": "poster", "data": data, **figures})
     frame = pd.DataFrame(records).astype({"n_recordings": "Int64", "n_identities": "Int64"})
-    values = [
-        c for c in frame.columns if c not in ("variant", "source", "data", "n_recordings", "n_identities")
-    ]
-    return frame.astype(dict.fromkeys(values, float))
+    flags = [f"{metric}_differs" for metric in TABLE2]
+    frame[flags] = frame[flags].astype("boolean").fillna(False).astype(bool)
+    texts = ("variant", "row", "source", "data", "n_recordings", "n_identities", *flags)
+    return frame.astype({c: float for c in frame.columns if c not in texts})
+
+
+def differs(metrics: Mapping, row: str, metric: str) -> bool:
+    """Whether the model's value differs from a row's: the interval of the paired difference does not hold zero.
+
+    Parameters
+    ----------
+    metrics : mapping
+        The content of `metrics.json`.
+    """
+    difference = metrics["differences"].get(row, {}).get(metric) or {}
+    low, high = difference.get("low"), difference.get("high")
+    return low is not None and (low > 0 or high < 0)
 
 
 def show_table2(frame: pd.DataFrame) -> Styler:
-    """`table2` as a reader wants it: a column a variant, a line a metric, the poster's figures in italics.
+    """`table2` as a reader wants it: a block of lines a variant, a column a metric, the poster's figures in italics.
+
+    A value is bold where the model differs from it by more than chance explains.
 
     Parameters
     ----------
@@ -114,52 +149,80 @@ def show_table2(frame: pd.DataFrame) -> Styler:
     Styler
         Displays in a notebook; `.to_html()` gives the page.
     """
-    beside = {"fid": ("fid", ".1f"), "l1_pixel_255": ("l1", ".2f"), "cosine_matched": ("cosine", ".3f")}
-    columns = {}
-    for variant, lines in frame.groupby("variant", sort=False):
-        ours = lines[lines["source"] == "ours"].iloc[0]
-        poster = lines[lines["source"] == "poster"]
-        cells = {"recordings": f"{ours['n_recordings']}", "people": f"{ours['n_identities']}"}
-        for metric in TABLE2:
-            cells[NAMES[metric]] = printed(
-                metric, ours[metric], ours[f"{metric}_low"], ours[f"{metric}_high"]
-            )
-            if metric in beside and len(poster):
-                name, digits = beside[metric]
-                undefined = "" if metric == "fid" else ", undefined"
-                label = {"fid": "FID", "l1": "L1", "cosine": "cosine"}[name]
-                cells[f"{POSTER_LINE}: {label}{undefined}"] = format(poster.iloc[0][name], digits)
-        columns[variant[:1].upper() + variant[1:]] = cells
-    shown = pd.DataFrame(columns).fillna("–")
-    lines = [name for name in shown.index if name.startswith(POSTER_LINE)]
+    cells, index, bold = [], [], []
+    for _, line in frame.iterrows():
+        index.append((line["variant"], POSTER_ROW if line["row"] == "poster" else NAMES[line["row"]]))
+        if line["row"] == "poster":
+            shown = {metric: format(line[name], digits) for metric, (name, digits) in POSTER_COLUMNS.items()}
+            shown = {m: text if m == "fid" else f"{text}\n(undefined)" for m, text in shown.items()}
+        else:
+            shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in TABLE2}
+        cells.append({NAMES[metric]: shown.get(metric, "–") for metric in TABLE2})
+        bold.append([bool(line[f"{metric}_differs"]) for metric in TABLE2])
+    shown = pd.DataFrame(cells, index=pd.MultiIndex.from_tuples(index))
     grey = "font-style: italic; color: #6b6b6b"
-    table = styled(shown).set_properties(
-        subset=pd.IndexSlice[lines, :], **dict([part.split(": ") for part in grey.split("; ")])
-    )
-    return table.apply_index(lambda index: [grey if name in lines else "" for name in index])
+    weights = pd.DataFrame(np.where(bold, "font-weight: bold", ""), index=shown.index, columns=shown.columns)
+    weights.loc[[row for row in shown.index if row[1] == POSTER_ROW]] = grey
+    return styled(shown).apply(lambda _: weights, axis=None)
 
 
-def metrics_table(
-    metrics: Mapping, *, metrics_shown: Sequence[str] = TABLE2, rows: Sequence[str] | None = None
-) -> Styler:
-    """Rows of one variant side by side: what the generated faces should be compared with.
+def metrics_table(metrics: Mapping, group: str) -> Styler:
+    """A group of metrics of one variant, a line a row: what the generated faces should be compared with.
+
+    A value is bold where the model differs from it by more than chance explains; metrics without any value are left
+    out.
 
     Parameters
     ----------
     metrics : mapping
         The content of `metrics.json`.
-    metrics_shown : sequence of str
-        Lines, in order.
-    rows : sequence of str, optional
-        Columns, in order; all that hold a value if not given.
+    group : str
+        Of `GROUPS`.
 
     Returns
     -------
     Styler
     """
     measured = metrics["rows"]
-    found = [r for r in measured if any(measured[r][metric]["value"] is not None for metric in metrics_shown)]
-    return _entries({NAMES[row]: measured[row] for row in rows or found}, metrics_shown)
+    shown = [m for m in GROUPS[group] if any(measured[row][m]["value"] is not None for row in measured)]
+    found = [r for r in measured if any(measured[r][m]["value"] is not None for m in shown)]
+    if not shown:
+        return styled(pd.DataFrame({"": ["–"]}, index=["none of these can be measured here"]))
+    cells = [
+        {NAMES[m]: printed(m, *(measured[row][m][part] for part in ("value", "low", "high"))) for m in shown}
+        for row in found
+    ]
+    frame = pd.DataFrame(cells, index=[NAMES[row] for row in found])
+    bold = [["font-weight: bold" if differs(metrics, row, m) else "" for m in shown] for row in found]
+    weights = pd.DataFrame(bold, index=frame.index, columns=frame.columns)
+    return styled(frame).apply(lambda _: weights, axis=None)
+
+
+def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
+    """Each variant of one sex beside General on the same people and recordings, with the paired difference.
+
+    Parameters
+    ----------
+    metrics : mapping of str to mapping
+        The `metrics.json` of each variant, by name; General's own is left out.
+    """
+    lines = {}
+    for variant, content in metrics.items():
+        found = content["rows"]
+        if all(found["general"][metric]["value"] is None for metric in TABLE2):
+            continue
+        for name, row in ((variant, "model"), ("General on the same people", "general")):
+            lines[variant, name] = {
+                NAMES[m]: printed(m, *(found[row][m][part] for part in ("value", "low", "high"))) for m in TABLE2
+            }
+        minus = content["differences"]["general"]
+        lines[variant, f"{variant} minus General"] = {
+            NAMES[m]: printed(m, *(minus.get(m, {}).get(part) for part in ("value", "low", "high"))) for m in TABLE2
+        }
+    if not lines:
+        return styled(pd.DataFrame({"": ["–"]}, index=["this corpus has General alone"]))
+    frame = pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines))
+    return styled(frame)
 
 
 def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "model") -> Styler:
@@ -203,19 +266,46 @@ def write_table2(frame: pd.DataFrame, folder: str | Path) -> None:
     (Path(folder) / "table2.json").write_text(text + "\n", encoding="utf-8")
 
 
+def write_rows(metrics: Mapping[str, Mapping], folder: str | Path) -> None:
+    """Write every row and metric of every variant, and every paired difference, as ``rows.csv`` in `folder`."""
+    frames = []
+    for variant, content in metrics.items():
+        frames.append(long(content, variant=variant).assign(what="value"))
+        minus = {"protocol": content["protocol"], "rows": content["differences"]}
+        frames.append(long(minus, variant=variant).assign(what="model minus row"))
+    pd.concat(frames).to_csv(Path(folder) / "rows.csv", index=False)
+
+
 def across_seeds(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Mean and spread over seeds of frames from `long`.
 
     Returns
     -------
     DataFrame
-        Columns variant, protocol, row, metric, mean, sd, n_seeds; entries null in any seed are left out.
+        Columns variant, protocol, row, metric, mean, sd, low, high (the range over seeds), n_seeds; entries null in any
+        seed are left out.
     """
     together = pd.concat(frames)
     keys = ["variant", "protocol", "row", "metric"]
     grouped = together.groupby(keys, sort=False)["value"]
-    found = grouped.agg(mean="mean", sd="std", n_seeds="count").reset_index()
+    found = grouped.agg(mean="mean", sd="std", low="min", high="max", n_seeds="count").reset_index()
     return found[found["n_seeds"] == len(frames)].reset_index(drop=True)
+
+
+def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = TABLE2, row: str = "model") -> Styler:
+    """Mean and range over seeds of one row, a line a variant, a column a metric.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `across_seeds`.
+    """
+    own = frame[(frame["row"] == row) & frame["metric"].isin(metrics)]
+    cells = {
+        variant: {NAMES[m]: printed(m, *lines.loc[m, ["mean", "low", "high"]]) for m in metrics if m in lines.index}
+        for variant, lines in ((v, part.set_index("metric")) for v, part in own.groupby("variant", sort=False))
+    }
+    return styled(pd.DataFrame(cells).T.fillna("–"))
 
 
 def quality_table(quality: Mapping) -> Styler:

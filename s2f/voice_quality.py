@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from s2f import seeding
 from s2f.errors import MetricError
@@ -14,14 +14,16 @@ from s2f.metrics import verification
 from s2f.training import data
 
 
-def named_right(folder: Path, logits: nn.Module | None, training: data.Selection, aside: pd.DataFrame) -> np.ndarray:
+def named_right(
+    folder: Path, logits: Callable[[np.ndarray], np.ndarray] | None, training: data.Selection, aside: pd.DataFrame
+) -> np.ndarray:
     """Whether each recording that was set aside is given to its speaker, bool [n]; n may be 0.
 
     Parameters
     ----------
     folder : Path
         With the voice tracks.
-    logits : Module
+    logits : callable
         The classifier of the pre-training; None names the speaker whose mean embedding is nearest.
     aside : DataFrame
         Rows of the store's index.
@@ -37,8 +39,10 @@ def _nearest(folder: Path, training: data.Selection, aside: pd.DataFrame) -> np.
     vectors, codes = data.embeddings(folder, heard).numpy(), training.codes(heard)
     sums = np.zeros((len(training.identities), vectors.shape[1]), np.float32)
     np.add.at(sums, codes, vectors)
-    centres = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)  # none heard: never nearest
-    return (data.embeddings(folder, aside).numpy() @ centres.T).argmax(1)
+    centres = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    cosines = data.embeddings(folder, aside).numpy() @ centres.T  # [n, n_identities]
+    cosines[:, np.bincount(codes, minlength=len(sums)) == 0] = -np.inf  # nobody has heard them
+    return cosines.argmax(1)
 
 
 def error_rates(folder: Path, strangers: pd.DataFrame, *, seed: int) -> verification.ErrorRates | None:
@@ -57,8 +61,16 @@ def error_rates(folder: Path, strangers: pd.DataFrame, *, seed: int) -> verifica
         return None
 
 
-def metrics(right: np.ndarray, rates: verification.ErrorRates | None, *, n_speakers: int) -> dict:
-    """What ``voice/metrics.json`` keeps; what could not be measured is null, with the reason."""
+def metrics(
+    right: np.ndarray, rates: verification.ErrorRates | None, *, n_speakers: int, weights_sha256: str | None = None
+) -> dict:
+    """What ``voice/metrics.json`` keeps; what could not be measured is null, with the reason.
+
+    Parameters
+    ----------
+    weights_sha256 : str, optional
+        Of the file that the encoder's weights were loaded from.
+    """
     error = None if rates is None else rates.equal_error_rate
     return {
         "top1_set_aside": {
@@ -75,4 +87,5 @@ def metrics(right: np.ndarray, rates: verification.ErrorRates | None, *, n_speak
         },
         "n_same": 0 if rates is None else rates.n_same,
         "n_different": 0 if rates is None else rates.n_different,
+        "weights_sha256": weights_sha256,
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import torchaudio
 
@@ -107,6 +108,48 @@ def test_crops_follow_the_encoder_and_never_leave_the_recording(tmp_path):
     np.testing.assert_allclose(means[1], rows[3:7].mean(0), atol=1e-5)
     tracks.write(tmp_path, rows, offsets)  # of our own encoder
     assert tracks.read_per_s(tmp_path) == tracks.OWN_PER_S == 100 / 32
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Seven of different lengths."""
+    paths = [tmp_path / "sound" / f"{i}.wav" for i in range(7)]
+    paths[0].parent.mkdir()
+    for i, path in enumerate(paths):
+        soundfile.write(path, voice(1.0 + 0.9 * i, seed=i), 16000)
+    return paths
+
+
+def test_what_is_done_is_not_done_again_and_nothing_differs(recordings, tmp_path, monkeypatch, capsys):
+    whole, offsets = ge2e.tracks(recordings, n_workers=2)
+    assert len(set(np.diff(offsets))) > 2
+    monkeypatch.setattr(ge2e, "PART", 2)
+    kept, sounds = tmp_path / "kept", [path.read_bytes() for path in recordings]
+    recordings[4].write_bytes(b"broken")
+    with pytest.raises(AudioError):
+        ge2e.tracks(recordings, n_workers=1, kept=kept, digest="a")
+    done = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert len(done) == 2 and all(path.suffix == ".npz" for path in done)  # of recordings 0 to 3
+    recordings[4].write_bytes(sounds[4])
+    for path in recordings[:4]:
+        path.write_bytes(b"broken")  # reading one of them again would raise
+    capsys.readouterr()
+    rows, starts = ge2e.tracks(recordings, n_workers=1, kept=kept, digest="a")
+    assert "7/7" in capsys.readouterr().err
+    assert rows.tobytes() == whole.tobytes() and rows.dtype == whole.dtype and starts.tolist() == offsets.tolist()
+    assert {path: path.stat().st_mtime_ns for path in done} == done and len(list(kept.iterdir())) == 4
+    with pytest.raises(AudioError):
+        ge2e.tracks(recordings, n_workers=1, kept=kept, digest="b")
+
+
+def test_what_was_kept_counts_for_the_same_recordings_weights_and_content_alone(monkeypatch):
+    parts = [["0.wav", "1.wav"], ["2.wav"]]
+    first = ge2e._keys(parts, "a")
+    assert ge2e._keys(parts, "a") == first and len(set(first)) == 2
+    others = [*ge2e._keys(parts, "b"), *ge2e._keys([["0.wav"], ["1.wav", "2.wav"]], "a")]
+    monkeypatch.setattr(ge2e, "ENCODER", ge2e.ENCODER | {"sha256": "another"})
+    others += ge2e._keys(parts, "a")
+    assert len({*first, *others}) == 8
 
 
 def test_a_checkpoint_with_this_encoder_draws_a_face(tmp_path, encoder):

@@ -11,9 +11,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from s2f import faces, measuring
+from s2f import face_quality, faces, measuring
 from s2f.errors import CheckpointError, ImageError
-from s2f.metrics import verification
 
 # torch 2.11 deprecates the loader of the only form in which the package carries these weights.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
@@ -104,6 +103,70 @@ def test_chips_are_what_dlib_cuts():
         np.testing.assert_allclose(chip[y, x, :2], ((place + 0.5) / zoom - 0.5) * 3, atol=2.5)
 
 
+def _turned(points, *, degrees, scale, shift):
+    angle = np.radians(degrees)
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return points @ turn.T + shift
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.3, 14.0], ids=["as small", "finer", "much finer"])
+def test_a_photographs_chip_is_the_same_square_turned_and_scaled(scale):
+    """On a ramp, a chip's colour is its place in the photograph: known in closed form."""
+    size = int(100 * scale)
+    x, y = np.meshgrid(np.arange(size), np.arange(size))
+    ramp = np.stack([x * 250 / size, y * 250 / size, 0 * x], axis=-1).round().astype(np.uint8)
+    where = {"degrees": 12, "scale": scale, "shift": [30 * scale, 10 * scale]}
+    chip = measuring.photo_chip(ramp, _turned(faces.TEMPLATE, **where), size_px=150, padding=0.25)
+    unit_px = 17 / (0.7528 - 0.2273)
+    corner = faces.TEMPLATE[0] - [0.4773 * unit_px, 0.4712 * unit_px]  # centre of the left eye, less its place
+    for column, row in [(30, 40), (75, 75), (120, 60)]:
+        place = _turned(corner + (np.array([column, row]) + 0.5) / 150 * 1.5 * unit_px, **where)
+        assert (place > 0).all() and (place < size - 1).all()
+        np.testing.assert_allclose(chip[row, column, :2], place * 250 / size, atol=1.5)
+
+
+@pytest.mark.parametrize("chip", [{"size_px": 150, "padding": 0.25}, {"size_px": 32, "padding": 0.2}])
+def test_an_aligned_faces_chip_is_the_same_both_ways(images, chip):
+    for image, expected in zip(images, measuring.dlib_chips(images, **chip), strict=True):
+        found = measuring.photo_chip(image, faces.TEMPLATE, **chip)
+        assert np.abs(found.astype(int) - expected).mean() < 1.5
+
+
+def test_a_photographs_chip_averages_what_a_pixel_covers():
+    stripes = np.zeros((1200, 1200, 3), np.uint8)
+    stripes[:, ::2] = 255  # much finer than the chip's pixels
+    points = _turned(faces.TEMPLATE, degrees=0, scale=14.0, shift=[150, 150])
+    chip = measuring.photo_chip(stripes, points, size_px=32, padding=0.2)
+    assert np.abs(chip[4:-4, 4:-4].astype(int) - 127).max() <= 13
+
+
+def test_originals_are_read_as_the_aligned_faces_are(packaged, images):
+    vectors, female = packaged.originals((image, faces.TEMPLATE) for image in images)
+    assert vectors.shape == (6, 128) and female.shape == (6,)
+    assert np.einsum("nd,nd->n", vectors, packaged.embed(images)).min() > 0.98
+    np.testing.assert_allclose(female, packaged.gender(images), atol=0.1)
+    vectors, female = packaged.originals([])
+    assert vectors.shape == (0, 128) and female.shape == (0,)
+
+
+def test_networks_in_use_are_described(tmp_path):
+    table = measuring.describe_networks().set_index("name")
+    assert list(table.columns) == ["file", "sha256", "licence", "reference"]
+    for name, network in measuring.NETWORKS.items():
+        assert tuple(table.loc[name]) == (
+            Path(network.file).name, network.sha256, network.licence, network.reference
+        )  # fmt: skip
+    other = tmp_path / "mine.onnx"
+    other.write_bytes(b"abc")
+    table = measuring.describe_networks({"face_gender": other, "inception": None}).set_index("name")
+    assert table.loc["face_gender", "file"] == "mine.onnx"
+    assert table.loc["face_gender", "sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert "given" in table.loc["face_gender", "licence"]
+    assert table.loc["inception", "sha256"] == measuring.NETWORKS["inception"].sha256
+    with pytest.raises(CheckpointError, match="face_gender"):
+        measuring.describe_networks({"gender": other})
+
+
 def test_describe_can_leave_out_inception_features_of_some(images, packaged):
     class Fake:
         def features(self, faces, *, desc):
@@ -136,36 +199,54 @@ REAL = Path(os.environ.get("S2F_REAL", Path(__file__).parents[2] / "shared" / "r
 
 @pytest.fixture(scope="module")
 def real_faces():
+    """All photographs with their landmarks, aligned, and who they are of."""
     if not (REAL / "vggface").is_dir():
-        pytest.skip(f"no real faces in {REAL}")
+        pytest.skip(f"no real faces in {REAL}: set S2F_REAL")
     meta = pd.read_csv(REAL / "vox1_meta.csv", sep="\t").set_index("VGGFace1 ID")["Gender"]
     paths = sorted((REAL / "vggface").glob("*/*.jpg"))
+    images = [faces.read(path) for path in paths]
+    points = [faces.detect(image) for image in images]
     return pd.DataFrame(
         {
             "identity": [path.parent.name for path in paths],
-            "video": [path.stem.rsplit("_", 1)[0] for path in paths],
+            "source_id": [path.stem.rsplit("_", 1)[0] for path in paths],
             "gender": [meta[path.parent.name] for path in paths],
-            "face": [faces.align(faces.read(path)) for path in paths],
+            "image": images,
+            "points": points,
+            "face": [faces.align(image, five) for image, five in zip(images, points, strict=True)],
         }
     )
 
 
 @pytest.mark.slow
-def test_gender_of_real_faces(packaged, real_faces):
-    female = packaged.gender(np.stack(real_faces["face"])) > 0.5
-    right = female == (real_faces["gender"] == "f").to_numpy()
-    assert real_faces["identity"].nunique() == 95
-    assert right.mean() > 0.97
+def test_real_faces_at_64_px(packaged, real_faces):
+    """What the study rests on: the networks read real faces of the size that is drawn."""
+    aligned = np.stack(real_faces["face"])
+    read = packaged.embed(aligned), packaged.gender(aligned)
+    quality = face_quality.read_quality(*read, real_faces, rng=np.random.default_rng(0), n_resamples=20)
+    assert (quality["n_photos"], quality["n_identities"]) == (241, 95)
+    assert quality["equal_error_rate"]["value"] < 0.03  # between videos of a person
+    assert quality["gender_accuracy"]["value"] >= 0.95
 
 
 @pytest.mark.slow
-def test_identity_of_real_faces_between_videos(packaged, real_faces):
-    some = real_faces[real_faces.groupby("identity")["video"].transform("nunique") > 1]
-    some = some.groupby("identity").head(3).iloc[:90]  # about 60 ms a face and core
-    vectors, videos = packaged.embed(np.stack(some["face"])), some["video"].to_numpy(str)
-    rng = np.random.default_rng(0)
-    rates = verification.error_rates(
-        vectors, some["identity"].to_numpy(str), sources=videos, rng=rng, n_resamples=20
-    )
-    assert rates.n_same > 50
-    assert rates.equal_error_rate.value < 0.04
+def test_real_faces_at_their_original_size(packaged, real_faces):
+    """Cut from the photograph, the chips are those of dlib's own code, and are read as well as at 64 px."""
+    import dlib
+
+    several = real_faces.groupby("identity")["source_id"].transform("nunique") > 1
+    some = real_faces[several].groupby("identity").head(3).iloc[:60].reset_index(drop=True)
+    read = packaged.originals(zip(some["image"], some["points"], strict=True), n=len(some))
+    quality = face_quality.read_quality(*read, some, rng=np.random.default_rng(0), n_resamples=20)
+    assert quality["equal_error_rate"]["value"] < 0.03
+    assert quality["gender_accuracy"]["value"] >= 0.95
+    find, find_points = faces._detector(), faces._landmark_model()
+    cosines = []
+    for image, vector in list(zip(some["image"], read[0], strict=True))[:10]:
+        boxes = find(image, 0)
+        if len(boxes) == 1:  # dlib's chip comes from all 68 points, by its own least squares
+            chip = dlib.get_face_chip(image, find_points(image, boxes[0]), size=150, padding=0.25)
+            theirs = np.array(packaged._identity.compute_face_descriptor(chip))
+            cosines.append(theirs @ vector / np.linalg.norm(theirs))
+    assert len(cosines) >= 5
+    assert min(cosines) > 0.98

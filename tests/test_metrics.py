@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from s2f.errors import MetricError
-from s2f.metrics import bootstrap, frechet, matching, pairs, rows, standins, verification
+from s2f.metrics import bootstrap, frechet, manifolds, matching, pairs, rows, standins, verification
 from s2f.metrics.standins import FaceSet
 
 
@@ -61,9 +62,33 @@ def test_fid_and_kid_need_enough_faces(features, rng):
     with pytest.raises(MetricError, match="49 faces"):
         frechet.fid(features[0][:49], features[1])
     with pytest.raises(MetricError, match="reference"):
-        frechet.kid(features[0], features[1][:3], rng=rng)
+        kid(features[0], np.zeros(90, int), features[1][:3], np.zeros(3, int), n=1)
     with pytest.raises(MetricError, match="not finite"):
         frechet.fid(np.full((60, 4), np.nan), np.ones((60, 4)))
+
+
+def test_fid_of_a_set_does_not_depend_on_the_order(features, rng):
+    x, y = features
+    assert frechet.fid(rng.permutation(x), rng.permutation(y)) == pytest.approx(frechet.fid(x, y), rel=1e-6)
+
+
+def test_fid_by_n_holds_the_whole_sets_and_falls_with_n(features, rng):
+    x, y = features
+    frame = frechet.fid_by_n(x[:70], y, ns=(20, 40, 70), rng=rng, n_draws=5, min_n=20)
+    assert list(frame.columns) == ["n", "fid", "low", "high"] and list(frame["n"]) == [20, 40, 70]
+    whole = frechet.fid(x[:70], y)
+    assert tuple(frame.iloc[2, 1:]) == pytest.approx((whole, whole, whole), rel=1e-6), "all draws are all faces"
+    assert frame["fid"].is_monotonic_decreasing and (frame["low"] <= frame["fid"]).all()
+    assert (frame["low"] < frame["high"]).tolist()[:2] == [True, True]
+    with pytest.raises(MetricError, match="n up to 70"):
+        frechet.fid_by_n(x, y, ns=(71,), rng=rng)
+    with pytest.raises(MetricError, match="at least 50"):
+        frechet.fid_by_n(x, y, ns=(49,), rng=rng)
+
+
+def kid(x, x_codes, y, y_codes, n, chosen=None):
+    statistic = frechet.kid(x, x_codes, y, y_codes, n_identities=n)
+    return statistic(np.isin(np.arange(n), np.arange(n) if chosen is None else chosen)[None].astype(float))[0]
 
 
 def slow_kid(x, y):
@@ -79,7 +104,7 @@ def slow_kid(x, y):
 
 def test_kid_against_loops_and_torchmetrics(features, rng):
     x, y = features[0][:60], features[1][:60]
-    value = frechet.kid(x, y, rng=rng)
+    value = kid(x, rng.integers(0, 9, 60), y, rng.integers(0, 9, 60), 9)
     assert value == pytest.approx(slow_kid(x, y), rel=1e-6)
     from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -90,20 +115,72 @@ def test_kid_against_loops_and_torchmetrics(features, rng):
     assert value == pytest.approx(float(metric.compute()[0]), rel=1e-6)
 
 
-def test_kid_leaves_the_global_generator_alone(features, rng):
-    before = torch.get_rng_state()
-    frechet.kid(*features, rng=rng, subset_size=20, n_subsets=3)
-    assert torch.equal(before, torch.get_rng_state())
+def test_kid_of_some_people_is_the_kid_of_their_faces(features):
+    x, y = features
+    codes, reference_codes = np.arange(90) % 11, np.arange(70) % 10
+    for chosen in ([0, 3, 4, 9], [10, 2]):  # person 10 has no photo
+        of_faces, of_photos = x[np.isin(codes, chosen)], y[np.isin(reference_codes, chosen)]
+        value = kid(x, codes, y, reference_codes, 11, chosen)
+        assert value == pytest.approx(slow_kid(of_faces, of_photos), rel=1e-6)
+    assert np.isnan(kid(x, codes, y, reference_codes, 11, [10]))
 
 
 def test_kid_interval_holds_the_value_and_needs_identities(features, rng):
     x, y = features
-    codes, reference_codes = np.arange(90) % 10, np.arange(70) % 10
-    estimate = frechet.kid_interval(x, codes, y, reference_codes, rng=rng, n_subsamples=50)
+    statistic = frechet.kid(x, np.arange(90) % 10, y, np.arange(70) % 10, n_identities=10)
+    everyone = np.ones(10, bool)
+    estimate = bootstrap.subsampled(statistic, people=everyone, rng=rng, n_subsamples=50)
     assert estimate.low < estimate.value < estimate.high
     assert estimate.low > 0, "the sets differ by a shift"
     with pytest.raises(MetricError, match="3 identities"):
-        frechet.kid_interval(x, codes % 3, y, reference_codes % 3, rng=rng)
+        bootstrap.subsampled(statistic, people=np.arange(10) < 3, rng=rng)
+
+
+def test_subsamples_are_halves_of_the_people():
+    seen = []
+
+    def statistic(counts):
+        seen.append(counts)
+        return counts.sum(1)
+
+    people = np.array([1, 1, 0, 1, 1, 0, 1], bool)
+    bootstrap.subsampled(statistic, people=people, rng=np.random.default_rng(1), n_subsamples=300)
+    halves = next(counts for counts in seen if len(counts) == 300)
+    assert set(halves.ravel()) == {0, 1} and (halves.sum(1) == 2).all() and not halves[:, ~people].any()
+    np.testing.assert_allclose(halves[:, people].mean(0), 0.4, atol=0.1)
+
+
+# Precision and recall of sets
+
+
+def slow_inside(points, manifold, k):
+    radii = [
+        sorted(np.linalg.norm(a - b) for j, b in enumerate(manifold) if j != i)[k - 1]
+        for i, a in enumerate(manifold)
+    ]
+    hits = [any(np.linalg.norm(p - m) <= r for m, r in zip(manifold, radii, strict=True)) for p in points]
+    return np.mean(hits)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_precision_and_recall_against_loops(rng, k):
+    faces, photos = rng.normal(size=(50, 4)), 0.7 * rng.normal(size=(40, 4)) + 1
+    precision, recall = manifolds.precision_recall(faces, photos, k=k)
+    assert precision == slow_inside(faces, photos, k) and recall == slow_inside(photos, faces, k)
+    assert 0.1 < min(precision, recall) and max(precision, recall) < 1 and precision != recall
+    blocks = manifolds.inside(faces, photos, k=k, block=7)
+    assert blocks == precision
+
+
+def test_precision_of_real_photos_is_one_and_recall_of_one_face_is_small(rng):
+    photos = rng.normal(size=(60, 300))
+    assert manifolds.precision_recall(photos[5:30], photos)[0] == 1
+    assert manifolds.precision_recall(photos, photos) == (1, 1)
+    precision, recall = manifolds.precision_recall(np.repeat(photos[:1], 60, axis=0), photos)
+    assert precision == 1 and recall <= 1 / 60
+    assert manifolds.precision_recall(photos + 100, photos) == (0, 0)
+    with pytest.raises(MetricError, match="3 faces"):
+        manifolds.precision_recall(photos, photos[:3])
 
 
 # Matching
@@ -184,6 +261,67 @@ def test_matching_of_random_faces_is_one_half_within_its_interval(rng):
     assert estimate.high - estimate.low < 0.15
 
 
+@pytest.fixture
+def videos(people, rng):
+    """Videos of the probes' voices and of the photos of `people`; names are shared between people."""
+    probe_videos = np.array([f"v{k}" for k in rng.integers(0, 3, len(people.codes))], object)
+    photo_videos = np.array([f"v{k}" for k in rng.integers(0, 2, len(people.photo_codes))], object)
+    return probe_videos, photo_videos
+
+
+def slow_videos(p, videos, same_video, allowed):
+    """Matching of the probes whose person has photos in and out of the video of the voice."""
+    probe_videos, photo_videos = videos
+    per_person, used = [], 0
+    for i in range(p.n):
+        own = np.flatnonzero(p.photo_codes == i)
+        probes = [
+            row
+            for row in np.flatnonzero(p.codes == i)
+            if {photo_videos[photo] == probe_videos[row] for photo in own} == {True, False}
+        ]
+        used += len(probes)
+        per_distractor = []
+        for j in range(p.n):
+            wins = []
+            for row in probes:
+                true = [t for t in own if (photo_videos[t] == probe_videos[row]) == same_video]
+                trials = []
+                for t, other in itertools.product(true, np.flatnonzero(p.photo_codes == j)):
+                    a, b = p.photos[t] @ p.probes[row], p.photos[other] @ p.probes[row]
+                    trials.append(0.5 if a == b else float(a > b))
+                wins.append(np.mean(trials))
+            if wins and i != j and allowed[i, j]:
+                per_distractor.append(np.mean(wins))
+        if per_distractor:
+            per_person.append(np.mean(per_distractor))
+    return np.mean(per_person), used
+
+
+def test_matching_by_video_against_loops(people, videos):
+    p = people
+    both = matching.in_and_out_of_video(p.codes, videos[0], p.photo_codes, videos[1])
+    values = {}
+    for same_video in (True, False):
+        wins = matching.win_matrix(
+            p.probes[both],
+            p.codes[both],
+            p.photos,
+            p.photo_codes,
+            n_identities=p.n,
+            videos=videos[0][both],
+            photo_videos=videos[1],
+            same_video=same_video,
+        )
+        for allowed in (np.ones((p.n, p.n), bool), matching.same(p.gender)):
+            expected, used = slow_videos(p, videos, same_video, allowed)
+            assert used == both.sum() and 2 < used < len(p.codes)
+            value = bootstrap.pair_mean(wins, allowed & np.isfinite(wins))(np.ones((1, p.n)))[0]
+            assert value == pytest.approx(expected, abs=1e-12)
+            values[same_video, allowed.all()] = value
+    assert len(set(values.values())) == 4, "the four are different questions"
+
+
 def test_same_needs_known_labels():
     expected = np.array([[1, 0, 0], [0, 0, 0], [0, 0, 1]], bool)
     np.testing.assert_array_equal(matching.same(np.array(["f", None, "m"], object)), expected)
@@ -213,6 +351,28 @@ def test_recall_leaves_ties_to_chance(rng):
     np.testing.assert_allclose(hits, np.tile([0.1, 0.5], (10, 1)))
     with pytest.raises(MetricError, match="1 people"):
         matching.recall(same_photo, np.zeros(10, int), same_photo, np.zeros(10, int), rng=rng)
+
+
+def test_identification_against_loops(people):
+    p = people
+    hits = matching.identification(p.probes, p.codes, p.photos, p.photo_codes, ks=(1, 2, 3))
+    for row, (probe, code) in enumerate(zip(p.probes, p.codes, strict=True)):
+        scores = [unit(p.photos[p.photo_codes == i].sum(0)) @ probe for i in range(p.n)]
+        rank = sorted(scores, reverse=True).index(scores[code])
+        assert list(hits[row]) == [rank < 1, rank < 2, rank < 3]
+    assert 0 < hits[:, 0].mean() < hits[:, 2].mean() < 1
+    missing = matching.identification(p.probes, p.codes, p.photos[2:], p.photo_codes[2:])
+    assert np.isnan(missing[0]).all() and np.isfinite(missing[1:]).all(), "person 0 has no photo any more"
+
+
+def test_identification_leaves_ties_to_chance(rng):
+    photos, codes = np.ones((20, 1)), np.arange(20) % 10
+    hits = matching.identification(np.ones((10, 1)), np.arange(10), photos, codes)
+    np.testing.assert_allclose(hits, np.tile([0.1, 0.5], (10, 1)))
+    signs = np.where(np.arange(10) < 4, 1.0, -1.0)[:, None]
+    hits = matching.identification(signs, np.arange(10), signs[codes], codes)
+    np.testing.assert_allclose(hits[:, 0], [1 / 4] * 4 + [1 / 6] * 6)
+    np.testing.assert_allclose(hits[:, 1], [1] * 4 + [5 / 6] * 6)
 
 
 # Distances
@@ -298,6 +458,16 @@ def test_bootstrap_of_a_ratio_uses_the_same_people(rng):
         bootstrap.ratio(bootstrap.mean(3 * values), bootstrap.mean(values)), 30, rng=rng
     )
     assert estimate.low == pytest.approx(3) and estimate.high == pytest.approx(3)
+
+
+def test_people_without_a_value_weigh_nothing(rng):
+    values = rng.normal(size=6)
+    values[[1, 4]] = np.nan
+    counts = np.array([[1, 5, 0, 2, 1, 3], [0, 3, 0, 0, 3, 0]], float)
+    expected = (values[0] + 2 * values[3] + 3 * values[5]) / 6
+    np.testing.assert_allclose(bootstrap.mean(values)(counts), [expected, np.nan])
+    some = bootstrap.within(bootstrap.mean(values), np.array([1, 1, 1, 1, 1, 0], bool))
+    assert some(counts)[0] == pytest.approx((values[0] + 2 * values[3]) / 3)
 
 
 def test_bootstrap_refuses_what_it_cannot_estimate(rng):
@@ -410,9 +580,14 @@ def study(rng):
             embeddings=unit(base[codes] + noise * rng.normal(size=(len(codes), 6))).astype(np.float32),
             female=np.where(codes % 2 == 0, 0.9, 0.2).astype(np.float32),
             inception=rng.normal(size=(len(codes), 200)).astype(np.float32),
+            sources=np.array([f"v{k % n_each % 4}" for k in range(len(codes))], object),
         )
 
     return SimpleNamespace(people=people, model=faces(6, 1.5), photos=faces(8, 0.5))
+
+
+PARTS = ("value", "low", "high")
+IN_SETS = {"fid", "fid_real_real", "precision", "recall"}
 
 
 def evaluate(study, **options):
@@ -470,10 +645,11 @@ def test_rows_do_not_depend_on_the_order_of_recordings(study, rng):
     first = evaluate(study)["rows"]["model"]
     study.model = study.model.take(rng.permutation(len(study.model)))
     second = evaluate(study)["rows"]["model"]
-    drawn = {"fid", "kid", "fid_real_real", "recall_at_1", "recall_at_5", "recall_at_10"}
+    drawn = IN_SETS | {"kid", "recall_at_1", "recall_at_5", "recall_at_10"}
     for metric in set(rows.METRICS) - drawn:
-        for part in ("value", "low", "high"):
-            assert first[metric][part] == pytest.approx(second[metric][part], rel=1e-5), metric
+        if first[metric]["value"] is not None:
+            one, other = ([entry[part] for part in PARTS] for entry in (first[metric], second[metric]))
+            assert one == pytest.approx(other, rel=1e-5, abs=1e-9), metric
 
 
 def test_rows_of_one_seed_are_equal_and_other_rows_do_not_move_them(study):
@@ -490,6 +666,251 @@ def test_rows_of_one_seed_are_equal_and_other_rows_do_not_move_them(study):
         min_n=20,
     )
     assert more["rows"]["model"] == first["rows"]["model"]
+
+
+def test_duplicates_of_everyones_faces_change_nothing(study):
+    first = evaluate(study)["rows"]["model"]
+    study.model = study.model.take(np.repeat(np.arange(60), 3))
+    second = evaluate(study)["rows"]["model"]
+    # A face with its copy is a pair within the person, and galleries are drawn for each face anew.
+    changed = IN_SETS | {"kid", "consistency", "recall_at_1", "recall_at_5", "recall_at_10"}
+    for metric in set(rows.METRICS) - changed:
+        one, other = ([entry[part] for part in PARTS] for entry in (first[metric], second[metric]))
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-9), metric
+
+
+def test_an_oracle_is_right_and_a_random_row_is_chance(study, rng):
+    base, codes = np.eye(10), np.repeat(np.arange(10), 8)
+    study.photos = FaceSet(identities=study.photos.identities, embeddings=base[codes], sources=study.photos.sources)
+    oracle = study.model.take(slice(None))
+    oracle = FaceSet(identities=oracle.identities, embeddings=np.repeat(base, 6, axis=0), sources=oracle.sources)
+    result = evaluate(SimpleNamespace(model=oracle, photos=study.photos, people=study.people))
+    asked = [metric for metric in rows.METRICS if metric.startswith(("matching", "identification"))]
+    for metric in asked:
+        expected = 0 if "difference" in metric else 1
+        assert [result["rows"]["model"][metric][part] for part in PARTS] == [expected] * 3, metric
+    n = 40
+    codes, people = np.repeat(np.arange(n), 8), [f"p{i:02}" for i in range(n)]
+    videos = np.array([f"v{k % 4}" for k in range(len(codes))])
+    drawn, photos = (
+        FaceSet(identities=np.array(people, object)[codes], embeddings=vectors, sources=videos)
+        for vectors in unit(rng.normal(size=(2, 8 * n, 30)))
+    )
+    table = pd.DataFrame({"identity": people, "gender": ["f", "m"] * (n // 2), "nationality": ["x"] * n})
+    result = evaluate(SimpleNamespace(model=drawn, photos=photos, people=table))
+    for metric in asked:
+        model, chance = result["rows"]["model"][metric], result["rows"]["chance"][metric]["value"]
+        assert model["low"] < chance < model["high"], metric
+        assert not rows.distinct(result["differences"]["chance"][metric]), metric
+
+
+def test_videos_have_to_be_known(study):
+    videos = [metric for metric in rows.METRICS if "_video" in metric]
+    result = evaluate(study)["rows"]
+    assert len(videos) == 6 and all(result["model"][metric]["value"] is not None for metric in videos)
+    assert "no voice" in result["ceiling"]["matching_same_video"]["reason"]
+    shuffled = compared(study, study.model, row="shuffled_voice")["rows"]["shuffled_voice"]
+    assert all("someone else" in shuffled[metric]["reason"] for metric in videos)
+    parts = [result["model"][f"matching_{what}"] for what in ("same_video", "other_video", "video_difference")]
+    assert parts[2]["value"] == pytest.approx(parts[0]["value"] - parts[1]["value"])
+    assert parts[2]["high"] - parts[2]["low"] < parts[0]["high"] - parts[0]["low"], "they are paired"
+    # Person p0 speaks in videos that no photo is from, p1 has photos of one video only.
+    sources = study.model.sources.copy()
+    sources[:6] = "elsewhere"
+    study.model = replace(study.model, sources=sources)
+    sources = study.photos.sources.copy()
+    sources[8:16] = "v1"
+    study.photos = replace(study.photos, sources=sources)
+    entry = evaluate(study)["rows"]["model"]["matching_same_video"]
+    assert (entry["n_recordings"], entry["n_identities"]) == (48, 8)
+    for part, reason in ((np.full(60, "elsewhere"), "nobody has photos"), (None, "not known")):
+        study.model = replace(study.model, sources=part)
+        model = evaluate(study)["rows"]["model"]
+        assert all(model[metric]["value"] is None and reason in model[metric]["reason"] for metric in videos)
+
+
+def test_galleries_have_to_be_larger_than_k(study):
+    few = np.isin(study.photos.identities, ["p0", "p1", "p2", "p3", "p4"])
+    study.photos = study.photos.take(few)
+    result = evaluate(study)["rows"]
+    assert result["model"]["identification_top_1"]["value"] is not None
+    assert result["chance"]["identification_top_1"]["value"] == pytest.approx(1 / 5)
+    for row in ("model", "chance"):
+        assert "5 people" in result[row]["identification_top_5"]["reason"]
+
+
+def test_sets_of_faces_have_one_size(study):
+    few = study.model.take(np.arange(0, 60, 2))
+    for stand_ins, n_fid, n in (
+        ({"model": study.model}, None, 40),
+        ({"model": study.model}, 25, 25),
+        ({"model": study.model}, 1000, 40),
+        ({"model": study.model, "general": few}, None, 30),
+    ):
+        result = rows.evaluate(
+            stand_ins,
+            study.photos,
+            study.people,
+            protocol="held_out",
+            rng=np.random.default_rng(3),
+            n_resamples=50,
+            n_fid=n_fid,
+            min_n=20,
+        )["rows"]
+        measured = [*stand_ins, "ceiling", "random_real"]
+        entries = [result[row][metric] for row in measured for metric in (*IN_SETS, "kid")]
+        assert {entry["n_recordings"] for entry in entries} == {n}
+        assert {entry["reference"].split(" real")[0] for entry in entries} == {str(n)}
+        assert len({result[row]["fid_real_real"]["value"] for row in measured}) == 1
+
+
+def test_sets_of_faces_are_compared_with_the_reference(study):
+    # With all of 40 photos in either half and 40 faces, nothing is left to draw.
+    study.model = study.model.take(np.arange(40))
+    model = evaluate(study)["rows"]["model"]
+    reference, source = standins.halves(study.photos, rng=np.random.default_rng(3).spawn(1)[0])
+    x, y, z = (part.inception for part in (study.model, reference, source))
+    assert model["fid"]["value"] == pytest.approx(frechet.fid(x, y, min_n=20), rel=1e-6)
+    assert model["fid_real_real"]["value"] == pytest.approx(frechet.fid(z, y, min_n=20), rel=1e-6)
+    assert model["kid"]["value"] == pytest.approx(slow_kid(x.astype(float), y.astype(float)), rel=1e-5)
+    assert model["precision"]["value"] == slow_inside(x, y, 3)
+    assert model["recall"]["value"] == slow_inside(y, x, 3)
+
+
+# Differences
+
+
+def compared(study, other, *, row="general", **options):
+    defaults = {"protocol": "held_out", "rng": np.random.default_rng(3), "n_resamples": 300, "min_n": 20}
+    return rows.evaluate(
+        {"model": study.model, row: other}, study.photos, study.people, **defaults | options
+    )
+
+
+def test_a_row_minus_itself_is_nothing(study):
+    result = compared(study, study.model)
+    found = result["differences"]["general"]
+    assert tuple(found) == tuple(metric for metric in rows.METRICS if metric not in IN_SETS)
+    for metric, entry in found.items():
+        assert set(entry) == {*PARTS, "n_identities", "reason"}
+        if metric == "recall_at_10":
+            assert entry["value"] is None and "10 people" in entry["reason"]
+        else:
+            assert [entry[part] for part in PARTS] == [0, 0, 0], metric
+            n = 8 if metric == "matching_within_gender_nationality" else 10  # two nationalities are unknown
+            assert entry["n_identities"] == n and not rows.distinct(entry)
+
+
+def test_differences_cover_what_was_measured(study):
+    result = compared(study, study.model, absent={"probe": "no voice embeddings"})
+    json.dumps(result, allow_nan=False)
+    expected = {"general", "chance", "gender_oracle", "random_real", "ceiling"}
+    assert set(result["differences"]) == expected
+    model, ceiling = result["rows"]["model"], result["rows"]["ceiling"]
+    for metric, entry in result["differences"]["ceiling"].items():
+        if model[metric]["value"] is None or ceiling[metric]["value"] is None:
+            assert entry["value"] is None and entry["low"] is None and entry["reason"], metric
+        else:
+            assert entry["value"] == pytest.approx(model[metric]["value"] - ceiling[metric]["value"]), metric
+            assert entry["low"] <= entry["value"] <= entry["high"], metric
+    assert result["differences"]["ceiling"]["matching_same_video"]["reason"].startswith("ceiling: ")
+    chance = result["differences"]["chance"]
+    for part in PARTS:
+        assert chance["matching_2way"][part] == pytest.approx(model["matching_2way"][part] - 0.5)
+        assert chance["identification_top_1"][part] == pytest.approx(model["identification_top_1"][part] - 0.1)
+    assert rows.distinct(chance["matching_2way"])
+    assert result["differences"]["gender_oracle"]["gender_agreement"]["value"] == 0
+    assert chance["kid"]["value"] is None
+    without = rows.evaluate(
+        {"general": study.model},
+        study.photos,
+        study.people,
+        protocol="held_out",
+        rng=np.random.default_rng(3),
+        n_resamples=50,
+        min_n=20,
+    )
+    assert without["differences"] == {}
+
+
+def test_a_paired_interval_is_narrower(study, rng):
+    # The same faces, slightly changed: both rows are high on the same people.
+    embeddings = unit(study.model.embeddings + 0.2 * rng.normal(size=study.model.embeddings.shape))
+    pixels = np.clip(study.model.pixels + 5.0 * rng.normal(size=study.model.pixels.shape), 0, 255).astype(np.uint8)
+    inception = study.model.inception + np.float32(0.1) * rng.normal(size=(60, 200)).astype(np.float32)
+    general = replace(study.model, embeddings=embeddings.astype(np.float32), pixels=pixels, inception=inception)
+    result = compared(study, general)
+    for metric in ("matching_2way", "cosine_matched", "l1_pixel_255", "kid", "matching_other_video"):
+        width = [
+            entry["high"] - entry["low"]
+            for entry in (
+                result["differences"]["general"][metric],
+                result["rows"]["model"][metric],
+                result["rows"]["general"][metric],
+            )
+        ]
+        assert width[0] < 0.7 * np.hypot(width[1], width[2]), metric
+
+
+def test_differences_against_drawing_people(study, rng):
+    """People drawn one by one with lists; some of them are in only one of the rows."""
+    embeddings = unit(rng.normal(size=(60, 6)) + study.model.embeddings)
+    general = replace(study.model, embeddings=embeddings).take(study.model.identities != "p3")
+    study.model = study.model.take(study.model.identities != "p7")
+    found = compared(study, general, n_resamples=3000)["differences"]["general"]
+    both = [i for i in range(10) if i not in (3, 7)]
+    names = study.people["identity"].to_numpy(object)
+    photo_codes = np.repeat(np.arange(10), 8)
+    wins, cosine = {}, {}
+    for row, faces in (("m", study.model), ("g", general)):
+        codes = np.searchsorted(names, faces.identities)
+        sets = (faces.embeddings, codes, study.photos.embeddings, photo_codes)
+        wins[row] = matching.win_matrix(*sets, n_identities=10)
+        cosine[row] = pairs.cosine_matrix(*sets, n_identities=10)
+    draws = {"matching_2way": [], "cosine_matched": []}
+    for _ in range(3000):
+        drawn = [i for i in rng.integers(0, 10, 10) if i in both]
+        terms = {
+            row: np.mean([np.mean([wins[row][i, j] for j in drawn if j != i]) for i in drawn])
+            for row in "mg"
+            if len(set(drawn)) > 1
+        }
+        if terms:
+            draws["matching_2way"].append(terms["m"] - terms["g"])
+            draws["cosine_matched"].append(np.mean([cosine["m"][i, i] - cosine["g"][i, i] for i in drawn]))
+    values = {
+        "matching_2way": np.mean([wins["m"][i, j] - wins["g"][i, j] for i, j in itertools.permutations(both, 2)]),
+        "cosine_matched": np.mean([cosine["m"][i, i] - cosine["g"][i, i] for i in both]),
+    }
+    for metric, entry in found.items():
+        if metric in draws:
+            low, high = np.quantile(draws[metric], [0.025, 0.975])
+            assert entry["value"] == pytest.approx(values[metric], abs=1e-6)
+            assert entry["n_identities"] == 8
+            assert [entry["low"], entry["high"]] == pytest.approx([low, high], abs=0.06 * (high - low)), metric
+
+
+def test_the_difference_of_kid_is_on_the_people_of_both_rows(study):
+    general = study.model.take(study.model.identities != "p3")
+    shifted = replace(general, inception=general.inception + np.float32(0.2))
+    result = compared(study, shifted, n_fid=40)
+    entry = result["differences"]["general"]["kid"]
+    assert entry["n_identities"] == 9 and entry["high"] < 0 and rows.distinct(entry)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.1, 0.2, True),
+        (-0.2, -0.1, True),
+        (-0.1, 0.1, False),
+        (0.0, 0.1, False),
+        (0.0, 0.0, False),
+        (None, None, False),
+    ],
+)
+def test_distinct_is_an_interval_without_zero(low, high, expected):
+    assert rows.distinct({"value": 0.1, "low": low, "high": high}) is expected
 
 
 def test_rows_with_parts_missing_say_why(study):

@@ -33,6 +33,8 @@ made = {
     "06_metrics": [f"{variant}/metrics.json"],
     "07_results": ["notebooks/07_results.json", "results/table2.json"],
     "08_your_voice": ["notebooks/08_your_voice.json"],
+    "09_known_answer": ["notebooks/09_known_answer.json"],
+    "10_poster": ["notebooks/10_poster.json"],
 }[name]
 label = " " + values["label"] if "label" in values else ""
 with open("asked.txt", "a") as log:
@@ -44,7 +46,7 @@ for path in made:
     (folder / path).write_text(str(time.time()))
 Path(executed).write_text("{}")
 """
-LATE = ["07_results", "08_your_voice"]
+LATE = ["07_results", "08_your_voice", "09_known_answer", "10_poster"]
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +104,16 @@ def test_a_second_run_does_nothing_but_say_so(project):
         ("params/profiles/smoke.yaml", "gan: {width: 0.125, steps: 60", "gan: {width: 0.125, steps: 61",
          ["05_training", "06_metrics", "03_models", *LATE]),
         ("params/variants/females.yaml", "variant:", "gan: {noise: 0.07}\nvariant:",
-         ["05_training females", "06_metrics females", *LATE]),
-        ("params/profiles/smoke.yaml", "n_bootstrap: 200", "n_bootstrap: 201", ["06_metrics", "07_results"]),
+         ["05_training females", "06_metrics females", "07_results", "08_your_voice", "10_poster"]),
+        ("params/profiles/smoke.yaml", "n_bootstrap: 200", "n_bootstrap: 201", ["06_metrics", "07_results", "10_poster"]),
+        ("params/profiles/smoke.yaml", "n_photos: 1", "n_photos: 2", ["09_known_answer"]),
         ("params/profiles/smoke.yaml", "recipe: short", "recipe: short  # a comment", []),
-        ("s2f/results.py", '"""', '"""\n', ["07_results"]),
+        ("s2f/results.py", '"""', '"""\n', ["07_results", "10_poster"]),
         ("s2f/training/gan.py", '"""', '"""\n', ["05_training", "06_metrics", *LATE]),
         ("s2f/your_voice.py", '"""', '"""\n', ["08_your_voice"]),
         ("s2f/training/speaker.py", '"""', '"""\n', ["04_voice_embedding", "05_training", "06_metrics", *LATE]),
     ],
-    ids=["gan parameter", "one variant", "measuring", "comment", "results", "gan", "your voice", "speaker"],
+    ids=["gan parameter", "one variant", "measuring", "answer", "comment", "results", "gan", "your voice", "speaker"],
 )  # fmt: skip
 def test_an_edit_reruns_what_depends_on_it_and_nothing_else(project, file, old, new, reruns):
     path = project / file

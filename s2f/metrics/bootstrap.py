@@ -2,7 +2,8 @@
 
 Two recordings of one person are not two independent observations, so an interval over recordings is too
 narrow. A statistic is written as a function of how often each identity was drawn, `counts` [B, n], which
-evaluates all resamples at once.
+evaluates all resamples at once. People without a value weigh nothing, so that statistics of different faces
+can be evaluated on the same resamples of the same people, and their difference be paired.
 """
 
 from __future__ import annotations
@@ -55,21 +56,87 @@ def interval(
     MetricError
         Undefined on the data, or on more than half of the resamples.
     """
-    if n_identities < 2:
+    everyone = np.ones(n_identities, bool)
+    _enough(everyone, at_least=2)
+    return estimate(statistic, resamples(n_identities, rng=rng, n_resamples=n_resamples), people=everyone)
+
+
+def resamples(n_identities: int, *, rng: np.random.Generator, n_resamples: int = 2000) -> np.ndarray:
+    """How often each identity is drawn, with replacement: float [n_resamples, n_identities]."""
+    chances = np.full(n_identities, 1 / n_identities)
+    return rng.multinomial(n_identities, chances, size=n_resamples).astype(float)
+
+
+def estimate(statistic: Statistic, counts: np.ndarray, *, people: np.ndarray) -> Estimate:
+    """Value of a statistic, and its percentile interval over given resamples.
+
+    Parameters
+    ----------
+    statistic : callable
+        As in `interval`.
+    counts : ndarray, float [B, n_identities]
+        From `resamples`.
+    people : ndarray, bool [n_identities]
+        Who has a value.
+
+    Raises
+    ------
+    MetricError
+        Fewer than two people have a value, or as in `interval`.
+    """
+    _enough(people, at_least=2)
+    return _percentiles(statistic, statistic(counts), people)
+
+
+def subsampled(
+    statistic: Statistic, *, people: np.ndarray, rng: np.random.Generator, n_subsamples: int = 200
+) -> Estimate:
+    """Value of a statistic that copies of a person would bias, and its interval over halves of the people.
+
+    Half of the people are drawn without replacement. Halves of a sample spread about their mean as the sample
+    itself spreads about the truth (Politis, Romano and Wolf 1999, section 2.2, with the finite-population
+    factor), so the percentiles need no rescaling.
+
+    Parameters
+    ----------
+    statistic : callable
+        As in `interval`.
+    people : ndarray, bool [n_identities]
+        Whom to draw from.
+    rng : numpy.random.Generator
+        Stream of the draws.
+    n_subsamples : int
+        Halves drawn.
+
+    Raises
+    ------
+    MetricError
+        Fewer than four people, or as in `interval`.
+    """
+    _enough(people, at_least=4)
+    counts = np.zeros((n_subsamples, len(people)))
+    for row in counts:
+        row[rng.permutation(np.flatnonzero(people))[: people.sum() // 2]] = 1
+    return _percentiles(statistic, statistic(counts), people)
+
+
+def _enough(people: np.ndarray, *, at_least: int) -> None:
+    if people.sum() < at_least:
         raise MetricError(
             "bootstrap",
-            f"has {n_identities} identities",
-            remedy="Measure on at least 2 people.",
+            f"has {people.sum()} identities",
+            remedy=f"Measure on at least {at_least} people.",
             reason="too_few",
         )
-    value = float(statistic(np.ones((1, n_identities)))[0])
-    counts = rng.multinomial(n_identities, np.full(n_identities, 1 / n_identities), size=n_resamples)
-    draws = statistic(counts.astype(float))  # [B]
+
+
+def _percentiles(statistic: Statistic, draws: np.ndarray, people: np.ndarray) -> Estimate:
+    value = float(statistic(np.ones((1, len(people))))[0])
     defined = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or len(defined) * 2 < n_resamples:
+    if not np.isfinite(value) or len(defined) * 2 < len(draws):
         raise MetricError(
             "bootstrap",
-            f"is undefined with {n_identities} identities",
+            f"is undefined with {people.sum()} identities",
             remedy="Measure on more people.",
             reason="too_few",
         )
@@ -77,11 +144,19 @@ def interval(
     return Estimate(value=value, low=float(low), high=float(high))
 
 
+def constant(value: float) -> Statistic:
+    """What is the same for whichever people."""
+    return lambda counts: np.full(len(counts), value)
+
+
 def mean(values: np.ndarray) -> Statistic:
-    """Mean of one value an identity, `values` [n]."""
+    """Mean of one value an identity, `values` [n]; an identity with NaN weighs nothing."""
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0.0)
 
     def statistic(counts: np.ndarray) -> np.ndarray:
-        return counts @ values / counts.sum(1)
+        total = counts @ known.astype(float)
+        return np.divide(counts @ filled, total, out=np.full(len(counts), np.nan), where=total > 0)
 
     return statistic
 
@@ -120,3 +195,13 @@ def ratio(numerator: Statistic, denominator: Statistic) -> Statistic:
         return np.divide(over, under, out=np.full(len(over), np.nan), where=under > 0)
 
     return statistic
+
+
+def difference(first: Statistic, second: Statistic) -> Statistic:
+    """First minus second, on the same resampled people."""
+    return lambda counts: first(counts) - second(counts)
+
+
+def within(statistic: Statistic, people: np.ndarray) -> Statistic:
+    """The statistic of some people alone, `people` bool [n]: all others weigh nothing."""
+    return lambda counts: statistic(counts * people)

@@ -1,4 +1,4 @@
-"""FID and KID of Inception features, through torchmetrics.
+"""FID, through torchmetrics, and KID of Inception features.
 
 FID compares means and covariances and is biased: with n faces it is too large by an amount that depends
 on n, so it carries its n, no interval, and the FID of real against real faces at the same n beside it.
@@ -7,11 +7,14 @@ KID is unbiased; its interval comes from subsamples of identities.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 import torch
 
 from s2f.errors import MetricError
-from s2f.metrics.bootstrap import Estimate
+from s2f.metrics.bootstrap import Statistic
 
 MIN_FACES = 50
 
@@ -56,109 +59,134 @@ def fid(features: np.ndarray, reference: np.ndarray, *, min_n: int = MIN_FACES) 
     return float(metric.compute())
 
 
-def kid(
+def fid_by_n(
     features: np.ndarray,
     reference: np.ndarray,
     *,
+    ns: Sequence[int],
     rng: np.random.Generator,
-    subset_size: int = 1000,
-    n_subsets: int = 100,
+    n_draws: int = 10,
     min_n: int = MIN_FACES,
-) -> float:
-    """Kernel inception distance: the unbiased squared MMD of a cubic kernel (Bińkowski et al. 2018).
+) -> pd.DataFrame:
+    """FID of fewer and fewer faces and as many photos: how much of it is bias.
+
+    Parameters
+    ----------
+    features, reference : ndarray, float [n, d] and [m, d]
+        Inception features of drawn faces, or of one half of the real photos, and of (other) real photos.
+    ns : sequence of int
+        Faces, and photos, of a draw, without replacement.
+    rng : numpy.random.Generator
+        Stream of the draws.
+    n_draws : int
+        Draws for each n.
+    min_n : int
+        Fewest faces.
+
+    Returns
+    -------
+    DataFrame
+        A line for each of `ns`: n, fid (median over the draws), low and high (their range).
+
+    Raises
+    ------
+    MetricError
+        An n above the number of faces or photos, or below `min_n`.
+    """
+    n_most = min(len(features), len(reference))
+    if max(ns, default=0) > n_most:
+        raise MetricError(
+            "fid_by_n",
+            f"has n = {max(ns)} but {len(features)} faces and {len(reference)} photos",
+            remedy=f"Ask for n up to {n_most}.",
+            reason="too_few",
+        )
+    records = []
+    for n in ns:
+        draws = [
+            fid(*(part[rng.permutation(len(part))[:n]] for part in (features, reference)), min_n=min_n)
+            for _ in range(n_draws)
+        ]
+        records.append({"n": n, "fid": float(np.median(draws)), "low": min(draws), "high": max(draws)})
+    return pd.DataFrame(records, columns=["n", "fid", "low", "high"])
+
+
+def kid(
+    features: np.ndarray,
+    codes: np.ndarray,
+    reference: np.ndarray,
+    reference_codes: np.ndarray,
+    *,
+    n_identities: int,
+    min_n: int = MIN_FACES,
+) -> Statistic:
+    """Kernel inception distance of the faces and photos of some people: the unbiased squared MMD of a cubic kernel.
+
+    Bińkowski et al. 2018, section 4, on whole sets instead of random subsets of them, which it is the mean of.
+    All sums of the kernel over two people are taken once, so that any selection of people costs next to nothing.
 
     Parameters
     ----------
     features, reference : ndarray, float [n, d] and [m, d]
         Inception features of the faces and of the real photos.
-    rng : numpy.random.Generator
-        Stream of the subsets.
-    subset_size : int
-        Faces of a subset; all of the smaller side where there are fewer.
-    n_subsets : int
-        Subsets to average over, each drawn without replacement.
+    codes, reference_codes : ndarray, int [n] and [m]
+        Identities.
+    n_identities : int
+        People there are.
     min_n : int
         Fewest faces on either side.
+
+    Returns
+    -------
+    callable
+        Maps counts [B, n_identities] of zeros and ones to values [B], NaN where either side has fewer than two
+        faces. A person counted twice would bias it: see `s2f.metrics.bootstrap.subsampled`.
 
     Raises
     ------
     MetricError
         Fewer than `min_n` faces.
     """
-    x, y = _checked(features, reference, name="kid", min_n=min_n)
-    return _kid(x, y, rng=rng, subset_size=subset_size, n_subsets=n_subsets)
+    x, y = (part.numpy() for part in _checked(features, reference, name="kid", min_n=min_n))
+    within = [
+        (np.bincount(c, minlength=n_identities), _kernel_sums(z, c, z, c, n_identities), _own(z, c, n_identities))
+        for z, c in ((x, codes), (y, reference_codes))
+    ]
+    between = _kernel_sums(x, codes, y, reference_codes, n_identities)
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        total, ns = np.zeros(len(counts)), []
+        for sizes, sums, own in within:
+            n = counts @ sizes  # [B]
+            ns.append(n)
+            total += (_form(counts, sums) - counts @ own) / np.maximum(n * (n - 1), 1)
+        total -= 2 * _form(counts, between) / np.maximum(ns[0] * ns[1], 1)
+        return np.where(np.minimum(*ns) > 1, total, np.nan)
+
+    return statistic
 
 
-def kid_interval(
-    features: np.ndarray,
-    codes: np.ndarray,
-    reference: np.ndarray,
-    reference_codes: np.ndarray,
-    *,
-    rng: np.random.Generator,
-    n_subsamples: int = 200,
-    subset_size: int = 1000,
-    min_n: int = MIN_FACES,
-) -> Estimate:
-    """KID with an interval over identities.
-
-    Half of the identities are drawn without replacement, with all their faces and photos. (A bootstrap
-    would put copies of a face into the kernel sums, which biases them.) Halves of a sample spread about
-    their mean as the sample itself spreads about the truth (Politis, Romano and Wolf 1999, section 2.2,
-    with the finite-population factor), so the percentiles need no rescaling.
-
-    Parameters
-    ----------
-    features, reference : ndarray, float [n, d] and [m, d]
-        Inception features.
-    codes, reference_codes : ndarray, int [n] and [m]
-        Identities.
-    rng : numpy.random.Generator
-        Stream of the draws.
-    n_subsamples : int
-        Halves drawn.
-    subset_size : int
-        As in `kid`.
-    min_n : int
-        Fewest faces on either side.
-
-    Raises
-    ------
-    MetricError
-        Fewer than `min_n` faces or fewer than 4 identities.
-    """
-    x, y = _checked(features, reference, name="kid", min_n=min_n)
-    people = np.intersect1d(codes, reference_codes)
-    if len(people) < 4:
-        raise MetricError(
-            "kid", f"has {len(people)} identities", remedy="Measure on at least 4.", reason="too_few"
-        )
-    value = _kid(x, y, rng=rng, subset_size=subset_size, n_subsets=100)
-    draws = []
-    for _ in range(n_subsamples):
-        half = rng.permutation(people)[: len(people) // 2]
-        part, part_reference = x[np.isin(codes, half)], y[np.isin(reference_codes, half)]
-        if min(len(part), len(part_reference)) > 1:
-            draws.append(_kid(part, part_reference, rng=rng, subset_size=subset_size, n_subsets=1))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Estimate(value=value, low=float(low), high=float(high))
+def _form(counts: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    return (counts @ sums * counts).sum(1)
 
 
-def _kid(
-    x: torch.Tensor, y: torch.Tensor, *, rng: np.random.Generator, subset_size: int, n_subsets: int
-) -> float:
-    # The function behind torchmetrics' KID: the class keeps the features in a buffer, which it warns
-    # about, and draws its subsets from torch's global generator.
-    from torchmetrics.image.kid import poly_mmd
+def _kernel_sums(
+    left: np.ndarray, left_codes: np.ndarray, right: np.ndarray, right_codes: np.ndarray, n: int, block: int = 1024
+) -> np.ndarray:
+    """Sum of the kernel over the rows of person i and those of person j: float [n, n]."""
+    members = (right_codes[:, None] == np.arange(n)).astype(float)  # [m, n]
+    sums = np.zeros((n, n))
+    for start in range(0, len(left), block):
+        rows = slice(start, start + block)
+        kernel = (left[rows] @ right.T / left.shape[1] + 1) ** 3  # [block, m]
+        np.add.at(sums, left_codes[rows], kernel @ members)
+    return sums
 
-    size = min(subset_size, len(x), len(y))
-    if size == len(x) == len(y):
-        n_subsets = 1  # every subset is the whole set
-    values = []
-    for _ in range(n_subsets):
-        left, right = (torch.from_numpy(rng.permutation(len(part))[:size]) for part in (x, y))
-        values.append(float(poly_mmd(y[right], x[left])))
-    return float(np.mean(values))
+
+def _own(features: np.ndarray, codes: np.ndarray, n: int) -> np.ndarray:
+    """Sum of the kernel of each face with itself over the faces of a person: float [n]."""
+    squares = np.einsum("nd,nd->n", features, features)
+    return np.bincount(codes, weights=(squares / features.shape[1] + 1) ** 3, minlength=n)
 
 
 def _checked(

@@ -1,4 +1,4 @@
-"""Can the drawn face pick the speaker out? Two-way matching, exact, and recall in galleries.
+"""Can the drawn face pick the speaker out? Two-way matching, exact, recall in galleries, and identification.
 
 A probe is the face drawn from one recording; the gallery holds real photos. Two-way matching asks how
 often a true photo is more similar to the probe than a distractor's photo, over all true photos, all
@@ -14,7 +14,15 @@ from s2f.errors import MetricError
 
 
 def win_matrix(
-    probes: np.ndarray, codes: np.ndarray, photos: np.ndarray, photo_codes: np.ndarray, *, n_identities: int
+    probes: np.ndarray,
+    codes: np.ndarray,
+    photos: np.ndarray,
+    photo_codes: np.ndarray,
+    *,
+    n_identities: int,
+    videos: np.ndarray | None = None,
+    photo_videos: np.ndarray | None = None,
+    same_video: bool = True,
 ) -> np.ndarray:
     """Probability that a photo of speaker i beats a photo of person j, for a probe of i.
 
@@ -30,20 +38,26 @@ def win_matrix(
         Person on each.
     n_identities : int
         Size of the result.
+    videos, photo_videos : ndarray [n] and [m], optional
+        Video of each probe's voice, and of each photo. The true photos are then those of the speaker from that
+        video, or with `same_video` false those from any other; distractors keep all their photos.
 
     Returns
     -------
     ndarray, float [n_identities, n_identities]
-        NaN on the diagonal and where i has no probe or no photo, or j no photo.
+        NaN on the diagonal and where i has no probe with a true photo, or j no photo.
     """
     n_photos = np.bincount(photo_codes, minlength=n_identities)
     totals = np.zeros((n_identities, n_identities))
     n_probes = np.zeros(n_identities)
-    for probe, code in zip(probes, codes, strict=True):
-        if n_photos[code] == 0:
+    for row, (probe, code) in enumerate(zip(probes, codes, strict=True)):
+        own = np.flatnonzero(photo_codes == code)
+        if videos is not None:
+            own = own[(photo_videos[own] == videos[row]) == same_video]
+        if not len(own):
             continue
         similarity = photos @ probe  # [m]
-        true = np.sort(similarity[photo_codes == code])
+        true = np.sort(similarity[own])
         below, upto = np.searchsorted(true, similarity, "left"), np.searchsorted(true, similarity, "right")
         wins = 1 - (below + upto) / (2 * len(true))  # share of true photos above, ties half
         totals[code] += np.bincount(photo_codes, weights=wins, minlength=n_identities) / np.maximum(
@@ -52,6 +66,25 @@ def win_matrix(
         n_probes[code] += 1
     defined = (n_probes[:, None] > 0) & (n_photos[None] > 0) & ~np.eye(n_identities, dtype=bool)
     return np.divide(totals, n_probes[:, None], out=np.full_like(totals, np.nan), where=defined)
+
+
+def in_and_out_of_video(
+    codes: np.ndarray, videos: np.ndarray, photo_codes: np.ndarray, photo_videos: np.ndarray
+) -> np.ndarray:
+    """Probes whose person has photos from the video of the probe's voice and from another one: bool [n].
+
+    Parameters
+    ----------
+    codes, photo_codes : ndarray, int [n] and [m]
+        As in `win_matrix`.
+    videos, photo_videos : ndarray [n] and [m]
+        As in `win_matrix`.
+    """
+    both = np.zeros(len(codes), bool)
+    for row, (code, video) in enumerate(zip(codes, videos, strict=True)):
+        inside = photo_videos[photo_codes == code] == video
+        both[row] = inside.any() and not inside.all()
+    return both
 
 
 def same(labels: np.ndarray) -> np.ndarray:
@@ -130,6 +163,45 @@ def recall(
             chosen = np.argsort(rng.random(others.shape), axis=1)[:, : n_way - 1]
             others = np.take_along_axis(others, chosen, axis=1)  # [G, n_way - 1]
         above, ties = (others > true).sum(1), (others == true).sum(1)  # [G]
-        for column, k in enumerate(ks):
-            hits[row, column] = np.clip((k - above) / (ties + 1), 0, 1).mean()
+        hits[row] = _among(ks, above, ties).mean(0)
     return hits
+
+
+def identification(
+    probes: np.ndarray, codes: np.ndarray, photos: np.ndarray, photo_codes: np.ndarray, *, ks: tuple[int, ...] = (1, 5)
+) -> np.ndarray:
+    """Whether the speaker is among the k people whose mean photo is most similar, everyone in the gallery.
+
+    A person stands in the gallery with the mean of the photos' embeddings, at unit length. Among equally similar
+    people the place is left to chance, in expectation. An interval over speakers keeps the gallery as it is: with
+    copies in it, it would be smaller than its name says.
+
+    Parameters
+    ----------
+    probes, codes, photos, photo_codes
+        As in `win_matrix`.
+    ks : tuple of int
+        Ranks; chance is k divided by the number of people with photos.
+
+    Returns
+    -------
+    ndarray, float [n, len(ks)]
+        NaN for a speaker without photos.
+    """
+    people, index = np.unique(photo_codes, return_inverse=True)
+    means = np.zeros((len(people), photos.shape[1]))
+    np.add.at(means, index, photos)
+    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    hits = np.full((len(probes), len(ks)), np.nan)
+    for row, (probe, code) in enumerate(zip(probes, codes, strict=True)):
+        own = people == code
+        if own.any():
+            similarity = means @ probe  # [people]
+            true = similarity[own]
+            hits[row] = _among(ks, (similarity > true).sum(), (similarity == true).sum() - 1)
+    return hits
+
+
+def _among(ks: tuple[int, ...], above: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """Chance of a place among the first k, given how many are above and how many others are tied: [..., len(ks)]."""
+    return np.clip((np.array(ks) - np.asarray(above)[..., None]) / (np.asarray(ties)[..., None] + 1), 0, 1)

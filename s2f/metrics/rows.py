@@ -1,24 +1,28 @@
 """The rows of a variant: every set of faces that could stand in for the generated ones, measured alike.
 
 A row is nothing but a `FaceSet`. What a set does not carry, a metric that has too few faces, and a
-comparison that makes no sense are null with a reason, never a number.
+comparison that makes no sense are null with a reason, never a number. Every other row is also subtracted from
+the model's, on the same people in the same resamples, which is what says whether the two differ.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from s2f.errors import MetricError, nearest
-from s2f.metrics import bootstrap, frechet, matching, pairs
-from s2f.metrics.bootstrap import Estimate
+from s2f.metrics import bootstrap, frechet, manifolds, matching, pairs
+from s2f.metrics.bootstrap import Estimate, Statistic
 from s2f.metrics.standins import FaceSet, halves, someone_else
 
 ROWS = (
     "model",
+    "general",
     "chance",
     "mean_face",
     "gender_mean_face",
@@ -33,6 +37,8 @@ METRICS = (
     "fid",
     "fid_real_real",
     "kid",
+    "precision",
+    "recall",
     "l1_pixel_255",
     "l1_pixel_unit",
     "l1_embedding_sum",
@@ -42,14 +48,29 @@ METRICS = (
     "recall_at_1",
     "recall_at_5",
     "recall_at_10",
+    "identification_top_1",
+    "identification_top_5",
     "matching_2way",
     "matching_within_gender",
     "matching_within_gender_nationality",
+    "matching_same_video",
+    "matching_other_video",
+    "matching_video_difference",
+    "matching_same_video_within_gender",
+    "matching_other_video_within_gender",
+    "matching_video_difference_within_gender",
     "gender_agreement",
     "diversity",
     "diversity_share",
     "consistency",
 )
+
+SETS = ("fid", "fid_real_real", "precision", "recall")  # of sets of faces: they have no interval
+NO_VIDEO = {  # rows whose faces were drawn from no voice of the person
+    "random_real": "a photograph, drawn from no voice",
+    "ceiling": "a photograph, drawn from no voice",
+    "shuffled_voice": "the voice is someone else's",
+}
 
 Entry = dict[str, float | int | str | None]
 
@@ -65,6 +86,7 @@ def evaluate(
     n_resamples: int = 2000,
     n_subsamples: int = 200,
     n_way: int = 100,
+    n_fid: int | None = None,
     min_n: int = frechet.MIN_FACES,
 ) -> dict:
     """Measure every row.
@@ -81,7 +103,7 @@ def evaluate(
     protocol : str
         "held_out" or "closed_set", as it goes into the result.
     rng : numpy.random.Generator
-        Stream of the bootstrap, the halves and the galleries; each row draws from its own child.
+        Stream of the bootstrap, the halves and the galleries, which are the same for all rows.
     absent : mapping of str to str, optional
         Why a row has no faces.
     n_resamples : int
@@ -90,14 +112,19 @@ def evaluate(
         Subsamples of identities for the interval of KID.
     n_way : int
         People in a recall gallery.
+    n_fid : int, optional
+        Most faces, and photos, of FID, KID, precision and recall. It is the same for all rows: that of the row, or
+        of the half of the photos, that has fewest.
     min_n : int
-        Fewest faces for FID and KID.
+        Fewest faces for FID, KID, precision and recall.
 
     Returns
     -------
     dict
         `{"protocol": …, "rows": {row: {metric: {"value", "low", "high", "n_recordings", "n_identities",
-        "reference", "reason"}}}}`, ready for JSON.
+        "reference", "reason"}}}, "differences": {row: {metric: {"value", "low", "high", "n_identities",
+        "reason"}}}}`, ready for JSON. A difference is the model's value minus the row's; there is one for each row
+        that was measured and each metric that has an interval.
 
     Raises
     ------
@@ -107,8 +134,11 @@ def evaluate(
     Notes
     -----
     Pair metrics compare with every photo of a person, except rows `random_real` and `ceiling`, whose
-    faces come from one half of the photos and are compared with the other. FID and KID compare every row
-    with that other half, at one n for all rows, so that the rows can be compared.
+    faces come from one half of the photos and are compared with the other. FID, KID, precision and recall compare
+    every row with that other half, at one n on both sides, so that the rows can be compared.
+
+    A difference is taken on the people who have a value in both rows; all others weigh nothing. Both terms are
+    evaluated on the same resamples (for KID, on the same halves of the people).
     """
     for row in [*stand_ins, *(absent or {})]:
         if row not in ROWS:
@@ -118,39 +148,125 @@ def evaluate(
             "photos", "are empty", remedy="Give the held-out photos of the people.", reason="too_few"
         )
     people = people.drop_duplicates("identity").sort_values("identity").reset_index(drop=True)
-    streams = dict(zip(("halves", "random", *ROWS), rng.spawn(len(ROWS) + 2), strict=True))
+    names = ("halves", "random", "sets", "draws", "resamples", "subsamples")
+    streams = dict(zip(names, rng.spawn(len(names)), strict=True))
     reference, source = halves(photos, rng=streams["halves"])
     sets = dict(stand_ins)
     if len(source):
         sets["ceiling"] = source
     if len(set(source.identities)) > 1:
         sets["random_real"] = someone_else(source, rng=streams["random"])
-    with_features = [faces for faces in (source, *sets.values()) if faces.inception is not None]
-    n_fid = min((len(_extracted(faces)) for faces in with_features), default=0)
-    rows = {}
+    _known([photos, *sets.values()], people)
+    real = _real_sets(reference, source, sets.values(), n_most=n_fid, min_n=min_n, rng=streams["sets"])
+    resampling = _Resampling(
+        counts=bootstrap.resamples(len(people), rng=streams["resamples"], n_resamples=n_resamples),
+        rng=streams["subsamples"],
+        n_subsamples=n_subsamples,
+    )
+    measured, rows = {}, {}
     for row in ROWS:
-        measuring = _Measuring(people, photos, n_way=n_way, n_resamples=n_resamples, rng=streams[row])
+        measuring = _Measuring(people, photos, n_way=n_way, resampling=resampling, rng=streams["draws"])
         if row == "chance":
             rows[row] = measuring.chance()
         elif row == "gender_oracle":
             rows[row] = measuring.gender_oracle()
         elif row in sets:
-            real = row in ("ceiling", "random_real")
-            measuring.distribution(
-                sets[row], reference, source, n=n_fid, min_n=min_n, n_subsamples=n_subsamples
-            )
-            rows[row] = measuring.faces(sets[row], gallery=reference if real else photos)
+            if real is not None:
+                measuring.distribution(sets[row], real, min_n=min_n)
+            gallery = reference if row in ("ceiling", "random_real") else photos
+            rows[row] = measuring.faces(sets[row], gallery=gallery, no_video=NO_VIDEO.get(row))
         else:
             default = "no person has two photos" if row in ("ceiling", "random_real") else "not measured"
             rows[row] = measuring.filled((absent or {}).get(row, default))
-    return {"protocol": protocol, "rows": rows}
+            continue
+        measured[row] = measuring
+    model = measured.pop("model", None)
+    differences = {} if model is None else {row: model.minus(other, row=row) for row, other in measured.items()}
+    return {"protocol": protocol, "rows": rows, "differences": differences}
+
+
+def distinct(difference: Mapping[str, float | int | str | None]) -> bool:
+    """Whether a difference of `evaluate` has an interval that does not contain zero."""
+    low, high = difference["low"], difference["high"]
+    return low is not None and (low > 0 or high < 0)
+
+
+@dataclass(frozen=True)
+class _RealSets:
+    """Real photos that sets of faces are compared with, n of them, and the FID of as many other real photos."""
+
+    reference: FaceSet
+    n: int
+    fid: float | None
+    text: str
+
+
+def _real_sets(
+    reference: FaceSet,
+    source: FaceSet,
+    rows: Iterable[FaceSet],
+    *,
+    n_most: int | None,
+    min_n: int,
+    rng: np.random.Generator,
+) -> _RealSets | None:
+    if reference.inception is None or source.inception is None:
+        return None
+    sizes = [len(_extracted(faces)) for faces in (reference, source, *rows) if faces.inception is not None]
+    n = min(sizes) if n_most is None else min(n_most, *sizes)
+    text = f"{n} real photos, of the half that no row takes faces from"
+    reference, source = (_sample(part, n, rng=rng) for part in (reference, source))
+    floor = frechet.fid(source.inception, reference.inception, min_n=min_n) if n >= max(min_n, 2) else None
+    return _RealSets(reference=reference, n=n, fid=floor, text=text)
+
+
+@dataclass(frozen=True)
+class _Statistic:
+    """What an interval came from, kept for differences.
+
+    Attributes
+    ----------
+    function : callable
+        Maps counts over all people to values.
+    people : ndarray, bool [n]
+        Who has a value.
+    halves : bool
+        Whether copies of a person would bias it, so that halves of the people are drawn.
+    """
+
+    function: Statistic
+    people: np.ndarray
+    halves: bool = False
+
+
+@dataclass(frozen=True)
+class _Resampling:
+    """The same resamples of all people for every row and metric."""
+
+    counts: np.ndarray  # [n_resamples, n]
+    rng: np.random.Generator
+    n_subsamples: int
+
+    def estimate(self, statistic: _Statistic) -> Estimate:
+        if statistic.halves:
+            rng = copy.deepcopy(self.rng)  # the same halves each time
+            return bootstrap.subsampled(
+                statistic.function, people=statistic.people, rng=rng, n_subsamples=self.n_subsamples
+            )
+        return bootstrap.estimate(statistic.function, self.counts, people=statistic.people)
 
 
 class _Measuring:
     """Collects the entries of one row."""
 
     def __init__(
-        self, people: pd.DataFrame, photos: FaceSet, *, n_way: int, n_resamples: int, rng: np.random.Generator
+        self,
+        people: pd.DataFrame,
+        photos: FaceSet,
+        *,
+        n_way: int,
+        resampling: _Resampling,
+        rng: np.random.Generator,
     ) -> None:
         self.people = {identity: code for code, identity in enumerate(people["identity"])}
         self.genders = people["gender"].to_numpy(object)
@@ -161,13 +277,15 @@ class _Measuring:
             "matching_within_gender": same_gender,
             "matching_within_gender_nationality": same_gender & same_nationality,
         }
-        self.photos, self.n_way, self.n_resamples = photos, n_way, n_resamples
-        self.draws, self.resamples = rng.spawn(2)  # so that what is drawn for FID or recall moves no interval
+        self.photos, self.n_way, self.resampling = photos, n_way, resampling
+        # Each row draws the same faces and galleries, so that a row minus itself is nothing.
+        self.of_sets, self.of_galleries = copy.deepcopy(rng), copy.deepcopy(rng)
         self.entries: dict[str, Entry] = {}
+        self.statistics: dict[str, _Statistic] = {}
 
     # What a row of faces or embeddings measures
 
-    def faces(self, faces: FaceSet, *, gallery: FaceSet) -> dict[str, Entry]:
+    def faces(self, faces: FaceSet, *, gallery: FaceSet, no_video: str | None = None) -> dict[str, Entry]:
         codes, photo_codes = self._codes(faces), self._codes(gallery)
         with_photos = np.isin(codes, photo_codes)
         if not with_photos.all():
@@ -179,36 +297,33 @@ class _Measuring:
             vectors, photo_vectors = faces.embeddings, gallery.embeddings
             self._distances(vectors, codes, photo_vectors, photo_codes, reference=per_person)
             self._matching(vectors, codes, photo_vectors, photo_codes, reference=per_person)
+            if no_video is None and (faces.sources is None or gallery.sources is None):
+                no_video = "the videos of the voices or of the photos are not known"
+            self._videos(faces, codes, gallery, photo_codes, no_video=no_video, reference=per_person)
         if faces.female is not None:
             self._gender_agreement(faces.female, codes)
         return self.filled("this row has no faces of this kind")
 
-    def distribution(
-        self, faces: FaceSet, reference: FaceSet, source: FaceSet, *, n: int, min_n: int, n_subsamples: int
-    ) -> None:
-        if faces.inception is None or reference.inception is None or source.inception is None:
+    def distribution(self, faces: FaceSet, real: _RealSets, *, min_n: int) -> None:
+        if faces.inception is None:
             return
-        faces, reference, source = (part.take(_extracted(part)) for part in (faces, reference, source))
-        drawn = faces.take(np.sort(self.draws.permutation(len(faces))[:n]))
-        real = source.take(np.sort(self.draws.permutation(len(source))[:n]))
-        text = f"{len(reference)} real photos, the half that no row takes faces from"
-        counts = {"n_recordings": n, "n_identities": len(set(drawn.identities))}
-        with self._reported("fid", "fid_real_real", "kid"):
-            value = frechet.fid(drawn.inception, reference.inception, min_n=min_n)
-            floor = frechet.fid(real.inception, reference.inception, min_n=min_n)
+        drawn = _sample(faces, real.n, rng=self.of_sets)
+        features, reference = drawn.inception, real.reference.inception
+        counts = {"n_recordings": real.n, "n_identities": len(set(drawn.identities)), "reference": real.text}
+        with self._reported(*SETS, "kid"):
+            value = frechet.fid(features, reference, min_n=min_n)
             note = "no interval: FID is biased at small n; fid_real_real is the floor at the same n"
-            self._set("fid", value, **counts, reference=text, reason=note)
-            self._set("fid_real_real", floor, **counts, reference=text, reason="no interval: FID is biased")
-            estimate = frechet.kid_interval(
-                drawn.inception,
-                self._codes(drawn),
-                reference.inception,
-                self._codes(reference),
-                rng=self.draws,
-                n_subsamples=n_subsamples,
-                min_n=min_n,
-            )
-            self._set("kid", estimate, **counts, reference=text)
+            self._set("fid", value, **counts, reason=note)
+            self._set("fid_real_real", real.fid, **counts, reason="no interval: FID is biased")
+            shares = manifolds.precision_recall(features, reference)
+            note = "no interval: it depends on n, and copies of a face would change its neighbours"
+            for metric, share in zip(("precision", "recall"), shares, strict=True):
+                self._set(metric, share, **counts, reason=note)
+            codes, real_codes = self._codes(drawn), self._codes(real.reference)
+            n = len(self.people)
+            kid = frechet.kid(features, codes, reference, real_codes, n_identities=n, min_n=min_n)
+            in_both = np.isin(np.arange(n), np.intersect1d(codes, real_codes))
+            self._interval("kid", kid, in_both, halves=True, **counts)
 
     def gender_oracle(self) -> dict[str, Entry]:
         """Knows the speaker's sex and nothing else: every photo of that sex is equally similar."""
@@ -219,23 +334,50 @@ class _Measuring:
         present = np.unique(photo_codes)
         signs = code[:, None].astype(np.float32)  # [n, 1]
         self._matching(signs[present], present, signs[photo_codes], photo_codes, reference="sex alone")
-        self._set("gender_agreement", 1.0, n_identities=len(present), reference="by definition")
+        self._constant("gender_agreement", 1.0, n_identities=len(present), reference="by definition")
         return self.filled("sex alone is no face")
 
     def chance(self) -> dict[str, Entry]:
         n_people = len(set(self.photos.identities))
-        for metric in self.strata:
-            self._set(metric, 0.5, n_identities=n_people, reference="by definition")
+        videos = [metric for metric in METRICS if "_video" in metric]
+        for metric in [*self.strata, *videos]:
+            value = 0.0 if "difference" in metric else 0.5
+            self._constant(metric, value, n_identities=n_people, reference="by definition")
         size = matching.gallery_size(n_people, n_way=self.n_way)
-        for k in (1, 5, 10):
-            if k < size:
-                self._set(f"recall_at_{k}", k / size, n_identities=n_people, reference=f"{k} of {size}")
-        self._set("gender_agreement", 0.5, n_identities=n_people, reference="a coin")
+        for metric, k, n in [
+            *((f"recall_at_{k}", k, size) for k in (1, 5, 10)),
+            *((f"identification_top_{k}", k, n_people) for k in (1, 5)),
+        ]:
+            if k < n:
+                self._constant(metric, k / n, n_identities=n_people, reference=f"{k} of {n}")
+            else:
+                self._set(metric, None, reason=f"a gallery of {n} people is too small")
+        self._constant("gender_agreement", 0.5, n_identities=n_people, reference="a coin")
         return self.filled("chance is no face")
 
     def filled(self, reason: str) -> dict[str, Entry]:
         """Entries of all metrics in order, those not measured null with a reason."""
-        return {metric: self.entries.get(metric, _entry(None, reason=reason)) for metric in METRICS}
+        self.entries = {metric: self.entries.get(metric, _entry(None, reason=reason)) for metric in METRICS}
+        return self.entries
+
+    def minus(self, other: _Measuring, *, row: str) -> dict[str, Entry]:
+        """This row minus another, paired, for every metric that has an interval."""
+        return {metric: self._minus(other, metric, row=row) for metric in METRICS if metric not in SETS}
+
+    def _minus(self, other: _Measuring, metric: str, *, row: str) -> Entry:
+        nothing = {"value": None, "low": None, "high": None, "n_identities": None}
+        for name, part in (("model", self), (row, other)):
+            if metric not in part.statistics:
+                return nothing | {"reason": f"{name}: {part.entries[metric]['reason']}"}
+        ours, theirs = self.statistics[metric], other.statistics[metric]
+        people = ours.people & theirs.people
+        function = bootstrap.within(bootstrap.difference(ours.function, theirs.function), people)
+        try:
+            found = self.resampling.estimate(_Statistic(function, people, halves=ours.halves))
+        except MetricError as error:
+            return nothing | {"reason": str(error)}
+        n = int(people.sum())
+        return {"value": found.value, "low": found.low, "high": found.high, "n_identities": n, "reason": None}
 
     # Groups of metrics
 
@@ -247,31 +389,22 @@ class _Measuring:
         self._mean("l1_pixel_unit", l1 / 127.5, codes, reference=reference + ", -1 to 1")
         drawn = pairs.rms_matrix(faces.pixels, codes, n_identities=len(self.people))
         real = pairs.rms_matrix(gallery.pixels, photo_codes, n_identities=len(self.people))
-        others = matching.same(self.genders)
-        both = others & np.isfinite(drawn) & np.isfinite(real)
+        both = matching.same(self.genders) & np.isfinite(drawn) & np.isfinite(real)
+        both &= ~np.eye(len(both), dtype=bool)
         of_faces, of_photos = bootstrap.pair_mean(drawn, both), bootstrap.pair_mean(real, both)
-        n = {
-            "n_recordings": len(faces),
-            "n_identities": int((both & ~np.eye(len(both), dtype=bool)).any(1).sum()),
-        }
         text = "root mean square pixel difference on -1 to 1, different people of one sex"
-        if not n["n_identities"]:
+        if not both.any():
             self._set("diversity", None, reason="no two people of one known sex")
             self._set("diversity_share", None, reason="no two people of one known sex")
         else:
-            self._interval("diversity", of_faces, **n, reference=text)
-            share = f"the same among {len(gallery)} real photos"
-            self._interval("diversity_share", bootstrap.ratio(of_faces, of_photos), **n, reference=share)
+            self._interval("diversity", of_faces, both.any(1), n_recordings=len(faces), reference=text)
+            share, text = bootstrap.ratio(of_faces, of_photos), f"the same among {len(gallery)} real photos"
+            self._interval("diversity_share", share, both.any(1), n_recordings=len(faces), reference=text)
         within = np.diag(drawn)
         if np.isfinite(within).any():
-            people = np.isfinite(within)
+            text = "root mean square pixel difference on -1 to 1, recordings of one person"
             self._interval(
-                "consistency",
-                bootstrap.mean(within[people]),
-                n_people=int(people.sum()),
-                n_recordings=len(faces),
-                n_identities=int(people.sum()),
-                reference=text.split(",")[0] + ", recordings of one person",
+                "consistency", bootstrap.mean(within), np.isfinite(within), n_recordings=len(faces), reference=text
             )
         else:
             self._set("consistency", None, reason="no person has two recordings")
@@ -293,13 +426,12 @@ class _Measuring:
         cosine = pairs.cosine_matrix(
             vectors, codes, photo_vectors, photo_codes, n_identities=len(self.people)
         )
-        present = np.flatnonzero(np.isfinite(np.diag(cosine)))
-        n = {"n_recordings": len(vectors), "n_identities": len(present)}
-        matched = bootstrap.mean(np.diag(cosine)[present])
-        self._interval("cosine_matched", matched, n_people=len(present), **n, reference=own)
+        matched = np.diag(cosine)
+        n = {"n_recordings": len(vectors)}
+        self._interval("cosine_matched", bootstrap.mean(matched), np.isfinite(matched), **n, reference=own)
         others = own.replace("the person's own", "other people's")
         mismatched = bootstrap.pair_mean(cosine, np.isfinite(cosine))
-        self._interval("cosine_mismatched", mismatched, **n, reference=others)
+        self._interval("cosine_mismatched", mismatched, np.isfinite(matched), **n, reference=others)
 
     def _matching(
         self,
@@ -313,23 +445,78 @@ class _Measuring:
         wins = matching.win_matrix(vectors, codes, photo_vectors, photo_codes, n_identities=len(self.people))
         for metric, stratum in self.strata.items():
             allowed = stratum & np.isfinite(wins)
-            n = {"n_recordings": len(vectors), "n_identities": int(allowed.any(1).sum())}
             if not allowed.any():
                 self._set(metric, None, reason="no two people to compare within this stratum")
                 continue
-            self._interval(metric, bootstrap.pair_mean(wins, allowed), **n, reference=reference)
+            statistic = bootstrap.pair_mean(wins, allowed)
+            self._interval(metric, statistic, allowed.any(1), n_recordings=len(vectors), reference=reference)
+        self._galleries(vectors, codes, photo_vectors, photo_codes)
+
+    def _galleries(
+        self, vectors: np.ndarray, codes: np.ndarray, photo_vectors: np.ndarray, photo_codes: np.ndarray
+    ) -> None:
         n_people = len(np.unique(photo_codes))
         size = matching.gallery_size(n_people, n_way=self.n_way)
-        ks = tuple(k for k in (1, 5, 10) if k < size)
-        for k in {1, 5, 10} - set(ks):
-            self._set(f"recall_at_{k}", None, reason=f"a gallery of {size} people is too small")
-        if ks:
-            hits = matching.recall(
-                vectors, codes, photo_vectors, photo_codes, ks=ks, n_way=self.n_way, rng=self.draws
-            )  # [n, len(ks)]
+        sets = (vectors, codes, photo_vectors, photo_codes)
+        for name, all_ks, n in (("recall_at", (1, 5, 10), size), ("identification_top", (1, 5), n_people)):
+            ks = tuple(k for k in all_ks if k < n)
+            for k in set(all_ks) - set(ks):
+                self._set(f"{name}_{k}", None, reason=f"a gallery of {n} people is too small")
+            if not ks:
+                continue
+            if name == "recall_at":
+                hits = matching.recall(*sets, ks=ks, n_way=self.n_way, rng=self.of_galleries)  # [n, len(ks)]
+                text = f"galleries of {n} people"
+            else:
+                hits = matching.identification(*sets, ks=ks)  # [n, len(ks)]
+                text = f"the mean photos of {n} people"
             for column, k in enumerate(ks):
-                text = f"galleries of {size} people, chance {k / size:.3f}"
-                self._mean(f"recall_at_{k}", hits[:, column], codes, reference=text)
+                self._mean(f"{name}_{k}", hits[:, column], codes, reference=f"{text}, chance {k / n:.3f}")
+
+    def _videos(
+        self,
+        faces: FaceSet,
+        codes: np.ndarray,
+        gallery: FaceSet,
+        photo_codes: np.ndarray,
+        *,
+        no_video: str | None,
+        reference: str,
+    ) -> None:
+        if no_video is None:
+            both = matching.in_and_out_of_video(codes, faces.sources, photo_codes, gallery.sources)
+            if not both.any():
+                no_video = "nobody has photos from the voice's video and from another one"
+        if no_video is not None:
+            for metric in METRICS:
+                if "_video" in metric:
+                    self._set(metric, None, reason=no_video)
+            return
+        inside, outside = (
+            matching.win_matrix(
+                faces.embeddings[both],
+                codes[both],
+                gallery.embeddings,
+                photo_codes,
+                n_identities=len(self.people),
+                videos=faces.sources[both],
+                photo_videos=gallery.sources,
+                same_video=same,
+            )
+            for same in (True, False)
+        )
+        for stratum, suffix in (("matching_2way", ""), ("matching_within_gender", "_within_gender")):
+            allowed = self.strata[stratum] & np.isfinite(inside)
+            names = [f"matching_{what}{suffix}" for what in ("same_video", "other_video", "video_difference")]
+            if not allowed.any():
+                for metric in names:
+                    self._set(metric, None, reason="no two people to compare within this stratum")
+                continue
+            same, other = bootstrap.pair_mean(inside, allowed), bootstrap.pair_mean(outside, allowed)
+            for metric, statistic in zip(names, (same, other, bootstrap.difference(same, other)), strict=True):
+                self._interval(
+                    metric, statistic, allowed.any(1), n_recordings=int(both.sum()), reference=reference
+                )
 
     def _gender_agreement(self, female: np.ndarray, codes: np.ndarray) -> None:
         truth = self.genders[codes]
@@ -345,48 +532,35 @@ class _Measuring:
     # Entries
 
     def _codes(self, faces: FaceSet) -> np.ndarray:
-        unknown = sorted(set(faces.identities) - set(self.people))
-        if unknown:
-            raise MetricError(
-                unknown[0],
-                f"and {len(unknown) - 1} more identities are not among the people",
-                remedy="Give every person a row in people.",
-                reason="unknown_identity",
-            )
         return np.array([self.people[identity] for identity in faces.identities], int)
 
     def _mean(self, metric: str, values: np.ndarray, codes: np.ndarray, *, reference: str) -> None:
         people = pairs.by_identity(values, codes, n_identities=len(self.people))
-        people = people[np.isfinite(people)]
         self._interval(
-            metric,
-            bootstrap.mean(people),
-            n_people=len(people),
-            n_recordings=len(values),
-            n_identities=len(people),
-            reference=reference,
+            metric, bootstrap.mean(people), np.isfinite(people), n_recordings=len(values), reference=reference
         )
 
     def _interval(
         self,
         metric: str,
-        statistic: bootstrap.Statistic,
+        function: Statistic,
+        people: np.ndarray,
         *,
-        n_people: int | None = None,
         n_recordings: int,
-        n_identities: int,
         reference: str,
+        n_identities: int | None = None,
+        halves: bool = False,
     ) -> None:
+        statistic = _Statistic(function, people, halves=halves)
         with self._reported(metric):
-            estimate = bootstrap.interval(
-                statistic,
-                len(self.people) if n_people is None else n_people,
-                rng=self.resamples,
-                n_resamples=self.n_resamples,
-            )
-            self._set(
-                metric, estimate, n_recordings=n_recordings, n_identities=n_identities, reference=reference
-            )
+            estimate = self.resampling.estimate(statistic)
+            n = int(people.sum()) if n_identities is None else n_identities
+            self._set(metric, estimate, n_recordings=n_recordings, n_identities=n, reference=reference)
+            self.statistics[metric] = statistic
+
+    def _constant(self, metric: str, value: float, *, n_identities: int, reference: str) -> None:
+        self._set(metric, value, n_identities=n_identities, reference=reference)
+        self.statistics[metric] = _Statistic(bootstrap.constant(value), np.ones(len(self.people), bool))
 
     @contextlib.contextmanager
     def _reported(self, *metrics: str) -> Iterator[None]:
@@ -403,6 +577,23 @@ class _Measuring:
 
 def _extracted(faces: FaceSet) -> np.ndarray:
     return np.flatnonzero(np.isfinite(faces.inception[:, 0]))
+
+
+def _sample(faces: FaceSet, n: int, *, rng: np.random.Generator) -> FaceSet:
+    """n of the faces that have features, in their order."""
+    rows = _extracted(faces)
+    return faces.take(rows[np.sort(rng.permutation(len(rows))[:n])])
+
+
+def _known(sets: Iterable[FaceSet], people: pd.DataFrame) -> None:
+    unknown = sorted({identity for faces in sets for identity in faces.identities} - set(people["identity"]))
+    if unknown:
+        raise MetricError(
+            unknown[0],
+            f"and {len(unknown) - 1} more identities are not among the people",
+            remedy="Give every person a row in people.",
+            reason="unknown_identity",
+        )
 
 
 def _entry(

@@ -49,9 +49,9 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
     Returns
     -------
     DataFrame
-        One row a person: `identity` (the prefix and a number, "s0000" …), `gender`, `age_years`, `height_cm`, `bmi`; the names in
-        `VOICE` in the units of their names; the names in `CAUSED` in within-sex standard deviations; the
-        names in `INDEPENDENT`.
+        One row a person: `identity` (the prefix and a number, "s0000" …), `gender`, `age_years`, `height_cm`,
+        `bmi`; the names in `VOICE` in the units of their names; the names in `CAUSED` in within-sex standard
+        deviations; the names in `INDEPENDENT`.
 
     Raises
     ------
@@ -87,7 +87,8 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
         within = _within_sex(z, entry["f"], entry["m"], male=male, own=own[name])
         if name == "f0_hz":  # pitch varies by ratios: its sd is in semitones
             mean = np.where(male, entry["m"]["mean"], entry["f"]["mean"])
-            value = mean * 2 ** (np.where(male, entry["m"]["sd"], entry["f"]["sd"]) * (within + leaked) / 12)
+            sd = np.where(male, entry["m"]["sd"], entry["f"]["sd"])
+            value = mean * 2 ** (sd * (within + leaked) / 12)
         else:
             value = _scale(within, entry, male=male)
         people[name] = np.clip(value, *entry["limits"])
