@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from s2f.errors import CorpusError
-from s2f.models import N_MELS, GE2EEmbedding, VoiceEmbedding, layer_table, load_released
+from s2f.models import GE2EEmbedding, VoiceEmbedding, load_released
 from s2f.runs import Study
 from s2f.store import Store
 from s2f.training import data, loop, speaker, state, tracks
@@ -110,32 +110,6 @@ def show_learning(encoder: Encoder, *, folder: Path):
     if encoder.weights_sha256 is not None:
         return print(f"The encoder was not trained here: its weights were loaded (SHA-256 {encoder.weights_sha256}).")
     return figures.loss_curves(pd.DataFrame(state.read_log(folder / "log.jsonl")))
-
-
-def show_layers(network: VoiceEmbedding | GE2EEmbedding) -> pd.DataFrame:
-    """A sentence on what the encoder is, and a table with a row a layer; see `s2f.models.layer_table`."""
-    if isinstance(network, GE2EEmbedding):
-        print("This run's encoder is the packaged one (GE2E): 1.6 s of 40 mels give 256 numbers. It is not trained.")
-        return pd.DataFrame(_ge2e_layers(network))
-    print("This run's encoder is our own: every 32 frames of 64 mels give 64 numbers, and their mean is the voice.")
-    return pd.DataFrame(layer_table(network, torch.zeros(1, N_MELS, tracks.N_FRAMES)))
-
-
-def _ge2e_layers(network: GE2EEmbedding) -> list[dict]:
-    """Rows as those of `layer_table`, which takes no recurrent network; torch keeps three layers in one module."""
-    from s2f import ge2e
-
-    lstm, linear = network.lstm, network.linear
-    rows = []
-    for i in range(lstm.num_layers):
-        n_in = lstm.hidden_size if i else lstm.input_size
-        n = sum(p.numel() for name, p in lstm.named_parameters() if name.endswith(f"_l{i}"))
-        rows.append((f"lstm.{i}", f"LSTM {n_in} → {lstm.hidden_size}", f"{ge2e.N_FRAMES} × {lstm.hidden_size}", n))
-    n = sum(p.numel() for p in linear.parameters())
-    what = f"Linear {linear.in_features} → {linear.out_features}, of the last frame"
-    rows.append(("linear", what, f"{linear.out_features}", n))
-    rows.append(("", "ReLU, unit length", f"{linear.out_features}", 0))
-    return [dict(zip(("layer", "what", "output", "n_parameters"), row, strict=True)) for row in rows]
 
 
 def _check_sound(store: Store) -> None:

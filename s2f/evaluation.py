@@ -309,7 +309,7 @@ def general(study: Study) -> Model | None:
 
 
 def fid_by_n(faces: FaceSet, photos: FaceSet, *, n_most: int, seed: int) -> dict[str, pd.DataFrame]:
-    """FID at several n up to `n_most`, of drawn against real faces and of real against real: columns n, fid, low, high."""
+    """FID at several n up to `n_most`, of drawn and of real faces against real ones: columns n, fid, low, high."""
     reference, source = standins.halves(photos, rng=seeding.stream(seed, "subsets"))
     extracted = [part.inception[np.isfinite(part.inception[:, 0])] for part in (faces, source, reference)]
     most = min(n_most, *map(len, extracted))
@@ -329,7 +329,14 @@ def ages(study: Study) -> pd.Series | None:
 
 
 def seen(
-    model: Model, store: Store, voice: Path, held_out: Selection, *, reader: measuring.Reader, gender: str | None, seed: int
+    model: Model,
+    store: Store,
+    voice: Path,
+    held_out: Selection,
+    *,
+    reader: measuring.Reader,
+    gender: str | None,
+    seed: int,
 ) -> tuple[FaceSet, FaceSet, pd.DataFrame]:
     """Faces, photographs and people of training: as many as are held out, of each sex, with as many files each.
 

@@ -11,15 +11,16 @@ n_recordings, n_identities, and a reason where there is no value.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from s2f import audio, evaluation, measuring
+from s2f import audio, evaluation, files, measuring
 from s2f.errors import MetricError
 from s2f.inference import Model
 from s2f.metrics import bootstrap, frechet, matching, pairs
@@ -525,3 +526,10 @@ def _thirds(ages: np.ndarray) -> list[tuple[str, np.ndarray]]:
     found = [(place == k) for k in range(3)]
     ends = [(who, int(ages[who].min()), int(ages[who].max())) for who in found if who.any()]
     return [(f"{low} to {high} years" if low < high else f"{low} years", who) for who, low, high in ends]
+
+
+def write(tried: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """Write the frames of all experiments below one another, with a column `experiment`."""
+    together = pd.concat([frame.assign(experiment=name) for name, frame in tried.items()])
+    with files.whole(path) as beside:
+        together.to_csv(beside, index=False)

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
+from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 from s2f import answer_figures, files, inference, runs, seeding, store
 from s2f.corpora.synthetic import build, population
@@ -262,8 +263,9 @@ def _levels(
             n=study.params.answer.n_permutations,
             rng=seeding.stream(seed, "bootstrap"),
         )
-        for name, predictor in predictors.items():
-            levels[mode, name] = recovery.level(predictor, truth[mode], attributes, orders=orders)
+        with threadpool_limits(1):  # many small products, on which threads wait for one another
+            for name, predictor in predictors.items():
+                levels[mode, name] = recovery.level(predictor, truth[mode], attributes, orders=orders)
     return truth, levels
 
 
@@ -419,7 +421,7 @@ def exceptions(answer: Answer | None) -> pd.DataFrame | str:
     values = answer.table.pivot(index=["mode", "attribute"], columns="level", values="value")[list(LEVELS)]
     face = answer.table[answer.table["level"] == "face"].set_index(["mode", "attribute"])
     rows = face[~face["verdict"].isin((recovery.RECOVERED, recovery.CHANCE))]
-    return values.round(3).join(rows[["p_holm", "verdict"]], how="right")
+    return values.round(3).join(rows[["verdict"]], how="right")
 
 
 def show(answer: Answer | None):

@@ -23,6 +23,7 @@ from s2f.corpora import names, rejections, voxceleb
 from s2f.errors import CorpusError, ImageError, ParameterError
 from s2f.metrics import rows
 from s2f.metrics.names import NAMES
+from s2f.metrics.standins import FaceSet
 
 PROTOCOL = "pictures of another system"
 NO_TRAINING = "no training photographs are given"
@@ -167,6 +168,7 @@ def measure(
     *,
     reader: measuring.Reader,
     inception: measuring.Inception | None = None,
+    beside: Mapping[str, FaceSet] | None = None,
     seed: int = 0,
     n_bootstrap: int = 1000,
 ) -> dict:
@@ -178,6 +180,8 @@ def measure(
         Identity and gender reader.
     inception : Inception, optional
         Without it there are no FID and KID.
+    beside : mapping of str to FaceSet, optional
+        Further rows of `s2f.metrics.rows.ROWS` for the same people, such as a probe.
     seed : int
         Root seed.
     n_bootstrap : int
@@ -187,17 +191,18 @@ def measure(
     -------
     dict
         As a variant's ``metrics.json``, with how many pictures were found and measured in `counts`. The pictures are
-        the row "model"; of the others only `CONTROLS` are measured. Everyone who has a photograph is somebody to be
-        mistaken for, with or without a drawn picture.
+        the row "model"; beyond `beside`, only `CONTROLS` are measured of the others. Everyone who has a photograph is
+        somebody to be mistaken for, with or without a drawn picture.
     """
     read = {"reader": reader, "inception": inception}
     drawn, photos = (
         measuring.describe(part.faces, part.files["identity"], sources=_videos(part), desc=desc, **read)
         for part, desc in ((found.generated, "drawn pictures"), (found.real, "photographs"))
     )
-    others = [row for row in rows.ROWS if row not in ("model", *CONTROLS)]
+    given = {"model": drawn, **(beside or {})}
+    others = [row for row in rows.ROWS if row not in (*given, *CONTROLS)]
     metrics = rows.evaluate(
-        {"model": drawn},
+        given,
         photos,
         found.people,
         protocol=PROTOCOL,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from s2f.metrics.bootstrap import distinct
 from s2f.metrics.names import NAMES, PERCENT
 
 if TYPE_CHECKING:
@@ -129,9 +130,8 @@ def differs(metrics: Mapping, row: str, metric: str) -> bool:
     metrics : mapping
         The content of `metrics.json`.
     """
-    difference = metrics["differences"].get(row, {}).get(metric) or {}
-    low, high = difference.get("low"), difference.get("high")
-    return low is not None and (low > 0 or high < 0)
+    difference = metrics["differences"].get(row, {}).get(metric)
+    return difference is not None and distinct(difference)
 
 
 def show_table2(frame: pd.DataFrame) -> Styler:

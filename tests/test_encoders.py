@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from s2f import encoders, ge2e, inference, params, preprocessing, runs
+from s2f import encoders, ge2e, inference, layers, params, preprocessing, runs
 from s2f.errors import AudioError, CheckpointError, CorpusError
 from s2f.models import GE2EEmbedding, VoiceEmbedding
 from s2f.training import data, state, tracks
@@ -145,11 +145,11 @@ def test_recordings_that_are_done_are_kept_until_all_are(tmp_path, monkeypatch):
 
 
 def test_the_layers_of_either_encoder_are_shown(capsys):
-    table = encoders.show_layers(VoiceEmbedding(width=WIDTH))
+    table = layers.show_voice(VoiceEmbedding(width=WIDTH))
     assert "our own" in capsys.readouterr().out
     assert table["n_parameters"].sum() == sum(p.numel() for p in VoiceEmbedding(width=WIDTH).parameters())
     network = GE2EEmbedding()
-    table = encoders.show_layers(network)
+    table = layers.show_voice(network)
     assert "GE2E" in capsys.readouterr().out
     # Layer by layer, each in a module of its own: an LSTM layer has four gates with two biases each.
     mels, outputs, counts = torch.zeros(1, ge2e.N_FRAMES, 40), [], []
@@ -161,4 +161,4 @@ def test_the_layers_of_either_encoder_are_shown(capsys):
     assert table["output"].tolist() == [*outputs, "256", "256"]
     assert table["n_parameters"].tolist() == [*counts, 256 * 256 + 256, 0]
     assert table["n_parameters"].sum() == sum(p.numel() for p in network.parameters())
-    assert list(table.columns) == list(encoders.show_layers(VoiceEmbedding(width=WIDTH)).columns)
+    assert list(table.columns) == list(layers.show_voice(VoiceEmbedding(width=WIDTH)).columns)

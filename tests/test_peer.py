@@ -14,6 +14,7 @@ from PIL import Image
 from s2f import faces, measuring, peer
 from s2f.__main__ import main
 from s2f.errors import CorpusError, ImageError
+from s2f.metrics.standins import FaceSet
 
 # Person: shade of every picture, gender, nationality. No two shades are equally far apart.
 PEOPLE = {
@@ -116,6 +117,19 @@ def test_rows_that_need_training_photographs_are_null_with_a_reason(folders):
     for row in ("chance", "gender_oracle", "random_real", "ceiling"):
         assert rows[row]["matching_2way"]["value"] is not None, row
     assert rows["probe"]["matching_2way"]["reason"] and rows["noise_voice"]["matching_2way"]["reason"]
+
+
+def test_a_row_beside_the_pictures_is_measured_on_the_same_people(folders):
+    found = collect(folders)
+    files = found.generated.files
+    probe = FaceSet(
+        identities=files["identity"].to_numpy(), embeddings=Reader().embed(found.generated.faces[::-1])
+    )  # everyone's embedding is that of another person, but Carl's, who is in the middle
+    metrics = peer.measure(found, reader=Reader(), beside={"probe": probe}, n_bootstrap=50)
+    rows = metrics["rows"]
+    assert rows["probe"]["matching_2way"]["value"] < rows["model"]["matching_2way"]["value"] == 1
+    difference = metrics["differences"]["probe"]["matching_2way"]["value"]
+    assert difference == pytest.approx(1 - rows["probe"]["matching_2way"]["value"])
 
 
 def test_a_picture_without_a_face_is_listed_and_counted_and_stops_nothing(folders):

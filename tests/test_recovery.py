@@ -193,6 +193,9 @@ def test_verdicts():
     np.testing.assert_allclose(face.loc[["chance", "leaky"], "p_holm"], [0.04, 0.04])  # two are asked, not three
     np.testing.assert_allclose(face.loc[["shown", "missed"], "share_of_ceiling"], [0.4, 0.25])
     assert face.loc[["quiet", "chance", "leaky"], "share_of_ceiling"].isna().all()
+    photographs = table[table["level"] == "photographs"]
+    assert list(photographs["verdict"]) == ["legible"] * 3 + ["not legible"] + ["legible"] * 2 + ["not read"]
+    assert photographs[["p_holm", "share_of_ceiling"]].isna().all(axis=None)
     levels["face"].loc["leaky", "p"] = 0.03
     again = recovery.verdicts(levels, SEVEN).set_index(["level", "attribute"])
     assert (again.loc["face"].loc[["chance", "leaky"], "verdict"] == recovery.CHANCE).all()  # 2 × 0.03 is above 0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -26,10 +27,20 @@ def metrics(shift=0.0, **extra):
             "reference": "288 photos", "reason": None,
         }  # fmt: skip
 
+    def minus(row, metric):
+        if metric in rows.SETS or row == "probe":
+            return {"value": None, "low": None, "high": None, "n_identities": None, "reason": "not measured"}
+        low = 0.01 if (row, metric) in DIFFERENT else -0.01  # whether the interval holds zero
+        return {"value": 0.02, "low": low, "high": 0.05, "n_identities": 12, "reason": None}
+
     return {
         "protocol": "held_out",
         "rows": {row: {metric: entry(row, k) for k, metric in enumerate(rows.METRICS)} for row in rows.ROWS},
+        "differences": {row: {m: minus(row, m) for m in rows.METRICS} for row in rows.ROWS if row != "model"},
     } | extra
+
+
+DIFFERENT = {("chance", "matching_2way"), ("gender_oracle", "matching_within_gender")}
 
 
 @pytest.fixture
@@ -50,14 +61,22 @@ def test_long_holds_every_entry_once():
     assert frame.loc[frame["row"] == "probe", "value"].isna().all()
 
 
-def test_table2_has_ours_and_the_posters_lines(table2):
-    assert list(table2["source"]) == ["ours", "poster"] * 3
+def test_table2_has_every_row_and_the_posters_line(table2):
+    shown = [row for row in tables.TABLE2_ROWS if row != "probe"]  # it has no value here
+    assert list(table2["row"]) == [*shown, "poster"] * 3
+    assert {"gender_oracle", "general", "ceiling"} <= set(shown) and "matching_within_gender" in table2.columns
     poster = table2[table2["source"] == "poster"].set_index("variant")
     assert poster.loc["Females", ["fid", "l1", "cosine"]].tolist() == [126.365874, 29.41308, 0.399265]
     assert poster["data"].str.contains("not the same data").all()
-    ours = table2[table2["source"] == "ours"].set_index("variant")
+    ours = table2[table2["row"] == "model"].set_index("variant")
     assert ours.loc["Males", "kid"] == pytest.approx(ours.loc["General", "kid"] + 0.2)
     assert ours["n_recordings"].tolist() == [144] * 3
+
+
+def test_the_probe_has_a_line_where_it_has_values():
+    content = metrics()
+    content["rows"]["probe"] = content["rows"]["ceiling"]
+    assert "probe" in set(tables.table2({"General": content})["row"])
 
 
 def test_table2_files_hold_the_same_numbers(table2, tmp_path):
@@ -66,23 +85,86 @@ def test_table2_files_hold_the_same_numbers(table2, tmp_path):
     content = json.loads((tmp_path / "table2.json").read_text())
     with open(tmp_path / "table2.csv", newline="") as stream:
         printed = list(csv.DictReader(stream))
-    assert len(content) == len(printed) == 6
+    assert len(content) == len(printed) == len(table2)
     assert float(printed[2]["fid"]) == content[2]["fid"] == table2.loc[2, "fid"]
-    assert content[1]["kid"] is None and content[1]["l1"] == 61.9460271
+    last = len(table2) // 3 - 1
+    assert content[last]["kid"] is None and content[last]["l1"] == 61.9460271
+
+
+def bold(page):
+    """Cells that a page sets in bold, as their text."""
+    weights = re.search(r"([^{}]*)\{\s*font-weight: bold;\s*\}", page)
+    ids = re.findall(r"#(T_\w+)", weights[1]) if weights else []
+    return [re.search(rf'id="{one}"[^>]*>([^<]*)<', page)[1] for one in ids]
 
 
 def test_shown_table2_marks_the_posters_lines(table2):
     page = tables.show_table2(table2).to_html()
-    for text in ("114.4", "61.95", "0.245", "126.4", "poster, not the same data: L1, undefined", "12"):
+    for text in ("114.4", "61.95", "0.245", "126.4", "(undefined)", tables.POSTER_ROW):
         assert text in page
-    assert page.index("FID</th>") < page.index("poster, not the same data: FID")
+    assert page.count("(undefined)") == 6  # L1 and cosine of each variant
 
 
-def test_metrics_table_leaves_out_rows_without_values():
-    page = tables.metrics_table(metrics()).to_html()
+def test_only_what_differs_is_bold(table2):
+    assert len(bold(tables.show_table2(table2).to_html())) == 2 * 3  # each variant
+    content = metrics()
+    assert len(bold(tables.metrics_table(content, "matching").to_html())) == 2
+    content["differences"]["chance"]["matching_2way"]["low"] = -0.001
+    assert len(bold(tables.metrics_table(content, "matching").to_html())) == 1
+    content["differences"]["gender_oracle"]["matching_within_gender"] |= {"low": None, "high": None}
+    assert bold(tables.metrics_table(content, "matching").to_html()) == []
+
+
+def test_a_difference_below_zero_differs_too():
+    content = metrics()
+    assert not tables.differs(content, "mean_face", "kid")
+    content["differences"]["mean_face"]["kid"] |= {"low": -0.2, "high": -0.1}
+    assert tables.differs(content, "mean_face", "kid")
+    assert not tables.differs(content, "model", "kid")  # with itself
+
+
+def test_metrics_table_leaves_out_rows_and_metrics_without_values():
+    content = metrics()
+    for row in rows.ROWS:
+        content["rows"][row]["recall_at_5"] |= {"value": None, "low": None, "high": None}
+    page = tables.metrics_table(content, "matching").to_html()
     assert "mean face of the sex" in page and "linear map" not in page
+    assert "recall at 10" in page and "recall at 5<" not in page
     matching = 100 * (0.5 + rows.METRICS.index("matching_2way") / 100)
     assert f"{matching:.1f} %" in page and f"[{matching - 10:.1f}, {matching + 10:.1f}]" in page
+
+
+def test_metrics_table_says_where_nothing_can_be_measured():
+    content = metrics()
+    for row in rows.ROWS:
+        for metric in tables.GROUPS["videos"]:
+            content["rows"][row][metric] |= {"value": None}
+    assert "none of these" in tables.metrics_table(content, "videos").to_html()
+
+
+def test_every_metric_is_in_a_table():
+    assert sorted(m for group in tables.GROUPS.values() for m in group) == sorted(rows.METRICS)
+
+
+def test_by_gender_pairs_a_variant_with_general():
+    content = {"General": metrics(), "Females": metrics(0.1)}
+    for metric in rows.METRICS:
+        content["General"]["rows"]["general"][metric] |= {"value": None}
+    page = tables.by_gender(content).to_html()
+    assert "Females minus General" in page and "General minus General" not in page
+    assert "2.0 %\n[-1.0, 5.0]" in page
+    assert "General alone" in tables.by_gender({"General": content["General"]}).to_html()
+
+
+def test_write_rows_holds_values_and_differences(tmp_path):
+    import pandas as pd
+
+    tables.write_rows({"General": metrics()}, tmp_path)
+    frame = pd.read_csv(tmp_path / "rows.csv")
+    n = len(rows.METRICS)
+    assert frame["what"].value_counts().to_dict() == {
+        "value": n * len(rows.ROWS), "model minus row": n * (len(rows.ROWS) - 1)
+    }  # fmt: skip
 
 
 def test_beside_table_has_a_column_a_run():
@@ -107,6 +189,9 @@ def test_across_seeds_needs_every_seed():
     found = tables.across_seeds(frames).set_index(["row", "metric"])
     assert found.loc[("model", "fid"), "mean"] == pytest.approx(0.6)
     assert found.loc[("model", "fid"), "sd"] == pytest.approx(0.1)
+    assert found.loc[("model", "fid"), ["low", "high"]].tolist() == pytest.approx([0.5, 0.7])
+    page = tables.seeds_table(found.reset_index()).to_html()
+    assert "FID" in page and "general" in page
     assert "probe" not in found.index.get_level_values("row")
 
 

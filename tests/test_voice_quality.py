@@ -66,7 +66,7 @@ def test_without_a_classifier_the_nearest_mean_names_the_speaker(tmp_path):
 
 def test_who_was_never_heard_is_nobodys_nearest(tmp_path):
     vectors = np.zeros((4, 8), np.float32)
-    vectors[[0, 1, 2, 3], [0, 1, 0, 1]] = [1, 1, -1, -1]  # opposite to everyone who was heard
+    vectors[:, :2] = [[1, 0], [0, 1], [-1, -1], [-2, -1]]  # the last two are opposite to everyone who was heard
     tracks.write(tmp_path, vectors, np.arange(5))
     frame = pd.DataFrame({"row": range(4), "identity": list("abcc"), "fold": [0, 0, 1, 1]})
     training = data.Selection(frame, frame, np.array(["a", "b", "c"]))

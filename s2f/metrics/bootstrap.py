@@ -8,7 +8,7 @@ can be evaluated on the same resamples of the same people, and their difference 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -205,3 +205,9 @@ def difference(first: Statistic, second: Statistic) -> Statistic:
 def within(statistic: Statistic, people: np.ndarray) -> Statistic:
     """The statistic of some people alone, `people` bool [n]: all others weigh nothing."""
     return lambda counts: statistic(counts * people)
+
+
+def distinct(difference: Mapping[str, float | int | str | None]) -> bool:
+    """Whether a difference, with its `low` and `high`, has an interval that does not contain zero."""
+    low, high = difference["low"], difference["high"]
+    return low is not None and (low > 0 or high < 0)

@@ -18,11 +18,11 @@ from s2f.errors import MetricError
 # Targets float [n, C, B], B variants of each column, to held-out predictions of them, same shape.
 Predictor = Callable[[np.ndarray], np.ndarray]
 
-PENALTIES = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # of a ridge, for each person it is fitted on
-LEGIBLE = 0.05  # R² on real photographs below which an attribute counts as not legible
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # of a ridge, for each person it is fitted on
+LEGIBLE_FROM = 0.05  # R² on real photographs below which an attribute counts as not legible
 SIGNIFICANT = 0.05  # corrected p-value below which an independent attribute is above chance
 RECOVERED, MISSED, CHANCE, ABOVE = "recovered", "not recovered", "at chance", "above chance"
-NOT_LEGIBLE, NOT_READ, NOT_IN_VOICE = "not legible", "not read", "too little in the voice"
+LEGIBLE, NOT_LEGIBLE, NOT_READ, NOT_IN_VOICE = "legible", "not legible", "not read", "too little in the voice"
 
 
 @dataclass(frozen=True)
@@ -333,7 +333,7 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
     A caused attribute is recovered where its interval lies above chance's 97.5 % quantile. An independent one is at
     chance where its p-value, corrected for all independent attributes of the level, is 0.05 or more. What is not read
     or not legible on real photographs has no verdict in a face, and what even the ceiling does not recover has none
-    anywhere.
+    anywhere. Of photographs it is only said whether they are legible.
 
     Parameters
     ----------
@@ -353,24 +353,24 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
     seen = levels.get("photographs")
     tables = []
     for name, frame in levels.items():
-        value = frame["value"].to_numpy()
-        excluded = np.full(len(frame), "", object)
+        value, is_photographs = frame["value"].to_numpy(), name == "photographs"
+        without = np.full(len(frame), "", object)
         if name in ("face", "photographs"):
             real = seen["value"].to_numpy()
-            excluded[np.where(attributes.by_auc, 2 * real - 1, real) < LEGIBLE] = NOT_LEGIBLE
-        excluded[np.isnan(value)] = NOT_READ
-        if name != "photographs":
-            excluded[attributes.caused & ~in_voice & (excluded == "")] = NOT_IN_VOICE
-        counted = ~attributes.caused & (excluded == "")
-        corrected = holm(np.where(counted, frame["p"], np.nan))
+            without[np.where(attributes.by_auc, 2 * real - 1, real) < LEGIBLE_FROM] = NOT_LEGIBLE
+        without[np.isnan(value)] = NOT_READ
+        if not is_photographs:
+            without[attributes.caused & ~in_voice & (without == "")] = NOT_IN_VOICE
+        judged = (without == "") & (not is_photographs)
+        corrected = holm(np.where(judged & ~attributes.caused, frame["p"], np.nan))
         shares = np.full(len(frame), np.nan)
-        np.divide(value - chance, ceiling, out=shares, where=attributes.caused & in_voice)
+        np.divide(value - chance, ceiling, out=shares, where=judged & attributes.caused)
         said = np.where(
             attributes.caused,
             np.where(_above(frame), RECOVERED, MISSED),
             np.where(corrected < SIGNIFICANT, ABOVE, CHANCE),
         ).astype(object)
-        said = np.where(excluded == "", said, excluded)
+        said = np.where(judged, said, np.where(without == "", LEGIBLE, without))
         tables.append(
             frame.reset_index().assign(
                 level=name, caused=attributes.caused, measure=measures, p_holm=corrected,

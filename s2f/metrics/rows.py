@@ -185,12 +185,6 @@ def evaluate(
     return {"protocol": protocol, "rows": rows, "differences": differences}
 
 
-def distinct(difference: Mapping[str, float | int | str | None]) -> bool:
-    """Whether a difference of `evaluate` has an interval that does not contain zero."""
-    low, high = difference["low"], difference["high"]
-    return low is not None and (low > 0 or high < 0)
-
-
 @dataclass(frozen=True)
 class _RealSets:
     """Real photos that sets of faces are compared with, n of them, and the FID of as many other real photos."""
