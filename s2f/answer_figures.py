@@ -120,7 +120,8 @@ def _lines(ax: Axes, part: pd.DataFrame, places: dict[str, float], *, chance: fl
             ax.plot([row.value] * 2, [at - 0.38, at + 0.38], color=PHOTOGRAPHS[1], alpha=0.55, linewidth=1.6, zorder=2)
             continue
         _, colour, marker, size, shift = LEVELS[row.level]
-        ax.barh(at + shift, row.null_high - left, left=left, height=0.27, color=BAND, linewidth=0, zorder=0)
+        reached = max(row.null_high, chance) - left
+        ax.barh(at + shift, reached, left=left, height=0.27, color=BAND, linewidth=0, zorder=0)
         if row.level == "face" and row.verdict in UNASKED:
             ax.text(0.99, at, row.verdict, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=6.3,
                     color=GREY)  # fmt: skip

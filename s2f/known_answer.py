@@ -343,9 +343,10 @@ def _plain(answer: Answer | None) -> dict:
         return {"known": False, "reason": UNKNOWN}
     out: dict = {"known": True, "n_people": answer.n_people, "seeds": list(answer.seeds)}
     for row in answer.table.to_dict("records"):
+        mode, attribute, level = (row.pop(key) for key in ("mode", "attribute", "level"))
         kind = {key: row.pop(key) for key in ("caused", "measure")}
-        entry = out.setdefault(row.pop("mode"), {}).setdefault(row.pop("attribute"), {**kind, "levels": {}})
-        entry["levels"][row.pop("level")] = {
+        entry = out.setdefault(mode, {}).setdefault(attribute, {**kind, "levels": {}})
+        entry["levels"][level] = {
             key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
         }
     return out

@@ -127,6 +127,9 @@ def test_what_is_written_is_read_again_and_is_plain_json(measured):
     assert (kept["known"], kept["n_people"], kept["seeds"]) == (True, 20, [0])
     entry = kept["overall"]["skin_tone"]
     assert entry["caused"] is False and set(entry["levels"]) == set(known_answer.LEVELS)
+    assert set(entry["levels"]["face"]) == {
+        "value", "low", "high", "null_high", "p", "p_holm", "share_of_ceiling", "verdict",
+    }  # fmt: skip
     table = known_answer.alone(study, measured).table
     row = table[(table["mode"] == "overall") & (table["attribute"] == "skin_tone") & (table["level"] == "embedding")]
     for name in ("value", "low", "high", "null_high", "p", "p_holm"):

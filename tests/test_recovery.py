@@ -196,6 +196,8 @@ def test_verdicts():
     photographs = table[table["level"] == "photographs"]
     assert list(photographs["verdict"]) == ["legible"] * 3 + ["not legible"] + ["legible"] * 2 + ["not read"]
     assert photographs[["p_holm", "share_of_ceiling"]].isna().all(axis=None)
+    levels["face"].loc["missed", ["low", "null_high"]] = -0.1, -0.3  # above its permutations, and still no recovery
+    assert list(recovery.verdicts(levels, SEVEN).query("attribute == 'missed'")["verdict"])[1] == recovery.MISSED
     levels["face"].loc["leaky", "p"] = 0.03
     again = recovery.verdicts(levels, SEVEN).set_index(["level", "attribute"])
     assert (again.loc["face"].loc[["chance", "leaky"], "verdict"] == recovery.CHANCE).all()  # 2 × 0.03 is above 0.05

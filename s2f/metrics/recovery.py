@@ -330,10 +330,11 @@ def holm(p: np.ndarray) -> np.ndarray:
 def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.DataFrame:
     """One table of all levels, with what each attribute's numbers mean.
 
-    A caused attribute is recovered where its interval lies above chance's 97.5 % quantile. An independent one is at
-    chance where its p-value, corrected for all independent attributes of the level, is 0.05 or more. What is not read
-    or not legible on real photographs has no verdict in a face, and what even the ceiling does not recover has none
-    anywhere. Of photographs it is only said whether they are legible.
+    A caused attribute is recovered where its interval lies above the 97.5 % quantile of permuted people, and above an
+    R² of 0 or an area of 0.5. An independent one is at chance where its p-value, corrected for all
+    independent attributes of the level, is 0.05 or more. What is not read or not legible on real photographs has no
+    verdict in a face, and what even the ceiling does not recover has none anywhere. Of photographs it is only said
+    whether they are legible.
 
     Parameters
     ----------
@@ -349,7 +350,7 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
     measures = np.where(attributes.by_auc, "AUC", "R²")
     chance = np.where(attributes.by_auc, 0.5, 0.0)
     ceiling = levels["ceiling"]["value"].to_numpy() - chance
-    in_voice = _above(levels["ceiling"])
+    in_voice = _above(levels["ceiling"], chance)
     seen = levels.get("photographs")
     tables = []
     for name, frame in levels.items():
@@ -367,7 +368,7 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
         np.divide(value - chance, ceiling, out=shares, where=judged & attributes.caused)
         said = np.where(
             attributes.caused,
-            np.where(_above(frame), RECOVERED, MISSED),
+            np.where(_above(frame, chance), RECOVERED, MISSED),
             np.where(corrected < SIGNIFICANT, ABOVE, CHANCE),
         ).astype(object)
         said = np.where(judged, said, np.where(without == "", LEGIBLE, without))
@@ -382,5 +383,6 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
     return pd.concat(tables, ignore_index=True)[order]
 
 
-def _above(frame: pd.DataFrame) -> np.ndarray:
-    return (frame["low"] > frame["null_high"]).to_numpy()
+def _above(frame: pd.DataFrame, chance: np.ndarray) -> np.ndarray:
+    """Permuted people can be predicted worse than by their mean, so that their quantile alone is no bound."""
+    return frame["low"].to_numpy() > np.maximum(frame["null_high"], chance)
