@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from s2f import audio, face_quality, files, inference, measuring, seeding
 from s2f.inference import Model
-from s2f.metrics import frechet, pairs, rows, standins
+from s2f.metrics import frechet, matching, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
 from s2f.runs import Study
 from s2f.store import Store
@@ -226,32 +226,37 @@ def noise_embeddings(model: Model, store: Store, voices: pd.DataFrame, *, seed: 
 def probe(
     store: Store, voice: Path, new_voices: np.ndarray, *, reader: measuring.Reader, gender: str | None, seed: int
 ) -> np.ndarray:
-    """Identity embeddings that a ridge regression gives straight from voice embeddings: float32 [n, d], unit length.
+    """What a ridge regression tells of identity straight from voice embeddings: directions float32 [n, d].
 
-    It learns each training person's mean embedding of a few photographs from all recordings of that person; its
-    penalty is the one of `PENALTIES` that brings validation people nearest to their own, people weighing equally.
+    It learns each training person's mean embedding of a few photographs from all recordings of that person. Its
+    penalty is the one of `PENALTIES` that matches validation people best, two at a time.
     """
 
-    def known(split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def known(split: str) -> tuple[Selection, np.ndarray, np.ndarray]:
         selection = data.select(store, split=split, gender=gender)
         n_most = N_PROBE_PHOTOS * len(selection.identities)
         photos = face_quality.thinned(selection.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"))
-        vectors = reader.embed(np.asarray(store.faces[photos["row"].to_numpy()]))
-        codes, n = selection.codes(photos), len(selection.identities)
-        means = np.stack([pairs.by_identity(column, codes, n_identities=n) for column in vectors.T], axis=1)
-        means /= np.linalg.norm(means, axis=1, keepdims=True)  # [n_people, d]
-        return data.embeddings(voice, selection.voices).numpy(), means, selection.codes(selection.voices)
+        return selection, reader.embed(np.asarray(store.faces[photos["row"].to_numpy()])), selection.codes(photos)
 
-    voices, means, codes = known("train")
-    val_voices, val_means, val_codes = known("validation")
+    training, vectors, codes = known("train")
+    n_people = len(training.identities)
+    means = np.stack([pairs.by_identity(column, codes, n_identities=n_people) for column in vectors.T], axis=1)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)  # [n_people, d]
+    targets = means[training.codes(training.voices)]
+    voices = data.embeddings(voice, training.voices).numpy()
+    validation, photos, photo_codes = known("validation")
+    heard, heard_codes = data.embeddings(voice, validation.voices).numpy(), validation.codes(validation.voices)
 
-    def nearness(penalty: float) -> float:
-        guessed = standins.linear_probe(voices, means[codes], val_voices, penalty=penalty)
-        cosine = np.einsum("nd,nd->n", guessed, val_means[val_codes])
-        return float(pairs.by_identity(cosine, val_codes, n_identities=len(val_means)).mean())
+    def matched(penalty: float) -> float:
+        guessed = standins.linear_probe(voices, targets, heard, penalty=penalty)
+        return float(
+            np.nanmean(
+                matching.win_matrix(guessed, heard_codes, photos, photo_codes, n_identities=len(validation.identities))
+            )
+        )
 
-    best = max(PENALTIES, key=nearness)
-    return standins.linear_probe(voices, means[codes], new_voices, penalty=best)
+    best = max(PENALTIES, key=matched) if len(validation.identities) > 1 else 1.0
+    return standins.linear_probe(voices, targets, new_voices, penalty=best)
 
 
 def _others_voice(faces: FaceSet, *, rng: np.random.Generator) -> FaceSet:

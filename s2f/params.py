@@ -186,6 +186,10 @@ def resolve(
         for key, value in layer.items():
             _set(resolved, key, _checked(key, value, valid=valid, source=str(shown)))
     _check_together(resolved)
+    checkpoint = resolved["voice"]["checkpoint"]
+    if checkpoint is not None and (root / checkpoint).is_file():  # what is in it decides, not its name
+        with open(root / checkpoint, "rb") as stream:
+            resolved["voice"]["checkpoint_sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
     return resolved
 
 

@@ -558,8 +558,22 @@ def test_mean_faces_and_their_repetition(rng):
 
 def test_linear_probe_recovers_a_linear_map(rng):
     voices, weights = rng.normal(size=(200, 8)), rng.normal(size=(8, 6))
-    predicted = standins.linear_probe(voices, voices @ weights, voices[:20], penalty=1e-9)
-    np.testing.assert_allclose(predicted, unit(voices[:20] @ weights), atol=1e-5)
+    targets = voices @ weights + 3.0  # a common part says nothing of anybody
+    predicted = standins.linear_probe(voices, targets, voices[:20], penalty=1e-9)
+    np.testing.assert_allclose(predicted, unit(targets[:20] - targets.mean(0)), atol=1e-5)
+
+
+def test_linear_probe_is_ridge_regression(rng):
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    voices, targets = rng.normal(size=(60, 5)) * [1, 2, 3, 4, 5] + 1, rng.normal(size=(60, 4))
+    scaled = StandardScaler().fit(voices)
+    ridge = Ridge(alpha=0.3 * 60).fit(scaled.transform(voices), targets)
+    expected = unit(ridge.predict(scaled.transform(voices[:9])) - targets.mean(0))
+    np.testing.assert_allclose(
+        standins.linear_probe(voices, targets, voices[:9], penalty=0.3), expected, atol=1e-5
+    )
 
 
 def test_face_set_refuses_unequal_rows():

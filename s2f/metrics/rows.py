@@ -174,7 +174,9 @@ def evaluate(
             if real is not None:
                 measuring.distribution(sets[row], real, min_n=min_n)
             gallery = reference if row in ("ceiling", "random_real") else photos
-            rows[row] = measuring.faces(sets[row], gallery=gallery, no_video=NO_VIDEO.get(row))
+            rows[row] = measuring.faces(
+                sets[row], gallery=gallery, no_video=NO_VIDEO.get(row), direction=row == "probe"
+            )
         else:
             default = "no person has two photos" if row in ("ceiling", "random_real") else "not measured"
             rows[row] = measuring.filled((absent or {}).get(row, default))
@@ -279,7 +281,10 @@ class _Measuring:
 
     # What a row of faces or embeddings measures
 
-    def faces(self, faces: FaceSet, *, gallery: FaceSet, no_video: str | None = None) -> dict[str, Entry]:
+    def faces(
+        self, faces: FaceSet, *, gallery: FaceSet, no_video: str | None = None, direction: bool = False
+    ) -> dict[str, Entry]:
+        """All entries of a row; with `direction`, embeddings tell who, and not how far away from the photos."""
         codes, photo_codes = self._codes(faces), self._codes(gallery)
         with_photos = np.isin(codes, photo_codes)
         if not with_photos.all():
@@ -289,7 +294,11 @@ class _Measuring:
             self._pixels(faces, codes, gallery, photo_codes, reference=f"the person's own among {per_person}")
         if faces.embeddings is not None and gallery.embeddings is not None:
             vectors, photo_vectors = faces.embeddings, gallery.embeddings
-            self._distances(vectors, codes, photo_vectors, photo_codes, reference=per_person)
+            if direction:
+                for metric in ("l1_embedding_sum", "l1_embedding_mean", "cosine_matched", "cosine_mismatched"):
+                    self._set(metric, None, reason="it is a direction away from the mean face, not a face")
+            else:
+                self._distances(vectors, codes, photo_vectors, photo_codes, reference=per_person)
             self._matching(vectors, codes, photo_vectors, photo_codes, reference=per_person)
             if no_video is None and (faces.sources is None or gallery.sources is None):
                 no_video = "the videos of the voices or of the photos are not known"
