@@ -94,22 +94,6 @@ def train_readers(
     )
 
 
-def reader_quality(reader: measuring.Reader, store: Store, *, split: str, seed: int, max_photos: int = 800) -> dict:
-    """How well a reader reads real photographs: gender accuracy and equal error rate, with 95 % intervals.
-
-    Returns
-    -------
-    dict
-        ``{"gender_accuracy": entry or None, "equal_error_rate": entry or None, "n_photos", "n_identities"}``, an
-        entry being value, low and high. No gender accuracy where no gender is known, and no equal error rate where
-        too few people have two photographs to compare.
-    """
-    rng = seeding.stream(seed, "bootstrap")
-    photos = thinned(select(store, split=split).photos, n_most=max_photos, rng=rng)
-    aligned = np.asarray(store.faces[photos["row"].to_numpy()])
-    return read_quality(reader.embed(aligned), reader.gender(aligned), photos, rng=rng)
-
-
 def read_quality(
     vectors: np.ndarray, female: np.ndarray, photos: pd.DataFrame, *, rng: np.random.Generator, n_resamples: int = 200
 ) -> dict:
@@ -132,7 +116,9 @@ def read_quality(
     Returns
     -------
     dict
-        As `reader_quality`.
+        ``{"gender_accuracy": entry or None, "equal_error_rate": entry or None, "n_photos", "n_identities"}``, an
+        entry being value, low and high of a 95 % interval. No gender accuracy where no gender is known, and no equal
+        error rate where too few people have two photographs to compare.
     """
     identities = photos["identity"].to_numpy(str)
     sources = photos["source_id"].to_numpy(str) if photos["source_id"].notna().all() else None
@@ -183,7 +169,7 @@ def network_quality(
     -------
     dict
         ``{"aligned": entries, "original": entries or None, "original_reason", "fid_real_real": {"value", "n",
-        "reason"}}``; entries as in `reader_quality`. What does not apply is None with a reason.
+        "reason"}}``; entries as in `read_quality`. What does not apply is None with a reason.
 
     Raises
     ------

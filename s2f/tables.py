@@ -309,21 +309,27 @@ def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = TABLE2, row: st
 
 
 def quality_table(quality: Mapping) -> Styler:
-    """What the readers of faces get right on real photos of people they have not seen.
+    """What the networks that read faces get right on real photographs of people they have not seen.
 
     Parameters
     ----------
     quality : mapping
-        Names to a number, to a mapping with value, low and high, or to None where it could not be measured.
+        From `s2f.face_quality.network_quality`: "aligned" and "original" map names to a number, to a mapping with
+        value, low and high, or to None where it could not be measured; "original" may be None.
     """
-    lines = {}
-    for name, value in quality.items():
-        if isinstance(value, Mapping):
-            middle, low, high = (f"{100 * value[part]:.1f}" for part in ("value", "low", "high"))
-            lines[name.replace("_", " ")] = f"{middle} % [{low}, {high}]"
-        else:
-            lines[name.replace("_", " ")] = "–" if value is None else f"{value:,}"
-    return styled(pd.DataFrame({"real photos of held-out people": lines}))
+    columns = {"64×64 px, as drawn faces are": quality["aligned"], "original size": quality["original"]}
+    cells = {
+        column: {name.replace("_", " "): _share(part[name] if part else None) for name in quality["aligned"]}
+        for column, part in columns.items()
+    }
+    return styled(pd.DataFrame(cells))
+
+
+def _share(value: Mapping | int | None) -> str:
+    if isinstance(value, Mapping):
+        middle, low, high = (f"{100 * value[part]:.1f}" for part in ("value", "low", "high"))
+        return f"{middle} % [{low}, {high}]"
+    return "–" if value is None else f"{value:,}"
 
 
 def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:

@@ -180,8 +180,10 @@ def test_quality_table_prints_percent_and_counts():
         "n_photos": 1288,
         "accuracy": None,
     }
-    page = tables.quality_table(quality).to_html()
-    assert "2.1 % [1.0, 4.0]" in page and "1,288" in page and "–" in page
+    page = tables.quality_table({"aligned": quality, "original": None}).to_html()
+    assert page.count("2.1 % [1.0, 4.0]") == 1 and page.count("1,288") == 1 and page.count("–") == 1 + 3
+    page = tables.quality_table({"aligned": quality, "original": quality}).to_html()
+    assert page.count("2.1 % [1.0, 4.0]") == 2 and page.count("–") == 2
 
 
 def test_across_seeds_needs_every_seed():
