@@ -158,6 +158,20 @@ def test_subsamples_are_halves_of_the_people():
     np.testing.assert_allclose(halves[:, people].mean(0), 0.4, atol=0.1)
 
 
+def test_percentiles_of_halves_are_shifted_to_the_value_of_everyone():
+    values = np.arange(8.0)
+
+    def statistic(counts):  # the total depends on how many people there are, not only on who
+        return counts @ values
+
+    rng = np.random.default_rng(2)
+    estimate = bootstrap.subsampled(statistic, people=np.ones(8, bool), rng=rng, n_subsamples=4000)
+    assert estimate.value == 28
+    sd = np.sqrt(4 * values.var(ddof=1) * (1 - 4 / 8))  # of a total of 4 drawn from 8
+    assert estimate.high - estimate.value == pytest.approx(1.96 * sd, rel=0.1)
+    assert estimate.value - estimate.low == pytest.approx(1.96 * sd, rel=0.1)
+
+
 # Precision and recall of sets
 
 

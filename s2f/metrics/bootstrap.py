@@ -95,7 +95,8 @@ def subsampled(
 
     Half of the people are drawn without replacement. Halves of a sample spread about their mean as the sample
     itself spreads about the truth (Politis, Romano and Wolf 1999, section 2.2, with the finite-population
-    factor), so the percentiles need no rescaling.
+    factor), so the percentiles need no rescaling. Their mean may lie beside the value of all people, since among
+    fewer people more pairs are of one person, so the percentiles are shifted by that much.
 
     Parameters
     ----------
@@ -117,7 +118,10 @@ def subsampled(
     counts = np.zeros((n_subsamples, len(people)))
     for row in counts:
         row[rng.permutation(np.flatnonzero(people))[: people.sum() // 2]] = 1
-    return _percentiles(statistic, statistic(counts), people)
+    draws = statistic(counts)
+    estimate = _percentiles(statistic, draws, people)
+    shift = estimate.value - float(np.nanmean(draws))
+    return Estimate(value=estimate.value, low=estimate.low + shift, high=estimate.high + shift)
 
 
 def _enough(people: np.ndarray, *, at_least: int) -> None:
