@@ -380,7 +380,7 @@ def styled(frame: pd.DataFrame) -> Styler:
     return frame.map(lambda cell: html.escape(str(cell))).style.set_table_styles([
         {"selector": "th.row_heading", "props": f"text-align: left; border-bottom: {line}"},
         {"selector": "th.col_heading", "props": "text-align: center"},
-        {"selector": "td", "props": f"text-align: right; white-space: pre; padding-left: 1.5em; border-bottom: {line}"},
+        {"selector": "td", "props": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}"},
     ])  # fmt: skip
 
 

@@ -68,9 +68,7 @@ def crowd(**n_by_split):
 def world(folder, people, *, n_voices=3, n_photos=4, noise=0.0, related=True, n_frames=(20, 40), kind=Store):
     """A store and its voice tracks: a voice is a direction and `noise`; a face is a linear map of it, if `related`."""
     rng = np.random.default_rng(0)
-    counts = [
-        [n[split] if isinstance(n, dict) else n for split in people["split"]] for n in (n_voices, n_photos)
-    ]
+    counts = [[n[split] if isinstance(n, dict) else n for split in people["split"]] for n in (n_voices, n_photos)]
     latent = unit(rng.normal(size=(len(people), N_LATENT)))
     looks = (latent if related else unit(rng.normal(size=latent.shape))) @ LOOKS.T
     frames, parts = [], []

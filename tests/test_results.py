@@ -29,9 +29,7 @@ def project(tmp_path, monkeypatch):
 
 
 def study(notebook="07_results", *, variant="general", seed=0, label="", overrides=None):
-    return runs.open_study(
-        notebook, profile="smoke", variant=variant, seed=seed, label=label, overrides=overrides
-    )
+    return runs.open_study(notebook, profile="smoke", variant=variant, seed=seed, label=label, overrides=overrides)
 
 
 def metrics(value=0.5, *, protocol="held_out"):
