@@ -337,11 +337,12 @@ def show_spread(frame: pd.DataFrame) -> Styler:
 
 
 def _wrapped(frame: pd.DataFrame, columns: Sequence[str]) -> Styler:
-    """A table whose long columns are left-aligned text in lines."""
-    text = "white-space: normal; text-align: left; min-width: 7.5em"
+    """A table whose long columns are left-aligned text in lines, the last the widest."""
+    texts = {name: f"white-space: normal; text-align: left; min-width: {width}em"
+             for name, width in zip(columns, [*(7.5,) * (len(columns) - 1), 22], strict=True)}  # fmt: skip
     styles = [{"selector": "td", "props": "vertical-align: top"}]
     styles += [{"selector": "th.row_heading", "props": "vertical-align: top; font-weight: normal; min-width: 6.5em"}]
-    styles += [{"selector": f"td.col{list(frame.columns).index(name)}", "props": text} for name in columns]
+    styles += [{"selector": f"td.col{list(frame.columns).index(name)}", "props": text} for name, text in texts.items()]
     return styled(frame).set_table_styles(styles, overwrite=False)
 
 
