@@ -314,11 +314,16 @@ def general(study: Study) -> Model | None:
 
 
 def fid_by_n(faces: FaceSet, photos: FaceSet, *, n_most: int, seed: int) -> dict[str, pd.DataFrame]:
-    """FID at several n up to `n_most`, of drawn and of real faces against real ones: columns n, fid, low, high."""
+    """FID at several n up to `n_most`, of drawn and of real faces against real ones: columns n, fid, low, high.
+
+    Nothing where fewer than half of `frechet.MIN_FACES` can be compared, as where people have one photograph each.
+    """
     reference, source = standins.halves(photos, rng=seeding.stream(seed, "subsets"))
     extracted = [part.inception[np.isfinite(part.inception[:, 0])] for part in (faces, source, reference)]
     most = min(n_most, *map(len, extracted))
-    ns = np.unique(np.linspace(min(most, frechet.MIN_FACES // 2), most, 4).astype(int))
+    if most < frechet.MIN_FACES // 2:
+        return {}
+    ns = np.unique(np.linspace(frechet.MIN_FACES // 2, most, 4).astype(int))
     rng = seeding.stream(seed, "bootstrap")
     drawn, real, reference = extracted
     return {

@@ -168,8 +168,10 @@ def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
     Parameters
     ----------
     frames : mapping of str to DataFrame
-        A line each: columns n, fid, low, high.
+        A line each: columns n, fid, low, high. A sentence where there is none.
     """
+    if not frames:
+        return _sentence("Too few faces, or photographs, to compare.")
     figure, axes = _canvas(2.9)
     ax = axes[0, 0]
     for (name, frame), colour in zip(frames.items(), COLOURS, strict=False):

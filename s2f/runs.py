@@ -95,7 +95,8 @@ class Study:
 
     def seeds(self) -> list[Study]:
         """This run and its others that differ in nothing but the seed, where their folders are there."""
-        found = sorted(int(path.name[1:]) for path in self.run.parent.glob("s*") if path.name[1:].isdigit())
+        others = (int(path.name[1:]) for path in self.run.parent.glob("s*") if path.name[1:].isdigit())
+        found = sorted({self.seed, *others})
         return [dataclasses.replace(self, seed=seed, locks={}) for seed in found]
 
     def of(self, variant: str) -> Study:

@@ -529,12 +529,20 @@ def test_fid_by_n_of_all_faces_is_the_distance_itself(rng):
     assert found["drawn to real"]["fid"].iloc[-1] == pytest.approx(6 * 2**2, rel=0.3)
 
 
-@pytest.mark.parametrize(("n_most", "n_extracted", "most"), [(40, 120, 40), (99, 33, 33), (99, 120, 60), (20, 80, 20)])
+@pytest.mark.parametrize(("n_most", "n_extracted", "most"), [(40, 120, 40), (99, 33, 33), (99, 120, 60), (26, 80, 26)])
 def test_fid_by_n_never_asks_for_more_than_there_is(rng, n_most, n_extracted, most):
     found = evaluation.fid_by_n(*sets_of_features(rng, n_extracted=n_extracted), n_most=n_most, seed=0)
+    assert len(found) == 2
     for frame in found.values():
         assert frame["n"].max() == most and frame["n"].min() == min(25, most)
         assert frame["n"].is_monotonic_increasing and frame["n"].is_unique
+
+
+def test_fid_by_n_of_too_few_faces_is_nothing(rng):
+    faces, photos = sets_of_features(rng, n_extracted=20)
+    assert evaluation.fid_by_n(faces, photos, n_most=99, seed=0) == {}
+    one_each = photos.take(np.arange(0, 120, 2))  # no person has two photographs
+    assert evaluation.fid_by_n(sets_of_features(rng, n_extracted=60)[0], one_each, n_most=99, seed=0) == {}
 
 
 # People of training

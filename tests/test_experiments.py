@@ -394,6 +394,7 @@ def figures_by_name():
         "same_speaker": experiment_figures.same_speaker(pd.DataFrame(one)),
         "ten_people": experiment_figures.ten_people(pd.DataFrame(draws), poster={"fid": 0.9}),
         "fid_by_n": experiment_figures.fid_by_n({"generated": by_n, "real to real": by_n}),
+        "no_fid": experiment_figures.fid_by_n({}),
         "gap": experiment_figures.gap(pd.DataFrame(gaps)),
     }
 
@@ -409,6 +410,7 @@ SAID = {
     "same_speaker": {"of one person", "of two of one sex", "two photographs"},
     "ten_people": {"draws of 10 people", "everyone", "poster (undefined)", "FID"},
     "fid_by_n": {"generated", "real to real", "100"},
+    "no_fid": {"Too few faces, or photographs, to compare."},
     "gap": {"held out", "closed set", "General", "chance"},
 }
 
