@@ -170,7 +170,8 @@ class Study:
             A process writes the whole folder, or the same part.
         """
         folder, _ = self._place(what)
-        self._lock(folder)  # as one lock is held by one process, this fails while the notebook writes
+        # One process holds the lock: this fails while the notebook writes, and waits for other jobs that only look.
+        self._lock(folder, timeout_s=10)
         self.locks.pop(folder).release()
         self._lock(f"{folder}.{part}")
         path = self.run / folder
@@ -226,14 +227,14 @@ class Study:
         folder, notebook = FOLDERS[what]
         return folder or self.variant, notebook
 
-    def _lock(self, folder: str) -> None:
+    def _lock(self, folder: str, *, timeout_s: float = 0) -> None:
         if folder in self.locks:
             return
         path = self.run / ".locks" / f"{folder}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, is_singleton=True)  # a cell run twice in one kernel does not block itself
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=timeout_s)
         except Timeout as error:
             raise RunError(
                 self.shown(self.run / folder),

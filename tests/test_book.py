@@ -188,14 +188,14 @@ def test_a_missing_glued_number_is_named_and_leaves_the_earlier_book(tmp_path):
     toc = "format: jb-book\nroot: index\nchapters:\n- file: runs/07_results\n- file: runs/status\n"
     (root / "book" / "_toc.yml").write_text(toc, encoding="utf-8")
     number = "{{glue:text}}`runs/07_results.ipynb::{}:.1f`"
-    prose = f"# Small\n\n{number.format('fid_general')} {number.format('lost')}\n"
+    prose = f"# Small\n\n{number.format('gender_agreement')} {number.format('lost')}\n"
     (root / "book" / "index.md").write_text(prose, encoding="utf-8")
     earlier = root / "_build" / "html" / "index.html"
     earlier.parent.mkdir(parents=True)
     earlier.write_text("earlier", encoding="utf-8")
     with pytest.raises(RunError, match="'lost'") as caught:
         book.build(root, run, {"07_results": notebooks["07_results"]})
-    assert "fid_general" not in str(caught.value)
+    assert "gender_agreement" not in str(caught.value)
     assert str(root / "_build" / "book.log") in str(caught.value)
     assert earlier.read_text(encoding="utf-8") == "earlier"
 

@@ -18,8 +18,9 @@ def run(tmp_path):
         (seed / folder).mkdir(parents=True)
     (seed.parent / "s1").mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(seed / "results" / "table1.png")
-    header = "variant,source,n_identities,fid,kid,kid_low,kid_high\n"
-    table = header + "General,ours,48,,0.0821,0.07,0.1\nGeneral,poster,,114.4,,,\n"
+    header = "variant,row,source,n_identities,fid,kid,kid_low,kid_high\n"
+    table = header + "General,model,ours,48,,0.0821,0.07,0.1\nGeneral,chance,ours,48,,,,\n"
+    table += "General,poster,poster,,114.4,,,\n"
     (seed / "results" / "table2.csv").write_text(table)
     (seed / "results" / "table2.json").write_text("{}")
     for folder in ("general", "voice"):
