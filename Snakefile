@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from s2f import params
-from s2f.runs import CLOSED as CLOSED_RUN
-from s2f.runs import LEAK as LEAK_RUN
+from s2f.runs import THOROUGH
 from s2f.workflow import VARIANTS, modules_of
 
 ROOT = params.project_root()
@@ -31,13 +30,10 @@ for label, overrides in params.resolve(PROFILE, root=ROOT)["beside"].items():
         RUNS[folder(label)] = overrides
         BESIDE.append(folder(label))
 # The thorough study also has, of its first seed, a run without held-out people and one with a planted leak.
-CLOSED, LEAK = [], []
-if STUDY["thorough"] and not STUDY["label"]:
-    CLOSED.append(folder(CLOSED_RUN[0]))
-    RUNS[CLOSED[0]] = CLOSED_RUN[1]
-    if params.resolve(PROFILE, root=ROOT)["corpus"]["kind"] == "synthetic":
-        LEAK.append(folder(LEAK_RUN[0]))
-        RUNS[LEAK[0]] = LEAK_RUN[1]
+EXTRA = dict(THOROUGH) if STUDY["thorough"] and not STUDY["label"] else {}
+if params.resolve(PROFILE, root=ROOT)["corpus"]["kind"] != "synthetic":
+    EXTRA.pop("leak", None)  # only there can one be planted
+RUNS |= {folder(label): overrides for label, overrides in EXTRA.items()}
 RESOLVED = {
     (run, variant): params.resolve(PROFILE, variant=variant, overrides=overrides, root=ROOT)
     for run, overrides in RUNS.items()
@@ -122,6 +118,11 @@ EXECUTE = (
 def finished(run, seed, *, variants=None):
     """What the measured variants of a run leave."""
     return [f"runs/{run}/s{seed}/{variant}/metrics.json" for variant in variants or TRAINED[run]]
+
+
+def answered(run, seed):
+    """What the known answer of a run leaves."""
+    return [f"runs/{run}/s{seed}/notebooks/09_known_answer.json"]
 
 
 # Nothing of a run reads these.
@@ -282,7 +283,7 @@ rule results:
         notebook=sources("07_results"),
         metrics=lambda w: finished(w.run, w.seed),
         beside=lambda w: [p for run in BESIDE for p in finished(run, w.seed, variants=("general",))],
-        closed=lambda w: [p for run in CLOSED for p in finished(run, w.seed)] if is_first(w) else [],
+        closed=lambda w: finished(folder("closed"), w.seed) if "closed" in EXTRA and is_first(w) else [],
         seeds=lambda w: [p for seed in other_seeds(w) for p in finished(w.run, seed)],
     output:
         "runs/{run}/s{seed}/notebooks/07_results.json",
@@ -318,8 +319,8 @@ rule known_answer:
     input:
         notebook=sources("09_known_answer"),
         checkpoint="runs/{run}/s{seed}/general/checkpoint.safetensors",
-        seeds=lambda w: [f"runs/{w.run}/s{seed}/notebooks/09_known_answer.json" for seed in other_seeds(w)],
-        leak=lambda w: [f"runs/{run}/s{SEEDS[0]}/notebooks/09_known_answer.json" for run in LEAK if is_first(w)],
+        seeds=lambda w: [p for seed in other_seeds(w) for p in answered(w.run, seed)],
+        leak=lambda w: answered(folder("leak"), w.seed) if "leak" in EXTRA and is_first(w) else [],
     output:
         "runs/{run}/s{seed}/notebooks/09_known_answer.json",
     log:

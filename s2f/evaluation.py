@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from s2f import audio, face_quality, files, inference, measuring, seeding
+from s2f import audio, files, inference, measuring, seeding
+from s2f.face_quality import spread
 from s2f.inference import Model
 from s2f.metrics import frechet, matching, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
@@ -35,7 +36,7 @@ def n_distribution(max_images: int) -> int:
 
 def thinned(held_out: Selection, *, n_most: int, seed: int) -> Selection:
     """The same people and recordings with at most about `n_most` photographs."""
-    photos = face_quality.thinned(held_out.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"))
+    photos = spread(held_out.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"), n_least=2)
     return Selection(held_out.voices, photos, held_out.identities)
 
 
@@ -193,15 +194,6 @@ def measure(
     )
 
 
-def spread(voices: pd.DataFrame, *, n_most: int, rng: np.random.Generator) -> pd.DataFrame:
-    """At most about `n_most` recordings, as many of each person, drawn by `rng`, in the order of the corpus."""
-    if len(voices) <= n_most:
-        return voices
-    n_each = max(1, n_most // voices["identity"].nunique())
-    order = voices.iloc[rng.permutation(len(voices))]
-    return order.groupby("identity").head(n_each).sort_index().reset_index(drop=True)
-
-
 def noise_embeddings(model: Model, store: Store, voices: pd.DataFrame, *, seed: int) -> torch.Tensor:
     """What the encoder makes of noise as long as each recording: float32 [n, dim].
 
@@ -235,12 +227,12 @@ def probe(
     def known(split: str) -> tuple[Selection, np.ndarray, np.ndarray]:
         selection = data.select(store, split=split, gender=gender)
         n_most = N_PROBE_PHOTOS * len(selection.identities)
-        photos = face_quality.thinned(selection.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"))
+        photos = spread(selection.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"))
         return selection, reader.embed(np.asarray(store.faces[photos["row"].to_numpy()])), selection.codes(photos)
 
     training, vectors, codes = known("train")
     n_people = len(training.identities)
-    means = np.stack([pairs.by_identity(column, codes, n_identities=n_people) for column in vectors.T], axis=1)
+    means = pairs.by_identity(vectors, codes, n_identities=n_people)
     means /= np.linalg.norm(means, axis=1, keepdims=True)  # [n_people, d]
     targets = means[training.codes(training.voices)]
     voices = data.embeddings(voice, training.voices).numpy()
@@ -359,7 +351,7 @@ def seen(
     people = people[place.to_numpy() < people["gender"].fillna("").map(wanted).fillna(0).to_numpy()]
     voices, photos = (f[f["identity"].isin(people["identity"])] for f in (training.voices, training.photos))
     voices = spread(voices.reset_index(drop=True), n_most=len(held_out.voices), rng=rng)
-    photos = face_quality.thinned(photos.reset_index(drop=True), n_most=len(held_out.photos), rng=rng)
+    photos = spread(photos.reset_index(drop=True), n_most=len(held_out.photos), rng=rng, n_least=2)
     chosen = Selection(voices, photos, np.unique(people["identity"].to_numpy(str)))
     faces = drawn(model.generator, data.embeddings(voice, voices), voices, reader=reader, desc="faces of seen speakers")
     return faces, photographs(store, chosen, reader=reader), chosen.people

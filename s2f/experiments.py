@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from s2f import audio, evaluation, files, measuring
+from s2f import audio, face_quality, files, measuring
 from s2f.errors import MetricError
 from s2f.inference import Model
 from s2f.metrics import bootstrap, frechet, matching, pairs
@@ -90,7 +90,7 @@ def lengths(
         nulls = [_null(metric, reason) for metric in METRICS]
         return _frame([{"seconds": s, "share_cut": np.nan, **null} for s in seconds for null in nulls])
     picks, resamples = rng.spawn(2)
-    voices = evaluation.spread(voices, n_most=n_most, rng=picks)
+    voices = face_quality.spread(voices, n_most=n_most, rng=picks)
     n_frames = np.diff(store.mel_offsets)[voices["row"].to_numpy()]
     records = []
     for s in tqdm(seconds, desc="lengths of speech", unit="length"):
@@ -491,9 +491,8 @@ def _present(faces: FaceSet, photos: FaceSet, people: pd.DataFrame) -> pd.DataFr
 
 def _spread(faces: FaceSet, *, n_most: int, rng: np.random.Generator) -> FaceSet:
     """At most about `n_most` faces, as many of each person."""
-    rows = evaluation.spread(pd.DataFrame({"identity": faces.identities, "at": np.arange(len(faces))}), n_most=n_most,
-                             rng=rng)  # fmt: skip
-    return faces.take(rows["at"].to_numpy())
+    places = pd.DataFrame({"identity": faces.identities, "at": np.arange(len(faces))})
+    return faces.take(face_quality.spread(places, n_most=n_most, rng=rng)["at"].to_numpy())
 
 
 def _within(faces: FaceSet, codes: np.ndarray, *, n_identities: int) -> tuple[np.ndarray, np.ndarray]:

@@ -61,10 +61,22 @@ def reader(
     return measuring.Packaged(identity_path=identity_path, gender_path=gender_path), name
 
 
-def thinned(photos: pd.DataFrame, *, n_most: int, rng: np.random.Generator) -> pd.DataFrame:
-    """At most about `n_most` photographs, the same number of each person where there are enough, drawn by `rng`."""
-    n_each = max(2, n_most // photos["identity"].nunique())
-    order = photos.iloc[rng.permutation(len(photos))]
+def spread(files: pd.DataFrame, *, n_most: int, rng: np.random.Generator, n_least: int = 1) -> pd.DataFrame:
+    """At most about `n_most` files, the same number of each person where there are enough, in their order.
+
+    Parameters
+    ----------
+    files : DataFrame
+        With a column identity; its index counts from 0.
+    rng : numpy.random.Generator
+        Draws them.
+    n_least : int
+        Of each person, even where that makes more than `n_most`: 2 photographs, to compare one with the other.
+    """
+    if len(files) <= n_most:
+        return files
+    n_each = max(n_least, n_most // files["identity"].nunique())
+    order = files.iloc[rng.permutation(len(files))]
     return order.groupby("identity").head(n_each).sort_index().reset_index(drop=True)
 
 
@@ -177,7 +189,7 @@ def network_quality(
         A photograph that was moved or changed since the store was made.
     """
     rng = seeding.stream(seed, "bootstrap")
-    photos = thinned(select(store, split=split).photos, n_most=max_photos, rng=rng)
+    photos = spread(select(store, split=split).photos, n_most=max_photos, rng=rng, n_least=2)
     streams = dict(zip(("aligned", "original", "floor"), rng.spawn(3), strict=True))
     original, reason = None, _no_originals(reader, store)
     if reason is None:

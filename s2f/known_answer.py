@@ -8,8 +8,6 @@ voice embedding, and in the face that is drawn; beside them what the readers get
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +19,10 @@ import torch
 from filelock import FileLock
 from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-from s2f import answer_figures, files, inference, runs, seeding, store
+from s2f import answer_figures, corpora, files, inference, runs, seeding, store
 from s2f.corpora.synthetic import build, population
 from s2f.errors import RunError
-from s2f.metrics import recovery
+from s2f.metrics import pairs, recovery
 from s2f.metrics.recovery import Attributes, Level
 from s2f.runs import Study
 from s2f.training import gan, tracks
@@ -122,8 +120,7 @@ def _people(
         "n_identities": n, "n_recordings": n * n_recordings, "n_faces": n * n_photos, "min_s": c.min_s,
         "max_s": c.max_s, "size_px": size_px, "seed": made_seed(study), "leak": leak, "prefix": prefix,
     }  # fmt: skip
-    name = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()[:12]
-    root = study.root / c.root / f"synthetic-{name}"
+    root = corpora.synthetic_folder(study.root / c.root, sizes)
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.with_suffix(".lock")):  # runs of several seeds may come at the same time
         manifest = build.build(root, n_workers=study.params.machine.n_workers, **sizes)
@@ -156,10 +153,7 @@ def _embeddings(study: Study, model: inference.Model, found: store.Store, root: 
 
 def _means(values: np.ndarray, rows: pd.DataFrame, names: np.ndarray) -> np.ndarray:
     """Means [n, k] over each person of values [m, k], whose people are those of `rows` of the index."""
-    codes = np.searchsorted(names, rows["identity"].to_numpy(str))
-    sums = np.zeros((len(names), values.shape[1]))
-    np.add.at(sums, codes, values)
-    return sums / np.bincount(codes, minlength=len(names))[:, None]
+    return pairs.by_identity(values, np.searchsorted(names, rows["identity"].to_numpy(str)), n_identities=len(names))
 
 
 # Targets
@@ -371,8 +365,7 @@ def leak(study: Study, answer: Answer | None) -> pd.DataFrame | None:
         return None
     parts = {"nowhere" if study.params.corpus.leak == 0 else "in the training too": answer.table}
     model = inference.load(study.of("general").read("model"))
-    label, planted = runs.LEAK
-    amount = planted["corpus.leak"]
+    amount = runs.THOROUGH["leak"]["corpus.leak"]
     n = min(N_LEAKED, study.params.answer.n_identities)
     people, found, root = _people(
         study, leak=amount, prefix=LEAKED_PREFIX, n=n, n_recordings=1, n_photos=1, size_px=LEAKED_PX
@@ -382,10 +375,7 @@ def leak(study: Study, answer: Answer | None) -> pd.DataFrame | None:
     heard = {name: [levels["overall", name]] for name in ("ceiling", "embedding")}
     parts["in the people measured"] = _table(study, "overall", truth["overall"], heard)
     if "in the training too" not in parts:
-        trained = runs.open_study(
-            study.notebook, profile=study.profile, variant="general", seed=0, label=label,
-            overrides=study.overrides | planted,
-        )  # fmt: skip
+        trained = study.beside("leak")
         with contextlib.suppress(RunError):  # nobody made that run
             parts["in the training too"] = alone(trained, read(trained.read("answer"))).table
     shown = pd.concat([part.assign(planted=planted) for planted, part in parts.items()], ignore_index=True)

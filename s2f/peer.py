@@ -258,20 +258,11 @@ def read_people(path: str | Path) -> pd.DataFrame:
         raise CorpusError(path, f"cannot be read as a table ({error})", remedy=remedy, reason="not_a_table") from error
     table = table.rename(columns=str.strip).reindex(columns=["identity", "gender", "nationality"], fill_value="")
     table = table.apply(lambda values: values.str.strip()).drop_duplicates()
-    table["gender"] = table["gender"].str.lower()
     twice = table["identity"].duplicated()
     if twice.any():
         name = table.loc[twice, "identity"].iloc[0]
         raise CorpusError(path, f"says two things about '{name}'", remedy="Keep one line a person.", reason="duplicate")
-    wrong = ~table["gender"].isin(("f", "m", ""))
-    if wrong.any():
-        row = table[wrong].iloc[0]
-        raise CorpusError(
-            path,
-            f"has gender '{row['gender']}' for {row['identity']}",
-            remedy="Valid: f, m or nothing.",
-            reason="gender",
-        )
+    table["gender"] = voxceleb.checked_genders(table, path)
     table = table.astype(object).where(table != "", None)
     return table.assign(id=table["identity"])[["id", "identity", "gender", "nationality"]]
 

@@ -75,7 +75,7 @@ def closed(study: Study) -> dict[str, dict]:
     if study.label:
         return {}
     try:
-        return _measured(study.closed())
+        return _measured(study.beside("closed"))
     except RunError:
         return {}
 
@@ -84,17 +84,12 @@ def gap(
     held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping], *, metrics: Sequence[str] = GAP
 ) -> pd.DataFrame:
     """Both protocols side by side: columns protocol, variant, metric, value, low and high of the row `model`."""
-    frames = [
-        tables.long(content, variant=name)
-        for together in (held_out, closed)
-        for name, content in together.items()
-        if closed
-    ]
-    if not frames:
-        return pd.DataFrame(columns=["protocol", "variant", "metric", "value", "low", "high"])
-    frame = pd.concat(frames)
-    frame = frame[(frame["row"] == "model") & frame["metric"].isin(metrics)]
-    return frame[["protocol", "variant", "metric", "value", "low", "high"]].reset_index(drop=True)
+    columns = ["protocol", "variant", "metric", "value", "low", "high"]
+    if not closed:
+        return pd.DataFrame(columns=columns)
+    both = [*held_out.items(), *closed.items()]
+    frame = pd.concat([tables.long(content, variant=name) for name, content in both])
+    return frame.loc[(frame["row"] == "model") & frame["metric"].isin(metrics), columns].reset_index(drop=True)
 
 
 def show_gap(held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping]):

@@ -39,9 +39,8 @@ FOLDERS = {
 NOTEBOOKS = ("01_corpus", "02_preprocessing", "03_models", "04_voice_embedding", "05_training", "06_metrics",
              "07_results", "08_your_voice", "09_known_answer", "10_poster")  # fmt: skip
 
-# Labels and overrides of what the thorough study runs beside the profile: without held-out people, with a planted leak.
-CLOSED = ("closed", {"split.rule": "none"})
-LEAK = ("leak", {"corpus.leak": 1.0})
+# Label -> overrides of what the thorough study runs beside a profile: nobody held out, and a planted leak.
+THOROUGH = {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
 
 
 @dataclass
@@ -76,21 +75,14 @@ class Study:
         return choose_device(self.params.machine.device)
 
     def beside(self, label: str) -> Study:
-        """The run kept under another label of the same profile, with that label's overrides."""
+        """The run kept under another label of the same profile: one of the profile's own, or of `THOROUGH`."""
         return open_study(
             self.notebook,
             profile=self.profile,
             variant="general",
             seed=self.seed,
             label=label,
-            overrides=self.resolved["beside"][label],
-        )
-
-    def closed(self) -> Study:
-        """The same people without a held-out split, the poster's protocol, as `make study` runs it."""
-        label, overrides = CLOSED
-        return open_study(
-            self.notebook, profile=self.profile, variant=self.variant, seed=self.seed, label=label, overrides=overrides
+            overrides={**THOROUGH, **self.resolved["beside"]}[label],
         )
 
     def seeds(self) -> list[Study]:

@@ -12,7 +12,7 @@ import torch
 from scipy.linalg import sqrtm
 from sklearn.linear_model import Ridge
 
-from s2f import audio, evaluation, inference
+from s2f import audio, evaluation, face_quality, inference
 from s2f.inference import Model
 from s2f.metrics import standins
 from s2f.metrics.standins import FaceSet
@@ -144,14 +144,14 @@ def test_thinned_leaves_people_and_voices_alone(tmp_path):
 def test_spread_takes_as_many_of_each_person_in_the_order_of_the_corpus(rng):
     names = np.repeat(["b", "a", "c"], [9, 4, 7])
     voices = pd.DataFrame({"identity": names, "row": 10 + np.arange(20)})
-    found = evaluation.spread(voices, n_most=11, rng=rng)
+    found = face_quality.spread(voices, n_most=11, rng=rng)
     assert found["identity"].value_counts().to_dict() == {"a": 3, "b": 3, "c": 3}
     assert found["row"].is_monotonic_increasing and list(found.index) == list(range(9))
     assert (voices.set_index("row").loc[found["row"], "identity"].to_numpy() == found["identity"].to_numpy()).all()
-    several = {tuple(evaluation.spread(voices, n_most=11, rng=rng)["row"]) for _ in range(5)}
+    several = {tuple(face_quality.spread(voices, n_most=11, rng=rng)["row"]) for _ in range(5)}
     assert len(several) > 1  # drawn, not the first ones
-    assert len(evaluation.spread(voices, n_most=2, rng=rng)) == 3  # nobody is left out
-    pd.testing.assert_frame_equal(evaluation.spread(voices, n_most=20, rng=rng), voices)
+    assert len(face_quality.spread(voices, n_most=2, rng=rng)) == 3  # nobody is left out
+    pd.testing.assert_frame_equal(face_quality.spread(voices, n_most=20, rng=rng), voices)
 
 
 # What is read

@@ -161,10 +161,8 @@ def test_the_leak_is_found_in_people_and_in_the_run_that_was_trained_on_it(measu
     assert list(found["planted"].unique()) == ["nowhere", "in the people measured"]
     value = found.set_index(["planted", "level"])["value"]
     assert value["nowhere", "ceiling"] < 0.1 < 0.25 < value["in the people measured", "ceiling"]
-    trained = runs.open_study(
-        "09_known_answer", profile="smoke", variant="general", seed=0, label="leak",
-        overrides=SMALL | {"corpus.leak": 1.0},
-    )  # fmt: skip
+    trained = study.beside("leak")
+    assert (trained.label, trained.params.corpus.leak, study.params.corpus.leak) == ("leak", 1.0, 0.0)
     finish(trained, measured)
     again = known_answer.leak(study, answer)
     assert list(again["planted"].unique()) == ["nowhere", "in the people measured", "in the training too"]

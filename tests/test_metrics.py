@@ -400,6 +400,14 @@ def test_identification_leaves_ties_to_chance(rng):
 # Distances
 
 
+def test_means_by_identity_of_numbers_and_of_vectors(rng):
+    codes, vectors = np.array([2, 0, 2, 2]), rng.normal(size=(4, 3))
+    means = pairs.by_identity(vectors, codes, n_identities=4)
+    np.testing.assert_allclose(means[[0, 2]], [vectors[1], vectors[[0, 2, 3]].mean(0)])
+    assert np.isnan(means[[1, 3]]).all()
+    np.testing.assert_array_equal(pairs.by_identity(vectors[:, 1], codes, n_identities=4), means[:, 1])
+
+
 def test_pixel_l1_against_loops(rng):
     faces, photos = rng.integers(0, 256, (2, 6, 4, 4, 3), dtype=np.uint8)
     codes, photo_codes = np.array([0, 0, 1, 2, 2, 3]), np.array([0, 1, 1, 2, 2, 2])

@@ -67,10 +67,10 @@ CLOSED = {"label": "closed", "overrides": {"split.rule": "none"}}
 
 
 def test_the_closed_run_is_under_the_label_and_overrides_of_make_study(project):
-    own = study("06_metrics", variant="males", seed=2)
-    other = own.closed()
+    own = study("06_metrics", seed=2)
+    other = own.beside("closed")
     assert other.run == project / "runs" / "smoke-closed" / "s2"
-    assert (other.notebook, other.variant, other.params.split.rule) == ("06_metrics", "males", "none")
+    assert (other.notebook, other.variant, other.params.split.rule) == ("06_metrics", "general", "none")
     assert own.params.split.rule != "none"
     assert {**own.resolved, "split": None} == {**other.resolved, "split": None}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,9 +78,7 @@ def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
             "seed": s.seed,
             "leak": s.leak,
         }
-        # A folder for each set of sizes: profiles and seeds that ask for the same people share them.
-        name = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()[:12]
-        root = project / s.root / f"synthetic-{name}"
+        root = synthetic_folder(project / s.root, sizes)
         found = build.build(root, n_workers=n_workers, **sizes)
         return Corpus(root, found, rejections.frame([]), people=pd.read_parquet(root / "people.parquet"))
     if s.kind in ("voxceleb", "wen2019"):
@@ -117,6 +116,12 @@ def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
     raise CorpusError(
         f"corpus.kind {s.kind!r}", "is not known", remedy="Use synthetic, voxceleb, wen2019 or table."
     )
+
+
+def synthetic_folder(root: Path, sizes: Mapping) -> Path:
+    """Folder of the synthetic corpus of these sizes: whoever asks for the same people shares them."""
+    name = hashlib.sha256(json.dumps(dict(sizes), sort_keys=True).encode()).hexdigest()[:12]
+    return root / f"synthetic-{name}"
 
 
 def processed(kind: str) -> bool:

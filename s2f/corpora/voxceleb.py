@@ -202,6 +202,22 @@ def read_metas(paths: Sequence[str | Path]) -> pd.DataFrame:
     return table
 
 
+def checked_genders(table: pd.DataFrame, path: str | Path) -> pd.Series:
+    """Column gender of a table of people, read from `path`, in lower case: "f", "m" or "".
+
+    Raises
+    ------
+    CorpusError
+        Another value; says whose.
+    """
+    genders = table["gender"].str.lower()
+    wrong = ~genders.isin(("f", "m", ""))
+    if wrong.any():
+        problem = f"has gender '{genders[wrong].iloc[0]}' for {table['identity'][wrong].iloc[0]}"
+        raise CorpusError(path, problem, remedy="Valid: f, m or nothing.", reason="gender")
+    return genders
+
+
 def read_meta(path: str | Path) -> pd.DataFrame:
     """Read ``vox1_meta.csv`` or ``vox2_meta.csv``; which one it is, its header says.
 
@@ -254,16 +270,7 @@ def read_meta(path: str | Path) -> pd.DataFrame:
         if table[column].duplicated().any():
             value = table.loc[table[column].duplicated(), column].iloc[0]
             raise CorpusError(path, f"lists '{value}' twice", remedy="Keep one line a person.", reason="duplicate")
-    table["gender"] = table["gender"].str.lower()
-    wrong = ~table["gender"].isin(("f", "m", ""))
-    if wrong.any():
-        row = table[wrong].iloc[0]
-        raise CorpusError(
-            path,
-            f"has gender '{row['gender']}' for {row['identity']}",
-            remedy="Valid: f, m or nothing.",
-            reason="gender",
-        )
+    table["gender"] = checked_genders(table, path)
     table = table.reindex(columns=["id", "identity", "gender", "nationality"], fill_value="").astype(object)
     return table.where(table != "", None).assign(release=release)
 

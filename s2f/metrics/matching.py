@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from s2f.errors import MetricError
+from s2f.metrics import pairs
 
 
 def win_matrix(
@@ -189,8 +190,7 @@ def identification(
         NaN for a speaker without photos.
     """
     people, index = np.unique(photo_codes, return_inverse=True)
-    means = np.zeros((len(people), photos.shape[1]))
-    np.add.at(means, index, photos)
+    means = pairs.by_identity(photos, index, n_identities=len(people))
     means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
     hits = np.full((len(probes), len(ks)), np.nan)
     for row, (probe, code) in enumerate(zip(probes, codes, strict=True)):

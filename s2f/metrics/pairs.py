@@ -6,7 +6,11 @@ import numpy as np
 
 
 def by_identity(values: np.ndarray, codes: np.ndarray, *, n_identities: int) -> np.ndarray:
-    """Mean of `values` [n] within each identity, float [n_identities]; NaN where there is none."""
+    """Mean of `values` [n] or [n, d] within each identity, float [n_identities] or [n_identities, d]; NaN for none."""
+    values = np.asarray(values, float)
+    if values.ndim == 2:
+        columns = [by_identity(column, codes, n_identities=n_identities) for column in values.T]
+        return np.stack(columns, axis=1)
     totals = np.bincount(codes, weights=values, minlength=n_identities)
     n = np.bincount(codes, minlength=n_identities)
     return np.divide(totals, n, out=np.full(n_identities, np.nan), where=n > 0)
@@ -92,7 +96,7 @@ def cosine_matrix(
     """
     # The mean of all products is the product of the means.
     left, right = (
-        np.stack([by_identity(column, c, n_identities=n_identities) for column in v.T.astype(float)], axis=1)
+        by_identity(v, c, n_identities=n_identities)
         for v, c in ((vectors, codes), (photo_vectors, photo_codes))
     )  # [n_identities, d]
     return left @ right.T
