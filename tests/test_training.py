@@ -59,6 +59,20 @@ def equal(a, b):
     return all(torch.equal(a[k], b[k]) for k in a)
 
 
+def apart(got, expected, start):
+    """How far two trainings of the same weights are apart, per tensor, as a share of the way one has gone.
+
+    Adam's first steps are as long for a gradient of 1e-9 as for one of 1, so single weights whose gradient is
+    rounding go either way, another way on another processor. All weights of a tensor together do not.
+    """
+    shares = {}
+    for key, value in expected.items():
+        way = (value.float() - start[key].float()).norm()
+        assert way > 0, f"{key} has not moved"
+        shares[key] = float((got[key].float() - value.float()).norm() / way)
+    return shares
+
+
 def test_windows_are_means_of_rows():
     rows, offsets = voice_tracks()
     picked = np.array([5, 0, 7])
@@ -121,17 +135,18 @@ def test_an_iteration_is_that_of_a_plain_loop(settings):
     data = pairs()
     engine = gan.Trainer(data, settings=settings, seed=3)
     plain = gan.Trainer(data, settings=settings, seed=3)
+    start = gan.Trainer(data, settings=settings, seed=3)
     for _ in range(2):
         losses = engine.iterate()
         expected = plain_iteration(plain)
         for name, value in expected.items():
             assert losses[name].item() == pytest.approx(value, rel=2e-4, abs=1e-5), name
-    for name in ("generator", "critics", "average"):
-        for key, value in getattr(engine, name).state_dict().items():
+    for name in ("generator", "critics", "average") if settings.average_decay else ("generator", "critics"):
+        shares = apart(*(getattr(trainer, name).state_dict() for trainer in (engine, plain, start)))
+        for key in shares:
             if name in ("generator", "average") and _idle(getattr(engine, name), key):
                 continue  # a bias before batch norm is idle: its gradient is rounding, which Adam blows up
-            other = getattr(plain, name).state_dict()[key]
-            assert torch.allclose(value.float(), other.float(), atol=3e-4), f"{name}.{key}"
+            assert shares[key] < 0.03, f"{name}.{key}"
 
 
 def _idle(generator, key):
