@@ -428,12 +428,14 @@ def show_leak(found: pd.DataFrame | None):
     return print(UNKNOWN) if found is None else answer_figures.leak(found)
 
 
-def numbers(answer: Answer | None) -> dict[str, float]:
-    """The numbers that the prose quotes, of the faces; NaN where the answer is not known."""
-    keys = ("n_people", "n_seeds", "n_caused", "n_caused_passed", "n_independent", "n_independent_passed")
+def sentence(answer: Answer | None) -> str:
+    """What the prose says of the faces; where the answer is not known, that."""
     if answer is None:
-        return dict.fromkeys(keys, float("nan"))
+        return UNKNOWN
     face = answer.table[(answer.table["level"] == "face") & (answer.table["mode"] == "overall")]
     recovered, missed, chance, above = _tally(face)
-    values = (answer.n_people, len(answer.seeds), recovered + missed, recovered, chance + above, chance)
-    return {key: float(value) for key, value in zip(keys, values, strict=True)}
+    return (
+        f"On {answer.n_people} people and {len(answer.seeds)} {'seed' if len(answer.seeds) == 1 else 'seeds'} of "
+        f"training, the drawn faces show {recovered} of the {recovered + missed} traits that share causes with the "
+        f"voice, and of the {chance + above} independent traits that can be read from a face {chance} stay at chance."
+    )

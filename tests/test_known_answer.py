@@ -1,7 +1,6 @@
 """The known answer: finds what is there and nothing else, can fail, and pools the seeds of the same people."""
 
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -172,11 +171,14 @@ def test_the_leak_is_found_in_people_and_in_the_run_that_was_trained_on_it(measu
 def test_the_page_of_an_answer(measured):
     study = open_study("09_known_answer")
     answer = known_answer.alone(study, measured)
-    numbers = known_answer.numbers(answer)
-    assert all(isinstance(value, float) for value in numbers.values())
     face = answer.table[(answer.table["level"] == "face") & (answer.table["mode"] == "overall")]
-    judged = face["verdict"].isin([recovery.RECOVERED, recovery.MISSED])
-    assert (numbers["n_people"], numbers["n_seeds"], numbers["n_caused"]) == (20, 1, judged.sum())
+    n = {verdict: (face["verdict"] == verdict).sum() for verdict in known_answer.VERDICTS}
+    assert known_answer.sentence(answer) == (
+        f"On 20 people and 1 seed of training, the drawn faces show {n[recovery.RECOVERED]} of the "
+        f"{n[recovery.RECOVERED] + n[recovery.MISSED]} traits that share causes with the voice, and of the "
+        f"{n[recovery.CHANCE] + n[recovery.ABOVE]} independent traits that can be read from a face "
+        f"{n[recovery.CHANCE]} stay at chance."
+    )
     assert known_answer.counts(answer).shape == (6, 2)
     shown = known_answer.exceptions(answer)
     assert not shown["verdict"].isin([recovery.RECOVERED, recovery.CHANCE]).any()
@@ -196,7 +198,7 @@ def test_where_nothing_is_known_it_is_said(project, monkeypatch, tmp_path, capsy
     assert known_answer.counts(answer) == known_answer.exceptions(answer) == known_answer.UNKNOWN
     assert known_answer.show(answer) is known_answer.show_leak(None) is None
     assert capsys.readouterr().out.count(known_answer.UNKNOWN) == 2
-    assert all(math.isnan(value) for value in known_answer.numbers(answer).values())
+    assert known_answer.sentence(answer) == known_answer.UNKNOWN
     known_answer.write(found, {"answer": answer}, tmp_path)
     assert json.loads((tmp_path / "answer.json").read_text())["known"] is False
     assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]

@@ -240,20 +240,25 @@ def _monomials(p: Tensor) -> Tensor:
     )  # [N, 10]
 
 
+def _exp_(x: Tensor) -> Tensor:
+    """Exponential in place, at least e^-80: numbers that underflow, and products with them, are fifty times slower."""
+    return x.clamp_min_(-80).exp_()
+
+
 def _distance(shape: _Shape, m: Tensor, *, bumps: bool = True) -> Tensor:
     """Approximate signed distance at points given as monomials. [N]"""
     nearness = shape.sharp - (m @ shape.quadrics).clamp_min_(1e-6).sqrt_()  # [N, K]
     # Far from everything the sum would underflow: 1e-30 stands for "about 70 blends away".
-    d = nearness.exp_().sum(dim=1).clamp_min_(1e-30).log_().mul_(-shape.blend)
-    return d - (m @ shape.bumps).exp_() @ shape.heights if bumps else d
+    d = _exp_(nearness).sum(dim=1).clamp_min_(1e-30).log_().mul_(-shape.blend)
+    return d - _exp_(m @ shape.bumps) @ shape.heights if bumps else d
 
 
 def _gradient(shape: _Shape, p: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
     """Distance and its exact gradient: the mixture of quadrics that counts at a point, differentiated."""
     root = (m @ shape.quadrics).clamp_min_(1e-6).sqrt_()  # [N, K]
-    near = torch.exp(shape.sharp - root)
+    near = _exp_(shape.sharp - root)
     total = near.sum(dim=1).clamp_min_(1e-30)
-    bump = (m @ shape.bumps).exp_() * shape.heights  # [N, M]
+    bump = _exp_(m @ shape.bumps) * shape.heights  # [N, M]
     c = (near / root) @ (shape.quadrics.T * (0.5 * shape.blend)) / total[:, None]  # [N, 10]
     c -= bump @ shape.bumps.T
     x, y, z = m[:, 1], m[:, 2], m[:, 3]
@@ -493,7 +498,7 @@ class _Paint:
 
     def _line(self, d: Tensor, width: float) -> Tensor:
         width = max(width, 0.45 * self.px)  # thinner lines would break up
-        return torch.exp(-((d / width) ** 2))
+        return _exp_(-((d / width) ** 2))
 
     def hair(self) -> tuple[Tensor, Tensor]:
         base = torch.as_tensor(self.hair_rgb, dtype=torch.float32, device=self.x.device)
@@ -508,7 +513,7 @@ class _Paint:
         self.base = base**2.2
         rgb = torch.as_tensor(self.base, dtype=torch.float32, device=x.device).expand(len(x), 3)
         rgb = rgb * (1 + 0.035 * self.mottle)[:, None]
-        rosy = torch.exp(-(((side - 0.38) / 0.2) ** 2) - ((y + 0.42) / 0.2) ** 2) + torch.exp(
+        rosy = _exp_(-(((side - 0.38) / 0.2) ** 2) - ((y + 0.42) / 0.2) ** 2) + _exp_(
             -((x / 0.12) ** 2) - ((y - a["nose_y"]) / 0.12) ** 2
         )
         redness = (0.30 + 0.20 * a["skin_redness"]) * front * rosy
@@ -544,7 +549,7 @@ class _Paint:
         u = (side - a["eye_x"]) / 0.17
         bag = y + 0.115 + 0.035 * (1 - u * u) - 0.05
         dark += (0.06 + 0.40 * old) * self._line(bag + 0.03, 0.026) * (1 - _smooth(u.abs(), 0.7, 1.1))
-        dark += 0.16 * old * torch.exp(-(u**2) - ((y + 0.09) / 0.05) ** 2)
+        dark += 0.16 * old * _exp_(-(u**2) - ((y + 0.09) / 0.05) ** 2)
         # Lines of the forehead, between the brows and beside the eyes.
         lines = torch.zeros_like(x)
         for height in (0.36, 0.46, 0.56):
@@ -556,7 +561,7 @@ class _Paint:
         dark += 0.32 * old**1.5 * crow * (0.5 + 0.5 * ray) * self._line(y, 0.12)
         dark += 0.16 * old**2 * (0.5 + 0.5 * self.mottle) * _smooth(self.mottle, 0.5, 1.2)  # age spots
         dark += (
-            0.14 * old * torch.exp(-(((y + 1.02 * s) / 0.06) ** 2)) * _smooth(side, 0.05, 0.3)
+            0.14 * old * _exp_(-(((y + 1.02 * s) / 0.06) ** 2)) * _smooth(side, 0.05, 0.3)
         )  # edge of the jaw
         keep = 1 - dark.clamp(0, 0.75) * self.front
         return rgb * keep[:, None] ** _tensor([0.8, 1.05, 1.1], rgb.device)
@@ -598,7 +603,7 @@ class _Paint:
         line = a["mouth_y"] + _mouth_bend(u.clamp(-1.2, 1.2), self.scene)
         gap = a["gap"] * arch
         above = self.y - line
-        bow = 1 - 0.28 * torch.exp(-((u / 0.17) ** 2))
+        bow = 1 - 0.28 * _exp_(-((u / 0.17) ** 2))
         upper = gap + 1.05 * lip * arch**0.8 * bow - above
         lower = gap + 1.25 * lip * arch**0.7 + above
         inside = self._cover(torch.minimum(upper, lower), 0.008) * self.front * (u.abs() < 1.1)
@@ -622,7 +627,7 @@ class _Paint:
         d = ((self.side - 0.058 * a["nose"]) / 0.038) ** 2 + (
             (self.y - a["nose_y"] + 0.095 * a["nose"]) / 0.022
         ) ** 2
-        return rgb * (1 - 0.72 * torch.exp(-d) * _smooth(self.z, 0.7, 0.9))[:, None]
+        return rgb * (1 - 0.72 * _exp_(-d) * _smooth(self.z, 0.7, 0.9))[:, None]
 
     def _eyes(self, rgb: Tensor) -> Tensor:
         a, gaze = self.a, self.scene["gaze"]
@@ -652,15 +657,15 @@ class _Paint:
         lash = (0.72 + 0.25 * min(a["makeup"], 1.0)) * self._line(up - 0.004, 0.014 + 0.009 * a["makeup"])
         lash = lash * (u.abs() < 1.15) + 0.25 * self._line(down, 0.010) * (u.abs() < 1.0)
         crease = 0.38 * self._line(up + 0.042 - 0.010 * a["eyelid_droop"], 0.012) * (u.abs() < 1.05)
-        inner = 0.20 * torch.exp(-(((dx + 0.17) / 0.06) ** 2) - ((self.y - 0.03) / 0.08) ** 2)
+        inner = 0.20 * _exp_(-(((dx + 0.17) / 0.06) ** 2) - ((self.y - 0.03) / 0.08) ** 2)
         dark = (lash * (1 - self.eye) + crease + inner).clamp(0, 0.92) * self.front
         self.eye = self.eye * (1 - 0.6 * lash.clamp(0, 1))
-        shadow = 0.34 * a["makeup"] * torch.exp(-(u**2) - ((self.y - 0.10) / 0.05) ** 2) * self.front
+        shadow = 0.34 * a["makeup"] * _exp_(-(u**2) - ((self.y - 0.10) / 0.05) ** 2) * self.front
         return rgb * (1 - dark)[:, None] * (1 - shadow)[:, None]
 
     def _clothes(self, rgb: Tensor, gloss: Tensor) -> tuple[Tensor, Tensor]:
         scene = self.scene
-        collar = -1.47 - (0.05 + 0.22 * scene["neckline"]) * torch.exp(-((self.x / 0.30) ** 2)) * (
+        collar = -1.47 - (0.05 + 0.22 * scene["neckline"]) * _exp_(-((self.x / 0.30) ** 2)) * (
             self.z > -0.2
         )
         collar = collar + 0.10 * _smooth(-self.z, 0.0, 0.4)
