@@ -437,5 +437,6 @@ def sentence(answer: Answer | None) -> str:
     return (
         f"On {answer.n_people} people and {len(answer.seeds)} {'seed' if len(answer.seeds) == 1 else 'seeds'} of "
         f"training, the drawn faces show {recovered} of the {recovered + missed} traits that share causes with the "
-        f"voice, and of the {chance + above} independent traits that can be read from a face {chance} stay at chance."
+        f"voice and can be told from it, and of the {chance + above} independent traits that can be read from a face "
+        f"{chance} stay at chance."
     )

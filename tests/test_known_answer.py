@@ -175,7 +175,8 @@ def test_the_page_of_an_answer(measured):
     n = {verdict: (face["verdict"] == verdict).sum() for verdict in known_answer.VERDICTS}
     assert known_answer.sentence(answer) == (
         f"On 20 people and 1 seed of training, the drawn faces show {n[recovery.RECOVERED]} of the "
-        f"{n[recovery.RECOVERED] + n[recovery.MISSED]} traits that share causes with the voice, and of the "
+        f"{n[recovery.RECOVERED] + n[recovery.MISSED]} traits that share causes with the voice and can be told "
+        f"from it, and of the "
         f"{n[recovery.CHANCE] + n[recovery.ABOVE]} independent traits that can be read from a face "
         f"{n[recovery.CHANCE]} stay at chance."
     )

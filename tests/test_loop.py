@@ -319,10 +319,10 @@ def test_faces_that_stay_mapped_train_the_same(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # both are torch's own doing
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 def test_compiled_networks_train_the_same(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # torch's own does not tell processors apart
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # torch's own is shared by all runs of a machine
     one = gan.Trainer(pairs(), settings=POSTER, seed=0)
     two = gan.Trainer(pairs(), settings=POSTER, seed=0, compile_mode="always")
-    for tolerance in (1e-4, 1e-2):  # the first step of Adam blows rounding up (see `apart`)
+    for tolerance in (1e-4, 1e-3):  # the second after a step of Adam, which blows rounding up (see `apart`)
         first, second = one.iterate(), two.iterate()
         for name, value in first.items():
             assert value.item() == pytest.approx(second[name].item(), rel=tolerance, abs=1e-4), name
