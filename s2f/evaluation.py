@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from s2f import audio, files, inference, measuring, seeding
+from s2f import audio, face_quality, files, inference, measuring, preprocessing, seeding
 from s2f.face_quality import spread
 from s2f.inference import Model
 from s2f.metrics import frechet, matching, pairs, rows, standins
@@ -38,6 +39,19 @@ def thinned(held_out: Selection, *, n_most: int, seed: int) -> Selection:
     """The same people and recordings with at most about `n_most` photographs."""
     photos = spread(held_out.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"), n_least=2)
     return Selection(held_out.voices, photos, held_out.identities)
+
+
+def network_quality(study: Study, store: Store, *, reader: measuring.Reader) -> dict:
+    """How well the networks that measure read real faces, as `s2f.face_quality.network_quality` says it.
+
+    The preprocessing has judged the readers of a synthetic corpus and the packaged networks. Files given instead of
+    the packaged ones are judged here, on the same photographs of the validation people.
+    """
+    m = study.params.measure
+    if m.face_identity is None and m.face_gender is None:
+        return json.loads((study.read("measure") / "quality.json").read_text(encoding="utf-8"))
+    root = preprocessing.inputs(study)["root"]
+    return face_quality.network_quality(reader, store, root=root, split="validation", seed=study.seed)
 
 
 def photographs(

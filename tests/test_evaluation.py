@@ -590,6 +590,29 @@ def test_who_is_seen_is_drawn_of_the_variants_people(tmp_path, model):
 # What lies beside
 
 
+@pytest.mark.parametrize("given", ["face_identity", "face_gender"])
+def test_networks_given_by_path_are_judged_on_validation_people(tmp_path, monkeypatch, given):
+    people = crowd(train=4, validation=6, test=2)
+    store, reader = world(tmp_path, people), Reader()
+    (tmp_path / "measure").mkdir()
+    (tmp_path / "measure" / "quality.json").write_text('{"judged": "before"}', encoding="utf-8")
+    monkeypatch.setattr(evaluation.preprocessing, "inputs", lambda study: {"root": tmp_path})
+
+    def quality(**paths):
+        measure = SimpleNamespace(**{"face_identity": None, "face_gender": None} | paths)
+        study = SimpleNamespace(
+            params=SimpleNamespace(measure=measure), seed=0, read=lambda what: tmp_path / what
+        )
+        return evaluation.network_quality(study, store, reader=reader)
+
+    assert quality() == {"judged": "before"} and not reader.seen
+    aligned = quality(**{given: "mine"})["aligned"]
+    photos = data.select(store, split="validation").photos
+    np.testing.assert_array_equal(reader.seen[0], store.faces[photos["row"].to_numpy()])
+    assert (aligned["n_photos"], aligned["n_identities"]) == (24, 6)
+    right = (reader.gender(reader.seen[0]) > 0.5) == (photos["gender"] == "f").to_numpy()
+    assert aligned["gender_accuracy"]["value"] == pytest.approx(right.mean())
+
 def test_ages_are_those_the_corpus_knows(tmp_path):
     study = SimpleNamespace(read=lambda what: tmp_path / what)
     assert evaluation.ages(study) is None
