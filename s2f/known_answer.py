@@ -28,7 +28,6 @@ from s2f.runs import Study
 from s2f.training import gan, tracks
 from s2f.training.readers import Readers
 
-OFFSET = 1_000_003  # added to corpus.seed: other people than the corpus's own
 PREFIX, LEAKED_PREFIX = "m", "l"  # of their names; a manner of speaking hangs on the name, so none is shared
 N_FREE = 20_000  # people without voices or faces, to fit the ceiling on
 N_FOLDS = 10
@@ -133,7 +132,7 @@ def _people(
 
 def made_seed(study: Study) -> int:
     """Seed of the people who are made for measuring; the same for every seed of a run."""
-    return study.params.corpus.seed + OFFSET
+    return study.params.corpus.seed + study.params.answer.offset
 
 
 def _embeddings(study: Study, model: inference.Model, found: store.Store, root: Path) -> np.ndarray:

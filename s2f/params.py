@@ -51,6 +51,7 @@ BOUNDS = (
         "corpus.max_s": (1.0, 60.0),
         "corpus.size_px": (64, 512),
         "corpus.leak": (0.0, 3.0),
+        "answer.offset": (1, 10**9),
         "answer.n_identities": (20, 10**5),
         "answer.n_recordings": (1, 1000),
         "answer.n_photos": (1, 1000),

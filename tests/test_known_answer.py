@@ -279,3 +279,11 @@ def test_the_check_passes_what_is_sound_and_fails_what_shows_too_much(project, m
     embedded = table[(table["level"] == "embedding") & (table["mode"] == "overall")].set_index("attribute")
     assert embedded.loc["age_years", "verdict"] == recovery.RECOVERED
     assert (embedded.loc[~embedded["caused"], "verdict"] == recovery.CHANCE).all()
+
+
+def test_the_offset_says_which_people_are_asked(measured, project):
+    others = known_answer.measure(open_study("09_known_answer", **{"answer.offset": 5}))
+    made = [json.loads(path.read_text())["seed"] for path in (project / "data").glob("*/parameters.json")]
+    assert 5 in made
+    ages = measured.truth["overall"][:, known_answer.NAMES.index("age_years")]
+    assert not np.isclose(others.truth["overall"][:, known_answer.NAMES.index("age_years")], ages).any()
