@@ -12,7 +12,6 @@ import torch
 from tqdm import tqdm
 
 from s2f import audio, face_quality, files, inference, measuring, preprocessing, seeding
-from s2f.face_quality import spread
 from s2f.inference import Model
 from s2f.metrics import frechet, matching, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
@@ -37,7 +36,7 @@ def n_distribution(max_images: int) -> int:
 
 def thinned(held_out: Selection, *, n_most: int, seed: int) -> Selection:
     """The same people and recordings with at most about `n_most` photographs."""
-    photos = spread(held_out.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"), n_least=2)
+    photos = face_quality.spread(held_out.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"), n_least=2)
     return Selection(held_out.voices, photos, held_out.identities)
 
 
@@ -153,7 +152,7 @@ def stand_ins(
     means = measuring.describe(means, names, reader=reader, inception=inception, desc="mean faces")
     found["mean_face"] = standins.repeated(means, names, speakers, genders=None)
     found["gender_mean_face"] = standins.repeated(means, names, speakers, genders=genders)
-    some = spread(voices, n_most=n_noise, rng=seeding.stream(seed, "noise"))
+    some = face_quality.spread(voices, n_most=n_noise, rng=seeding.stream(seed, "noise"))
     found["noise_voice"] = drawn(
         model.generator, noise_embeddings(model, store, some, seed=seed), some, desc="faces of noise", **read
     )
@@ -241,7 +240,7 @@ def probe(
     def known(split: str) -> tuple[Selection, np.ndarray, np.ndarray]:
         selection = data.select(store, split=split, gender=gender)
         n_most = N_PROBE_PHOTOS * len(selection.identities)
-        photos = spread(selection.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"))
+        photos = face_quality.spread(selection.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"))
         return selection, reader.embed(np.asarray(store.faces[photos["row"].to_numpy()])), selection.codes(photos)
 
     training, vectors, codes = known("train")
@@ -364,8 +363,8 @@ def seen(
     place = people.groupby(people["gender"].fillna(""))["identity"].cumcount()
     people = people[place.to_numpy() < people["gender"].fillna("").map(wanted).fillna(0).to_numpy()]
     voices, photos = (f[f["identity"].isin(people["identity"])] for f in (training.voices, training.photos))
-    voices = spread(voices.reset_index(drop=True), n_most=len(held_out.voices), rng=rng)
-    photos = spread(photos.reset_index(drop=True), n_most=len(held_out.photos), rng=rng, n_least=2)
+    voices = face_quality.spread(voices.reset_index(drop=True), n_most=len(held_out.voices), rng=rng)
+    photos = face_quality.spread(photos.reset_index(drop=True), n_most=len(held_out.photos), rng=rng, n_least=2)
     chosen = Selection(voices, photos, np.unique(people["identity"].to_numpy(str)))
     faces = drawn(model.generator, data.embeddings(voice, voices), voices, reader=reader, desc="faces of seen speakers")
     return faces, photographs(store, chosen, reader=reader), chosen.people

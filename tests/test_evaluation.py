@@ -600,9 +600,7 @@ def test_networks_given_by_path_are_judged_on_validation_people(tmp_path, monkey
 
     def quality(**paths):
         measure = SimpleNamespace(**{"face_identity": None, "face_gender": None} | paths)
-        study = SimpleNamespace(
-            params=SimpleNamespace(measure=measure), seed=0, read=lambda what: tmp_path / what
-        )
+        study = SimpleNamespace(params=SimpleNamespace(measure=measure), seed=0, read=lambda what: tmp_path / what)
         return evaluation.network_quality(study, store, reader=reader)
 
     assert quality() == {"judged": "before"} and not reader.seen
@@ -612,6 +610,7 @@ def test_networks_given_by_path_are_judged_on_validation_people(tmp_path, monkey
     assert (aligned["n_photos"], aligned["n_identities"]) == (24, 6)
     right = (reader.gender(reader.seen[0]) > 0.5) == (photos["gender"] == "f").to_numpy()
     assert aligned["gender_accuracy"]["value"] == pytest.approx(right.mean())
+
 
 def test_ages_are_those_the_corpus_knows(tmp_path):
     study = SimpleNamespace(read=lambda what: tmp_path / what)
