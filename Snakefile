@@ -6,9 +6,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from s2f import params
-from s2f.runs import THOROUGH
-from s2f.workflow import VARIANTS, modules_of
+from s2f.study import params
+from s2f.study.runs import THOROUGH
+from s2f.study.workflow import VARIANTS, modules_of
 
 ROOT = params.project_root()
 STUDY = {"profile": "demo", "label": "", "n_seeds": 1, "thorough": False, "book": True, "overrides": {}}
@@ -168,7 +168,7 @@ rule corpus:
 # declared outputs, which would be deleted before a job that goes on; what a job leaves here says that it is done.
 rule shards:
     input:
-        code=["s2f/preprocessing.py", *modules_of(ROOT / "s2f" / "preprocessing.py", root=ROOT)],
+        code=["s2f/features/preprocessing.py", *modules_of(ROOT / "s2f" / "features" / "preprocessing.py", root=ROOT)],
         manifest=home("01_corpus", "corpus/manifest.parquet"),
     output:
         touch("runs/{run}/s{seed}/shards/{part}-of-{n_parts}.done"),
@@ -357,7 +357,7 @@ rule book:
             if path.is_file() and not {"runs", "__pycache__"} & set(path.relative_to(ROOT).parts)
         ],
         config="_config.yml",
-        builder=["s2f/book.py", *modules_of(ROOT / "s2f" / "book.py", root=ROOT)],
+        builder=["s2f/report/book.py", *modules_of(ROOT / "s2f" / "report" / "book.py", root=ROOT)],
         notebooks=[f"runs/{MAIN}/s{SEEDS[0]}/notebooks/{name}.json" for name in LAST],
     output:
         "_build/html/index.html",
@@ -366,4 +366,4 @@ rule book:
         seed=SEEDS[0],
     threads: N_THREADS
     shell:
-        f"{sys.executable} -m s2f.book {{params.run}} {{params.seed}}"
+        f"{sys.executable} -m s2f.report.book {{params.run}} {{params.seed}}"

@@ -12,8 +12,8 @@ import time
 import numpy as np
 import torch
 
-from s2f import audio
 from s2f.corpora.synthetic import heads, population, voices
+from s2f.features import front_end
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     waves = [speak(person) for person in people]
     rows = [
         (f"voices, {args.seconds:g} s each", _per_second(speak, people) * args.seconds, "times real time"),
-        ("front end on them", _per_second(audio.features, waves) * args.seconds, "times real time"),
+        ("front end on them", _per_second(front_end.features, waves) * args.seconds, "times real time"),
     ]
     for size_px in (112, 128):
         rate = _per_second(

@@ -18,9 +18,9 @@ import scipy.fft
 import soundfile
 import webrtcvad
 
-from s2f import audio
 from s2f.corpora.synthetic.population import sample
 from s2f.corpora.synthetic.voices import synthesise
+from s2f.features import front_end, sound_files
 
 LIMIT = 2.2  # features may take this many times the bare cost
 
@@ -28,8 +28,8 @@ LIMIT = 2.2  # features may take this many times the bare cost
 def detector_only(frames: list[bytes]) -> None:
     is_speech = webrtcvad.Vad(2).is_speech
     for frame in frames:  # twice: nearly every frame is asked about while it is newer and while it is older
-        is_speech(frame, audio.SAMPLE_RATE)
-        is_speech(frame, audio.SAMPLE_RATE)
+        is_speech(frame, front_end.SAMPLE_RATE)
+        is_speech(frame, front_end.SAMPLE_RATE)
 
 
 def fft_only(windows: np.ndarray, *, block: int = 128) -> None:
@@ -55,9 +55,9 @@ def main() -> None:
         synthesise(person, duration_s=float(rng.uniform(4, 12)), rng=rng, channel_rng=rng)
         for person in people
     ]
-    recorded_s = sum(wave.size for wave in waves) / audio.SAMPLE_RATE
-    voiced = [audio.voiced(wave) for wave in waves]
-    voiced_s = sum(wave.size for wave in voiced) / audio.SAMPLE_RATE
+    recorded_s = sum(wave.size for wave in waves) / front_end.SAMPLE_RATE
+    voiced = [front_end.voiced(wave) for wave in waves]
+    voiced_s = sum(wave.size for wave in voiced) / front_end.SAMPLE_RATE
     print(f"{len(waves)} recordings, {recorded_s:.0f} s, {100 * voiced_s / recorded_s:.0f} % voiced")
 
     frames = []
@@ -69,14 +69,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i}.wav" for i in range(len(waves))]
         for path, wave in zip(paths, waves, strict=True):
-            soundfile.write(path, wave, audio.SAMPLE_RATE)
+            soundfile.write(path, wave, front_end.SAMPLE_RATE)
         tasks: dict[str, Callable[[], object]] = {
             "detector calls alone": lambda: [detector_only(f) for f in frames],
             "FFTs alone": lambda: [fft_only(w) for w in windows],
-            "voiced_mask": lambda: [audio.voiced_mask(w) for w in waves],
-            "log_mel of what is voiced": lambda: [audio.log_mel(w) for w in voiced],
-            "features": lambda: [audio.features(w) for w in waves],
-            "read (wav, 16 kHz)": lambda: [audio.read(p) for p in paths],
+            "voiced_mask": lambda: [front_end.voiced_mask(w) for w in waves],
+            "log_mel of what is voiced": lambda: [front_end.log_mel(w) for w in voiced],
+            "features": lambda: [front_end.features(w) for w in waves],
+            "read (wav, 16 kHz)": lambda: [sound_files.read(p) for p in paths],
         }
         for task in tasks.values():
             task()  # caches and page tables, once

@@ -26,18 +26,18 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import front_end
+import front_end as front_end_alone
 import numpy as np
 import pandas as pd
 import soundfile
 import torch
 from PIL import Image
 
-from s2f import audio, faces
 from s2f.corpora import manifest as manifests
 from s2f.corpora.synthetic import heads, population, voices
 from s2f.corpora.voxceleb import REFERENCE
 from s2f.errors import CheckpointError, ImageError
+from s2f.features import align, front_end, photo_files, sound_files
 
 RECORDING_S = (4.0, 8.0)
 FACE_PX = 128
@@ -73,7 +73,7 @@ _PARTS = """
 import json, os, sys, time
 from collections import defaultdict
 import numpy as np
-from s2f import audio, faces, store
+from s2f.features import align, front_end, pack, photo_files, sound_files
 from s2f.corpora import manifest
 manifest_path, root, folder = sys.argv[1:]
 table = manifest.read(manifest_path)
@@ -91,27 +91,27 @@ def timed(label, function):
             inside[-1] += took
     return step
 for label, owner, names in (
-    ("read", audio, ["read"]), ("front_end", audio, ["voiced", "log_mel", "normalise"]),
-    ("face_read", faces, ["read"]), ("face_align", faces, ["align"]),
-    ("shards", np, ["savez"]), ("merge", store, ["_merge"]), ("sync", os, ["fsync"]),
+    ("read", sound_files, ["read"]), ("front_end", front_end, ["voiced", "log_mel", "normalise"]),
+    ("face_read", photo_files, ["read"]), ("face_align", align, ["align"]),
+    ("shards", np, ["savez"]), ("merge", pack, ["_merge"]), ("sync", os, ["fsync"]),
 ):
     for name in names:
         setattr(owner, name, timed(label, getattr(owner, name)))
-timed("rest", store.build)(table, folder, root=root, progress=False)
+timed("rest", pack.build)(table, folder, root=root, progress=False)
 print(json.dumps(spent))
 """
 
 # Recordings read and processed without a builder: what two processes can reach on this machine at all.
 _ALONE = """
 import sys, time
-from s2f import audio
+from s2f.features import front_end, sound_files
 paths = sys.argv[1:]
-audio.features(audio.read(paths[0]))
+front_end.features(sound_files.read(paths[0]))
 print("ready", flush=True)
 input()
 started = time.perf_counter()
 for path in paths:
-    audio.features(audio.read(path))
+    front_end.features(sound_files.read(path))
 print(time.perf_counter() - started)
 """
 
@@ -171,7 +171,7 @@ def generate(root: Path, *, n: int, n_distinct: int) -> Corpus:
     (root / "faces").mkdir()
     for k, person in enumerate(people.to_dict("records")):
         wave = voices.synthesise(person, duration_s=float(durations_s[k]), rng=rng, channel_rng=rng)
-        soundfile.write(root / _path("voice", k), wave, audio.SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(root / _path("voice", k), wave, front_end.SAMPLE_RATE, subtype="PCM_16")
         photos, marks = heads.render(person, n=1, rng=rng, size_px=FACE_PX)
         Image.fromarray(photos[0]).save(root / _path("face", k))
         landmarks.append(marks[0])
@@ -261,31 +261,31 @@ def alone(corpus: Corpus, *, n_processes: int) -> float:
 
 def bare_ratios(corpus: Corpus, *, n_recordings: int, n_rounds: int) -> list[dict[str, float]]:
     """Processor seconds of the front end, as the store calls it, and of its detector calls and FFTs alone."""
-    waves = [audio.read(path) for path in corpus.distinct("voice")[:n_recordings]]
+    waves = [sound_files.read(path) for path in corpus.distinct("voice")[:n_recordings]]
     raws = [np.rint(wave * 32_768).astype(np.int16).tobytes() for wave in waves]
     frames = [[raw[at : at + 640] for at in range(0, len(raw) - 640, 640)] for raw in raws]
     rng = np.random.default_rng(0)
-    windows = [rng.standard_normal((1 + audio.voiced(wave).size // 160, 400)) for wave in waves]
+    windows = [rng.standard_normal((1 + front_end.voiced(wave).size // 160, 400)) for wave in waves]
     tasks: dict[str, Callable[[], object]] = {
-        "front end": lambda: [audio.normalise(audio.log_mel(audio.voiced(w))) for w in waves],
-        "detector calls": lambda: [front_end.detector_only(f) for f in frames],
-        "FFTs": lambda: [front_end.fft_only(w) for w in windows],
+        "front end": lambda: [front_end.normalise(front_end.log_mel(front_end.voiced(w))) for w in waves],
+        "detector calls": lambda: [front_end_alone.detector_only(f) for f in frames],
+        "FFTs": lambda: [front_end_alone.fft_only(w) for w in windows],
     }
     for task in tasks.values():
         task()
-    return [{name: front_end.seconds(task) for name, task in tasks.items()} for _ in range(n_rounds)]
+    return [{name: front_end_alone.seconds(task) for name, task in tasks.items()} for _ in range(n_rounds)]
 
 
 def detected(corpus: Corpus, n: int) -> str:
-    images = [faces.read(path) for path in corpus.distinct("face")[:n]]
+    images = [photo_files.read(path) for path in corpus.distinct("face")[:n]]
     n_found = 0
     try:
         with contextlib.suppress(ImageError):
-            faces.align(images[0])  # loads detector and landmark model
+            align.align(images[0])  # loads detector and landmark model
         started = time.perf_counter()
         for image in images:
             with contextlib.suppress(ImageError):
-                faces.align(image)
+                align.align(image)
                 n_found += 1
     except CheckpointError:
         return "Faces without landmarks: not measured, the landmark model is not installed."
@@ -378,7 +378,7 @@ def print_verdicts(
     ratios = [run["front end"] / (run["detector calls"] + run["FFTs"]) for run in bare]
     print(
         f"| front end in its detector calls and FFTs alone | {middle(ratios, 2)} "
-        f"| at most {front_end.LIMIT} | {verdict(statistics.median(ratios) <= front_end.LIMIT)} |"
+        f"| at most {front_end_alone.LIMIT} | {verdict(statistics.median(ratios) <= front_end_alone.LIMIT)} |"
     )
     for n in sizes:
         gains = [one["wall_s"] / two["wall_s"] for one, two in zip(runs[n, 1], runs[n, 2], strict=True)]

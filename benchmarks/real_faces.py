@@ -17,12 +17,16 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from s2f import face_quality, faces, ge2e, measuring, peer, seeding, tables
+from s2f import seeding
 from s2f.corpora import voxceleb
-from s2f.evaluation import PENALTIES
+from s2f.evaluation import face_quality, face_readers, other_system
+from s2f.evaluation.metrics import PENALTIES
+from s2f.features import align, landmarks, photo_files
 from s2f.metrics import bootstrap, matching, pairs, rows, standins
-from s2f.metrics.names import NAMES
+from s2f.metrics.catalogue import NAMES
 from s2f.metrics.standins import FaceSet
+from s2f.networks import ge2e
+from s2f.report import tables
 
 N_FOLDS = 10
 LIMITS = {"equal_error_rate": 0.03, "gender_accuracy": 0.95}  # at 64×64
@@ -37,14 +41,14 @@ SHOWN = (
 FACES_ONLY = ("cosine_matched", "cosine_mismatched")
 
 
-def networks(photos: pd.DataFrame, *, reader: measuring.Packaged, inception: measuring.Inception) -> FaceSet:
+def networks(photos: pd.DataFrame, *, reader: face_readers.Packaged, inception: face_readers.Inception) -> FaceSet:
     """(a) How well the networks read photographs at both sizes, printed; what they read at 64×64, returned."""
     found = []
     for path in tqdm(photos["path"], desc="landmarks", unit="photo"):
-        image = faces.read(path)
-        found.append((image, faces.detect(image, name=path)))
-    aligned = np.stack([faces.align(image, points) for image, points in found])  # [n, 64, 64, 3]
-    read = measuring.describe(
+        image = photo_files.read(path)
+        found.append((image, landmarks.detect(image, name=path)))
+    aligned = np.stack([align.align(image, points) for image, points in found])  # [n, 64, 64, 3]
+    read = face_readers.describe(
         aligned, photos["identity"], reader=reader, sources=photos["source_id"], inception=inception
     )
     originals = reader.originals(found, n=len(found))
@@ -128,13 +132,13 @@ def main() -> None:
         print(f"Skipped: no real recordings and faces in {args.real}. Name their folder with --real.")
         return
     torch.set_num_threads(1)
-    reader, inception = measuring.Packaged(), measuring.Inception()
+    reader, inception = face_readers.Packaged(), face_readers.Inception()
     manifest = voxceleb.scan(**voxceleb.places(args.real, kind="voxceleb")).manifest
     voices, photos = (manifest[manifest["modality"] == m].reset_index(drop=True) for m in ("voice", "face"))
     read = networks(photos, reader=reader, inception=inception)
     probe = linear_map(voices, read, seed=0)
-    found = peer.collect(args.real / "speech2face_output", args.real / "vggface", args.real / "vox1_meta.csv")
-    measured = peer.measure(
+    found = other_system.collect(args.real / "speech2face_output", args.real / "vggface", args.real / "vox1_meta.csv")
+    measured = other_system.measure(
         found, reader=reader, inception=inception, beside={"probe": probe}, n_bootstrap=args.bootstrap
     )
     counts, difference = measured["counts"], measured["differences"]["probe"]
@@ -165,7 +169,7 @@ def main() -> None:
         {"model": directions, "probe": probe},
         read,
         found.people,
-        protocol=peer.PROTOCOL,
+        protocol=other_system.PROTOCOL,
         rng=seeding.stream(0, "bootstrap"),
         n_resamples=args.bootstrap,
     )

@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from s2f import params
+from s2f.study import params
 from s2f.training import gan
 from s2f.training.data import Pairs
 from s2f.training.tracks import Tracks

@@ -8,11 +8,11 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 if TYPE_CHECKING:
-    from s2f.inference import Model
+    from s2f.networks.inference import Model
 
 
 def load(variant_folder) -> Model:
-    """Load a trained variant (a folder such as ``runs/demo/s0/general``). See `s2f.inference.load`."""
-    from s2f import inference  # imported here so that `import s2f` stays light
+    """Load a trained variant (a folder such as ``runs/demo/s0/general``). See `s2f.networks.inference.load`."""
+    from s2f.networks import inference  # imported here so that `import s2f` stays light
 
     return inference.load(variant_folder)

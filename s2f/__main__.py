@@ -135,7 +135,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _study(arguments: argparse.Namespace) -> int:
-    from s2f import params, workflow
+    from s2f.study import params, workflow
 
     return workflow.run(
         profile=arguments.profile,
@@ -151,13 +151,14 @@ def _study(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from s2f import checking
+    from s2f.report import corpus_check
 
-    return checking.main(arguments)
+    return corpus_check.main(arguments)
 
 
 def _preprocess(arguments: argparse.Namespace) -> int:
-    from s2f import params, preprocessing, runs
+    from s2f.features import preprocessing
+    from s2f.study import params, runs
 
     study = runs.open_study(
         "02_preprocessing",
@@ -175,7 +176,8 @@ def _preprocess(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from s2f import params, runs, variants
+    from s2f.study import params, runs
+    from s2f.training import training
 
     study = runs.open_study(
         "05_training",
@@ -187,19 +189,20 @@ def _train(arguments: argparse.Namespace) -> int:
     )
     # Started by srun on every node, the first leads and the others join.
     if arguments.join or int(os.environ.get("SLURM_PROCID", "0")) > 0:
-        variants.train(study, study.run / study.variant)
+        training.train(study, study.run / study.variant)
         return 0
     folder = study.write("model")
-    variants.train(study, folder)
+    training.train(study, folder)
     study.finish("model")
     print(f"Trained: {study.shown(folder)}")
     return 0
 
 
 def _keep(arguments: argparse.Namespace) -> int:
-    from s2f import keeping, params
+    from s2f.report import kept_runs
+    from s2f.study import params
 
-    page = keeping.keep(params.project_root(), arguments.run)
+    page = kept_runs.keep(params.project_root(), arguments.run)
     print(f"Kept: {page.parent}; the next build of the book shows it.")
     return 0
 
@@ -227,9 +230,9 @@ def _reconstruct(arguments: argparse.Namespace) -> int:
 
 
 def _measure(arguments: argparse.Namespace) -> int:
-    from s2f import peer
+    from s2f.report import other_system
 
-    return peer.main(arguments)
+    return other_system.main(arguments)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""What made a result: packages, commit, device, seed, threads, wall time and peak memory."""
+"""What made a result: code, packages, commit, device, seed, threads, wall time and peak memory."""
 
 from __future__ import annotations
 
+import ast
+import copy
+import functools
+import hashlib
 import os
 import platform
 import resource
@@ -62,3 +66,87 @@ def _commit(root: Path) -> str:
         return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no").strip() else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"  # an unpacked archive, or no git
+
+
+def code_key(*modules: str, source: str = "") -> str:
+    """Hash of what modules of `s2f` compute, with all that they import from it, however late.
+
+    It follows statements, not files: docstrings, comments, line breaks and import lines do not count, nor in which
+    file a definition lies, so that only an edit of what is computed makes another key.
+
+    Parameters
+    ----------
+    modules : str
+        Such as "s2f.training.gan".
+    source : str
+        Further code that belongs to it, such as a notebook's.
+    """
+    found = {statement for name in modules_of(*modules, source=source) for statement in _computed(_tree(name))}
+    return hashlib.sha256("\n".join([*_computed(ast.parse(source)), *sorted(found)]).encode()).hexdigest()[:16]
+
+
+def modules_of(*modules: str, source: str = "") -> list[str]:
+    """Names of the modules of `s2f` that modules or a source use: themselves, and what they import through others."""
+    waiting, found = [*modules, *_imports(ast.parse(source))], set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _imports_of(name)
+    return sorted(found)
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    path = _file(module)
+    if path is None:
+        raise ModuleNotFoundError(module)
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _file(module: str) -> Path | None:
+    first, *parts = module.split(".")
+    if first != "s2f":
+        return None
+    path = Path(__file__).parent.joinpath(*parts)
+    candidates = (path / "__init__.py",) if path.is_dir() else (path.with_suffix(".py"),)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+@functools.cache
+def _imports_of(module: str) -> frozenset[str]:
+    # The package itself counts only with what it imports at once, since everything imports it.
+    body = [node for node in _tree(module).body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))]
+    if module == "s2f":
+        body = [node for node in body if not isinstance(node, ast.FunctionDef)]
+    return frozenset(_imports(ast.Module(body, [])))
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    """Modules of `s2f` that statements import, those inside functions included, with the packages they lie in."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    parents = {".".join(name.split(".")[:n]) for name in names for n in range(1, name.count(".") + 1)}
+    return {name for name in names | parents if _file(name) is not None}
+
+
+def _computed(tree: ast.Module) -> list[str]:
+    """Top-level statements as dumps of their syntax, without docstrings and imports."""
+    return [ast.dump(node) for node in _Bare().visit(copy.deepcopy(tree)).body]
+
+
+class _Bare(ast.NodeTransformer):
+    """Leaves out what computes nothing: docstrings, and imports, which only say where something lies."""
+
+    def visit_Import(self, node: ast.Import) -> None:
+        return None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        return None
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node

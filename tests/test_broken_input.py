@@ -14,14 +14,15 @@ import pandas as pd
 import pytest
 import soundfile
 from PIL import Image
-from test_audio import write_with_av
-from test_store import vowel
 
-from s2f import faces, store
 from s2f.corpora import pairs_table, rejections, voxceleb
 from s2f.corpora.synthetic import heads, population
 from s2f.errors import CorpusError
-from s2f.store import Settings, Store
+from s2f.features import align, pack
+from s2f.features.pack import Settings
+from s2f.features.store import Store
+from tests.features.test_sound import write_with_av
+from tests.features.test_store import vowel
 
 PEOPLE = ("id10001", "id10002")  # with good files; all odd ones are the first's
 VIDEO = "voxceleb1/wav/id10001/v1"
@@ -272,7 +273,7 @@ def filled(folder, suffix):
 def scan_and_build(root, folder, **settings):
     there = voxceleb.places(root, kind="voxceleb")
     scan = voxceleb.scan(**there)
-    store.build(
+    pack.build(
         scan.manifest, folder, settings=Settings(**settings), max_rejected=1.0, shard_size=16, progress=False
     )
     return scan.manifest, pd.concat([scan.rejected, Store.open(folder).rejected()], ignore_index=True)
@@ -418,7 +419,7 @@ def test_odd_photos_look_like_the_plain_one(corpus, kind):
 
 def test_two_people_may_be_refused(corpus, tmp_path):
     few = corpus.table[corpus.table["path"].str.endswith(("good.wav", "good.png", "two_people.png"))]
-    store.build(few, tmp_path, settings=Settings(several_faces="reject"), max_rejected=1.0, progress=False)
+    pack.build(few, tmp_path, settings=Settings(several_faces="reject"), max_rejected=1.0, progress=False)
     rejected = Store.open(tmp_path).rejected()
     assert rejected[["path", "reason"]].values.tolist() == [
         [str(corpus.root / EXPECTED["two people"][0]), "several_faces"]
@@ -440,8 +441,8 @@ def test_an_hour_long_recording_is_used_in_bounded_memory(corpus, tmp_path):
     row = few[few["modality"] == "voice"].iloc[:1].assign(path=str(path))
     pd.concat([few, row], ignore_index=True).to_parquet(tmp_path / "manifest.parquet")
     script = (
-        "import sys, pandas as pd\nfrom s2f import store\n"
-        "store.build(pd.read_parquet(sys.argv[1]), sys.argv[2], progress=False)\n"
+        "import sys, pandas as pd\nfrom s2f.features import pack\n"
+        "pack.build(pd.read_parquet(sys.argv[1]), sys.argv[2], progress=False)\n"
         "status = open('/proc/self/status').read()\n"
         "print(status.split('VmHWM:')[1].split()[0])"
     )
@@ -562,7 +563,7 @@ def tables(rendered, tmp_path_factory):
             wav()(place) if file.endswith(".wav") else Image.fromarray(photo).save(place)
         rows.to_parquet(root / f"{name}.parquet")  # CSV holds no zero bytes
         found, left_out, _ = pairs_table.scan(root / f"{name}.parquet")
-        store.build(found, root / f"{name}-store", max_rejected=1.0, progress=False)
+        pack.build(found, root / f"{name}-store", max_rejected=1.0, progress=False)
         opened = Store.open(root / f"{name}-store")
         rejected = pd.concat([left_out, opened.rejected()], ignore_index=True)
         rejected["identity"] = rejected["identity"].fillna("")
@@ -619,7 +620,7 @@ def test_a_missing_column_is_named(tables, tmp_path, column):
 def test_a_profile_is_a_question_of_the_limit(rendered):
     (photo,), (marks,) = rendered[0]
     turned = marks + np.outer([0, 0, 1, 0, 0], [8, 0])
-    limit = faces.turn(turned)
-    assert faces.align(photo, turned, max_turn=limit + 1e-6).shape == (64, 64, 3)
+    limit = align.turn(turned)
+    assert align.align(photo, turned, max_turn=limit + 1e-6).shape == (64, 64, 3)
     with pytest.raises(ValueError, match="turned by"):
-        faces.align(photo, turned, max_turn=limit - 1e-6)
+        align.align(photo, turned, max_turn=limit - 1e-6)

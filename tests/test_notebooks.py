@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from s2f import runs
+from s2f.study import runs
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]

@@ -16,7 +16,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 MAX_BYTES = 1_000_000
 MADE = {".venv", "runs", "data", "_build", ".snakemake", ".git", "__pycache__"}  # where there is no git
-LIGHT = ("s2f.params", "s2f.store", "s2f.models", "s2f.training")  # also run on a bare GPU machine
+LIGHT = ("s2f.study.params", "s2f.features.store", "s2f.networks.models", "s2f.training")  # also run on a bare GPU machine
 HEAVY = {
     *("matplotlib", "seaborn", "torchaudio", "torchmetrics", "sklearn", "scipy", "dlib", "onnxruntime", "av"),
     *("soundfile", "webrtcvad", "PIL", "papermill", "snakemake", "nbformat", "IPython", "filelock"),
@@ -98,7 +98,7 @@ def test_no_unfinished_marks():
 
 
 def test_notebooks_are_kept_without_outputs():
-    from s2f.runs import NOTEBOOKS
+    from s2f.study.runs import NOTEBOOKS
 
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
     assert [path.stem for path in paths] == sorted(NOTEBOOKS)
@@ -266,43 +266,51 @@ def test_imports_point_one_way():
     assert len(order) == len(trees)
 
 
-@pytest.mark.parametrize(
-    ("layer", "may_import"),
-    [
-        ("s2f.errors", ()),
-        ("s2f.metrics", ("s2f.errors", "s2f.metrics")),
-        ("s2f.figures", ("s2f.errors", "s2f.metrics")),
-        ("s2f.tables", ("s2f.errors", "s2f.metrics")),
-        ("s2f.models", ("s2f.errors",)),
-        ("s2f.audio", ("s2f.errors", "s2f.files")),
-        ("s2f.faces", ("s2f.errors", "s2f.files", "s2f.measuring")),
-    ],
-)
-def test_layers_keep_to_themselves(layer, may_import):
-    trees = modules()
-    members = [name for name in trees if name == layer or name.startswith(f"{layer}.")]
-    assert members, f"{layer} does not exist"
-    for name in members:
-        for used in imports(trees[name], set(trees)):
-            assert used.startswith(may_import or "-"), f"{name} imports {used}"
+def rooms() -> dict[str, tuple[set[str], set[str]]]:
+    """The table of the book: room to its modules where they are named, and what it may import beside the ground."""
+    page = (ROOT / "book" / "how_built.md").read_text(encoding="utf-8")
+    table = page.split("(rooms)=")[1].split("\n\n")[0]
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for line in table.strip().splitlines()[2:]:
+        first, _, last = (cell.strip() for cell in line.strip("|").split("|"))
+        names = re.findall(r"`(\w+)`", first)
+        room = first.split(":")[0] if ":" in first else names[0]
+        above = set(found) if last.startswith("every room") else set(re.findall(r"`(\w+)`", last))
+        found[room] = (set(names), above)
+    return found
 
 
-def test_lower_layers_do_not_import_higher_ones():
-    trees = modules()
-    layers = [
-        "s2f.corpora",
-        "s2f.store",
-        "s2f.models",
-        "s2f.training",
-        "s2f.inference",
-        "s2f.book",
-        "s2f.__main__",
-    ]
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    if len(parts) == 1 or parts[1] in rooms()["ground"][0]:
+        return "ground"
+    return parts[1]
+
+
+def test_rooms_are_those_of_the_book():
+    there = {room_of(name) for name in modules() if name != "s2f"}
+    assert there == set(rooms())
+    ground = {name.split(".")[1] for name in modules() if room_of(name) == "ground" and name != "s2f"}
+    assert ground == rooms()["ground"][0]
+
+
+def test_imports_keep_to_the_rooms_of_the_book():
+    trees, allowed = modules(), rooms()
+    notebooks = {path.stem.partition("_")[2] for path in (ROOT / "notebooks").glob("*.ipynb")}
+    wrong, seen = [], 0
     for name, tree in trees.items():
-        mine = [n for n, layer in enumerate(layers) if name == layer or name.startswith(f"{layer}.")]
-        for used in imports(tree, set(trees)) if mine else ():
-            for n, layer in enumerate(layers):
-                assert n <= mine[0] or not f"{used}.".startswith(f"{layer}."), f"{name} imports {used}"
+        if name == "s2f":
+            continue  # `s2f.load`, imported when it is called
+        room = room_of(name)
+        may = allowed[room][1] | {"ground", room}
+        if name.rpartition(".")[2] in notebooks and room not in ("study", "corpora", "networks", "metrics"):
+            may = may | {"study"}
+        for used in imports(tree, set(trees)):
+            seen += 1
+            if used != "s2f" and room_of(used) not in may:
+                wrong.append(f"{name} imports {used}")
+    assert seen > 100
+    assert wrong == []
 
 
 def test_training_needs_few_packages():
@@ -328,7 +336,7 @@ class Absent:
         if name.split(".")[0] in {HEAVY - {"filelock"}}:  # torch itself requires filelock
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
-from s2f import variants
+from s2f.training import training
 from s2f.__main__ import main
 sys.exit(main(["train", "--profile", "smoke"]))
 """

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from s2f.corpora import names, rejections
+from s2f.corpora import rejections, spelling
 from s2f.corpora.manifest import COLUMNS, validate
 from s2f.errors import CorpusError, nearest
 
@@ -123,7 +123,7 @@ def scan(
     rejected: list[tuple] = []
     matches: list[dict] = []
 
-    known = names.Matcher(people["identity"])
+    known = spelling.Matcher(people["identity"])
     files: dict[str, list[dict]] = {"voice": [], "face": []}
     videos: dict[str, set[str]] = {}
     for modality, roots in (("voice", voice_roots), ("face", face_roots)):
@@ -340,7 +340,7 @@ def expected_against_found(scan: Scan) -> pd.DataFrame:
 # ------------------------------------------------------------------------------------------------ parts
 
 
-def _owner(folder: os.DirEntry, modality: str, by_id: dict, known: names.Matcher, rejected: list):
+def _owner(folder: os.DirEntry, modality: str, by_id: dict, known: spelling.Matcher, rejected: list):
     """Whose folder it is, and by which rule; None and a reason in `rejected` where nobody knows."""
     if modality == "voice" and folder.name in by_id:
         return by_id[folder.name], "id"

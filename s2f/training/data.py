@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from s2f.errors import TrainingError
-from s2f.store import Store
+from s2f.features.store import Store
 from s2f.training.tracks import Tracks, read_per_s
 
 

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2f import files, seeding
-from s2f.models import Classifier, FaceEmbedding, Generator, seeded, start_smooth, unit
+from s2f.networks.inference import draw
+from s2f.networks.models import Classifier, FaceEmbedding, Generator, seeded, start_smooth, unit
 from s2f.training import loop
 from s2f.training.data import Pairs
 from s2f.training.health import Watch
-from s2f.training.peers import ALONE, Peers
+from s2f.training.processes import ALONE, Peers
 from s2f.training.tracks import crop_vectors
 
 
@@ -344,16 +345,6 @@ def _thumbnails(pairs: Pairs) -> Tensor:
     """All faces at a quarter of their size: float [N, 3, 16, 16] in [−1, 1]."""
     parts = torch.arange(pairs.n_faces, device=pairs.device).split(1024)
     return torch.cat([F.avg_pool2d((pairs.take(part).float() - 127.5) / 127.5, 4) for part in parts])
-
-
-@torch.no_grad()
-def draw(generator: Generator, embeddings: Tensor, *, batch_size: int = 256) -> np.ndarray:
-    """Faces uint8 [n, 64, 64, 3] of voice embeddings float [n, 64] by a generator in evaluation mode."""
-    faces = [
-        torch.round(generator(unit(part)).clamp(-1, 1) * 127.5 + 127.5).to(torch.uint8).permute(0, 2, 3, 1).cpu()
-        for part in embeddings.split(batch_size)
-    ]
-    return torch.cat(faces).numpy()  # [n, 64, 64, 3]
 
 
 def train(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from s2f.errors import TrainingError
-from s2f.training import state
+from s2f.training import saves
 from s2f.training.health import Watch
 
 PRECISIONS = ("float32", "bfloat16")
@@ -77,29 +77,29 @@ def run(
     TrainingError
         A value that is not finite, or what the health checks stop for; the last good save stays.
     """
-    found = state.latest(folder / "state", fingerprint=fingerprint)
+    found = saves.latest(folder / "state", fingerprint=fingerprint)
     if found is not None:
         tensors, header = found
-        state.restore(trainer.parts(), tensors)
+        saves.restore(trainer.parts(), tensors)
         trainer.take_extra(tensors)
         trainer.step = header["step"]
         if primary:
             print(f"Going on from step {trainer.step} of {steps}.")
     if watch is not None and (folder / "log.jsonl").is_file():  # what had shown for how long
-        for line in state.read_log(folder / "log.jsonl"):
+        for line in saves.read_log(folder / "log.jsonl"):
             if line["step"] <= trainer.step:
                 watch.look(line["step"], line)
-    log = state.Log(folder / "log.jsonl", from_step=trainer.step) if primary else None
+    log = saves.Log(folder / "log.jsonl", from_step=trainer.step) if primary else None
     rate = _Rate(trainer.step)
     with tqdm(
         initial=trainer.step, total=steps, desc=label, unit="it", mininterval=1, dynamic_ncols=True, disable=not primary
     ) as progress:
         while trainer.step < steps:
             step, last = trainer.step + 1, trainer.step + 1 == steps
-            saves = step % save_every == 0 or last
+            save = step % save_every == 0 or last
             report = step % log_every == 0 or last
-            values = trainer.iterate(report=report or saves)
-            if report or saves:
+            values = trainer.iterate(report=report or save)
+            if report or save:
                 shown = finite(values, step)
             if report:
                 said = watch.look(step, shown) if watch is not None else []
@@ -112,9 +112,9 @@ def run(
                 if watch is not None:
                     watch.stop_if_asked(step, said)
             trainer.observe(last=last)
-            if saves and primary:
-                tensors = state.collect(trainer.parts()) | trainer.extra()
-                state.save_step(folder / "state", step, tensors, header={"fingerprint": fingerprint})
+            if save and primary:
+                tensors = saves.collect(trainer.parts()) | trainer.extra()
+                saves.save_step(folder / "state", step, tensors, header={"fingerprint": fingerprint})
             progress.update()
 
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from s2f import seeding
 from s2f.errors import TrainingError
-from s2f.models import EMBEDDING_DIM, VoiceEmbedding, seeded, unit
+from s2f.networks.models import EMBEDDING_DIM, VoiceEmbedding, seeded, unit
 from s2f.training import loop
 from s2f.training.data import fits
 from s2f.training.tracks import FRAMES_PER_S, N_FRAMES

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from s2f import files
-from s2f.models import FRAMES_PER_VECTOR, VoiceEmbedding
+from s2f.networks.models import FRAMES_PER_VECTOR, VoiceEmbedding
 
 N_FRAMES = 1000  # a shorter recording is repeated to this (10 s; poster and 2019 code)
 FRAMES_PER_S = 100

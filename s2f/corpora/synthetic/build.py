@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from s2f import provenance
 from s2f.corpora.synthetic import heads, population, voices
 from s2f.errors import CorpusError
 from s2f.workers import end_with_parent
@@ -25,7 +26,6 @@ N_RECORDINGS_A_VIDEO = 3
 N_PHOTOS_A_SOURCE = 3
 SAMPLE_RATE = 16_000
 _MARKER = "complete.json"
-_SOURCES = ("population.py", "causes.yaml", "voices.py", "heads.py", "build.py")
 _PURPOSES = ("duration", "recording", "channel", "photos")  # order is part of the streams: append only
 
 
@@ -111,9 +111,8 @@ def _checked(**made_of) -> dict:
 
 def _generator() -> str:
     """Digest of the code and the causes: two versions of them never mix in one corpus."""
-    digest = hashlib.sha256()
-    for name in _SOURCES:
-        digest.update(resources.files(__package__).joinpath(name).read_bytes())
+    digest = hashlib.sha256(provenance.code_key(__name__).encode())
+    digest.update(resources.files(__package__).joinpath("causes.yaml").read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -1,0 +1,179 @@
+"""Corpora: where voices and faces come from. Each yields one manifest, a row a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+
+from s2f import files
+from s2f.corpora import rejections, spelling
+from s2f.errors import CorpusError
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus as it was found or made, before intersection and split.
+
+    Attributes
+    ----------
+    root : Path
+        Where the manifest's relative paths start.
+    manifest : DataFrame
+        See `s2f.corpora.manifest`.
+    rejected : DataFrame
+        Files left out by the scan; see `s2f.corpora.rejections`.
+    people : DataFrame or None
+        True attributes of a synthetic population.
+    matches : DataFrame or None
+        Which folder was taken for whose, and by which rule; see `voxceleb.Scan`.
+    differences : DataFrame or None
+        The full corpus beside what was found; see `voxceleb.expected_against_found`.
+    notes : tuple of str
+        What else a reader should know, such as columns of a table that are not used.
+    """
+
+    root: Path
+    manifest: pd.DataFrame
+    rejected: pd.DataFrame
+    people: pd.DataFrame | None = None
+    matches: pd.DataFrame | None = None
+    differences: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+
+
+def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
+    """Make or scan the corpus that section ``corpus`` of the parameters describes.
+
+    Parameters
+    ----------
+    settings : namespace
+        Section ``corpus``; params/base.yaml explains each field.
+    project : Path
+        The project's folder, where relative paths start.
+
+    Raises
+    ------
+    CorpusError
+        A folder or file that is missing; says what was looked for, where, and how to get it.
+    """
+    s = settings
+    if s.kind == "synthetic":
+        from s2f.corpora.synthetic import build
+
+        sizes = {
+            "n_identities": s.n_identities,
+            "n_recordings": s.n_recordings,
+            "n_faces": s.n_faces,
+            "min_s": s.min_s,
+            "max_s": s.max_s,
+            "size_px": s.size_px,
+            "seed": s.seed,
+            "leak": s.leak,
+        }
+        root = synthetic_folder(project / s.root, sizes)
+        found = build.build(root, n_workers=n_workers, **sizes)
+        return Corpus(root, found, rejections.frame([]), people=pd.read_parquet(root / "people.parquet"))
+    if s.kind in ("voxceleb", "wen2019"):
+        from s2f.corpora import voxceleb
+
+        root = (project / s.root).resolve()
+        usual = voxceleb.places(root, kind=s.kind)
+        scan = voxceleb.scan(
+            voices=[project / place for place in s.voice_roots] or usual["voices"],
+            faces=[project / place for place in s.face_roots] or usual["faces"],
+            metas=[project / place for place in s.metas] or usual["metas"],
+            suffixes=voxceleb.PROCESSED_SUFFIXES if s.kind == "wen2019" else voxceleb.VOICE_SUFFIXES,
+        )
+        only_first = set(scan.people["release"]) == {"VoxCeleb1"}
+        return Corpus(
+            root,
+            scan.manifest,
+            scan.rejected,
+            matches=scan.matches,
+            differences=voxceleb.expected_against_found(scan) if only_first else None,
+        )
+    if s.kind == "table":
+        from s2f.corpora import pairs_table
+
+        if s.table is None:
+            raise CorpusError(
+                "parameter 'corpus.table'",
+                "is not set",
+                remedy="Name a .csv, .tsv or .parquet file with columns recording, face and identity.",
+            )
+        path = (project / s.table).resolve()
+        found, rejected, ignored = pairs_table.scan(path)
+        notes = (f"Columns of {path.name} that are not used: {', '.join(ignored)}.",) if ignored else ()
+        return Corpus(path.parent, found, rejected, notes=notes)
+    raise CorpusError(
+        f"corpus.kind {s.kind!r}", "is not known", remedy="Use synthetic, voxceleb, wen2019 or table."
+    )
+
+
+def synthetic_folder(root: Path, sizes: Mapping) -> Path:
+    """Folder of the synthetic corpus of these sizes: whoever asks for the same people shares them."""
+    name = hashlib.sha256(json.dumps(dict(sizes), sort_keys=True).encode()).hexdigest()[:12]
+    return root / f"synthetic-{name}"
+
+
+def processed(kind: str) -> bool:
+    """Whether a kind of corpus holds log-mel frames and aligned faces instead of sound and photographs."""
+    return kind == "wen2019"
+
+
+def before_and_after(corpus: Corpus, kept: pd.DataFrame) -> pd.DataFrame:
+    """Identities and files of each modality before and after the intersection.
+
+    Parameters
+    ----------
+    kept : DataFrame
+        Manifest after it.
+
+    Returns
+    -------
+    DataFrame
+        Index "recordings", "photographs"; columns identities before, after, files before, after.
+    """
+    rows = {}
+    for modality, what in (("voice", "recordings"), ("face", "photographs")):
+        after = kept[kept["modality"] == modality]
+        if corpus.matches is not None:  # the scan has intersected already, and knows what it saw
+            seen = corpus.matches[(corpus.matches["modality"] == modality) & (corpus.matches["n_files"] > 0)]
+            n_people, n_files = seen["identity"].nunique(), int(seen["n_files"].sum())
+        else:
+            left = corpus.rejected[
+                (corpus.rejected["modality"] == modality) & corpus.rejected["reason"].str.startswith("without_")
+            ]
+            whole = corpus.manifest[corpus.manifest["modality"] == modality]
+            seen = pd.concat([whole["identity"], left["identity"]])
+            n_people, n_files = seen.nunique(), len(seen)
+        rows[what] = (n_people, after["identity"].nunique(), n_files, len(after))
+    columns = ["identities before", "after", "files before", "files after"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def matched_names(corpus: Corpus) -> pd.DataFrame:
+    """How many folders were matched to people by which rule, with an example of each."""
+    found = corpus.matches.assign(folder=corpus.matches["folder"].map(lambda path: Path(path).name))
+    table = found.groupby(["modality", "rule"]).agg(
+        folders=("folder", "size"), used=("used", "sum"), example=("folder", "first"), identity=("identity", "first")
+    )
+    table.index = [f"{modality}, {spelling.said(rule)}" for modality, rule in table.index]
+    return table
+
+
+def write_people(people: pd.DataFrame, folder: Path) -> None:
+    """Write the true attributes of a synthetic population beside its manifest."""
+    with files.whole(folder / "people.parquet") as beside:
+        people.to_parquet(beside, index=False)
+
+
+def read_people(folder: Path) -> pd.DataFrame:
+    """Read what `write_people` wrote."""
+    return pd.read_parquet(folder / "people.parquet")

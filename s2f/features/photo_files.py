@@ -1,0 +1,137 @@
+"""Photographs on disk: any format to upright RGB."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2f.errors import ImageError
+
+if TYPE_CHECKING:
+    pass
+
+MIN_PX = 16  # below this, in the photo or in the part of it that is the face, there is no face to learn from
+
+
+def read(path: str | Path) -> np.ndarray:
+    """Read a photo as RGB: turned upright (EXIF), greyscale and CMYK converted, transparency over white.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any format Pillow reads; 16-bit images keep their upper 8 bits.
+
+    Returns
+    -------
+    ndarray, uint8 [height, width, 3]
+
+    Raises
+    ------
+    ImageError
+        Missing, a folder, not to be read by this user, empty, not an image, truncated or damaged, animated, of a
+        mode without a defined range (32-bit integer or float), under 16 px, or too large to decode safely.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    path = Path(path)
+    try:
+        state = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageError(path, "does not exist", remedy="Check the path.", reason="missing") from None
+    except PermissionError:
+        raise ImageError(path, "may not be read", remedy="Change its permissions.", reason="permission") from None
+    except OSError as error:  # a loop of links, a name too long
+        problem = f"cannot be read ({error.strerror})"
+        raise ImageError(path, problem, remedy="Check the disk and the name.", reason="unreadable") from None
+    if stat.S_ISDIR(state.st_mode):
+        raise ImageError(path, "is a folder", remedy="Give the path of one image.", reason="folder")
+    if not stat.S_ISREG(state.st_mode):  # opening a pipe would wait for its writer
+        problem = "cannot be read (a pipe or device, not a file)"
+        raise ImageError(path, problem, remedy="Give the path of one image.", reason="unreadable")
+    if state.st_size == 0:
+        raise ImageError(path, "is empty (0 bytes)", remedy="Copy or download it again.", reason="empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error", Image.DecompressionBombWarning
+            )  # an error here, not a hidden warning
+            with Image.open(path) as image:
+                return _to_rgb(image, path)
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            path, "is not an image Pillow can read", remedy="Convert it to JPEG or PNG.", reason="not_image"
+        ) from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise ImageError(
+            path, f"is too large ({error})", remedy="Scale it down.", reason="too_large"
+        ) from error
+    except PermissionError:
+        raise ImageError(path, "may not be read", remedy="Change its permissions.", reason="permission") from None
+    except (OSError, SyntaxError, EOFError, TypeError, ValueError, struct.error, zlib.error) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(
+            path,
+            f"cannot be decoded ({error})",
+            remedy="It is truncated or damaged: get it again.",
+            reason="damaged",
+        ) from error
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+def _to_rgb(image, path: Path) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a phone's photo and its preview
+        raise ImageError(
+            path,
+            f"is an animation of {image.n_frames} frames",
+            remedy="Save one frame as an image.",
+            reason="animated",
+        )
+    if min(image.size) < MIN_PX:
+        raise ImageError(
+            path,
+            f"is only {image.size[0]}×{image.size[1]} px",
+            reason="too_small",
+            remedy=f"Use an image of {MIN_PX} px or more.",
+        )
+    if image.mode in ("I", "F"):
+        raise ImageError(
+            path,
+            f"has mode {image.mode} (32 bits a sample, no defined range)",
+            remedy="Convert it to 8 bits a sample.",
+            reason="mode",
+        )
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):
+        upright = Image.fromarray((np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8))
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        white = Image.new("RGBA", upright.size, (255, 255, 255, 255))
+        upright = Image.alpha_composite(white, upright)
+    return np.array(upright.convert("RGB"), dtype=np.uint8)
+
+
+def _check_image(image: np.ndarray, name: str | Path) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImageError(
+            name, f"is {what}", remedy="Give uint8 [height, width, 3], as `read` returns it.", reason="mode"
+        )
+    if min(image.shape[:2]) < MIN_PX:
+        raise ImageError(
+            name,
+            f"is only {image.shape[1]}×{image.shape[0]} px",
+            reason="too_small",
+            remedy=f"Use an image of {MIN_PX} px or more.",
+        )

@@ -1,0 +1,88 @@
+"""Pixels of faces between 0…255 and [-1, 1]: the one place that knows ÷ 127.5."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2f.errors import ImageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+
+def normalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
+    """Scale 0…255 to [-1, 1], (x - 127.5) / 127.5, channels first; for arrays and for tensors.
+
+    Parameters
+    ----------
+    images : ndarray or Tensor, uint8 [..., H, W, 3]
+
+    Returns
+    -------
+    ndarray or Tensor, float32 [..., 3, H, W]
+
+    Raises
+    ------
+    ImageError
+        Not uint8, or the last dimension is not 3.
+    """
+    if not str(images.dtype).endswith("uint8") or images.ndim < 3 or images.shape[-1] != 3:
+        raise ImageError(
+            "images",
+            f"are {images.dtype} {tuple(images.shape)}",
+            remedy="Give uint8 [..., H, W, 3].",
+            reason="mode",
+        )
+    if isinstance(images, np.ndarray):
+        moved = np.moveaxis(images, -1, -3)  # [..., 3, H, W]
+        return (moved.astype(np.float32, order="C") - np.float32(127.5)) / np.float32(127.5)
+    return (images.movedim(-1, -3).contiguous().float() - 127.5) / 127.5  # [..., 3, H, W]
+
+
+def denormalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
+    """Undo `normalise`: [-1, 1] to 0…255, rounded and clipped, channels last. Exact on what it produced.
+
+    Parameters
+    ----------
+    images : ndarray or Tensor, float [..., 3, H, W]
+
+    Returns
+    -------
+    ndarray or Tensor, uint8 [..., H, W, 3]
+
+    Raises
+    ------
+    ImageError
+        Not floating point, no three channels, or NaN or infinite values.
+    """
+    if "float" not in str(images.dtype) or images.ndim < 3 or images.shape[-3] != 3:
+        raise ImageError(
+            "images",
+            f"are {images.dtype} {tuple(images.shape)}",
+            remedy="Give float [..., 3, H, W].",
+            reason="mode",
+        )
+    if isinstance(images, np.ndarray):
+        _check_finite(bool(np.isfinite(images).all()))
+        scaled = np.rint(images.astype(np.float32) * np.float32(127.5) + np.float32(127.5))
+        return np.ascontiguousarray(
+            np.moveaxis(scaled.clip(0, 255).astype(np.uint8), -3, -1)
+        )  # [..., H, W, 3]
+    _check_finite(bool(images.isfinite().all()))
+    scaled = (images.detach().float() * 127.5 + 127.5).round().clamp(0, 255)
+    import torch
+
+    return scaled.to(torch.uint8).movedim(-3, -1).contiguous()  # [..., H, W, 3]
+
+
+def _check_finite(finite: bool) -> None:
+    if not finite:
+        raise ImageError(
+            "images",
+            "hold NaN or infinite values",
+            reason="nan",
+            remedy="Look for where the network that made them went wrong.",
+        )

@@ -1,0 +1,57 @@
+"""What a run preprocesses, and how: the same for the notebook that packs a store and for jobs that make shards."""
+
+from __future__ import annotations
+
+import json
+
+from s2f.corpora import corpus, manifest
+from s2f.features.pack import Settings, build_part
+from s2f.study.runs import Study
+
+
+def inputs(study: Study) -> dict:
+    """Arguments of `s2f.features.pack.build` that the run decides: manifest, root, settings, shard_size.
+
+    Raises
+    ------
+    RunError
+        The corpus is not made yet, or with other parameters.
+    """
+    folder = study.read("corpus")
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    p = study.params.store
+    return {
+        "manifest": manifest.read(folder / "manifest.parquet"),
+        "root": study.root / summary["root"],
+        "settings": Settings(
+            several_faces=p.several_faces,
+            max_turn=p.max_turn,
+            processed=corpus.processed(study.params.corpus.kind),
+        ),
+        "shard_size": p.shard_size,
+    }
+
+
+def make_part(study: Study, *, part: int, n_parts: int, n_workers: int) -> int:
+    """Make a job's share of a run's shards; `02_preprocessing` finds and packs them.
+
+    Parameters
+    ----------
+    part, n_parts : int
+        Every `n_parts`-th shard, counted from `part`.
+
+    Returns
+    -------
+    int
+        Number of shards of this part.
+
+    Raises
+    ------
+    RunError
+        The corpus is not made yet; the store is being packed, or this part is being made, by another process.
+    StoreError
+        A part that does not exist; a worker process died.
+    """
+    given = inputs(study)
+    folder = study.share("store", part=f"{part}-of-{n_parts}")
+    return build_part(folder=folder, part=part, n_parts=n_parts, n_workers=n_workers, **given)

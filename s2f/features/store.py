@@ -1,0 +1,273 @@
+"""The store: all recordings and photos of a corpus, preprocessed and packed into a few memory-mapped files.
+
+================  ==========================  ===========================================================
+file              content
+================  ==========================  ===========================================================
+mels.npy          float16 [n_frames, 64]      voiced log-mel frames of all recordings, one after another,
+                                              each recording normalised for itself, not repeated
+mel_offsets.npy   int64 [n_recordings + 1]    recording i is frames ``offsets[i]`` to ``offsets[i + 1]``
+faces.npy         uint8 [n_faces, 64, 64, 3]  aligned faces
+meta.json                                     format, parameters, counts and a hash of the index
+index.parquet     a row a recording or photo  manifest columns and `row`, its place among its kind
+rejected.csv      a row a file left out       path, modality, identity, reason, detail
+================  ==========================  ===========================================================
+
+Opening one needs numpy, pandas and pyarrow alone; building one also what `s2f.audio` and `s2f.faces` need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s2f.corpora import manifest as manifests
+from s2f.errors import StoreError, nearest
+
+FORMAT = 2
+N_MELS, FACE_PX = 64, 64
+# What every store of this version is made with; one made otherwise is refused.
+FRONT_END = {
+    "sample_rate_hz": 16_000, "window_ms": 25, "hop_ms": 10, "n_mels": N_MELS, "vad_mode": 2, "face_px": FACE_PX,
+}  # fmt: skip
+FILES = ("mels.npy", "mel_offsets.npy", "faces.npy", "rejected.csv", "meta.json", "index.parquet")
+
+_BUILD = "Build it: `papermill notebooks/02_preprocessing.ipynb out.ipynb -p profile …`."
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store. Arrays are memory maps: only what is looked at is read.
+
+    Attributes
+    ----------
+    folder : Path
+    mels : ndarray, float16 [total_frames, 64]
+        Natural logarithm of mel power, mean 0 and variance 1 in each recording and bin.
+    mel_offsets : ndarray, int64 [n_recordings + 1]
+    faces : ndarray, uint8 [n_faces, 64, 64, 3]
+    index : DataFrame
+        Manifest columns and `row`: the place among the recordings (`mel`) or the photos (`faces`).
+    parameters : dict
+        What it was made with: `FRONT_END` and the fields of `Settings`.
+    digest : str
+        Hash of everything it was made from.
+    """
+
+    folder: Path
+    mels: np.ndarray
+    mel_offsets: np.ndarray
+    faces: np.ndarray
+    index: pd.DataFrame
+    parameters: dict
+    digest: str
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Store:
+        """Open a finished store.
+
+        Raises
+        ------
+        StoreError
+            There is none, it is unfinished or being rebuilt, of another format or front end, or its files do not
+            belong together.
+        """
+        folder = Path(folder)
+        # A build removes the index before it touches another file, and writes a new one last: while the index stays
+        # the same file, all others do.
+        index = _identity(folder / "index.parquet")
+        try:
+            found = cls._read(folder)
+        except (StoreError, OSError) as error:
+            unchanged = _identity(folder / "index.parquet") == index
+            if unchanged and not isinstance(error, FileNotFoundError):
+                raise
+            raise _being_rebuilt(folder) from error
+        if _identity(folder / "index.parquet") != index:
+            raise _being_rebuilt(folder)
+        return found
+
+    @classmethod
+    def _read(cls, folder: Path) -> Store:
+        for name in FILES:
+            if not (folder / name).is_file():
+                problem = "does not exist" if not folder.is_dir() else f"is not finished ({name} is missing)"
+                raise StoreError(folder, problem, remedy=_BUILD, reason="missing")
+        meta = _read_meta(folder)
+        if meta.get("format") != FORMAT:
+            raise StoreError(
+                folder,
+                f"has store format {meta.get('format')}, this version reads {FORMAT}",
+                remedy=_BUILD,
+                reason="format",
+            )
+        made_with = meta.get("parameters")
+        made_with = made_with if isinstance(made_with, dict) else {}
+        for key, value in FRONT_END.items():
+            if made_with.get(key) != value:
+                raise StoreError(
+                    folder,
+                    f"was made with {key} {made_with.get(key)}, this version needs {value}",
+                    remedy=_BUILD,
+                    reason="parameters",
+                )
+        for key in ("n_frames", "n_recordings", "n_faces"):
+            if not isinstance(meta.get(key), int):
+                raise StoreError(
+                    folder / "meta.json", f"has {key} {meta.get(key)!r}", remedy=_BUILD, reason="damaged"
+                )
+        if not isinstance(meta.get("input_sha256"), str):
+            problem = f"has input_sha256 {meta.get('input_sha256')!r}"
+            raise StoreError(folder / "meta.json", problem, remedy=_BUILD, reason="damaged")
+        index = (folder / "index.parquet").read_bytes()
+        if hashlib.sha256(index).hexdigest() != meta.get("index_sha256"):
+            raise StoreError(
+                folder / "index.parquet",
+                "is not the index these arrays were written with",
+                remedy=_BUILD,
+                reason="mixed",
+            )
+        arrays = {}
+        for name, dtype, shape in (
+            ("mels", np.float16, (meta["n_frames"], N_MELS)),
+            ("mel_offsets", np.int64, (meta["n_recordings"] + 1,)),
+            ("faces", np.uint8, (meta["n_faces"], FACE_PX, FACE_PX, 3)),
+        ):
+            path = folder / f"{name}.npy"
+            try:
+                array = np.load(path, mmap_mode="r" if name != "mel_offsets" else None)
+            except (ValueError, OSError, EOFError) as error:
+                raise StoreError(
+                    path, f"cannot be read ({error})", remedy=_BUILD, reason="damaged"
+                ) from error
+            if array.shape != shape or array.dtype != dtype:
+                raise StoreError(
+                    path,
+                    f"is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}",
+                    remedy=_BUILD,
+                    reason="damaged",
+                )
+            arrays[name] = array
+        offsets = arrays["mel_offsets"]
+        if offsets[0] != 0 or offsets[-1] != meta["n_frames"] or (np.diff(offsets) <= 0).any():
+            raise StoreError(
+                folder / "mel_offsets.npy",
+                "does not divide the frames into recordings",
+                remedy=_BUILD,
+                reason="damaged",
+            )
+        index = pd.read_parquet(io.BytesIO(index))
+        for modality, n in (("voice", meta["n_recordings"]), ("face", meta["n_faces"])):
+            rows = index.loc[index["modality"] == modality, "row"].to_numpy()
+            if not np.array_equal(rows, np.arange(n)):
+                raise StoreError(
+                    folder / "index.parquet",
+                    f"does not number the {n} {modality} files",
+                    remedy=_BUILD,
+                    reason="damaged",
+                )
+        return cls(folder=folder, index=index, parameters=made_with, digest=meta["input_sha256"], **arrays)
+
+    def voices(self, **where) -> pd.DataFrame:
+        """Recordings in the index that match, e.g. ``voices(split="train", gender="f", fold=0)``.
+
+        Parameters
+        ----------
+        **where
+            Column and value, or a list, set, array or Series of values; None matches a missing value.
+            `split` also takes the rows of a closed set, which belong to every split.
+
+        Returns
+        -------
+        DataFrame
+            In the order of `row`, index reset. Empty if nothing matches.
+
+        Raises
+        ------
+        StoreError
+            Unknown column, or a value that is no split, gender or fold.
+        """
+        return self._select("voice", where)
+
+    def photos(self, **where) -> pd.DataFrame:
+        """Photos in the index that match; see `voices`."""
+        return self._select("face", where)
+
+    def mel(self, row: int) -> np.ndarray:
+        """Voiced, normalised log-mel frames of recording `row`, float32 [n_frames, 64], not repeated."""
+        n = len(self.mel_offsets) - 1
+        if not 0 <= row < n:
+            raise StoreError(
+                self.folder, f"has no recording {row}", remedy=f"Rows are 0 to {n - 1}.", reason="row"
+            )
+        return np.array(
+            self.mels[self.mel_offsets[row] : self.mel_offsets[row + 1]], dtype=np.float32
+        )  # [T, 64]
+
+    def rejected(self) -> pd.DataFrame:
+        """Files that were left out: `path`, `modality`, `identity`, `reason`, `detail`."""
+        return pd.read_csv(self.folder / "rejected.csv", dtype=str, keep_default_na=False)
+
+    def _select(self, modality: str, where: dict) -> pd.DataFrame:
+        keep = (self.index["modality"] == modality).to_numpy()
+        known = {"split": manifests.SPLITS, "gender": manifests.GENDERS, "fold": (0, 1)}
+        for column, value in where.items():
+            if column not in self.index.columns or column in ("modality", "landmarks"):
+                raise StoreError(
+                    f"store column '{column}'",
+                    "is unknown",
+                    remedy=nearest(column, self.index.columns.drop(["modality", "landmarks"])),
+                    reason="column",
+                )
+            one = value is None or isinstance(value, (str, int, np.integer))
+            values = [value] if one else list(value)
+            for v in values:
+                if column in known and v is not None and v not in known[column]:
+                    raise StoreError(
+                        f"{column} {v!r}",
+                        "does not exist",
+                        remedy=nearest(str(v), known[column]),
+                        reason="value",
+                    )
+            if column == "split":
+                values = [*values, "all"]
+            keep &= (
+                self.index[column].isin(values) | (self.index[column].isna() & any(v is None for v in values))
+            ).to_numpy()
+        return self.index[keep].sort_values("row").reset_index(drop=True)
+
+
+def _being_rebuilt(folder: Path) -> StoreError:
+    remedy = "Wait until 02_preprocessing has ended, then open it again."
+    return StoreError(folder, "is being rebuilt", remedy=remedy, reason="rebuilt")
+
+
+def _read_meta(folder: Path) -> dict:
+    path = folder / "meta.json"
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StoreError(path, f"is not JSON ({error})", remedy=_BUILD, reason="damaged") from error
+    if not isinstance(meta, dict):
+        raise StoreError(path, f"holds a {type(meta).__name__}", remedy=_BUILD, reason="damaged")
+    return meta
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from one that took its place; None where there is none."""
+    try:
+        state = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

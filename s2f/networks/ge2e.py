@@ -1,0 +1,149 @@
+"""The packaged speaker encoder (GE2E, Wan et al. 2018): its weights, and what it makes of many recordings."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import itertools
+import multiprocessing
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from s2f import files, provenance, workers
+from s2f.errors import CheckpointError
+from s2f.features import sound_files
+from s2f.features.ge2e_front_end import partials
+from s2f.networks.models import GE2EEmbedding
+
+ENCODER = MappingProxyType(
+    {
+        "package": "resemblyzer",
+        "file": "resemblyzer/pretrained.pt",
+        "sha256": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+        "licence": "Apache-2.0",
+        "reference": "GE2E speaker encoder, three LSTM layers of 256 on 40 mels (Wan et al. 2018)",
+    }
+)
+PART = 64  # recordings a file of what is done
+
+
+def network(path: str | Path | None = None) -> GE2EEmbedding:
+    """The speaker encoder, in evaluation mode on the CPU.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A file with the declared SHA-256; that of the installed package if not given.
+
+    Raises
+    ------
+    CheckpointError
+        Not installed, or another file than the declared one.
+    """
+    package = ENCODER["package"]
+    try:
+        path = Path(path or importlib.metadata.distribution(package).locate_file(ENCODER["file"]))
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except (importlib.metadata.PackageNotFoundError, FileNotFoundError) as error:
+        raise CheckpointError(
+            path or package, "(voice.encoder: ge2e) is not installed", reason="missing",
+            remedy="Install requirements-weights.lock, as `make book` does.",
+        ) from error  # fmt: skip
+    if found != ENCODER["sha256"]:
+        raise CheckpointError(
+            path, f"has SHA-256 {found}, not {ENCODER['sha256']}", reason="broken", remedy=f"Install {package} again."
+        )
+    weights = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+    encoder = GE2EEmbedding()
+    encoder.load_state_dict({key: weights[key] for key in encoder.state_dict()})  # the rest only served its training
+    return encoder.eval()
+
+
+def tracks(
+    paths: Sequence[str | Path], *, n_workers: int, kept: Path | None = None, digest: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Partial embeddings of recordings, made by several processes.
+
+    Parameters
+    ----------
+    kept : Path, optional
+        Folder for what is done, `PART` recordings a file: a run that was stopped goes on from there. It is the
+        caller's to remove.
+    digest : str
+        Hash of the recordings' content. What was kept of other recordings, weights or code is left alone.
+
+    Returns
+    -------
+    tracks : float32 [total, 256]
+    offsets : int64 [n_recordings + 1]
+        Recording i has the rows from ``offsets[i]`` to ``offsets[i + 1]``.
+
+    Raises
+    ------
+    AudioError
+        A recording that cannot be used.
+    """
+    network()  # a missing package is said once, here
+    parts = [[str(path) for path in paths[at : at + PART]] for at in range(0, len(paths), PART)]
+    with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
+        places = [Path(folder) / f"{key}.npz" for key in _keys(parts, digest)]
+        _make(parts, places, n_workers=n_workers)
+        rows, lengths = [], []
+        for place in places:
+            with np.load(place) as part:
+                rows.append(part["rows"])
+                lengths.append(part["lengths"])
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+    return np.concatenate(rows), offsets
+
+
+def _keys(parts: list[list[str]], digest: str) -> list[str]:
+    """One hash a part, of everything that its embeddings are made from."""
+    base = hashlib.sha256(f"{ENCODER['sha256']} {digest} {provenance.code_key(__name__)}".encode())
+    keys = []
+    for part in parts:
+        one = base.copy()
+        one.update("\n".join(part).encode())
+        keys.append(one.hexdigest()[:16])
+    return keys
+
+
+def _make(parts: list[list[str]], places: list[Path], *, n_workers: int) -> None:
+    """Write the parts that are not there yet, each whole: `rows` [n, 256] and `lengths` [n_recordings]."""
+    waiting = [(part, place) for part, place in zip(parts, places, strict=True) if not place.is_file()]
+    todo = [path for part, _ in waiting for path in part]
+    if not todo:
+        return
+    n = sum(map(len, parts))
+    bar = tqdm(total=n, initial=n - len(todo), desc="voice tracks", unit="recording", mininterval=1)
+    with workers.one_thread_each(), bar:
+        pool = multiprocessing.get_context("spawn").Pool(n_workers, initializer=workers.end_with_parent)
+        with pool:
+            made = pool.imap(_track, todo)
+            for part, place in waiting:
+                found = []
+                for track in itertools.islice(made, len(part)):
+                    found.append(track)
+                    bar.update()
+                with files.whole(place) as beside:
+                    np.savez(beside, rows=np.concatenate(found), lengths=[len(track) for track in found])
+
+
+@functools.cache
+def _network() -> GE2EEmbedding:
+    torch.set_num_threads(1)
+    return network()
+
+
+def _track(path: str) -> np.ndarray:
+    with torch.inference_mode():
+        return _network()(torch.from_numpy(partials(sound_files.read(path), name=path))).numpy()  # [n_partials, 256]

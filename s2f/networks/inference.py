@@ -1,0 +1,135 @@
+"""From a voice to a face with a trained variant."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2f import tensors
+from s2f.errors import CheckpointError
+from s2f.networks.models import (
+    Architecture,
+    GE2EEmbedding,
+    Generator,
+    VoiceEmbedding,
+    unit,
+)
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A voice embedding and the generator of one variant, in evaluation mode on the CPU."""
+
+    voice_embedding: VoiceEmbedding | GE2EEmbedding
+    generator: Generator
+    architecture: Architecture
+    name: str
+
+    @torch.no_grad()
+    def embed(self, features: np.ndarray) -> np.ndarray:
+        """Unit embedding float32 [dim] of features.
+
+        Parameters
+        ----------
+        features : ndarray
+            float32 [n_frames, 64] of `s2f.features.front_end.features`, or [n_partials, 160, 40] of `s2f.features.ge2e_front_end.partials` where
+            that is the encoder.
+        """
+        if self.architecture.encoder == "ge2e":
+            partials = self.voice_embedding(torch.from_numpy(features))  # [n_partials, 256]
+            return unit(partials.mean(dim=0)).numpy()  # [256]
+        inputs = torch.from_numpy(features).T[None]  # [1, 64, T]
+        return unit(self.voice_embedding(inputs))[0].numpy()  # [64]
+
+    def reconstruct(self, recording: np.ndarray | str | Path) -> np.ndarray:
+        """The face of a voice.
+
+        Parameters
+        ----------
+        recording : float32 [n_samples] in [−1, 1] at 16 kHz, or a path to any recording
+            A .npy file holds log-mel frames, as a processed corpus has them.
+
+        Returns
+        -------
+        uint8 [64, 64, 3]
+
+        Raises
+        ------
+        AudioError
+            The recording is broken, silent or too short.
+        """
+        from s2f.features import front_end, sound_files  # heavier packages, not needed to train
+
+        is_processed = not isinstance(recording, np.ndarray) and Path(recording).suffix.lower() == ".npy"
+        if is_processed and self.architecture.encoder == "own":
+            features = front_end.repeat(sound_files.read_features(recording))
+        else:
+            wave = recording if isinstance(recording, np.ndarray) else sound_files.read(recording)
+            if self.architecture.encoder == "ge2e":
+                from s2f.features import ge2e_front_end
+
+                features = ge2e_front_end.partials(wave)
+            else:
+                features = front_end.features(wave)
+        embedding = torch.from_numpy(self.embed(features))
+        return draw(self.generator, embedding[None])[0]
+
+
+def save(folder: Path, model: Model) -> None:
+    """Write ``checkpoint.safetensors``: everything that `load` needs."""
+    weights = {f"voice_embedding.{k}": v for k, v in model.voice_embedding.state_dict().items()}
+    weights |= {f"generator.{k}": v for k, v in model.generator.state_dict().items()}
+    header = {"architecture": asdict(model.architecture), "name": model.name}
+    tensors.save(folder / CHECKPOINT, weights, header=header)
+
+
+def load_encoder(voice_folder: Path) -> VoiceEmbedding | GE2EEmbedding:
+    """The voice embedding that 04_voice_embedding kept, in evaluation mode."""
+    weights, header = tensors.load(voice_folder / "encoder.safetensors")
+    ge2e = header["encoder"] == "ge2e"
+    network = GE2EEmbedding() if ge2e else VoiceEmbedding(width=header["width"])
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def load(variant_folder: str | Path) -> Model:
+    """Load a trained variant, such as ``runs/demo/s0/general``.
+
+    Raises
+    ------
+    CheckpointError
+        Nothing trained there, or a checkpoint of another architecture.
+    """
+    path = Path(variant_folder) / CHECKPOINT
+    if not path.is_file():
+        raise CheckpointError(
+            variant_folder, f"holds no {CHECKPOINT}", remedy="Train it first: make book, or 05_training by hand."
+        )
+    weights, header = tensors.load(path)
+    try:
+        architecture = Architecture(**header["architecture"])
+        voice, generator = architecture.voice_embedding(), architecture.generator()
+        for prefix, network in (("voice_embedding.", voice), ("generator.", generator)):
+            network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(
+            path, f"is of another architecture ({error})", remedy="Train it again with this version."
+        ) from error
+    return Model(voice.eval(), generator.eval(), architecture, str(header.get("name", "")))
+
+
+
+@torch.no_grad()
+def draw(generator: Generator, embeddings: Tensor, *, batch_size: int = 256) -> np.ndarray:
+    """Faces uint8 [n, 64, 64, 3] of voice embeddings float [n, 64] by a generator in evaluation mode."""
+    faces = [
+        torch.round(generator(unit(part)).clamp(-1, 1) * 127.5 + 127.5).to(torch.uint8).permute(0, 2, 3, 1).cpu()
+        for part in embeddings.split(batch_size)
+    ]
+    return torch.cat(faces).numpy()  # [n, 64, 64, 3]

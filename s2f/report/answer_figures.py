@@ -1,0 +1,206 @@
+"""Figures of the known answer: what is recovered of each attribute, from the voice's parameters to the drawn face."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from s2f.metrics import recovery
+from s2f.report.style import BLUE, GREEN, GREY, INK, PURPLE, RED, _canvas, _figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+from s2f.evaluation.known_answer import LEVELS as LEVEL_NAMES
+from s2f.evaluation.known_answer import UNKNOWN, VERDICTS, Answer
+
+# Level: its name, colour, marker, size of the marker, place above or below the middle of a line.
+LEVELS = {
+    "ceiling": ("true parameters of the voice", GREY, "d", 4.4, -0.27),
+    "embedding": ("voice embedding", BLUE, "s", 3.6, 0.0),
+    "face": ("drawn face", GREEN, "o", 4.4, 0.27),
+}
+PHOTOGRAPHS = ("real face, read alike", PURPLE)
+TITLES = {"overall": "All people", "within sex": "Women and men apart"}
+SHORT = {"age_years": "age", "height_cm": "height", "bmi": "body mass index"}
+BAND = "#E9E9E9"
+FAILS = (recovery.MISSED, recovery.ABOVE)
+UNASKED = (recovery.NOT_LEGIBLE, recovery.NOT_READ, recovery.NOT_IN_VOICE)
+GAP = 1.6  # lines between the caused attributes and the independent ones
+LINE_IN = 0.178
+
+
+@_figure
+def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
+    """Every attribute a line: how much of it is recovered at each level, over all people and within a sex.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `mode` ("overall", "within sex") and the columns of `s2f.metrics.recovery.verdicts`.
+    n_people : int
+        Measured.
+    seeds : str
+        Of the trainings that are averaged, for the note.
+    """
+    is_area = table["measure"] == "AUC"
+    shares, areas = table[~is_area], table[is_area]
+    modes = list(dict.fromkeys(table["mode"]))
+    places = _places(shares[shares["mode"] == modes[0]])
+    heights = [0.5, (max(places.values()) + 1) * LINE_IN]
+    figure, axes = _canvas(
+        sum(heights) + 1.35, n_rows=2, n_columns=len(modes), height_ratios=heights, sharex="row", sharey="row"
+    )
+    _lines(axes[0, 0], areas[areas["mode"] == modes[0]], {"sex": 0.0}, chance=0.5)
+    axes[0, 0].set(xlim=(0.45, 1.02), ylim=(0.6, -0.6), yticks=[0], yticklabels=["sex"])
+    axes[0, 0].set_xlabel("area under the ROC curve", labelpad=1)
+    for ax in axes[0, 1:]:
+        ax.axis("off")
+    for ax, mode in zip(axes[1], modes, strict=True):
+        part = shares[shares["mode"] == mode]
+        _lines(ax, part, places, chance=0.0)
+        ax.set_title(TITLES.get(mode, mode))
+        ax.set_xlabel("held-out R²")
+    ax = axes[1, 0]
+    ax.set(ylim=(max(places.values()) + 0.7, -1.5), xlim=(-0.06, max(0.8, shares["high"].max() + 0.02)))
+    ax.set_yticks(list(places.values()), [_said(name) for name in places])
+    first = min(places[name] for name in shares.loc[~shares["caused"], "attribute"])
+    for ax in axes[1]:
+        for at, text in ((-1, "shares causes with the voice"), (first - 1, "independent of the voice")):
+            ax.text(0.99, at, text, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=7.5,
+                    fontweight="bold", color=INK)  # fmt: skip
+    note = f"{n_people} people made for this, {seeds}\nbars: 95 % intervals over people"
+    axes[0, -1].text(0.0, 0.5, note, transform=axes[0, -1].transAxes, va="center", fontsize=7.5, color=GREY)
+    figure.legend(handles=_handles(), loc="outside upper center", ncols=3, fontsize=7.5, columnspacing=1.4)
+    figure.get_layout_engine().set(wspace=0.02, hspace=0.01)
+    return figure
+
+
+@_figure
+def leak(table: pd.DataFrame) -> Figure:
+    """Skin tone, which the voice must not tell, where nothing is planted and where a leak is.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `planted` and the columns of `s2f.metrics.recovery.verdicts`.
+    """
+    places = {name: float(k) for k, name in enumerate(dict.fromkeys(table["planted"]))}
+    figure, axes = _canvas(0.42 * len(places) + 0.95)
+    ax = axes[0, 0]
+    _lines(ax, table.assign(attribute=table["planted"]), places, chance=0.0)
+    ax.set(ylim=(len(places) - 0.4, -0.6), xlim=(-0.06, table["high"].max() + 0.04))
+    ax.set_xlabel("held-out R² of the skin tone")
+    ax.set_yticks(list(places.values()), [f"leak {name}" for name in places])
+    figure.legend(handles=_handles(photographs=False), loc="outside upper center", ncols=3, fontsize=7.5)
+    return figure
+
+
+def _said(name: str) -> str:
+    return SHORT.get(name, name.replace("_", " "))
+
+
+def _places(shares: pd.DataFrame) -> dict[str, float]:
+    """Line of each attribute: caused ones by their ceiling, then those that nothing causes, by name."""
+    ceiling = shares[shares["level"] == "ceiling"]
+    caused = ceiling[ceiling["caused"]].sort_values("value", ascending=False)["attribute"]
+    others = sorted(ceiling[~ceiling["caused"]]["attribute"])
+    return {name: float(k) for k, name in enumerate(caused)} | {
+        name: len(caused) + GAP + k for k, name in enumerate(others)
+    }
+
+
+def _lines(ax: Axes, part: pd.DataFrame, places: dict[str, float], *, chance: float) -> None:
+    """Chance, the levels with their intervals, and a word where the face is not asked."""
+    ax.axvline(chance, color="#9A9A9A", linewidth=0.8, zorder=1)
+    ax.grid(axis="y", visible=False)
+    left = chance - 0.06
+    for row in part.itertuples():
+        at = places[row.attribute]
+        if row.level == "photographs":
+            ax.plot([row.value] * 2, [at - 0.38, at + 0.38], color=PHOTOGRAPHS[1], alpha=0.55, linewidth=1.6, zorder=2)
+            continue
+        _, colour, marker, size, shift = LEVELS[row.level]
+        reached = max(row.null_high, chance) - left
+        ax.barh(at + shift, reached, left=left, height=0.27, color=BAND, linewidth=0, zorder=0)
+        if row.level == "face" and row.verdict in UNASKED:
+            ax.text(0.99, at, row.verdict, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=6.3,
+                    color=GREY)  # fmt: skip
+            continue
+        colour = RED if row.verdict in FAILS else colour
+        ax.plot([row.low, row.high], [at + shift] * 2, color=colour, linewidth=1.1, alpha=0.8, zorder=3)
+        ax.plot(row.value, at + shift, marker, color=colour, markersize=size, markeredgewidth=0, zorder=4)
+
+
+def _handles(*, photographs: bool = True) -> list:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    shown = [
+        Line2D([], [], color=colour, marker=marker, markersize=size, linewidth=1.1, label=label)
+        for label, colour, marker, size, _ in LEVELS.values()
+    ]
+    if photographs:
+        shown.append(Line2D([], [], color=PHOTOGRAPHS[1], alpha=0.55, marker="|", markersize=8, markeredgewidth=1.6,
+                            linewidth=0, label=PHOTOGRAPHS[0]))  # fmt: skip
+    return [*shown, Patch(color=BAND, label="what chance reaches"), Patch(color=RED, label="fails the check")]
+
+
+# For the page
+
+
+def counts(answer: Answer | None) -> pd.DataFrame | str:
+    """How many attributes pass, by level, of how many that have a verdict; a sentence where nothing is known."""
+    if answer is None:
+        return UNKNOWN
+    table, rows = answer.table[answer.table["level"] != "photographs"], {}
+    for place, part in table.groupby(["mode", "level"], sort=False):
+        recovered, missed, chance, above = _tally(part)
+        rows[place] = {
+            "caused: recovered": f"{recovered} of {recovered + missed}",
+            "independent: at chance": f"{chance} of {chance + above}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _tally(part: pd.DataFrame) -> list[int]:
+    """How many attributes have each of `VERDICTS`."""
+    return [int((part["verdict"] == verdict).sum()) for verdict in VERDICTS]
+
+
+def exceptions(answer: Answer | None) -> pd.DataFrame | str:
+    """Attributes that fail in the face or have no verdict there, with what each level reaches; else a sentence."""
+    if answer is None:
+        return UNKNOWN
+    values = answer.table.pivot(index=["mode", "attribute"], columns="level", values="value")[list(LEVEL_NAMES)]
+    face = answer.table[answer.table["level"] == "face"].set_index(["mode", "attribute"])
+    rows = face[~face["verdict"].isin((recovery.RECOVERED, recovery.CHANCE))]
+    return values.round(3).join(rows[["verdict"]], how="right")
+
+
+def show(answer: Answer | None):
+    """The figure of an answer; a sentence where it is not known."""
+    if answer is None:
+        return print(UNKNOWN)
+    seeds = f"seed{'s' if len(answer.seeds) > 1 else ''} {', '.join(map(str, answer.seeds))}"
+    return known_answer(answer.table, n_people=answer.n_people, seeds=seeds)
+
+
+def show_leak(found: pd.DataFrame | None):
+    """The figure of the planted leak; a sentence where nothing is known."""
+    return print(UNKNOWN) if found is None else leak(found)
+
+
+def sentence(answer: Answer | None) -> str:
+    """What the prose says of the faces; where the answer is not known, that."""
+    if answer is None:
+        return UNKNOWN
+    face = answer.table[(answer.table["level"] == "face") & (answer.table["mode"] == "overall")]
+    recovered, missed, chance, above = _tally(face)
+    return (
+        f"On {answer.n_people} people and {len(answer.seeds)} {'seed' if len(answer.seeds) == 1 else 'seeds'} of "
+        f"training, the drawn faces show {recovered} of the {recovered + missed} traits that share causes with the "
+        f"voice and can be told from it, and of the {chance + above} independent traits that can be read from a face "
+        f"{chance} stay at chance."
+    )

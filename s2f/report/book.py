@@ -1,0 +1,408 @@
+"""The book: takes one run's executed notebooks, says on every page which run that is, builds the pages."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import nbformat
+import yaml
+
+from s2f import files
+from s2f.errors import RunError, S2FError
+from s2f.study import params
+
+# What a reader must know about a run before looking at a number; other profiles use real recordings.
+KINDS = MappingProxyType({
+    "smoke": "Smoke build: it only shows that everything runs, and no number or picture on it is a result.",
+    "demo": "Profile demo: synthetic voices and faces, small networks, minutes of training.",
+    "synthetic": "Profile synthetic: synthetic voices and faces at the poster's scale.",
+})  # fmt: skip
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+OUTPUTS = (".png", ".svg", ".csv")  # of the results folders, taken into the book beside the notebooks
+
+
+def build(
+    root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], out: Path | None = None
+) -> Path:
+    """Copy a run's executed notebooks into the book, write its status page, and build the pages.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder: holds ``_config.yml`` and ``book/``.
+    profile_run_folder : Path
+        The run, ``runs/<profile>[-<label>]``; what its notebooks recorded about themselves makes the status
+        page, and the tables and figures of its ``results`` folders are copied too.
+    notebooks : mapping of str to Path
+        Page name (``05_training_females``) to executed notebook.
+    out : Path, optional
+        Folder in which ``_build/html`` appears; the root by default.
+
+    Returns
+    -------
+    Path
+        ``index.html`` of the built book.
+
+    Raises
+    ------
+    RunError
+        A notebook is missing, was not executed to its end or holds an error; a page of the table of contents
+        has no notebook; or the build warned.
+    """
+    from filelock import FileLock
+
+    root, run = Path(root).resolve(), Path(profile_run_folder).resolve()
+    out = root if out is None else Path(out).resolve()
+    for name, path in notebooks.items():
+        check_executed(Path(path), name=name)
+    _check_pages(root, notebooks)
+    (root / "_build").mkdir(parents=True, exist_ok=True)
+    with FileLock(root / "_build" / ".book.lock"):  # two profiles share book/runs
+        for left in [*(root / "_build").glob("runs-*"), *(out / "_build").glob("book-*")]:
+            shutil.rmtree(left)  # of a build that was killed
+        _place(root, run, notebooks)
+        return _render(root, out)
+
+
+def check_executed(path: Path, *, name: str) -> None:
+    """Refuse a notebook that was not executed to its end: the book would show it without a word.
+
+    Raises
+    ------
+    RunError
+        Missing file, an error output, a cell that papermill did not finish, or no cell executed at all.
+    """
+    again = "Run the study again; if this stays, run the notebook by hand to see the error."
+    if not path.is_file():
+        raise RunError(path, f"is missing: page '{name}' has no executed notebook", remedy=again)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat raises several unrelated types for a broken file
+        raise RunError(path, f"is not a notebook ({type(error).__name__}: {error})", remedy=again) from error
+    code = [
+        (n, cell) for n, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()
+    ]
+    for n, cell in code:
+        for output in cell.outputs:
+            if output.output_type == "error":
+                raise RunError(
+                    path, f"holds an error in cell {n} ({output.ename}: {output.evalue})", remedy=again
+                )
+        state = cell.metadata.get("papermill", {}).get("status", "completed")
+        if state != "completed":
+            raise RunError(path, f"was not executed to its end: cell {n} is {state}", remedy=again)
+    if code and all(cell.execution_count is None for _, cell in code):
+        raise RunError(path, "was never executed", remedy=again)
+
+
+def status(run: Path) -> dict[str, Any]:
+    """What the banner and the status page say: the run's name and kind, and one row a notebook.
+
+    Each notebook leaves its provenance beside its executed copy, ``s<seed>/notebooks/<name>.json``.
+
+    Parameters
+    ----------
+    run : Path
+        ``runs/<profile>[-<label>]``.
+
+    Returns
+    -------
+    dict
+        ``run``, ``profile``, ``label``, ``kind``, ``text`` (the banner's), ``rows`` (name and provenance).
+
+    Raises
+    ------
+    RunError
+        A provenance file does not hold a mapping.
+    """
+    profile, _, label = run.name.partition("-")
+    rows = []
+    for path in sorted(run.glob("**/notebooks/*.json")):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise RunError(path, "does not hold a mapping", remedy="Delete it and run the study again.")
+        rows.append({"notebook": path.stem} | values)
+    text = KINDS.get(profile, f"Profile {profile}: real recordings and photographs.")
+    if label:
+        text += f" Label {label}."
+    seeds = sorted({str(row["seed"]) for row in rows if row.get("seed") is not None})
+    if seeds:
+        text += f" Seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}."
+    kind = "smoke" if profile == "smoke" else "result"
+    return {"run": run.name, "profile": profile, "label": label, "kind": kind, "text": text, "rows": rows}
+
+
+def pages(root: Path) -> set[str]:
+    """Names of the executed notebooks that the table of contents wants."""
+    toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    return {Path(page).name for page in _files(toc) if Path(page).parent == Path("runs")} - {"status"}
+
+
+def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Path]:
+    """The executed notebook of every page; for a variant that the run does not have, a page that says so.
+
+    Parameters
+    ----------
+    executed : Path
+        ``runs/<run>/s<seed>/notebooks``.
+    instead : Path
+        Folder for the pages of variants that the run does not have.
+    """
+    settings = executed.parent / "results" / "params.yaml"
+    made = yaml.safe_load(settings.read_text(encoding="utf-8"))["variants"] if settings.is_file() else None
+    found = {}
+    for name in pages(root):
+        stage, _, variant = name.rpartition("_")
+        found[name] = executed / f"{name}.ipynb"
+        if stage in ("05_training", "06_metrics") and made is not None and variant not in made:
+            found[name] = instead / f"{name}.ipynb"
+            text = f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(made)}."
+            nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), found[name])
+    return found
+
+
+def main(words: list[str] | None = None) -> int:
+    """``python -m s2f.book demo 0``: build the book from seed 0 of ``runs/demo``; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m s2f.book", description=main.__doc__)
+    parser.add_argument("run", help="a folder of runs/: <profile> or <profile>-<label>")
+    parser.add_argument("seed", type=int, help="the seed whose notebooks are shown")
+    arguments = parser.parse_args(words)
+    try:
+        root = params.project_root()
+        run = root / "runs" / arguments.run
+        executed = run / f"s{arguments.seed}" / "notebooks"
+        with tempfile.TemporaryDirectory() as folder:
+            index = build(root, run, executed_pages(root, executed, instead=Path(folder)))
+    except S2FError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"The book: {index.as_uri()}")
+    return 0
+
+
+def _check_pages(root: Path, notebooks: Mapping[str, Path]) -> None:
+    wanted = pages(root)
+    for problem, names in (
+        ("has no executed notebook", wanted - set(notebooks)),
+        ("is not in the table of contents", set(notebooks) - wanted),
+    ):
+        if names:
+            raise RunError(
+                root / "book" / "_toc.yml",
+                f"does not match the run: page {', '.join(sorted(names))} {problem}",
+                remedy="Give one executed notebook for each page of runs/ in that file.",
+            )
+
+
+def _files(toc: Any) -> Iterable[str]:
+    if isinstance(toc, Mapping):
+        for key, value in toc.items():
+            if key in ("file", "root"):
+                yield value
+            else:
+                yield from _files(value)
+    elif isinstance(toc, list):
+        for entry in toc:
+            yield from _files(entry)
+
+
+def _place(root: Path, run: Path, notebooks: Mapping[str, Path]) -> None:
+    """Fill a folder beside book/runs and swap it in, so that nothing of an earlier run stays."""
+    build_folder, target = root / "_build", root / "book" / "runs"
+    with tempfile.TemporaryDirectory(dir=build_folder, prefix="runs-") as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        for name, path in notebooks.items():
+            nbformat.write(_page(nbformat.read(path, as_version=4)), new / f"{name}.ipynb")
+        for folder in sorted(path for path in run.rglob("results") if path.is_dir()):
+            for path in sorted(folder.iterdir()):
+                if path.suffix in OUTPUTS:
+                    place = new / "results" / folder.relative_to(run).parent / path.name
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, place)
+        shown = status(run)
+        files.write_json(new / "status.json", {key: value for key, value in shown.items() if key != "rows"})
+        files.write_text(new / "status.md", _status_page(shown))
+        if target.exists():
+            target.rename(Path(scratch) / "old")
+        new.rename(target)
+
+
+def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A notebook as a page: without the cell that papermill injects, since the banner says the same.
+
+    Nor with the state of widgets: a page cannot run them, and would load their scripts from other hosts.
+    """
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags and "remove-cell" not in tags:
+            cell.metadata["tags"] = [*tags, "remove-cell"]
+    return notebook
+
+
+def _render(root: Path, out: Path) -> Path:
+    """Build into a scratch folder and swap it in: a failed build leaves the earlier pages as they were."""
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        str(root / "book"),
+    ]
+    command += ["--config", str(root / "_config.yml"), "--all", "-n", "-W", "--keep-going"]
+    command += ["--toc", str(_toc(root, root / "_build" / "_toc.yml"))]
+    html = out / "_build" / "html"
+    html.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=html.parent, prefix="book-") as scratch:
+        log = html.parent / "book.log"
+        problems = _run([*command, "--path-output", scratch], log=log, cwd=root)
+        built = Path(scratch) / "_build" / "html"
+        if problems is not None:
+            raise RunError(
+                log,
+                f"says why the book was not built:\n{problems}\n",
+                remedy="Mend what it names, and build again.",
+            )
+        if html.exists():
+            html.rename(Path(scratch) / "old")
+        built.rename(html)
+    return html / "index.html"
+
+
+def _toc(root: Path, path: Path) -> Path:
+    """Table of contents with the pages of kept results, where there are any."""
+    toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    kept = sorted((root / "book" / "results").glob("*/index.md"))
+    if kept:
+        pages = [{"file": page.relative_to(root / "book").with_suffix("").as_posix()} for page in kept]
+        toc["parts"].insert(-1, {"caption": "Kept results", "chapters": pages})
+    files.write_yaml(path, toc)
+    return path
+
+
+def _run(command: list[str], *, log: Path, cwd: Path) -> str | None:
+    """Run a command, its output to a log and its complaints to stderr; return None, or why it failed."""
+    last: deque[str] = deque(maxlen=15)
+    complaints = []
+    with (
+        open(log, "w", encoding="utf-8") as record,
+        subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
+        for coloured in process.stdout:
+            line = COLOUR.sub("", coloured)
+            record.write(line)
+            last.append(line.rstrip())
+            if any(word in line for word in ("WARNING", "ERROR", "CRITICAL")):
+                sys.stderr.write(line)
+                complaints.append(line.rstrip())
+    return None if process.returncode == 0 else "\n".join(complaints[:30] or last)
+
+
+def _status_page(shown: Mapping[str, Any]) -> str:
+    rows = shown["rows"]
+    lines = [
+        "# Status of this build",
+        "",
+        shown["text"],
+        "",
+        "This page is written when the book is built, from what each notebook recorded about its own run.",
+        "",
+        "## The run",
+        "",
+    ]
+    lines += _table(
+        ("what", "value"),
+        [
+            ("run", shown["run"]),
+            ("profile", shown["profile"]),
+            ("label", shown["label"] or "none"),
+            *(
+                (key, _several(row.get(key) for row in rows))
+                for key in ("seed", "commit", "machine", "device", "threads")
+            ),
+            ("wall time of all notebooks", _minutes(sum(_number(row.get("wall_time_s")) for row in rows))),
+            (
+                "highest peak memory",
+                _megabytes(max((_number(row.get("peak_memory_mb")) for row in rows), default=0)),
+            ),
+        ],
+    )
+    lines += [
+        "",
+        "## Notebooks",
+        "",
+        "Times are wall-clock times; some notebooks ran beside one another.",
+        "",
+    ]
+    lines += _table(
+        ("notebook", "seed", "device", "threads", "finished", "time", "peak memory"),
+        [
+            (
+                row["notebook"],
+                row.get("seed"),
+                row.get("device"),
+                row.get("threads"),
+                row.get("finished"),
+                _minutes(_number(row.get("wall_time_s"))),
+                _megabytes(_number(row.get("peak_memory_mb"))),
+            )
+            for row in rows
+        ],
+    )
+    versions: dict[str, set[str]] = {}
+    for row in rows:
+        for package, version in (row.get("packages") or {}).items():
+            versions.setdefault(package, set()).add(str(version))
+    lines += ["", "## Versions", ""]
+    lines += _table(("package", "version"), [(p, _several(v)) for p, v in sorted(versions.items())])
+    return "\n".join(lines) + "\n"
+
+
+def _table(header: tuple[str, ...], rows: list[tuple]) -> list[str]:
+    if not rows:
+        return ["Nothing was recorded."]
+    cells = [[_cell(value) for value in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells]]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _several(values: Iterable[Any]) -> str:
+    return ", ".join(sorted({str(value) for value in values if value is not None})) or "not recorded"
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def _megabytes(megabytes: float) -> str:
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""A look at a corpus before any run: what is there, what is missing, whether the counts match."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s2f import files
+from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, voxceleb
+from s2f.corpora.corpus import processed
+from s2f.errors import AudioError, CorpusError, ImageError
+
+PAGE = 'The book\'s page "Getting the data" says where each is published, and its usual places.'
+SORTS = {"voices": "recordings", "faces": "photographs", "metas": "metadata"}
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the report; exit status 0 where a study can be run on what is there, 1 where something is missing."""
+    if arguments.kind == "table":
+        if arguments.table is None:
+            raise CorpusError("check table", "names no table", remedy="Add --table pairs.csv.")
+        found, rejected, ignored = pairs_table.scan(arguments.table)
+        print(f"Table {arguments.table}")
+        if ignored:
+            print(f"Columns that are not used: {', '.join(ignored)}.")
+    else:
+        given = {"voices": arguments.voices, "faces": arguments.faces, "metas": arguments.meta}
+        if arguments.root is None and not all(given.values()):
+            raise CorpusError(
+                f"check {arguments.kind}", "has no --root", remedy="Name the folder of the downloads, or every part."
+            )
+        there = _places(arguments.kind, arguments.root, given)
+        if there is None:
+            return 1
+        suffixes = voxceleb.PROCESSED_SUFFIXES if arguments.kind == "wen2019" else voxceleb.VOICE_SUFFIXES
+        scan = voxceleb.scan(**there, suffixes=suffixes)
+        found, rejected = scan.manifest, scan.rejected
+        _say_matches(scan)
+    _say_counts(found)
+    if arguments.kind != "table" and set(scan.people["release"]) == {"VoxCeleb1"}:
+        print("\nThe full VoxCeleb1 ∩ VGGFace, and what is here:\n")
+        print(_text(voxceleb.expected_against_found(scan)))
+    doubles = duplicates.find(found, ".")
+    _say_rejected(rejected, doubles, arguments.rejected)
+    settings_processed = processed(arguments.kind)
+    bad = _say_sample(found, n=arguments.sample, is_processed=settings_processed)
+    where = f"corpus.table: {arguments.table}" if arguments.kind == "table" else f"corpus.root: {arguments.root}"
+    print(f"\nTo use it, set {where}")
+    print(f"in params/profiles/{arguments.kind}.yaml, and run make book PROFILE={arguments.kind}.")
+    return 1 if bad else 0
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+def _places(kind: str, root: Path | None, given: dict[str, list[Path]]) -> dict[str, list[Path]] | None:
+    """Where each sort lies, said line by line; None where a sort is nowhere."""
+    usual = voxceleb.places(root, kind=kind) if root is not None else {}
+    places = {sort: given[sort] or usual[sort] for sort in SORTS}
+    complete = True
+    for sort, what in SORTS.items():
+        for place in places[sort]:
+            there = os.path.isfile(place) if sort == "metas" else os.path.isdir(place)
+            complete &= there
+            print(f"{what:<12} {'here   ' if there else 'MISSING'} {place}")
+    if not complete:
+        print(f"\nNothing can be run without what is missing. {PAGE}")
+        return None
+    return places
+
+
+def _say_matches(scan: voxceleb.Scan) -> None:
+    print(f"\nThe metadata names {len(scan.people):,} people.")
+    for modality, what in (("voice", "recordings"), ("face", "photographs")):
+        of = scan.matches[scan.matches["modality"] == modality]
+        rules = ", ".join(f"{n:,} {spelling.said(rule)}" for rule, n in of["rule"].value_counts().items())
+        print(f"{of['identity'].nunique():,} of them have a folder of {what}, found {rules}.")
+
+
+def _say_counts(found: pd.DataFrame) -> None:
+    total = manifest.summary(found)["total"]
+    genders = found.drop_duplicates("identity")["gender"].fillna("unknown").value_counts()
+    print(
+        f"\nBoth voice and face: {total['n_identities']:,} identities "
+        f"({', '.join(f'{g} {n:,}' for g, n in genders.items())}), "
+        f"{total['n_recordings']:,} recordings, {total['n_faces']:,} photographs."
+    )
+
+
+def _say_rejected(rejected: pd.DataFrame, doubles: pd.DataFrame, path: Path | None) -> None:
+    print(f"\nLeft out by name or row: {len(rejected):,}.")
+    if len(rejected):
+        print(_text(rejections.counts(rejected)))
+    kinds = Counter(doubles.drop_duplicates("content")["kind"])
+    if kinds:
+        print(
+            f"The same content more than once: {kinds['within_identity']:,} within an identity, "
+            f"{kinds['across_identities']:,} across identities."
+        )
+        for _, group in doubles[doubles["kind"] == "across_identities"].groupby("content", sort=False):
+            print("  " + " = ".join(group["path"].head(3)))
+    else:
+        print("No two files have the same content.")
+    if path is not None:
+        with files.whole(path) as beside:
+            rejected.to_csv(beside, index=False)
+        print(f"The list of files left out: {path}")
+
+
+def _say_sample(found: pd.DataFrame, *, n: int, is_processed: bool) -> int:
+    """Decode a few files of each kind, spread over the corpus; how many kinds had no usable one."""
+    bad = 0
+    for modality, what in (("voice", "recordings"), ("face", "photographs")):
+        rows = found[found["modality"] == modality]
+        chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int))]
+        problems = list(_problems(chosen, is_processed=is_processed))
+        if len(chosen):
+            print(f"{len(chosen) - len(problems)} of {len(chosen)} {what} tried can be used.")
+        for problem in problems[:5]:
+            print(f"  {problem}")
+        bad += bool(len(chosen)) and len(problems) == len(chosen)
+    return bad
+
+
+def _problems(rows: pd.DataFrame, *, is_processed: bool) -> Iterator[str]:
+    from s2f.features import pack
+
+    settings = pack.Settings(processed=is_processed)
+    for row in rows.itertuples():
+        try:
+            if row.modality == "voice":
+                pack.recording(row.path, settings)
+            else:
+                pack.photo(row.path, row.landmarks, settings)
+        except (AudioError, ImageError) as error:
+            yield f"[{error.reason}] {error}"
+
+
+def _text(table: pd.DataFrame) -> str:
+    return table.astype(object).map(_number).to_string()
+
+
+def _number(value) -> str:
+    return "" if pd.isna(value) else f"{value:,}" if isinstance(value, int) else str(value)

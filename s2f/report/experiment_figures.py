@@ -1,0 +1,256 @@
+"""Figures of the experiments: each function takes a frame of `s2f.experiments`, or one like it, and returns a figure.
+
+They share the look of `s2f.figures`.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from s2f.metrics.catalogue import NAMES, PERCENT
+from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, _canvas, _figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CHANCE_METRICS = ("matching_2way", "matching_within_gender", "matching_within_gender_nationality", "gender_agreement")
+DASHED = (0, (4, 3))
+PANELS_IN_A_ROW = 4
+
+
+@_figure
+def lengths(frame: pd.DataFrame) -> Figure:
+    """Metrics against the seconds of speech that were heard.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `s2f.evaluation.experiments.lengths`: columns seconds, share_cut, metric, value, low, high, reason.
+    """
+    metrics = list(frame["metric"].unique())
+    if frame["value"].isna().all():
+        return _sentence(f"Not measured: {frame['reason'].iloc[0]}.")
+    figure, axes = _canvas(4.2 if len(metrics) > 2 else 2.4, n_rows=-(-len(metrics) // 2), n_columns=2, sharex=True)
+    for ax in axes.flat[len(metrics) :]:
+        ax.axis("off")
+    for ax, metric in zip(axes.flat, metrics, strict=False):
+        own = frame[frame["metric"] == metric].sort_values("seconds")
+        scale = _scale(metric)
+        ax.fill_between(own["seconds"], own["low"] * scale, own["high"] * scale, color=BLUE, alpha=0.18, linewidth=0)
+        ax.plot(own["seconds"], own["value"] * scale, "o-", color=BLUE, markersize=4)
+        if metric in CHANCE_METRICS:
+            ax.axhline(50, color=GREY, linestyle=DASHED, linewidth=1)
+        ax.set_title(_titled(metric), fontsize=9.5)
+        seconds = own["seconds"].to_numpy(float)
+        ax.set_xticks(seconds, [f"{s:g}" for s in seconds])
+    shares = frame.drop_duplicates("seconds").sort_values("seconds")
+    cut = ", ".join(f"{100 * share:.0f} % at {s:g} s" for s, share in zip(shares["seconds"], shares["share_cut"],
+                                                                         strict=True))  # fmt: skip
+    figure.supxlabel(f"seconds of speech heard\nrecordings that are longer, and so cut: {cut}", fontsize=8.5)
+    return figure
+
+
+@_figure
+def dots(
+    frame: pd.DataFrame, *, by: str | Sequence[str], metrics: Sequence[str] | None = None, chance: float | None = None
+) -> Figure:
+    """Values of groups with their intervals, a panel a metric.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns metric, value, low, high, n_identities and those of `by`.
+    by : str or sequence of str
+        What names a line; of two columns, the first sets the colour.
+    metrics : sequence of str, optional
+        Panels; all in the frame if not given.
+    chance : float, optional
+        Drawn dashed in the panels of shares, in the metrics' own unit.
+    """
+    columns = [by] if isinstance(by, str) else list(by)
+    metrics = list(frame["metric"].unique()) if metrics is None else list(metrics)
+    lines = frame[columns].drop_duplicates().reset_index(drop=True)
+    colour_of = dict(zip(lines[columns[0]].unique(), COLOURS, strict=False)) if len(columns) > 1 else {}
+    n_columns = min(len(metrics), PANELS_IN_A_ROW)
+    figure, axes = _canvas(0.32 * max(len(lines), 2) + 0.85, n_columns=n_columns, sharey=True)
+    labels = []
+    for place, line in lines.iterrows():
+        own = frame[(frame[columns] == line).all(axis=1)]
+        colour = colour_of.get(line[columns[0]], BLUE)
+        for ax, metric in zip(axes[0], metrics, strict=True):
+            found = own[own["metric"] == metric]
+            if len(found):
+                _dot(ax, found.iloc[0], place, colour=colour, scale=_scale(metric))
+        n = int(own["n_identities"].max()) if len(own) else 0
+        labels.append(f"{line[columns[-1]]} ({n})" if len(columns) == 1 or columns[0] == "by"
+                      else f"{line[columns[0]]}: {line[columns[1]]} ({n})")  # fmt: skip
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        if chance is not None and metric in CHANCE_METRICS:
+            ax.axvline(chance * _scale(metric), color=GREY, linestyle=DASHED, linewidth=1)
+        _panel(ax, metric, n_panels=len(metrics))
+    axes[0, 0].set_yticks(range(len(lines)), labels)
+    axes[0, 0].set_ylim(len(lines) - 0.5, -0.5)
+    figure.get_layout_engine().set(wspace=0.06)
+    text = "bar: 95 % interval over people; in brackets: people" + ("" if chance is None else "; dashed: chance")
+    figure.supxlabel(text, fontsize=8.5, color=GREY)
+    return figure
+
+
+@_figure
+def same_speaker(frame: pd.DataFrame) -> Figure:
+    """Two faces of one person beside those of two people of one sex, drawn and real.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `s2f.evaluation.experiments.same_speaker`.
+    """
+    panels = {
+        "Cosine of identity embeddings": ("cosine_matched", "cosine_mismatched"),
+        "Pixel distance (rms, −1 to 1)": ("consistency", "diversity"),
+    }
+    names = {"drawn": "drawn from two recordings", "real": "two photographs"}
+    figure, axes = _canvas(2.0, n_columns=2, sharey=True)
+    handles = {}
+    for ax, (title, metrics) in zip(axes[0], panels.items(), strict=True):
+        for metric, colour, shift in zip(metrics, (RED, BLUE), (-0.12, 0.12), strict=True):
+            own = frame[frame["metric"] == metric]
+            for _, entry in own.iterrows():
+                place = list(names).index(entry["faces"]) + shift
+                handles[f"of {entry['pair']}"] = _dot(ax, entry, place, colour=colour, scale=1)
+        ax.set_title(title, fontsize=9.5)
+        ax.grid(axis="y", visible=False)
+    axes[0, 0].set_yticks(range(len(names)), names.values())
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+@_figure
+def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None) -> Figure:
+    """What a handful of people give, draw by draw, beside the value of everyone.
+
+    Parameters
+    ----------
+    draws : DataFrame
+        From `s2f.evaluation.experiments.ten_people`.
+    poster : mapping of str to float, optional
+        The poster's figure by metric.
+    """
+    metrics = [m for m in draws["metric"].unique() if draws.loc[draws["metric"] == m, "value"].notna().any()]
+    figure, axes = _canvas(2.6, n_columns=len(metrics), sharey=True)
+    handles = {}
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        own = draws[draws["metric"] == metric]
+        ax.hist(own["value"], bins=24, color=BLUE, alpha=0.6)
+        handles["everyone"] = ax.axvline(own["everyone"].iloc[0], color=RED, linewidth=2)
+        if poster and metric in poster:
+            handles["poster (undefined)"] = ax.axvline(poster[metric], color=GREY, linestyle=DASHED, linewidth=1.6)
+        ax.set_title(NAMES[metric], fontsize=9.5)
+        ax.locator_params(axis="x", nbins=5)
+        ax.grid(axis="x", visible=False)
+    n = int(draws["n_people"].iloc[0])
+    axes[0, 0].set_ylabel(f"draws of {n} people")
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+@_figure
+def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
+    """FID against the number of faces that are compared.
+
+    Parameters
+    ----------
+    frames : mapping of str to DataFrame
+        A line each: columns n, fid, low, high. A sentence where there is none.
+    """
+    if not frames:
+        return _sentence("Too few faces, or photographs, to compare.")
+    figure, axes = _canvas(2.9)
+    ax = axes[0, 0]
+    for (name, frame), colour in zip(frames.items(), COLOURS, strict=False):
+        own = frame.sort_values("n")
+        ax.fill_between(own["n"], own["low"], own["high"], color=colour, alpha=0.16, linewidth=0)
+        ax.plot(own["n"], own["fid"], "o-", color=colour, markersize=4, label=name)
+    ax.set_xscale("log")
+    sizes = np.unique(np.concatenate([frame["n"].to_numpy() for frame in frames.values()]))
+    ax.set_xticks(_apart(sizes), [f"{n:,}" for n in _apart(sizes)])
+    ax.set_xticks([], minor=True)
+    ax.set(xlabel="faces on each side", ylabel="FID")
+    ax.set_ylim(bottom=0)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=min(len(frames), 3))
+    return figure
+
+
+@_figure
+def gap(frame: pd.DataFrame) -> Figure:
+    """People whom the training has seen beside people it has not: closed set and held out, a line a variant.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns protocol ("closed", "held_out"), variant, metric, value, low, high.
+    """
+    metrics, variants = list(frame["metric"].unique()), list(frame["variant"].unique())
+    protocols = (("held_out", "held out", BLUE, -0.13), ("closed", "closed set", ORANGE, 0.13))
+    n_columns = min(len(metrics), PANELS_IN_A_ROW)
+    figure, axes = _canvas(0.42 * max(len(variants), 2) + 0.9, n_columns=n_columns, sharey=True)
+    handles = {}
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        scale = _scale(metric)
+        for protocol, label, colour, shift in protocols:
+            own = frame[(frame["metric"] == metric) & (frame["protocol"] == protocol)]
+            for _, entry in own.iterrows():
+                place = variants.index(entry["variant"]) + shift
+                handles[label] = _dot(ax, entry, place, colour=colour, scale=scale)
+        if metric in CHANCE_METRICS:
+            handles["chance"] = ax.axvline(50, color=GREY, linestyle=DASHED, linewidth=1)
+        _panel(ax, metric, n_panels=len(metrics))
+    axes[0, 0].set_yticks(range(len(variants)), [name[:1].upper() + name[1:] for name in variants])
+    axes[0, 0].set_ylim(len(variants) - 0.5, -0.5)
+    figure.get_layout_engine().set(wspace=0.06)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def _dot(ax: Axes, entry: pd.Series, place: float, *, colour: str, scale: float):
+    """A value and its interval on a line of their own; the handle for a legend."""
+    if np.isfinite(entry["low"]):
+        ax.plot([entry["low"] * scale, entry["high"] * scale], [place, place], color=colour, linewidth=2)
+    return ax.plot(entry["value"] * scale, place, "o", color=colour, markersize=5.5)[0]
+
+
+def _panel(ax: Axes, metric: str, *, n_panels: int) -> None:
+    ax.set_title(textwrap.fill(_titled(metric), 54 // n_panels), fontsize=9)
+    ax.grid(axis="y", visible=False)
+    ax.locator_params(axis="x", nbins=4 if n_panels > 1 else 8)
+
+
+def _titled(metric: str) -> str:
+    return NAMES[metric] + (" (%)" if metric in PERCENT else "")
+
+
+def _scale(metric: str) -> float:
+    return 100 if metric in PERCENT else 1000 if metric == "kid" else 1
+
+
+def _apart(sizes: np.ndarray) -> list[int]:
+    """Of sorted sizes, those whose labels do not meet on a log axis."""
+    kept: list[int] = []
+    for n in sizes:
+        if not kept or n / kept[-1] > 1.25:
+            kept.append(int(n))
+    return kept
+
+
+def _sentence(text: str) -> Figure:
+    figure, axes = _canvas(0.6)
+    axes[0, 0].axis("off")
+    axes[0, 0].text(0, 0.5, textwrap.fill(text, 100), va="center", color=GREY)
+    return figure

@@ -1,0 +1,151 @@
+"""Results of a run kept with the book: small files and a page, for runs that not everybody can repeat."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s2f import files
+from s2f.errors import RunError
+from s2f.report import figures, style
+from s2f.training import saves
+
+MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
+_SHOWN = {
+    "fid": ".1f", "kid": ".3f", "gender_agreement": ".1%", "matching_2way": ".1%", "matching_within_gender": ".1%",
+    "diversity_share": ".2f",
+}  # fmt: skip
+
+
+def keep(root: Path, run: Path) -> Path:
+    """Copy what a finished run found into ``book/results/<run>/``, with a page that shows it.
+
+    Of every seed: Table 1 and Table 2, and of every variant its metrics, its learning curves and the faces it drew
+    while it was trained; and the provenance of all notebooks. What was kept of the same run before is replaced.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    run : Path
+        ``runs/<profile>[-<label>]``.
+
+    Returns
+    -------
+    Path
+        The page, ``index.md``.
+
+    Raises
+    ------
+    RunError
+        The run is not there or not finished; a file would be too large.
+    """
+    seeds = sorted(run.glob("s*"), key=lambda path: int(path.name[1:]))
+    finished = [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
+    if not finished:
+        raise RunError(run, "has no finished results", remedy="Run it to its end first: python -m s2f study …")
+    target = root / "book" / "results" / run.name
+    beside = target.with_name(f".{run.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    facts = []
+    for seed in finished:
+        facts += _keep_seed(seed, beside)
+    files.write_json(beside / "provenance.json", facts)
+    files.write_text(beside / "index.md", "\n".join(_page(run.name, finished, facts, beside)) + "\n")
+    for path in beside.rglob("*"):
+        if path.is_file() and path.stat().st_size > MAX_BYTES:
+            problem = f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
+            raise RunError(path, problem, remedy="Show fewer people or moments.")
+    shutil.rmtree(target, ignore_errors=True)
+    beside.rename(target)
+    return target / "index.md"
+
+
+def _keep_seed(seed: Path, target: Path) -> list[dict]:
+    folder = target / seed.name
+    folder.mkdir()
+    for name in ("table1.png", "table2.csv", "table2.json"):
+        shutil.copy(seed / "results" / name, folder / name)
+    style.theme()
+    for metrics in sorted(seed.glob("*/metrics.json")):
+        variant = metrics.parent
+        if not (variant / "samples.npz").is_file():
+            continue  # the voice embedding's own
+        shutil.copy(metrics, folder / f"{variant.name}_metrics.json")
+        log = pd.DataFrame(saves.read_log(variant / "log.jsonl"))
+        style.save(figures.loss_curves(log), folder / f"{variant.name}_curves.png")
+        style.save(figures.training_health(log), folder / f"{variant.name}_health.png")
+        style.save(figures.sample_grids(np.load(variant / "samples.npz")), folder / f"{variant.name}_samples.png")
+    noted = sorted((seed / "notebooks").glob("*.json"))
+    return [{"notebook": path.stem, **json.loads(path.read_text(encoding="utf-8"))} for path in noted]
+
+
+def _page(name: str, seeds: list[Path], facts: list[dict], folder: Path) -> list[str]:
+    profile, _, label = name.partition("-")
+    lines = [
+        f"# Kept results: {name}",
+        "",
+        "These results were made once and are kept with the book, since not everybody can repeat the run.",
+        "They are of the run named here, whatever this build of the book shows elsewhere.",
+        "",
+        "## What made them",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
+    for key in ("machine", "device", "threads", "commit"):
+        lines.append(f"| {key} | {_several(fact.get(key) for fact in facts)} |")
+    trained = [fact for fact in facts if fact["notebook"].startswith("05_training")]
+    lines.append(f"| device of the training | {_several(fact.get('device') for fact in trained)} |")
+    lines.append(f"| torch | {_several(fact.get('packages', {}).get('torch') for fact in facts)} |")
+    lines.append(f"| finished | {max(str(fact.get('finished', '')) for fact in facts)} |")
+    hours = sum(float(fact.get("wall_time_s") or 0) for fact in facts) / 3600
+    lines.append(f"| time of all notebooks, one after another | {hours:.2f} h |")
+    lines.append(f"| seeds | {', '.join(seed.name[1:] for seed in seeds)} |")
+    lines += ["", "To make them again:", "", "```bash"]
+    command = f"python -m s2f study --profile {profile}" + (f" --label {label} --set …" if label else "")
+    command += f" --seeds {len(seeds)}" if len(seeds) > 1 else ""
+    lines += [command, f"python -m s2f keep runs/{name}", "```", ""]
+    for seed in seeds:
+        lines += _seed_lines(seed.name, folder / seed.name)
+    return lines
+
+
+def _seed_lines(name: str, folder: Path) -> list[str]:
+    table = pd.read_csv(folder / "table2.csv")
+    table = table[table["row"] == "model"]
+    columns = [column for column in _SHOWN if column in table]
+    lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(c.replace('_', ' ') for c in columns)} |"]
+    lines.append("|---" * (2 + len(columns)) + "|")
+    for _, row in table.iterrows():
+        cells = [_interval(row, column) for column in columns]
+        lines.append(f"| {row['variant']} | {int(row['n_identities'])} | {' | '.join(cells)} |")
+    lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
+    lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
+    for samples in sorted(folder.glob("*_samples.png")):
+        variant = samples.name.removesuffix("_samples.png")
+        lines += [
+            f"### {variant.title()}", "",
+            f"![Faces drawn as training went on]({name}/{samples.name})", "",
+            f"![Learning curves]({name}/{variant}_curves.png)", "",
+            f"![Gradients, variety, speed and memory]({name}/{variant}_health.png)", "",
+        ]  # fmt: skip
+    return lines
+
+
+def _interval(row: pd.Series, column: str) -> str:
+    value, low, high = (row.get(name) for name in (column, f"{column}_low", f"{column}_high"))
+    if pd.isna(value):
+        return "–"
+    shown = format(value, _SHOWN[column])
+    return shown if pd.isna(low) else f"{shown} [{format(low, _SHOWN[column])}, {format(high, _SHOWN[column])}]"
+
+
+def _several(values: Iterable) -> str:
+    return ", ".join(sorted({str(value) for value in values if value is not None})) or "not recorded"

@@ -1,0 +1,191 @@
+"""What the results page shows: a variant's metrics and faces, the people of Table 1, the numbers of the prose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from s2f import files, seeding
+from s2f.errors import RunError
+from s2f.features.store import Store
+from s2f.report import tables
+from s2f.study.runs import Study
+from s2f.training import data
+
+# What does not depend on how many people there are, and so can be compared between the protocols.
+GAP = ("matching_2way", "matching_within_gender", "gender_agreement", "cosine_matched")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A measured variant.
+
+    Attributes
+    ----------
+    metrics : dict
+        Its ``metrics.json``.
+    faces : uint8 [n, 64, 64, 3]
+        Drawn from each recording of ``held_out.voices``.
+    held_out : Selection
+        Test people.
+    store : Store
+    """
+
+    metrics: dict
+    faces: np.ndarray
+    held_out: data.Selection
+    store: Store
+
+
+@dataclass(frozen=True)
+class Shown:
+    """People of Table 1: true and drawn faces uint8 [n, 64, 64, 3], labels, rows of the drawn faces."""
+
+    true: np.ndarray
+    drawn: np.ndarray
+    labels: list[str]
+    rows: np.ndarray
+
+
+def load(study: Study) -> Variant:
+    """The measured variant of a study.
+
+    Raises
+    ------
+    RunError
+        It is not measured yet; names the command.
+    """
+    folder = study.read("metrics")
+    store = Store.open(study.read("store"))
+    held_out = data.select(store, split="test", gender=study.params.variant.gender)
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return Variant(metrics, np.load(folder / "faces.npy"), held_out, store)
+
+
+def beside(study: Study) -> dict[str, Variant]:
+    """The runs that this profile keeps beside its own, by label."""
+    return {label: load(study.beside(label)) for label in study.resolved["beside"]} if not study.label else {}
+
+
+def closed(study: Study) -> dict[str, dict]:
+    """The ``metrics.json`` of each variant without held-out people; nothing where `make study` has not made them."""
+    if study.label:
+        return {}
+    try:
+        return _measured(study.beside("closed"))
+    except RunError:
+        return {}
+
+
+def gap(
+    held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping], *, metrics: Sequence[str] = GAP
+) -> pd.DataFrame:
+    """Both protocols side by side: columns protocol, variant, metric, value, low and high of the row `model`."""
+    columns = ["protocol", "variant", "metric", "value", "low", "high"]
+    if not closed:
+        return pd.DataFrame(columns=columns)
+    both = [*held_out.items(), *closed.items()]
+    frame = pd.concat([tables.long(content, variant=name) for name, content in both])
+    return frame.loc[(frame["row"] == "model") & frame["metric"].isin(metrics), columns].reset_index(drop=True)
+
+
+def show_gap(held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping]):
+    """The gap as a figure, or a sentence that says what makes it."""
+    from s2f.report import experiment_figures
+
+    frame = gap(held_out, closed)
+    if frame.empty:
+        return print("The closed-set run is not here: `make study` makes it.")
+    return experiment_figures.gap(frame)
+
+
+def seeds(study: Study) -> dict[int, dict[str, dict]]:
+    """The ``metrics.json`` of each variant, by seed: this one's, and others of the same parameters where measured."""
+    found = {}
+    for other in study.seeds():
+        try:
+            found[other.seed] = _measured(other)
+        except RunError:
+            if other.seed == study.seed:
+                raise
+    return found
+
+
+def write_seeds(study: Study, found: Mapping[int, Mapping[str, Mapping]]) -> pd.DataFrame:
+    """Mean, deviation and range over seeds of every row and metric, kept as ``results/seeds.csv`` of the run."""
+    frames = [
+        pd.concat([tables.long(content, variant=name) for name, content in variants.items()])
+        for variants in found.values()
+    ]
+    frame = tables.across_seeds(frames)
+    with files.whole(study.run.parent / "results" / "seeds.csv") as beside:
+        frame.to_csv(beside, index=False)
+    return frame
+
+
+def glue_numbers(found: Mapping[str, float], glue: Callable) -> None:
+    """Glue every number for the prose, under its name."""
+    for name, value in found.items():
+        glue(name, value, display=False)
+
+
+def _measured(study: Study) -> dict[str, dict]:
+    folders = {name.title(): study.of(name).read("metrics") for name in study.resolved["variants"]}
+    return {name: json.loads((folder / "metrics.json").read_text("utf-8")) for name, folder in folders.items()}
+
+
+def people(variant: Variant, *, n: int, seed: int) -> Shown:
+    """`n` test people drawn by the seed, each with one photograph and one drawn face, drawn too."""
+    rng = seeding.stream(seed, "table")
+    voices, photos = variant.held_out.voices, variant.held_out.photos
+    names = variant.held_out.identities
+    picked = np.sort(rng.permutation(len(names))[:n])
+    rows, photo_rows, labels = [], [], []
+    for name in names[picked]:
+        own = np.flatnonzero(voices["identity"] == name)
+        seen = photos.loc[photos["identity"] == name, "row"].to_numpy()
+        rows.append(rng.choice(own))
+        photo_rows.append(rng.choice(seen))
+        gender = voices["gender"][own[0]]
+        labels.append(f"{name} ({gender})" if isinstance(gender, str) else name)
+    true = np.asarray(variant.store.faces[np.array(photo_rows)])
+    return Shown(true, variant.faces[np.array(rows)], labels, np.array(rows))
+
+
+def compare(main: Variant, others: dict[str, Variant], shown: Shown) -> dict[str, np.ndarray]:
+    """Rows of faces of the same people: true, drawn here, drawn by each other run."""
+    rows = {"true": shown.true, f"recipe {main.metrics['recipe']}": shown.drawn}
+    return rows | {f"recipe {other.metrics['recipe']}": other.faces[shown.rows] for other in others.values()}
+
+
+def numbers(variant: Variant) -> dict[str, float]:
+    """The numbers that the prose quotes; shares in percent, NaN where a metric does not apply."""
+
+    def get(row: str, metric: str, part: str = "value", scale: float = 1.0) -> float:
+        value = variant.metrics["rows"][row][metric][part]
+        return float("nan") if value is None else scale * float(value)
+
+    index = variant.store.index
+    found = {
+        "n_identities": float(index["identity"].nunique()),
+        "n_test_identities": float(len(variant.held_out.identities)),
+        "gender_agreement": get("model", "gender_agreement", scale=100),
+        "reader_gender_accuracy": get("ceiling", "gender_agreement", scale=100),
+        "kid": get("model", "kid"),
+        "kid_gender_mean": get("gender_mean_face", "kid"),
+        "diversity_share": get("model", "diversity_share", scale=100),
+        "fid": get("model", "fid"),
+        "fid_real_real": get("model", "fid_real_real"),
+        "n_fid": float(variant.metrics["rows"]["model"]["fid"]["n_recordings"] or "nan"),
+        "matching_oracle": get("gender_oracle", "matching_2way", scale=100),
+    }
+    for row, short in (("model", ""), ("probe", "_probe"), ("ceiling", "_ceiling")):
+        for metric in ("matching_2way", "matching_within_gender"):
+            found[metric + short] = get(row, metric, scale=100)
+            for part in ("low", "high"):
+                found[f"{metric}{short}_{part}"] = get(row, metric, part, 100)
+    return found

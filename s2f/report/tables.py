@@ -1,0 +1,393 @@
+"""Tables of the study as frames: numbers for CSV and JSON, and their printed form.
+
+Everything here is made from the `metrics.json` of the variants; nothing is computed a second time.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from s2f.metrics.bootstrap import distinct
+from s2f.metrics.catalogue import NAMES, PERCENT
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+# "Speech2Face Generator Poster", Ain Shams University, Table 2: other people, other references per row, and
+# an L1 and a cosine that it does not define. To be shown beside ours, not compared with them.
+POSTER: Mapping[str, Mapping[str, float]] = MappingProxyType({
+    "general": MappingProxyType({"fid": 114.4445991, "l1": 61.9460271, "cosine": 0.244882}),
+    "females": MappingProxyType({"fid": 126.365874, "l1": 29.41308, "cosine": 0.399265}),
+    "males": MappingProxyType({"fid": 129.303104, "l1": 33.085962, "cosine": 0.2090025}),
+})  # fmt: skip
+
+# Rows and metrics of Table 2, in order.
+TABLE2_ROWS = (
+    "model", "general", "probe", "gender_oracle", "gender_mean_face", "shuffled_voice", "noise_voice", "chance",
+    "ceiling",
+)  # fmt: skip
+TABLE2 = (
+    "matching_within_gender", "matching_2way", "gender_agreement", "cosine_matched", "l1_pixel_255", "kid", "fid",
+)  # fmt: skip
+# What the metrics of a variant are shown in, a table each.
+GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({
+    "matching": (
+        "matching_2way", "matching_within_gender", "matching_within_gender_nationality", "gender_agreement",
+        "recall_at_1", "recall_at_5", "recall_at_10", "identification_top_1", "identification_top_5",
+    ),
+    "videos": (
+        "matching_same_video", "matching_other_video", "matching_video_difference", "matching_same_video_within_gender",
+        "matching_other_video_within_gender", "matching_video_difference_within_gender",
+    ),
+    "distances": (
+        "cosine_matched", "cosine_mismatched", "l1_embedding_sum", "l1_embedding_mean", "l1_pixel_255", "l1_pixel_unit",
+    ),
+    "sets": ("fid", "fid_real_real", "kid", "precision", "recall", "diversity", "diversity_share", "consistency"),
+})  # fmt: skip
+POSTER_ROW = "poster, not the same data"
+POSTER_COLUMNS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"fid": ("fid", ".1f"), "l1_pixel_255": ("l1", ".2f"), "cosine_matched": ("cosine", ".3f")}
+)
+
+
+def long(metrics: Mapping, *, variant: str) -> pd.DataFrame:
+    """All entries of one variant, a row each.
+
+    Parameters
+    ----------
+    metrics : mapping
+        The content of `metrics.json`.
+    variant : str
+        Name for the column `variant`.
+
+    Returns
+    -------
+    DataFrame
+        Columns variant, protocol, row, metric, value, low, high, n_recordings, n_identities, reference,
+        reason.
+    """
+    records = [
+        {"variant": variant, "protocol": metrics["protocol"], "row": row, "metric": metric, **entry}
+        for row, entries in metrics["rows"].items()
+        for metric, entry in entries.items()
+    ]
+    return pd.DataFrame(records).astype({"value": float, "low": float, "high": float})
+
+
+def table2(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Table 2: what each variant reaches, what needs no model at all, and what the poster printed.
+
+    Parameters
+    ----------
+    metrics : mapping of str to mapping
+        The `metrics.json` of each variant, by name.
+
+    Returns
+    -------
+    DataFrame
+        Columns variant, row, source ("ours" or "poster"), data, n_recordings, n_identities, and for each metric
+        of `TABLE2` its value, `_low`, `_high` and `_differs`: whether the model's value differs from this row's,
+        paired on the same people, by more than chance explains. `l1` and `cosine` are the poster's undefined ones.
+    """
+    records = []
+    for variant, content in metrics.items():
+        for row in TABLE2_ROWS:
+            entries = content["rows"][row]
+            if all(entries[metric]["value"] is None for metric in TABLE2):
+                continue
+            record = {"variant": variant, "row": row, "source": "ours", "data": content["protocol"]}
+            for count in ("n_recordings", "n_identities"):
+                record[count] = max(entries[metric][count] or 0 for metric in entries) or None
+            for metric in TABLE2:
+                entry = entries[metric]
+                record |= {metric: entry["value"], f"{metric}_low": entry["low"], f"{metric}_high": entry["high"]}
+                record[f"{metric}_differs"] = differs(content, row, metric)
+            records.append(record)
+        if variant.lower() in POSTER:
+            data = "closed set; not the same data, references or definitions"
+            figures = POSTER[variant.lower()]
+            records.append({"variant": variant, "row": "poster", "source": "poster", "data": data, **figures})
+    frame = pd.DataFrame(records).astype({"n_recordings": "Int64", "n_identities": "Int64"})
+    flags = [f"{metric}_differs" for metric in TABLE2]
+    frame[flags] = frame[flags].astype("boolean").fillna(False).astype(bool)
+    texts = ("variant", "row", "source", "data", "n_recordings", "n_identities", *flags)
+    return frame.astype({c: float for c in frame.columns if c not in texts})
+
+
+def differs(metrics: Mapping, row: str, metric: str) -> bool:
+    """Whether the model's value differs from a row's: the interval of the paired difference does not hold zero.
+
+    Parameters
+    ----------
+    metrics : mapping
+        The content of `metrics.json`.
+    """
+    difference = metrics["differences"].get(row, {}).get(metric)
+    return difference is not None and distinct(difference)
+
+
+def show_table2(frame: pd.DataFrame) -> Styler:
+    """`table2` as a reader wants it: a block of lines a variant, a column a metric, the poster's figures in italics.
+
+    A value is bold where the model differs from it by more than chance explains.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `table2`.
+
+    Returns
+    -------
+    Styler
+        Displays in a notebook; `.to_html()` gives the page.
+    """
+    cells, index, bold = [], [], []
+    for _, line in frame.iterrows():
+        index.append((line["variant"], POSTER_ROW if line["row"] == "poster" else NAMES[line["row"]]))
+        if line["row"] == "poster":
+            shown = {metric: format(line[name], digits) for metric, (name, digits) in POSTER_COLUMNS.items()}
+            shown = {m: text if m == "fid" else f"{text}\n(undefined)" for m, text in shown.items()}
+        else:
+            shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in TABLE2}
+        cells.append({NAMES[metric]: shown.get(metric, "–") for metric in TABLE2})
+        bold.append([bool(line[f"{metric}_differs"]) for metric in TABLE2])
+    shown = pd.DataFrame(cells, index=pd.MultiIndex.from_tuples(index))
+    grey = "font-style: italic; color: #6b6b6b"
+    weights = pd.DataFrame(np.where(bold, "font-weight: bold", ""), index=shown.index, columns=shown.columns)
+    weights.loc[[row for row in shown.index if row[1] == POSTER_ROW]] = grey
+    return styled(shown).apply(lambda _: weights, axis=None)
+
+
+def metrics_table(metrics: Mapping, group: str) -> Styler:
+    """A group of metrics of one variant, a line a row: what the generated faces should be compared with.
+
+    A value is bold where the model differs from it by more than chance explains; metrics without any value are left
+    out.
+
+    Parameters
+    ----------
+    metrics : mapping
+        The content of `metrics.json`.
+    group : str
+        Of `GROUPS`.
+
+    Returns
+    -------
+    Styler
+    """
+    measured = metrics["rows"]
+    shown = [m for m in GROUPS[group] if any(measured[row][m]["value"] is not None for row in measured)]
+    found = [r for r in measured if any(measured[r][m]["value"] is not None for m in shown)]
+    if not shown:
+        return styled(pd.DataFrame({"": ["–"]}, index=["none of these can be measured here"]))
+    cells = [
+        {NAMES[m]: printed(m, *(measured[row][m][part] for part in ("value", "low", "high"))) for m in shown}
+        for row in found
+    ]
+    frame = pd.DataFrame(cells, index=[NAMES[row] for row in found])
+    bold = [["font-weight: bold" if differs(metrics, row, m) else "" for m in shown] for row in found]
+    weights = pd.DataFrame(bold, index=frame.index, columns=frame.columns)
+    return styled(frame).apply(lambda _: weights, axis=None)
+
+
+def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
+    """Each variant of one sex beside General on the same people and recordings, with the paired difference.
+
+    Parameters
+    ----------
+    metrics : mapping of str to mapping
+        The `metrics.json` of each variant, by name; General's own is left out.
+    """
+    lines = {}
+    for variant, content in metrics.items():
+        found = content["rows"]
+        if all(found["general"][metric]["value"] is None for metric in TABLE2):
+            continue
+        for name, row in ((variant, "model"), ("General on the same people", "general")):
+            lines[variant, name] = {
+                NAMES[m]: printed(m, *(found[row][m][part] for part in ("value", "low", "high"))) for m in TABLE2
+            }
+        minus = content["differences"]["general"]
+        lines[variant, f"{variant} minus General"] = {
+            NAMES[m]: printed(m, *(minus.get(m, {}).get(part) for part in ("value", "low", "high"))) for m in TABLE2
+        }
+    if not lines:
+        return styled(pd.DataFrame({"": ["–"]}, index=["this corpus has General alone"]))
+    frame = pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines))
+    return styled(frame)
+
+
+def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "model") -> Styler:
+    """One row of several runs side by side, for example of two recipes.
+
+    Parameters
+    ----------
+    main : mapping
+        `metrics.json` of the run itself; its column is named by its key "recipe" where it has one.
+    others : mapping of str to mapping
+        `metrics.json` of other runs, by label.
+    row : str
+        Row to show.
+
+    Returns
+    -------
+    Styler
+    """
+    first = main.get("recipe", "this run")
+    columns = {str(first): main, **{str(o.get("recipe", label)): o for label, o in others.items()}}
+    if len(columns) <= len(others):  # equal recipes: labels tell the runs apart
+        columns = {str(first): main, **others}
+    return _entries({name: content["rows"][row] for name, content in columns.items()}, TABLE2)
+
+
+def _entries(columns: Mapping[str, Mapping], metrics: Sequence[str]) -> Styler:
+    cells = {
+        name: {
+            NAMES[metric]: printed(metric, *(entries[metric][part] for part in ("value", "low", "high")))
+            for metric in metrics
+        }
+        for name, entries in columns.items()
+    }
+    return styled(pd.DataFrame(cells))
+
+
+def write_table2(frame: pd.DataFrame, folder: str | Path) -> None:
+    """Write `table2.csv` and `table2.json` into `folder`."""
+    frame.to_csv(Path(folder) / "table2.csv", index=False)
+    text = json.dumps(records(frame), indent=1, allow_nan=False)
+    (Path(folder) / "table2.json").write_text(text + "\n", encoding="utf-8")
+
+
+def write_rows(metrics: Mapping[str, Mapping], folder: str | Path) -> None:
+    """Write every row and metric of every variant, and every paired difference, as ``rows.csv`` in `folder`."""
+    frames = []
+    for variant, content in metrics.items():
+        frames.append(long(content, variant=variant).assign(what="value"))
+        minus = {"protocol": content["protocol"], "rows": content["differences"]}
+        frames.append(long(minus, variant=variant).assign(what="model minus row"))
+    pd.concat(frames).to_csv(Path(folder) / "rows.csv", index=False)
+
+
+def across_seeds(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Mean and spread over seeds of frames from `long`.
+
+    Returns
+    -------
+    DataFrame
+        Columns variant, protocol, row, metric, mean, sd, low, high (the range over seeds), n_seeds; entries null in any
+        seed are left out.
+    """
+    together = pd.concat(frames)
+    keys = ["variant", "protocol", "row", "metric"]
+    grouped = together.groupby(keys, sort=False)["value"]
+    found = grouped.agg(mean="mean", sd="std", low="min", high="max", n_seeds="count").reset_index()
+    return found[found["n_seeds"] == len(frames)].reset_index(drop=True)
+
+
+def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = TABLE2, row: str = "model") -> Styler:
+    """Mean and range over seeds of one row, a line a variant, a column a metric.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `across_seeds`.
+    """
+    own = frame[(frame["row"] == row) & frame["metric"].isin(metrics)]
+    cells = {
+        variant: {NAMES[m]: printed(m, *lines.loc[m, ["mean", "low", "high"]]) for m in metrics if m in lines.index}
+        for variant, lines in ((v, part.set_index("metric")) for v, part in own.groupby("variant", sort=False))
+    }
+    return styled(pd.DataFrame(cells).T.fillna("–"))
+
+
+def quality_table(quality: Mapping) -> Styler:
+    """What the networks that read faces get right on real photographs of people they have not seen.
+
+    Parameters
+    ----------
+    quality : mapping
+        From `s2f.evaluation.face_quality.network_quality`: "aligned" and "original" map names to a number, to a mapping with
+        value, low and high, or to None where it could not be measured; "original" may be None.
+    """
+    columns = {"64×64 px, as drawn faces are": quality["aligned"], "original size": quality["original"]}
+    cells = {
+        column: {name.replace("_", " "): _share(part[name] if part else None) for name in quality["aligned"]}
+        for column, part in columns.items()
+    }
+    return styled(pd.DataFrame(cells))
+
+
+def _share(value: Mapping | int | None) -> str:
+    if isinstance(value, Mapping):
+        middle, low, high = (f"{100 * value[part]:.1f}" for part in ("value", "low", "high"))
+        return f"{middle} % [{low}, {high}]"
+    return "–" if value is None else f"{value:,}"
+
+
+def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
+    """Counts with thousands separated, shares in per cent, and a dash where something does not apply.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Numbers and text.
+    shares : sequence of str
+        Columns that hold shares from 0 to 1.
+    """
+
+    if frame.empty:
+        return styled(pd.DataFrame({"": ["–"]}, index=["none"]))
+
+    def shown(value, is_share: bool) -> str:
+        if value is None or value is pd.NA or value != value:  # the last: NaN
+            return "–"
+        if is_share:
+            return f"{100 * value:.1f} %"
+        return value if isinstance(value, str) else f"{value:,}"
+
+    cells = {name: [shown(value, name in shares) for value in column] for name, column in frame.astype(object).items()}
+    return styled(pd.DataFrame(cells, index=frame.index))
+
+
+def printed(metric: str, value: float | None, low: float | None, high: float | None) -> str:
+    """A value as text with its interval on a second line, or a dash where there is none."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    scale, digits, unit = 1.0, 3, ""
+    if metric in PERCENT:
+        scale, digits, unit = 100.0, 1, " %"
+    elif metric == "kid":
+        scale, digits = 1000.0, 1
+    elif metric in ("fid", "fid_real_real", "l1_pixel_255"):
+        digits = 1
+    text = f"{value * scale:.{digits}f}{unit}"
+    if low is None or not np.isfinite(low):
+        return text
+    return f"{text}\n[{low * scale:.{digits}f}, {high * scale:.{digits}f}]"
+
+
+def styled(frame: pd.DataFrame) -> Styler:
+    """A frame of text as a page shows it: right-aligned cells, left-aligned names, a line under each row."""
+    line = "1px solid #d0d0d0"
+    return frame.map(lambda cell: html.escape(str(cell))).style.set_table_styles([
+        {"selector": "th.row_heading", "props": f"text-align: left; border-bottom: {line}"},
+        {"selector": "th.col_heading", "props": "text-align: center"},
+        {"selector": "td", "props": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}"},
+    ])  # fmt: skip
+
+
+def records(frame: pd.DataFrame) -> list[dict]:
+    """Rows of a frame for JSON: missing values become null."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [
+        {key: value.item() if hasattr(value, "item") else value for key, value in row.items()}
+        for row in plain.to_dict("records")
+    ]

@@ -1,0 +1,133 @@
+"""The panel of 08_your_voice: pick, upload or record a sound, and see the face of each variant."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import anywidget
+import ipywidgets
+import numpy as np
+import traitlets
+from IPython.display import Audio, display
+
+from s2f.errors import S2FError
+from s2f.features import front_end, sound_files
+from s2f.features.store import Store
+from s2f.networks.inference import Model
+from s2f.report import figures, sheets
+from s2f.study.runs import Study
+
+_RECORD = """
+function render({ model, el }) {
+  const button = document.createElement("button");
+  button.className = "jupyter-button";
+  const idle = "Record", busy = "Stop";
+  button.textContent = idle;
+  let recorder = null;
+  button.onclick = async () => {
+    if (recorder) { recorder.stop(); return; }
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+      const parts = [];
+      recorder = new MediaRecorder(stream);
+      recorder.ondataavailable = (event) => parts.push(event.data);
+      recorder.onstop = async () => {
+        stream.getTracks().forEach((track) => track.stop());
+        recorder = null;
+        button.textContent = idle;
+        const bytes = await new Blob(parts).arrayBuffer();
+        model.set("sound", new DataView(bytes));
+        model.save_changes();
+      };
+      recorder.start();
+      button.textContent = busy;
+    } catch (error) {
+      model.set("problem", String(error));
+      model.save_changes();
+    }
+  };
+  el.appendChild(button);
+}
+export default { render };
+"""
+
+
+class Recorder(anywidget.AnyWidget):
+    """A button that records from the browser's microphone; `sound` holds the last recording as WebM or Ogg."""
+
+    _esm = _RECORD
+    sound = traitlets.Bytes(b"").tag(sync=True)
+    problem = traitlets.Unicode("").tag(sync=True)
+
+
+def corpus_recordings(study: Study, *, n: int = 20) -> dict[str, Path]:
+    """Up to `n` test recordings of the corpus, each of another person, by a name to show."""
+    summary = json.loads((study.read("corpus") / "summary.json").read_text(encoding="utf-8"))
+    root = study.root / summary["root"]
+    voices = Store.open(study.read("store")).voices(split="test").groupby("identity").head(1).head(n)
+    return {
+        f"{row.identity} ({row.gender})" if row.gender else row.identity: root / row.path for row in voices.itertuples()
+    }
+
+
+def example(study: Study) -> Path:
+    """A test recording of the corpus: the first person's first."""
+    return next(iter(corpus_recordings(study).values()))
+
+
+def show(sound: Path | np.ndarray, models: Mapping[str, Model]) -> None:
+    """Display a recording to listen to, what is heard of it, and the face of each variant."""
+    wave, mask, log_mel = sheets.recording(sound)
+    if wave is not None:
+        display(Audio(wave, rate=front_end.SAMPLE_RATE))
+    display(figures.voice(wave, mask, log_mel))
+    drawn = [model.reconstruct(sound if wave is None else wave) for model in models.values()]
+    display(figures.face_sheet(drawn, labels=list(models), n_columns=3))
+
+
+def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
+    """Widgets to pick, upload or record a sound; each choice is shown below them."""
+    out = ipywidgets.Output()
+    recordings = corpus_recordings(study)
+    pick = ipywidgets.Dropdown(options=["", *recordings], description="Pick")
+    upload = ipywidgets.FileUpload(accept="audio/*,video/*", multiple=False, description="Upload")
+    record = Recorder()
+
+    @out.capture(clear_output=True, wait=True)
+    def chosen(sound: Path | bytes) -> None:
+        try:
+            show(sound if isinstance(sound, Path) else _read_bytes(sound), models)
+        except S2FError as error:
+            print(f"error: {error}")
+
+    def picked(change) -> None:
+        if change["new"]:
+            chosen(recordings[change["new"]])
+
+    def refused(change) -> None:
+        with out:
+            print(f"The browser gives no microphone: {change['new']}")
+
+    pick.observe(picked, "value")
+    upload.observe(lambda change: chosen(bytes(change["new"][0]["content"])), "value")
+    record.observe(lambda change: chosen(bytes(change["new"])), "sound")
+    record.observe(refused, "problem")
+    return ipywidgets.VBox([ipywidgets.HBox([pick, upload, record]), out])
+
+
+def _read_bytes(sound: bytes) -> np.ndarray:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ("recording" + _suffix(sound))
+        path.write_bytes(io.BytesIO(sound).getvalue())
+        return sound_files.read(path)
+
+
+def _suffix(sound: bytes) -> str:
+    for start, suffix in ((b"RIFF", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"\x1aE\xdf\xa3", ".webm")):
+        if sound.startswith(start):
+            return suffix
+    return ".m4a" if sound[4:8] == b"ftyp" else ".mp3"

@@ -1,0 +1,257 @@
+"""Every parameter, declared once: its type, its bounds or choices, and what its value can change.
+
+``params/base.yaml`` holds the values, with unit and source; `s2f.study.params` composes and checks them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+from s2f.errors import ParameterError
+
+
+class Reach(Enum):
+    """What a parameter can change, where that is less than its section's stage."""
+
+    NOTHING = "results do not depend on it, so a change makes nothing stale"
+    GAN = "the stages before the GAN do not look at it"
+
+
+def _whole(low: int, high: int = 10**8) -> FieldInfo:
+    return Field(ge=low, le=high)
+
+
+def _real(low: float, high: float) -> FieldInfo:
+    return Field(ge=low, le=high, allow_inf_nan=False)
+
+
+Share = Annotated[float, _real(0.0, 1.0)]
+Weight = Annotated[float, _real(0.0, 1000.0)]
+CropS = Annotated[float, _real(0.32, 10.0)]
+Count = Annotated[int, _whole(1, 1024)]
+Steps = Annotated[int, _whole(1)]
+
+
+class Section(BaseModel):
+    """A section of the parameters; nothing unknown, nothing of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def _ordered(self, low: str, high: str) -> None:
+        section = type(self).__name__.lower()
+        if getattr(self, low) > getattr(self, high):
+            raise ParameterError(
+                f"parameter '{section}.{low}'",
+                f"is {getattr(self, low)}, above '{section}.{high}' ({getattr(self, high)})",
+                remedy="Lower it or raise the other.",
+            )
+
+
+class Machine(Section):
+    """Section ``machine``: what a run computes on."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    n_threads: Count
+    precision: Literal["auto", "float32", "bfloat16"]
+    compile: Annotated[Literal["auto", "always", "never"], Reach.GAN]
+    n_devices: Annotated[Count, Reach.GAN]
+    n_nodes: Annotated[Count, Reach.GAN]
+    rendezvous: Annotated[str, Reach.NOTHING]
+    n_workers: Annotated[Count, Reach.NOTHING]
+
+
+class Corpus(Section):
+    """Section ``corpus``: whose voices and faces."""
+
+    kind: Literal["synthetic", "voxceleb", "wen2019", "table"]
+    root: str
+    seed: Annotated[int, _whole(0, 2**31)]
+    n_identities: Annotated[int, _whole(2, 10**6)]
+    n_recordings: Annotated[int, _whole(2)]
+    n_faces: Annotated[int, _whole(2)]
+    min_s: Annotated[float, _real(1.0, 60.0)]
+    max_s: Annotated[float, _real(1.0, 60.0)]
+    size_px: Annotated[int, _whole(64, 512)]
+    leak: Annotated[float, _real(0.0, 3.0)]
+    voice_roots: list[str]
+    face_roots: list[str]
+    metas: list[str]
+    table: str | None
+    duplicates: Literal["error", "drop"]
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Corpus:
+        self._ordered("min_s", "max_s")
+        return self
+
+
+class Split(Section):
+    """Section ``split``: who is trained on, chosen on and tested on."""
+
+    rule: Literal["by_fraction", "by_initial", "given", "none"]
+    train: Share
+    validation: Share
+    test: Share
+    fold_fraction: Annotated[float, _real(0.0, 0.9)]
+
+    @model_validator(mode="after")
+    def _shares(self) -> Split:
+        total = self.train + self.validation + self.test
+        if self.rule == "by_fraction" and abs(total - 1.0) > 1e-6:
+            raise ParameterError(
+                "parameters 'split.train', 'split.validation', 'split.test'",
+                f"add up to {total:g}",
+                remedy="They are shares of all identities and must add up to 1.",
+            )
+        return self
+
+
+class Store(Section):
+    """Section ``store``: how files are preprocessed and packed."""
+
+    shard_size: Annotated[int, _whole(1, 10**6)]
+    n_jobs: Annotated[int, _whole(0, 10**5), Reach.NOTHING]
+    max_rejected: Share
+    several_faces: Literal["prominent", "reject"]
+    max_turn: Annotated[float, _real(0.05, 1.0)]
+
+
+class Readers(Section):
+    """Section ``readers``: networks that read a synthetic corpus's faces."""
+
+    steps: Annotated[int, _whole(1, 10**6)]
+
+
+class Training(Section):
+    """What every training has."""
+
+    width: Annotated[float, _real(1 / 64, 8.0)]
+    steps: Steps
+    batch_size: Annotated[int, _whole(2, 10**5)]
+    min_crop_s: CropS
+    max_crop_s: CropS
+    log_every: Steps
+    save_every: Steps
+
+    @model_validator(mode="after")
+    def _crops(self) -> Training:
+        self._ordered("min_crop_s", "max_crop_s")
+        return self
+
+
+class Voice(Training):
+    """Section ``voice``: the voice encoder and its pre-training."""
+
+    encoder: Literal["own", "ge2e"]
+    checkpoint: str | None
+    checkpoint_sha256: str | None = None  # of the file, set where there is one: what is in it decides, not its name
+    learning_rate: Share
+    weight_decay: Share
+    margin: Share
+    scale: Annotated[float, _real(0.0, 100.0)]
+
+    @model_validator(mode="after")
+    def _weights(self) -> Voice:
+        if self.encoder == "ge2e" and self.checkpoint is not None:
+            raise ParameterError(
+                "parameter 'voice.checkpoint'",
+                f"is {self.checkpoint!r}, and 'voice.encoder' is ge2e, which brings its own weights",
+                remedy="Set 'voice.encoder' to own, or 'voice.checkpoint' to null.",
+            )
+        return self
+
+
+class Gan(Training):
+    """Section ``gan``: generator, critics, and how they are trained."""
+
+    norm: Literal["batch", "none"]
+    tanh: bool
+    head: Literal["k4", "k1"]
+    smooth_start: bool
+    spectral_norm: bool
+    loss: Literal["cross_entropy", "hinge"]
+    learning_rate_generator: Share
+    learning_rate_discriminator: Share
+    beta_1: Annotated[float, _real(0.0, 0.999)]
+    beta_2: Annotated[float, _real(0.0, 0.9999)]
+    decay_from: Share
+    critics_from: Annotated[float, _real(0.0, 0.99)]
+    noise: Annotated[float, _real(0.0, 10.0)]
+    spread: Annotated[float, _real(0.0, 10.0)]
+    flip: bool
+    weight_real: Weight
+    weight_identity: Weight
+    weight_pixel: Weight
+    weight_edge: Weight
+    n_photographs: Annotated[int, _whole(1, 1000)]
+    on_trouble: Literal["warn", "stop"]
+    average_decay: Annotated[float, _real(0.0, 0.99999)]
+    sample_every: Steps
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Gan:
+        if self.critics_from and not (self.weight_pixel or self.weight_edge):
+            raise ParameterError(
+                "parameter 'gan.critics_from'",
+                f"is {self.critics_from}, and 'gan.weight_pixel' and 'gan.weight_edge' are 0",
+                remedy="Before the critics take part there would be nothing to learn from: raise one of the two.",
+            )
+        return self
+
+
+class Measure(Section):
+    """Section ``measure``: how a variant is measured."""
+
+    n_bootstrap: Annotated[int, _whole(20, 10**6)]
+    max_images: Annotated[int, _whole(10, 10**7)]
+    kid_subsets: Annotated[int, _whole(2, 10**5)]
+    n_people: Annotated[int, _whole(1, 64)]
+    inception: str | None
+    face_identity: str | None
+    face_gender: str | None
+
+
+class Answer(Section):
+    """Section ``answer``: people made for the known answer alone."""
+
+    offset: Annotated[int, _whole(1, 10**9)]
+    n_identities: Annotated[int, _whole(20, 10**5)]
+    n_recordings: Annotated[int, _whole(1, 1000)]
+    n_photos: Annotated[int, _whole(1, 1000)]
+    n_permutations: Annotated[int, _whole(20, 10**6)]
+
+
+class Variant(Section):
+    """Section ``variant``: who is in it."""
+
+    gender: Literal["f", "m", None]
+
+
+class Settings(Section):
+    """All parameters of a run."""
+
+    recipe: str
+    variants: list[str]
+    beside: dict[str, dict[str, Any]]
+    machine: Machine
+    corpus: Corpus
+    split: Split
+    store: Store
+    readers: Readers
+    voice: Voice
+    gan: Gan
+    measure: Measure
+    answer: Answer
+    variant: Variant
+
+    @field_validator("variants")
+    @classmethod
+    def _general_first(cls, variants: list[str]) -> list[str]:
+        others = ("females", "males")
+        if variants[:1] != ["general"] or set(variants) - {"general", *others}:
+            raise ValueError(f"List general first, then any others of {list(others)}.")
+        return variants

@@ -1,0 +1,356 @@
+"""Run folders: where a notebook reads and writes, checked against its parameters and locked while it writes.
+
+A folder counts as finished when its ``provenance.json`` names the notebook that wrote it, with the fingerprint
+of the parameters it was made with. A notebook removes its entry before it writes and adds it last, so that a
+killed run never passes for a finished one.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from s2f import files, provenance
+from s2f.errors import ParameterError, RunError, nearest
+from s2f.study import params
+
+# What can be read: the folder (None: the variant's own) and the notebook that finishes it.
+FOLDERS = {
+    "corpus": ("corpus", "01_corpus"),
+    "store": ("store", "02_preprocessing"),
+    "measure": ("measure", "02_preprocessing"),
+    "voice": ("voice", "04_voice_embedding"),
+    "model": (None, "05_training"),
+    "metrics": (None, "06_metrics"),
+    "results": ("results", "07_results"),
+    "answer": ("answer", "09_known_answer"),
+}
+NOTEBOOKS = ("01_corpus", "02_preprocessing", "03_models", "04_voice_embedding", "05_training", "06_metrics",
+             "07_results", "08_your_voice", "09_known_answer", "10_poster")  # fmt: skip
+
+# Label -> overrides of what the thorough study runs beside a profile: nobody held out, and a planted leak.
+THOROUGH = {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
+
+
+@dataclass
+class Study:
+    """One notebook's view of one run. Made by `open_study`."""
+
+    notebook: str
+    root: Path
+    profile: str
+    variant: str
+    seed: int
+    label: str
+    resolved: dict
+    plain: dict  # the same profile without overrides
+    overrides: dict = field(default_factory=dict)
+    started: float = field(default_factory=time.time)
+    locks: dict = field(default_factory=dict)
+
+    @property
+    def params(self):
+        """Resolved parameters as attributes: ``study.params.gan.steps``."""
+        return params.namespace(self.resolved)
+
+    @property
+    def run(self) -> Path:
+        """Folder of this profile, label and seed."""
+        return run_folder(self.root, self.profile, label=self.label, seed=self.seed)
+
+    @property
+    def device(self) -> str:
+        """ "cpu" or "cuda", from ``machine.device``."""
+        return choose_device(self.params.machine.device)
+
+    def beside(self, label: str) -> Study:
+        """The run kept under another label of the same profile: one of the profile's own, or of `THOROUGH`."""
+        return open_study(
+            self.notebook,
+            profile=self.profile,
+            variant="general",
+            seed=self.seed,
+            label=label,
+            overrides={**THOROUGH, **self.resolved["beside"]}[label],
+        )
+
+    def seeds(self) -> list[Study]:
+        """This run and its others that differ in nothing but the seed, where their folders are there."""
+        others = (int(path.name[1:]) for path in self.run.parent.glob("s*") if path.name[1:].isdigit())
+        found = sorted({self.seed, *others})
+        return [dataclasses.replace(self, seed=seed, locks={}) for seed in found]
+
+    def of(self, variant: str) -> Study:
+        """The same run seen by another variant."""
+        resolved = json.loads(json.dumps(self.resolved))
+        resolved["variant"] = params.resolve(self.profile, variant=variant, root=self.root)["variant"]
+        return Study(
+            self.notebook, self.root, self.profile, variant, self.seed, self.label, resolved, self.plain, self.overrides
+        )
+
+    def read(self, what: str) -> Path:
+        """Folder of a finished input.
+
+        A labelled run takes an input from the plain run of the same profile and seed where the parameters it
+        depends on are the same, so that only what differs is made again.
+
+        Raises
+        ------
+        RunError
+            It is not there, not finished, or of other parameters; names the command that makes it.
+        """
+        folder, notebook = self._place(what)
+        wanted = self.fingerprint(notebook)
+        candidates = [self.run / folder, run_folder(self.root, self.profile, label="", seed=self.seed) / folder]
+        for candidate in candidates:
+            if _finished(candidate, notebook) == wanted:
+                return candidate
+        own = candidates[0]
+        if _finished(own, notebook) is None:
+            problem = "is not there yet" if not own.exists() else f"is not finished by {notebook}"
+        else:
+            problem = f"was made with other parameters ({_differences(own, self.resolved)})"
+        raise RunError(self.shown(own), problem, remedy=f"Make it first: {self.command(notebook)}")
+
+    def write(self, what: str, *, keep: bool = True) -> Path:
+        """Folder to write, locked for this process until it ends; what was finished there no longer counts.
+
+        Parameters
+        ----------
+        keep : bool
+            Leave files in place, to resume from them; False empties the folder.
+
+        Raises
+        ------
+        RunError
+            Another process is writing it, or overrides would change a folder of the plain profile.
+        """
+        folder, notebook = self._place(what)
+        if notebook not in ("07_results", self.notebook):
+            raise RunError(what, f"is written by {notebook}, not {self.notebook}", remedy="Read it instead.")
+        if not self.label and self.fingerprint(notebook) != self.fingerprint(notebook, resolved=self.plain):
+            raise RunError(
+                self.shown(self.run / folder),
+                f"belongs to profile '{self.profile}' without overrides",
+                remedy="Give the run a name of its own, e.g. -p label mine, and it gets a folder of its own.",
+            )
+        path = self.run / folder
+        self._lock(folder)
+        if not keep and path.exists():
+            shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
+        _forget(path, notebook)
+        return path
+
+    def share(self, what: str, *, part: str) -> Path:
+        """Folder to add a part to, beside other jobs that add theirs; nothing that is finished there is touched.
+
+        Raises
+        ------
+        RunError
+            A process writes the whole folder, or the same part.
+        """
+        folder, _ = self._place(what)
+        # One process holds the lock: this fails while the notebook writes, and waits for other jobs that only look.
+        self._lock(folder, timeout_s=10)
+        self.locks.pop(folder).release()
+        self._lock(f"{folder}.{part}")
+        path = self.run / folder
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def finish(self, what: str | None = None) -> None:
+        """Write parameters and provenance into a folder that is complete, and beside the executed notebook."""
+        facts = provenance.collect(
+            root=self.root,
+            device=self.device,
+            seed=self.seed,
+            n_threads=self.params.machine.n_threads,
+            started=self.started,
+        )
+        name = self.notebook + (f"_{self.variant}" if self.notebook in ("05_training", "06_metrics") else "")
+        files.write_json(self.run / "notebooks" / f"{name}.json", facts)
+        if what is None:
+            return
+        folder, notebook = self._place(what)
+        path = self.run / folder
+        files.write_yaml(path / "params.yaml", self.resolved)
+        entries = _entries(path) | {notebook: facts | {"fingerprint": self.fingerprint(notebook)}}
+        files.write_json(path / "provenance.json", entries)
+
+    def fingerprint(self, notebook: str, *, resolved: Mapping | None = None) -> str:
+        """Fingerprint of a notebook's outputs in this run."""
+        stage = notebook if notebook in params.STAGES else "06_metrics"
+        return params.fingerprint(resolved or self.resolved, stage, seed=self.seed)
+
+    def resume_key(self, module: str, data_digest: str) -> str:
+        """What a save to resume from must agree on: parameters, training data, and the code of the module that trains."""
+        return f"{self.fingerprint(self.notebook)}-{data_digest}-{provenance.code_key(module)}"
+
+    def command(self, notebook: str) -> str:
+        """Command line that runs another notebook of this run by hand."""
+        words = [f"papermill notebooks/{notebook}.ipynb out.ipynb -p profile {self.profile}"]
+        if notebook in ("05_training", "06_metrics") or self.variant != "general":
+            words.append(f"-p variant {self.variant}")
+        if self.seed:
+            words.append(f"-p seed {self.seed}")
+        if self.label:
+            words.append(f"-p label {self.label}")
+        return " ".join(words) + f" (or `make book PROFILE={self.profile}` for all of them)"
+
+    def _place(self, what: str) -> tuple[str, str]:
+        if what not in FOLDERS:
+            raise RunError(what, "is no part of a run", remedy=nearest(what, FOLDERS))
+        folder, notebook = FOLDERS[what]
+        return folder or self.variant, notebook
+
+    def _lock(self, folder: str, *, timeout_s: float = 0) -> None:
+        if folder in self.locks:
+            return
+        path = self.run / ".locks" / f"{folder}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, is_singleton=True)  # a cell run twice in one kernel does not block itself
+        try:
+            lock.acquire(timeout=timeout_s)
+        except Timeout as error:
+            raise RunError(
+                self.shown(self.run / folder),
+                "is being written by another process",
+                remedy="Wait until it ends, or stop it (a notebook left open holds its folder too).",
+            ) from error
+        self.locks[folder] = lock
+
+    def shown(self, path: Path) -> str:
+        """A path relative to the project where it lies in it."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def open_study(
+    notebook: str, *, profile: str, variant: str, seed: int, label: str, overrides: Mapping | str | None
+) -> Study:
+    """Resolve a notebook's parameters and say where it reads and writes.
+
+    Called by every notebook right after its parameters; also finds parameters that papermill injected and the
+    notebook does not have, about which papermill only warns.
+
+    Raises
+    ------
+    ParameterError
+        An unknown notebook, parameter, profile, variant or key, or a wrong value.
+    """
+    if notebook not in NOTEBOOKS:
+        raise ParameterError(f"notebook '{notebook}'", "does not exist", remedy=nearest(notebook, NOTEBOOKS))
+    refuse_unknown_parameters(_cells())
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ParameterError("parameter 'seed'", f"is {seed!r}", remedy="It must be a whole number from 0.")
+    if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z0-9_.]*", label):
+        raise ParameterError("parameter 'label'", f"is {label!r}", remedy="Use letters, digits, dots and underscores.")
+    root = params.project_root()
+    plain = params.resolve(profile, variant=variant, root=root)
+    resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
+    given = params.parse_overrides(overrides)
+    return Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
+
+
+def run_folder(root: Path, profile: str, *, label: str, seed: int) -> Path:
+    """``runs/<profile>[-<label>]/s<seed>``."""
+    return root / "runs" / (f"{profile}-{label}" if label else profile) / f"s{seed}"
+
+
+def choose_device(device: str) -> str:
+    """ "cuda" or "cpu" for "auto", "cuda" or "cpu".
+
+    Raises
+    ------
+    ParameterError
+        A GPU is asked for and there is none.
+    """
+    import torch
+
+    present = torch.cuda.is_available()
+    if device == "cuda" and not present:
+        raise ParameterError(
+            "parameter 'machine.device'", "is 'cuda', and torch sees no GPU", remedy="Use 'auto' or 'cpu'."
+        )
+    return "cuda" if present and device != "cpu" else "cpu"
+
+
+def refuse_unknown_parameters(cells: list[str]) -> None:
+    """Compare what papermill injected with what the notebook's own parameters cell defines.
+
+    Parameters
+    ----------
+    cells : list of str
+        Sources of the cells executed so far, in order.
+
+    Raises
+    ------
+    ParameterError
+        An injected name that no earlier cell defines.
+    """
+    known: set[str] = set()
+    for source in cells:
+        if not source.lstrip().startswith("# Parameters"):
+            known |= _assigned(source)
+            continue
+        for name in sorted(_assigned(source) - known):
+            if not name.startswith("PAPERMILL_"):
+                raise ParameterError(
+                    f"parameter '{name}'", "is not known to this notebook", remedy=nearest(name, known)
+                )
+
+
+def _cells() -> list[str]:
+    try:
+        from IPython import get_ipython
+    except ImportError:  # a script on a bare machine
+        return []
+    shell = get_ipython()
+    return [] if shell is None else [str(cell) for cell in shell.user_ns.get("In", [])]
+
+
+def _assigned(source: str) -> set[str]:
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # cells with IPython magics define no parameters
+        return set()
+    targets = [t for node in body if isinstance(node, ast.Assign) for t in node.targets]
+    return {t.id for t in targets if isinstance(t, ast.Name)}
+
+
+def _entries(folder: Path) -> dict[str, Any]:
+    path = folder / "provenance.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _finished(folder: Path, notebook: str) -> str | None:
+    return _entries(folder).get(notebook, {}).get("fingerprint")
+
+
+def _forget(folder: Path, notebook: str) -> None:
+    kept = {
+        name: entry for name, entry in _entries(folder).items() if NOTEBOOKS.index(name) < NOTEBOOKS.index(notebook)
+    }
+    files.write_json(folder / "provenance.json", kept)
+
+
+def _differences(folder: Path, resolved: Mapping) -> str:
+    path = folder / "params.yaml"
+    if not path.is_file():
+        return "its params.yaml is missing"
+    old = params.parse_overrides(yaml.safe_load(path.read_text(encoding="utf-8")))
+    new = params.parse_overrides(dict(resolved))
+    changed = [k for k in new if old.get(k) != new[k] and k != "beside"]
+    shown = ", ".join(f"{k}: {old.get(k)!r} there, {new[k]!r} here" for k in changed[:3])
+    return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "") or "another seed or version"

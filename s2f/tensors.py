@@ -1,0 +1,43 @@
+"""Files of tensors: safetensors that appear whole, with plain values in the header. Nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from s2f import files
+from s2f.errors import CheckpointError
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
+    """Write tensors and plain values into one file that appears whole."""
+    tensors = {name: t.detach().contiguous().cpu().clone() for name, t in tensors.items()}
+    with files.whole(path) as beside:
+        save_file(tensors, beside, metadata={"s2f": json.dumps(dict(header))})
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (on the CPU) and plain values of a file made by `save`.
+
+    Raises
+    ------
+    CheckpointError
+        Missing, truncated, or not made here.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(path, "is not there", remedy="Train first, or mend the path.", reason="missing")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["s2f"])
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (no mapping)
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            path, f"is truncated or of another program ({error})", remedy="Delete it and train again.",
+            reason="broken",
+        ) from error  # fmt: skip

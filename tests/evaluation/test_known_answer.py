@@ -1,0 +1,292 @@
+"""The known answer: finds what is there and nothing else, can fail, and pools the seeds of the same people."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.metrics import r2_score
+
+from s2f.corpora.synthetic import build, population
+from s2f.evaluation import known_answer
+from s2f.features import front_end, sound_files
+from s2f.metrics import recovery
+from s2f.networks import inference
+from s2f.networks.models import Architecture
+from s2f.networks.readers import Readers, Trunk
+from s2f.report import answer_figures
+from s2f.study import runs
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {
+    "machine.n_workers": 1, "corpus.min_s": 1.5, "corpus.max_s": 2.0, "corpus.size_px": 64, "answer.n_identities": 20,
+    "answer.n_recordings": 2, "answer.n_photos": 1, "answer.n_permutations": 20, "measure.n_bootstrap": 50,
+}  # fmt: skip
+LEARNT = ("age_years", "skin_tone", "jaw_width")
+
+
+def open_study(notebook, *, seed=0, label="small", **overrides):
+    return runs.open_study(
+        notebook, profile="smoke", variant="general", seed=seed, label=label, overrides=SMALL | overrides
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with the networks of two seeds, untrained; every test of the module adds to it."""
+    root = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "params", root / "params")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(known_answer, "N_FREE", 3000)  # enough here, and quick
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            architecture = Architecture(0.125, 0.125, "batch", True, "k4", "own")
+            networks = architecture.voice_embedding().eval(), architecture.generator().eval()
+            study = open_study("05_training", seed=seed)
+            inference.save(study.write("model"), inference.Model(*networks, architecture, "test"))
+            study.finish("model")
+            study = open_study("02_preprocessing", seed=seed)
+            centre, scale = np.zeros(len(LEARNT), np.float32), np.ones(len(LEARNT), np.float32)
+            Readers(Trunk(len(LEARNT)).eval(), LEARNT, centre, scale).save(study.write("measure"))
+            study.finish("measure")
+        yield root
+
+
+@pytest.fixture
+def measured(project, monkeypatch):
+    monkeypatch.chdir(project)
+    return known_answer.measure(open_study("09_known_answer"))
+
+
+def finish(study, found):
+    folder = study.write("answer")
+    known_answer.write(found, {"answer": known_answer.alone(study, found)}, folder)
+    study.finish("answer")
+    return folder
+
+
+def test_measuring_people_are_others_than_the_corpus_has_and_are_made_once(measured, project, monkeypatch):
+    made = [path for path in (project / "data").iterdir() if path.is_dir()]
+    assert len(made) == 1
+    facts = json.loads((made[0] / "parameters.json").read_text())
+    assert (facts["seed"], facts["prefix"]) == (1_000_003, "m")  # the corpus has seed 0 and "s"
+    assert not set(measured.identities) & set(population.sample(24, seed=0)["identity"])
+    monkeypatch.setattr(build, "_make", lambda *args, **kwargs: pytest.fail("made again"))
+    again = known_answer.measure(open_study("09_known_answer"))
+    for key, one in measured.levels.items():
+        np.testing.assert_array_equal(again.levels[key].predicted, one.predicted)
+        np.testing.assert_array_equal(again.levels[key].null, one.null)
+
+
+def test_what_is_measured_is_what_a_user_gets_from_a_recording(measured, project):
+    """From the files, one by one, by the functions that reconstruct a face."""
+    study = open_study("09_known_answer")
+    model, readers = inference.load(study.read("model")), Readers.load(study.read("measure"))
+    (root,) = (path for path in (project / "data").glob("synthetic-*") if path.is_dir())
+    people = pd.read_parquet(root / "people.parquet").set_index("identity").loc[measured.identities]
+    vectors, said = [], []
+    for name in measured.identities:
+        own = [
+            model.embed(front_end.features(sound_files.read(path))) for path in sorted((root / "voices" / name).rglob("*.wav"))
+        ]
+        assert len(own) == 2
+        vectors.append(np.mean(own, axis=0))
+        faces = inference.draw(model.generator, torch.from_numpy(np.stack(own)))
+        said.append(readers.gender(faces).mean())
+    sex = known_answer.NAMES.index("sex")
+    face = measured.levels["overall", "face"].predicted[:, sex]
+    np.testing.assert_allclose(face, said, atol=0.01)  # the store keeps features in half precision
+    folds = recovery.fold_numbers(20, n_folds=known_answer.N_FOLDS, rng=known_answer.seeding.stream(1_000_003, "split"))
+    ridge = recovery.Ridge(np.stack(vectors), folds)(people["age_years"].to_numpy()[:, None, None])[:, 0, 0]
+    embedded = measured.levels["overall", "embedding"].predicted[:, known_answer.NAMES.index("age_years")]
+    np.testing.assert_allclose(embedded, ridge, rtol=0.02)
+
+
+def test_only_what_is_read_is_judged_in_the_face(measured):
+    answer = known_answer.alone(open_study("09_known_answer"), measured)
+    face = answer.table[answer.table["level"] == "face"]
+    read = set(face.loc[face["value"].notna(), "attribute"])
+    assert read == {"sex", *LEARNT}
+    assert set(face.loc[~face["attribute"].isin(read), "verdict"]) <= {recovery.NOT_READ}
+    others = answer.table[answer.table["level"].isin(["ceiling", "embedding"])]
+    assert set(others.loc[others["value"].isna(), "attribute"]) <= {"glasses"}  # which none of 20 people may wear
+
+
+def test_what_is_written_is_read_again_and_is_plain_json(measured):
+    study = open_study("09_known_answer")
+    folder = finish(study, measured)
+    again = known_answer.read(folder)
+    assert list(again.identities) == list(measured.identities)
+    for key, one in measured.levels.items():
+        np.testing.assert_array_equal(again.levels[key].predicted, one.predicted)
+        np.testing.assert_array_equal(again.levels[key].null, one.null)
+    kept = json.loads((folder / "answer.json").read_text())
+    assert (kept["known"], kept["n_people"], kept["seeds"]) == (True, 20, [0])
+    entry = kept["overall"]["skin_tone"]
+    assert entry["caused"] is False and set(entry["levels"]) == set(known_answer.LEVELS)
+    assert set(entry["levels"]["face"]) == {
+        "value", "low", "high", "null_high", "p", "p_holm", "share_of_ceiling", "verdict",
+    }  # fmt: skip
+    table = known_answer.alone(study, measured).table
+    row = table[(table["mode"] == "overall") & (table["attribute"] == "skin_tone") & (table["level"] == "embedding")]
+    for name in ("value", "low", "high", "null_high", "p", "p_holm"):
+        assert entry["levels"]["embedding"][name] == row[name].item()
+    assert kept["overall"]["glasses"]["levels"]["face"]["value"] is None
+    assert "sex" in kept["overall"] and "sex" not in kept["within sex"]
+
+
+def test_seeds_of_the_same_people_are_averaged_and_others_are_left_out(measured):
+    first, second = open_study("09_known_answer"), open_study("09_known_answer", seed=1)
+    other = known_answer.measure(second)
+    assert known_answer.pooled(second, other).seeds == (0, 1)  # the first is finished, the second is at hand
+    finish(second, other)
+    answer = known_answer.pooled(first, measured)
+    alone = [known_answer.alone(study, one).table for study, one in ((first, measured), (second, other))]
+    np.testing.assert_allclose(answer.table["value"], (alone[0]["value"] + alone[1]["value"]) / 2)
+    assert (alone[0]["value"] != alone[1]["value"]).any()
+    second.write("answer")  # begun again
+    assert known_answer.pooled(first, measured).seeds == (0,)
+    strangers = known_answer.Measured(other.identities, {m: t + 1 for m, t in other.truth.items()}, other.levels)
+    finish(second, strangers)
+    assert known_answer.pooled(first, measured).seeds == (0,)
+
+
+def test_the_leak_is_found_in_people_and_in_the_run_that_was_trained_on_it(measured):
+    study = open_study("09_known_answer")
+    answer = known_answer.alone(study, measured)
+    found = known_answer.leak(study, answer)
+    assert list(found["planted"].unique()) == ["nowhere", "in the people measured"]
+    value = found.set_index(["planted", "level"])["value"]
+    assert value["nowhere", "ceiling"] < 0.1 < 0.25 < value["in the people measured", "ceiling"]
+    trained = study.beside("leak")
+    assert (trained.label, trained.params.corpus.leak, study.params.corpus.leak) == ("leak", 1.0, 0.0)
+    finish(trained, measured)
+    again = known_answer.leak(study, answer)
+    assert list(again["planted"].unique()) == ["nowhere", "in the people measured", "in the training too"]
+    assert answer_figures.show_leak(again).axes[0].get_yticklabels()[2].get_text() == "leak in the training too"
+
+
+def test_the_page_of_an_answer(measured):
+    study = open_study("09_known_answer")
+    answer = known_answer.alone(study, measured)
+    face = answer.table[(answer.table["level"] == "face") & (answer.table["mode"] == "overall")]
+    n = {verdict: (face["verdict"] == verdict).sum() for verdict in known_answer.VERDICTS}
+    assert answer_figures.sentence(answer) == (
+        f"On 20 people and 1 seed of training, the drawn faces show {n[recovery.RECOVERED]} of the "
+        f"{n[recovery.RECOVERED] + n[recovery.MISSED]} traits that share causes with the voice and can be told "
+        f"from it, and of the "
+        f"{n[recovery.CHANCE] + n[recovery.ABOVE]} independent traits that can be read from a face "
+        f"{n[recovery.CHANCE]} stay at chance."
+    )
+    assert answer_figures.counts(answer).shape == (6, 2)
+    shown = answer_figures.exceptions(answer)
+    assert not shown["verdict"].isin([recovery.RECOVERED, recovery.CHANCE]).any()
+    assert ("overall", "glasses") in shown.index
+    labels = [text.get_text() for text in answer_figures.show(answer).axes[2].get_yticklabels()]
+    assert {"age", "body mass index", "jaw width", "hair colour", "skin tone"} <= set(labels) and len(labels) == 36
+
+
+def test_where_nothing_is_known_it_is_said(project, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(project)
+    study = runs.open_study(
+        "09_known_answer", profile="table", variant="general", seed=0, label="", overrides={}
+    )  # reads nothing
+    found = known_answer.measure(study)
+    answer = known_answer.pooled(study, found)
+    assert found is answer is known_answer.alone(study, found) is known_answer.leak(study, answer) is None
+    assert answer_figures.counts(answer) == answer_figures.exceptions(answer) == known_answer.UNKNOWN
+    assert answer_figures.show(answer) is answer_figures.show_leak(None) is None
+    assert capsys.readouterr().out.count(known_answer.UNKNOWN) == 2
+    assert answer_figures.sentence(answer) == known_answer.UNKNOWN
+    known_answer.write(found, {"answer": answer}, tmp_path)
+    assert json.loads((tmp_path / "answer.json").read_text())["known"] is False
+    assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]
+
+
+# The statistics, on people who need no voices and faces
+
+
+def test_targets_hold_every_attribute_of_a_person():
+    people = population.sample(300, seed=4)
+    values, asked = known_answer.targets(people), known_answer.asked()
+    assert values.shape == (300, len(asked.of))
+    assert set(asked.names) == {"sex", *people.columns} - {"identity", "gender", *population.VOICE}
+    for k, name in enumerate(asked.names):
+        own = values[:, asked.of == k]
+        if name == "sex":
+            assert ((own[:, 0] == 1) == (people["gender"] == "f")).all()
+        elif people[name].dtype == object:
+            assert (own.sum(1) == 1).all() and own.shape[1] >= people[name].nunique()
+            assert len(set(zip(own.argmax(1), people[name], strict=True))) == people[name].nunique()
+        else:
+            np.testing.assert_array_equal(own[:, 0], people[name].astype(float))
+    assert not asked.caused[[asked.names.index(name) for name in population.INDEPENDENT]].any()
+    assert asked.caused.sum() == 4 + len(population.CAUSED)
+
+
+def test_within_a_sex_the_sex_is_gone():
+    values, female = np.random.default_rng(0).normal(size=(50, 3)) + 5, np.arange(50) % 3 == 0
+    values[female] *= 4
+    values[:, 2] = 1.0  # constant
+    out = known_answer.within_sex(values, female)
+    for own in (female, ~female):
+        np.testing.assert_allclose(out[own].mean(0), 0, atol=1e-12)
+        np.testing.assert_allclose(out[own].std(0), [1, 1, 0], atol=1e-12)
+
+
+def test_no_other_predictor_beats_the_ceiling():
+    free, people = population.sample(6000, seed=8), population.sample(3000, seed=9)
+    best, truth = known_answer.best_predictions(free, people)["overall"], known_answer.targets(people)
+    x, new = (frame[list(population.VOICE)].to_numpy() for frame in (free, people))
+    for name in ("age_years", "chin_size", "nose_size"):
+        column = known_answer.NAMES.index(name)
+        other = HistGradientBoostingRegressor(learning_rate=0.05, max_leaf_nodes=15).fit(x, free[name]).predict(new)
+        reached, rival = (r2_score(truth[:, column], said) for said in (best[:, column], other))
+        assert reached > 0.3 and reached > rival - 0.01, name
+
+
+def perfect(names, people):
+    """Readings that know some attributes exactly, and of the others show chance."""
+    values = known_answer.targets(people)
+    readings = np.random.default_rng(1).normal(size=values.shape)
+    known = np.isin(np.array(known_answer.NAMES)[known_answer.asked().of], names)
+    readings[:, known] = values[:, known]
+    return readings
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"), [("caused", recovery.CHANCE), ("everything", recovery.ABOVE)], ids=["sound", "leaking"]
+)
+def test_the_check_passes_what_is_sound_and_fails_what_shows_too_much(project, monkeypatch, shown, said):
+    monkeypatch.chdir(project)
+    study = open_study("09_known_answer", **{"answer.n_permutations": 600})  # enough for a small corrected p-value
+    people = population.sample(100, seed=3)
+    asked = known_answer.asked()
+    names = [n for n, caused in zip(asked.names, asked.caused, strict=True) if caused or shown == "everything"]
+    truth, levels = known_answer._levels(
+        study, people, leak=0.0, embedded=np.log(people[list(population.VOICE)].clip(lower=0.1) + 1).to_numpy(),
+        readings={"face": perfect(names, people), "photographs": perfect(asked.names, people)},
+    )  # fmt: skip
+    measured = known_answer.Measured(people["identity"].to_numpy(str), truth, levels)
+    table = known_answer.alone(study, measured).table
+    face = table[(table["level"] == "face") & (table["mode"] == "overall")]
+    strong = face[face["caused"] & (face["verdict"] != recovery.NOT_IN_VOICE)]
+    assert len(strong) > 15 and (strong["verdict"] == recovery.RECOVERED).all()
+    assert (face.loc[~face["caused"], "verdict"] == said).all()
+    np.testing.assert_array_less(0.9, strong["value"])
+    embedded = table[(table["level"] == "embedding") & (table["mode"] == "overall")].set_index("attribute")
+    assert embedded.loc["age_years", "verdict"] == recovery.RECOVERED
+    assert (embedded.loc[~embedded["caused"], "verdict"] == recovery.CHANCE).all()
+
+
+def test_the_offset_says_which_people_are_asked(measured, project):
+    others = known_answer.measure(open_study("09_known_answer", **{"answer.offset": 5}))
+    made = [json.loads(path.read_text())["seed"] for path in (project / "data").glob("*/parameters.json")]
+    assert 5 in made
+    ages = measured.truth["overall"][:, known_answer.NAMES.index("age_years")]
+    assert not np.isclose(others.truth["overall"][:, known_answer.NAMES.index("age_years")], ages).any()

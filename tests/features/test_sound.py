@@ -1,0 +1,948 @@
+import os
+import pickle
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from s2f.errors import AudioError
+from s2f.features import front_end, sound_files
+from tests.golden import front_end as reference
+
+REAL = Path(os.environ.get("S2F_REAL", Path(__file__).parents[3] / "shared" / "real"))
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"no real recordings at {REAL} (S2F_REAL)")
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return reference.recording()
+
+
+@pytest.fixture(scope="module")
+def wave(samples):
+    return (samples / 32_768).astype(np.float32)
+
+
+def chirp(*, rate=16_000, seconds=1.0, low_hz=200, high_hz=3_000):
+    t = np.arange(int(rate * seconds)) / rate
+    phase = 2 * np.pi * (low_hz * t + (high_hz - low_hz) * t**2 / (2 * seconds))
+    return (0.4 * np.sin(phase)).astype(np.float32)
+
+
+def similarity(a, b):
+    """Largest normalised correlation over all shifts, in steps of an eighth: codecs delay a little."""
+    n = 1 << (len(a) + len(b)).bit_length()
+    correlation = np.fft.irfft(np.fft.rfft(a, n) * np.conj(np.fft.rfft(b, n)), 8 * n)
+    return 8 * correlation.max() / (np.linalg.norm(a) * np.linalg.norm(b))
+
+
+def write_with_av(path, wave, *, codec, rate, channels=1, picture=False, **options):
+    import av
+
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
+    with av.open(str(path), "w", **options) as target:
+        pictures = None
+        if picture:
+            pictures = target.add_stream("mpeg4", rate=10)
+            pictures.width = pictures.height = 64
+            pictures.pix_fmt = "yuv420p"
+        if codec:
+            stream = target.add_stream(codec, rate=rate, layout=layout)
+            frame = av.AudioFrame.from_ndarray(np.tile(wave, (channels, 1)), format="fltp", layout=layout)
+            frame.sample_rate = rate
+            convert = av.AudioResampler(
+                format=stream.codec_context.format or "fltp",
+                layout=layout,
+                rate=rate,
+                frame_size=stream.codec_context.frame_size or None,
+            )
+            for part in [*convert.resample(frame), *convert.resample(None)]:
+                target.mux(stream.encode(part))
+            target.mux(stream.encode(None))
+        if pictures is not None:
+            for _ in range(5):
+                picture_frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+                target.mux(pictures.encode(picture_frame))
+            target.mux(pictures.encode(None))
+
+
+# The front end against the released one, and against a second implementation
+
+
+@needs_real
+@pytest.mark.parametrize(
+    "name", ["Alan_Tudyk", "Bingbing_Li", "Gilles_Marini", "Moon_Bloodgood", "Woody_Harrelson"]
+)
+def test_released_features_are_reproduced(name):
+    theirs = np.load(REAL / "wen2019" / f"{name}.npy")
+    ours = front_end.features(sound_files.read(REAL / "wen2019" / f"{name}.wav"))
+    assert ours.shape == theirs.shape
+    assert ours.dtype == np.float32
+    difference = np.abs(ours - theirs)
+    assert difference.mean() < 1e-5
+    assert difference.max() < 1e-4
+
+
+@needs_real
+def test_real_clips_match_the_slow_reference():
+    paths = sorted((REAL / "voxceleb1" / "wav").rglob("*.wav"))[::80]
+    assert len(paths) >= 3
+    for path in paths:
+        samples, rate = soundfile.read(path, dtype="int16")
+        assert rate == 16_000
+        wave = sound_files.read(path)
+        assert np.array_equal(front_end.voiced_mask(wave), reference.voiced_mask(samples))
+    np.testing.assert_allclose(front_end.features(wave), reference.features(samples), atol=2e-6)
+
+
+def test_stored_values_of_the_synthetic_recording():
+    with np.load(reference.PATH) as stored:
+        samples, mask, log_mel = stored["samples"], stored["mask"], stored["log_mel"]
+    wave = (samples / 32_768).astype(np.float32)
+    assert 0.3 < mask.mean() < 0.8  # both kinds of frames are in it
+    assert np.array_equal(front_end.voiced_mask(wave), mask)
+    np.testing.assert_allclose(front_end.log_mel(front_end.voiced(wave)), log_mel, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [400, 401, 479, 480, 559, 560, 639, 640, 720, 1_234, 9_600])
+def test_log_mel_matches_the_slow_reference_at_every_kind_of_end(samples, n):
+    ours = front_end._log_mel(samples[-n:])
+    theirs = reference.log_mel(samples[-n:])
+    assert ours.shape == (1 + n // 160, 64)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("n", [400, 640, 641, 32_000, 32_001, 51_999])
+def test_voiced_mask_matches_the_literal_ring(seed, n):
+    samples = reference.recording(seed=seed)[-n:]
+    ours = front_end.voiced_mask((samples / 32_768).astype(np.float32))
+    assert ours.size == (n - 1) // 320
+    assert np.array_equal(ours, reference.voiced_mask(samples))
+
+
+def test_features_match_the_slow_reference(samples, wave):
+    np.testing.assert_allclose(front_end.features(wave), reference.features(samples), atol=2e-6)
+
+
+def test_features_are_the_four_steps(wave):
+    steps = front_end.repeat(front_end.normalise(front_end.log_mel(front_end.voiced(wave))))
+    np.testing.assert_allclose(front_end.features(wave), steps, atol=1e-5)
+
+
+def test_block_size_changes_nothing(samples, monkeypatch):
+    whole = front_end._log_mel(samples)
+    monkeypatch.setattr(front_end, "_FRAMES_A_BLOCK", 7)
+    np.testing.assert_allclose(front_end._log_mel(samples), whole, atol=1e-12)
+
+
+# The detector's habits, with a detector whose answers are known
+
+
+def ask_scripted(monkeypatch, voiced_frames):
+    """Run `voiced_mask` over frames of known answers; return the mask and which it asked about."""
+    asked = []
+
+    class Scripted:
+        def __init__(self, mode):
+            assert mode == 2
+
+        def is_speech(self, buffer, rate):
+            assert rate == 16_000
+            assert len(buffer) == 640
+            asked.append(int(np.frombuffer(buffer, np.int16)[0]) - 1)
+            return voiced_frames[asked[-1]]
+
+    monkeypatch.setattr(front_end.webrtcvad, "Vad", Scripted)
+    n = len(voiced_frames)
+    samples = np.repeat(np.arange(1, n + 2), 320)[: 320 * n + 1]  # one sample more: the last frame counts
+    mask = front_end.voiced_mask((samples / 32_768).astype(np.float32))
+    return mask.astype(int).tolist(), asked
+
+
+def test_speech_keeps_the_ring_on_entry_and_the_frame_it_leaves_on(monkeypatch):
+    answers = [False, True, False, True, True, True, False, True, False, False, False]
+    mask, _ = ask_scripted(monkeypatch, answers)  # enters on the 5th, leaves on the 10th
+    assert mask == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0]
+
+
+def test_every_frame_in_the_ring_is_asked_about_again(monkeypatch):
+    _, asked = ask_scripted(monkeypatch, [False, True, True, True, False, False, True])
+    # frame 0; 0 1; 1 2 enters and empties the ring; 3; 3 4; 4 5 leaves and empties it; 6
+    assert asked == [0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 6]
+
+
+def test_speech_just_ended_needs_two_new_frames_to_start_again(monkeypatch):
+    mask, _ = ask_scripted(monkeypatch, [True, True, False, False, True, False, True, True])
+    assert mask == [1, 1, 1, 1, 0, 0, 1, 1]
+
+
+def test_a_fresh_detector_for_each_recording(wave):
+    assert np.array_equal(front_end.voiced_mask(wave), front_end.voiced_mask(wave))
+
+
+def test_voiced_is_the_masked_frames_unchanged(wave):
+    mask = front_end.voiced_mask(wave)
+    kept = front_end.voiced(wave)
+    assert kept.dtype == np.float32
+    assert kept.size == 320 * mask.sum()
+    assert np.array_equal(kept, np.concatenate([wave[320 * i : 320 * i + 320] for i in np.flatnonzero(mask)]))
+
+
+def test_pauses_are_found(wave):
+    mask = front_end.voiced_mask(wave)
+    seconds = (np.arange(mask.size) + 0.5) * 0.02
+    assert mask[(seconds > 0.5) & (seconds < 1.4)].mean() > 0.95
+    assert mask[(seconds > 1.75) & (seconds < 2.05)].mean() < 0.2
+
+
+# Properties of the log-mel
+
+
+def test_what_comes_later_never_changes_earlier_frames(wave):
+    n = 16_000
+    n_whole = 1 + (n - 400) // 160
+    short, long = front_end.log_mel(wave[:n]), front_end.log_mel(wave[: 2 * n])
+    np.testing.assert_allclose(short[:n_whole], long[:n_whole], atol=1e-6)
+    filled_up = slice(n_whole, len(short))
+    assert not np.allclose(short[filled_up], long[filled_up], atol=1e-2)
+    # Entering speech marks one frame before, so that the last answer alone may still change.
+    before, after = front_end.voiced_mask(wave[:n]), front_end.voiced_mask(wave)
+    assert np.array_equal(before[:-1], after[: before.size - 1])
+
+
+def test_mel_filters_match_a_construction_in_loops():
+    np.testing.assert_allclose(front_end.mel_filters(), reference.mel_filters(), rtol=1e-12, atol=1e-15)
+    assert not front_end.mel_filters().flags.writeable
+
+
+def test_mel_filters_agree_with_torchaudio_up_to_rounding_of_edges():
+    import torchaudio
+
+    # A fine frequency axis: ours has edges on its own 15.6 Hz bins, torchaudio's lie between them.
+    theirs = torchaudio.functional.melscale_fbanks(
+        8_193, 20.0, 7_200.0, 64, 16_000, norm="slaney", mel_scale="htk"
+    ).numpy()
+    ours = front_end.mel_filters()
+    bin_hz, fine_hz = 8_000 / 512, 8_000 / 8_192
+    np.testing.assert_allclose(ours.sum(axis=0) * bin_hz, 1, rtol=1e-12)  # unit area
+    np.testing.assert_allclose(theirs.sum(axis=0) * fine_hz, 1, rtol=2e-2)
+    centre = (np.arange(513) * bin_hz) @ ours * bin_hz
+    their_centre = (np.arange(8_193) * fine_hz) @ theirs * fine_hz
+    assert np.abs(centre - their_centre).max() < bin_hz
+    wide = slice(40, 64)  # where an edge moved by half a bin matters little
+    peak = theirs[:, wide].max(axis=0)
+    np.testing.assert_allclose(ours[:, wide].max(axis=0), peak, rtol=0.1)
+
+
+def test_ten_times_the_amplitude_adds_the_logarithm_of_a_hundred():
+    quiet = (np.random.default_rng(0).integers(-300, 300, 8_000) / 32_768).astype(np.float32)
+    difference = front_end.log_mel(10 * quiet) - front_end.log_mel(quiet)
+    np.testing.assert_allclose(difference, np.log(100), atol=1e-4)
+
+
+@pytest.mark.parametrize("tone_hz", [500, 1_000, 3_000, 6_000])
+def test_a_tone_lights_the_filter_it_falls_in(tone_hz):
+    tone = (0.3 * np.sin(2 * np.pi * tone_hz * np.arange(16_000) / 16_000)).astype(np.float32)
+    weights = front_end.mel_filters()[round(tone_hz / (16_000 / 1_024))]
+    loudest = front_end.log_mel(tone)[5:-5].argmax(axis=1)
+    assert np.all(weights[loudest] > 0)
+
+
+def test_digital_silence_is_at_the_floor():
+    out = front_end.log_mel(np.zeros(4_000, np.float32))
+    assert np.array_equal(out, np.full((26, 64), np.log(1e-5), np.float32))
+
+
+def test_normalise_gives_zero_mean_and_unit_deviation(wave):
+    out = front_end.normalise(front_end.log_mel(wave))
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(out.std(axis=0), 1, atol=1e-5)
+
+
+def test_normalise_leaves_a_constant_bin_at_zero_and_its_input_alone():
+    frames = np.random.default_rng(0).standard_normal((1_537, 64)).astype(np.float32)
+    frames[:, 3] = -11.512925
+    before = frames.copy()
+    out = front_end.normalise(frames)
+    assert np.abs(out[:, 3]).max() < 1e-6
+    assert np.array_equal(frames, before)
+
+
+@pytest.mark.parametrize("n", [1, 333, 999, 1_000, 1_001, 2_500])
+def test_repeat_starts_over_until_ten_seconds(n):
+    frames = np.arange(n * 64, dtype=np.float32).reshape(n, 64)
+    out = front_end.repeat(frames)
+    assert len(out) == max(n, 1_000)
+    assert np.array_equal(out, frames[np.arange(len(out)) % n])
+    assert len(front_end.repeat(frames, n_frames=n + 5)) == n + 5
+
+
+# Reading
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC"])
+def test_16_bit_samples_come_back_exactly(tmp_path, container):
+    path = tmp_path / "every_value"
+    every = np.arange(-32_768, 32_768, dtype=np.int16)
+    soundfile.write(path, every, 16_000, format=container, subtype="PCM_16")
+    wave = sound_files.read(path)
+    assert wave.dtype == np.float32
+    assert np.array_equal(wave * 32_768, every)
+    assert np.array_equal(front_end._to_int16(wave, name="every value"), every)
+
+
+@pytest.mark.parametrize(
+    ("subtype", "step"),
+    [
+        ("PCM_U8", 2**-7),
+        ("PCM_16", 2**-15),
+        ("PCM_24", 2**-23),
+        ("PCM_32", 2**-23),
+        ("FLOAT", 0),
+        ("DOUBLE", 0),
+        ("ULAW", 0.02),
+        ("ALAW", 0.02),
+    ],
+)
+def test_every_sample_type(tmp_path, subtype, step):
+    expected = chirp()
+    soundfile.write(tmp_path / "a.wav", expected, 16_000, subtype=subtype)
+    wave = sound_files.read(tmp_path / "a.wav")
+    assert wave.dtype == np.float32
+    assert np.abs(wave - expected).max() <= step
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.opus"])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_formats_of_soundfile(tmp_path, name, n_channels):
+    rate = 48_000 if name == "a.opus" else 44_100
+    channels = np.stack([chirp(rate=rate) * (1, 0.5)[c] for c in range(n_channels)], axis=1)
+    kind = {"format": "OGG", "subtype": "OPUS"} if name == "a.opus" else {}
+    soundfile.write(tmp_path / name, channels, rate, **kind)
+    wave = sound_files.read(tmp_path / name)
+    assert wave.shape == (16_000,)
+    assert similarity(wave, chirp()) > 0.99
+    expected = np.sqrt(np.mean(channels.mean(axis=1) ** 2))
+    assert np.sqrt(np.mean(wave**2)) == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "n_channels", "picture"),
+    [
+        ("a.m4a", "aac", 44_100, 1, False),
+        ("a.m4a", "aac", 16_000, 2, False),
+        ("a.m4a", "alac", 22_050, 1, False),
+        ("a.aac", "aac", 48_000, 1, False),
+        ("a.mp4", "aac", 48_000, 6, True),
+        ("a.webm", "libopus", 48_000, 2, False),
+        ("a.mkv", "aac", 16_000, 1, True),
+    ],
+)
+def test_formats_of_pyav(tmp_path, name, codec, rate, n_channels, picture):
+    expected = chirp(rate=rate)
+    path = tmp_path / name
+    write_with_av(path, expected, codec=codec, rate=rate, channels=n_channels, picture=picture)
+    wave = sound_files.read(path)
+    assert wave.dtype == np.float32
+    assert 16_000 <= wave.size < 16_000 * 1.15  # the end is flushed; AAC keeps some padding
+    if n_channels < 6:  # a 5.1 encoder treats its low-frequency channel in its own way
+        assert similarity(wave, chirp()) > 0.99
+
+
+def test_the_content_decides_not_the_extension(tmp_path):
+    soundfile.write(tmp_path / "really_flac.mp3", chirp(), 16_000, format="FLAC")
+    write_with_av(tmp_path / "a.m4a", chirp(), codec="aac", rate=16_000)
+    (tmp_path / "a.m4a").rename(tmp_path / "really_m4a.wav")
+    assert np.abs(sound_files.read(tmp_path / "really_flac.mp3") - chirp()).max() < 1e-4
+    assert similarity(sound_files.read(tmp_path / "really_m4a.wav"), chirp()) > 0.99
+
+
+def test_an_odd_name_and_a_string_are_paths_too(tmp_path):
+    path = tmp_path / "голос #1 %20 ü.wav"
+    soundfile.write(path, chirp(), 16_000)
+    assert sound_files.read(str(path)).shape == (16_000,)
+
+
+def test_channels_are_averaged(tmp_path):
+    left, right = chirp(), chirp(low_hz=500, high_hz=600)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right, 0 * left], axis=1), 16_000, subtype="FLOAT")
+    np.testing.assert_allclose(sound_files.read(tmp_path / "a.wav"), (left + right) / 3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "rate", [8_000, 11_025, 12_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000, 44_101]
+)
+def test_resampling_keeps_a_sine(tmp_path, rate):
+    seconds, hz = 0.5, 440
+    n = int(rate * seconds)
+    sine = 0.5 * np.sin(2 * np.pi * hz * np.arange(n) / rate)
+    soundfile.write(tmp_path / "a.wav", sine, rate, subtype="FLOAT")
+    wave = sound_files.read(tmp_path / "a.wav")
+    assert wave.size == -(-n * 16_000 // rate)
+    expected = 0.5 * np.sin(2 * np.pi * hz * np.arange(wave.size) / 16_000)
+    inner = slice(200, -200)  # the ends see the silence around
+    assert np.abs(wave[inner] - expected[inner]).max() < 5e-3
+
+
+def test_resampling_removes_what_would_alias(tmp_path):
+    tone = 0.5 * np.sin(2 * np.pi * 15_000 * np.arange(48_000) / 48_000)  # would fold to 1 kHz
+    soundfile.write(tmp_path / "a.wav", tone, 48_000, subtype="FLOAT")
+    assert np.abs(sound_files.read(tmp_path / "a.wav")[200:-200]).max() < 5e-3
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
+def test_long_files_are_resampled_in_blocks_without_seams(monkeypatch, rate):
+    wave = np.random.default_rng(0).standard_normal(rate).astype(np.float32)
+    whole = sound_files._resample(wave, rate=rate)
+    monkeypatch.setattr(sound_files, "_READ_BLOCK", 5_000)
+    np.testing.assert_allclose(sound_files._resample(wave, rate=rate), whole, atol=1e-6)
+
+
+def test_reading_in_blocks_loses_nothing(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.flac", np.stack([chirp(), chirp()], axis=1), 16_000)
+    whole = sound_files.read(tmp_path / "a.flac")
+    monkeypatch.setattr(sound_files, "_READ_BLOCK", 999)
+    assert np.array_equal(sound_files.read(tmp_path / "a.flac"), whole)
+
+
+def test_overshoot_is_clipped_to_one(tmp_path):
+    soundfile.write(tmp_path / "a.wav", 3 * chirp(), 16_000, subtype="FLOAT")
+    wave = sound_files.read(tmp_path / "a.wav")
+    assert (wave.min(), wave.max()) == (-1, 1)
+
+
+def test_streamed_files_that_declare_no_length_are_read_whole(tmp_path):
+    expected = np.round(chirp() * 32_768) / 32_768
+    soundfile.write(tmp_path / "a.wav", expected, 16_000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    (tmp_path / "a.wav").write_bytes(content)
+    assert np.array_equal(sound_files.read(tmp_path / "a.wav"), expected)
+
+    soundfile.write(tmp_path / "a.flac", expected, 16_000)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[21] &= 0xF0  # STREAMINFO's 36-bit number of samples
+    content[22:26] = bytes(4)
+    (tmp_path / "a.flac").write_bytes(content)
+    assert np.array_equal(sound_files.read(tmp_path / "a.flac"), expected)
+
+
+def mp3_without_contents(path):
+    """Write 5 s of varying bit rate without the table of contents that tells the length."""
+    rng = np.random.default_rng(0)
+    loudness = np.repeat([0.001, 0.3, 0.3, 0.3, 0.3], 16_000)
+    sound = soundfile.SoundFile(
+        path, "w", 16_000, 1, "MPEG_LAYER_III", format="MP3", bitrate_mode="VARIABLE"
+    )
+    with sound:
+        sound.write(np.clip(loudness * rng.standard_normal(loudness.size), -1, 1))
+    content = path.read_bytes()
+    second_frame = content.index(content[:2], 40)
+    assert b"Xing" in content[:second_frame]
+    path.write_bytes(content[second_frame:])
+
+
+def test_an_mp3_of_varying_bit_rate_without_a_table_of_contents_is_read_whole(tmp_path):
+    # Decoders that guess its length from the first frame's bit rate stop early.
+    mp3_without_contents(tmp_path / "a.mp3")
+    assert sound_files.read(tmp_path / "a.mp3").size >= 5 * 16_000
+    assert sound_files.duration_s(tmp_path / "a.mp3") == sound_files.read(tmp_path / "a.mp3").size / 16_000
+
+
+@pytest.mark.parametrize("rate", [8_000, 24_000, 44_100])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_tags_around_an_mp3_do_no_harm(tmp_path, rate, n_channels):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, np.stack([chirp(rate=rate)] * n_channels, axis=1), rate)
+    plain = sound_files.read(path)
+    content = path.read_bytes()
+    path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x02\x00" + bytes(256) + content + b"TAG" + bytes(125))
+    assert np.array_equal(sound_files.read(path), plain)
+    path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x02\x00" + bytes(256) + content[: len(content) * 2 // 3])
+    with pytest.raises(AudioError, match="ends after"):
+        sound_files.read(path)
+
+
+# Recordings that are odd but usable
+
+
+@pytest.mark.parametrize("change", ["offset", "clipped", "8-bit", "quiet", "double", "loud_impulse"])
+def test_odd_recordings_work(tmp_path, samples, wave, change):
+    changed = {
+        "offset": wave * 0.5 + 0.3,
+        "clipped": np.clip(wave * 20, -1, 1),
+        "8-bit": wave,
+        "quiet": wave * 0.05,
+        "double": wave.astype(np.float64),
+        "loud_impulse": np.where(np.arange(wave.size) == 9_000, -1.0, wave),
+    }[change]
+    subtype = {"8-bit": "PCM_U8", "double": "DOUBLE"}.get(change, "PCM_16")
+    soundfile.write(tmp_path / "a.wav", changed, 16_000, subtype=subtype)
+    out = front_end.features(sound_files.read(tmp_path / "a.wav"))
+    assert out.shape == (1_000, 64)
+    assert np.isfinite(out).all()
+
+
+def test_a_longer_recording_is_left_as_long_as_it_is(wave):
+    long = np.tile(wave, 8)  # 26 s, about half of it voiced
+    n_voiced = front_end.voiced(long).size
+    assert n_voiced > 160_000
+    assert len(front_end.features(long)) == 1 + n_voiced // 160
+
+
+def test_a_view_and_float64_give_the_same(wave):
+    assert np.array_equal(front_end.features(np.repeat(wave, 2)[::2]), front_end.features(wave))
+    assert np.array_equal(front_end.features(wave.astype(np.float64)), front_end.features(wave))
+
+
+def test_the_wave_is_not_changed(wave):
+    before = wave.copy()
+    front_end.features(wave)
+    front_end.voiced(wave)
+    front_end.log_mel(wave)
+    assert np.array_equal(wave, before)
+
+
+# Broken files
+
+
+def whole(tmp_path, name):
+    path = tmp_path / name
+    match path.suffix:
+        case ".m4a" | ".mp4" | ".aac":
+            write_with_av(path, chirp(), codec="aac", rate=16_000)
+        case ".webm":
+            write_with_av(path, chirp(rate=48_000), codec="libopus", rate=48_000)
+        case ".opus":
+            soundfile.write(path, chirp(), 16_000, format="OGG", subtype="OPUS")
+        case _:
+            soundfile.write(path, chirp(), 16_000)
+    return path
+
+
+def cut(path, *, part):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+    return path
+
+
+def patched_wav(tmp_path, at, value):
+    path = whole(tmp_path, "a.wav")
+    content = bytearray(path.read_bytes())
+    content[at : at + len(value)] = value
+    path.write_bytes(content)
+    return path
+
+
+def written(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+def wav_of(tmp_path, values, **kind):
+    soundfile.write(tmp_path / "a.wav", np.asarray(values), 16_000, **kind)
+    return tmp_path / "a.wav"
+
+
+def folder(tmp_path):
+    (tmp_path / "a.wav").mkdir()
+    return tmp_path / "a.wav"
+
+
+def video_only(tmp_path):
+    write_with_av(tmp_path / "a.mp4", None, codec=None, rate=None, picture=True)
+    return tmp_path / "a.mp4"
+
+
+noise = np.random.default_rng(0).bytes(4_000)
+BROKEN = {
+    "missing": ("missing", lambda t: t / "a.wav"),
+    "missing folder": ("missing", lambda t: t / "b" / "a.wav"),
+    "below a file": ("missing", lambda t: whole(t, "a.wav") / "b.wav"),
+    "folder": ("folder", folder),
+    "zero bytes": ("empty", lambda t: written(t, "a.wav", b"")),
+    "no samples, wav": ("empty", lambda t: wav_of(t, [])),
+    "declares no samples": ("empty", lambda t: patched_wav(t, 40, bytes(4))),
+    "text": ("not_audio", lambda t: written(t, "a.wav", b"these are words, not samples\n" * 40)),
+    "play list": ("not_audio", lambda t: written(t, "a.wav", b"#EXTM3U\n#EXTINF:1\n/etc/hostname\n")),
+    "noise": ("not_audio", lambda t: written(t, "a.flac", b"\x01" + noise)),
+    "image": ("not_audio", lambda t: written(t, "a.wav", b"\x89PNG\r\n\x1a\n" + noise)),
+    "no header": ("not_audio", lambda t: written(t, "a.raw", noise)),
+    "one byte": ("not_audio", lambda t: written(t, "a.wav", b"R")),
+    "four bytes": ("truncated", lambda t: written(t, "a.wav", b"RIFF")),
+    "cut wav header": ("truncated", lambda t: cut(whole(t, "a.wav"), part=0.0009)),
+    "cut wav": ("truncated", lambda t: cut(whole(t, "a.wav"), part=0.9)),
+    "cut flac": ("truncated", lambda t: cut(whole(t, "a.flac"), part=0.6)),
+    "cut ogg": ("truncated", lambda t: cut(whole(t, "a.ogg"), part=0.6)),
+    "cut opus": ("truncated", lambda t: cut(whole(t, "a.opus"), part=0.6)),
+    "cut mp3": ("truncated", lambda t: cut(whole(t, "a.mp3"), part=0.6)),
+    "cut m4a": ("truncated", lambda t: cut(whole(t, "a.m4a"), part=0.6)),
+    "cut webm": ("truncated", lambda t: cut(whole(t, "a.webm"), part=0.6)),
+    "cut aac": ("damaged", lambda t: cut(whole(t, "a.aac"), part=0.6)),
+    "damaged mp4": ("damaged", lambda t: written(t, "a.mp4", b"\x00\x00\x00\x18ftypisom" + noise)),
+    "damaged webm": ("damaged", lambda t: written(t, "a.webm", b"\x1aE\xdf\xa3" + noise)),
+    "damaged flac": ("damaged", lambda t: written(t, "a.flac", b"fLaC" + noise)),
+    "no channels": ("damaged", lambda t: patched_wav(t, 22, bytes(2))),
+    "rate 0": ("damaged", lambda t: patched_wav(t, 24, bytes(4))),
+    "rate 1 Hz": ("rate", lambda t: patched_wav(t, 24, struct.pack("<I", 1))),
+    "no audio track": ("no_audio_track", video_only),
+    "NaN": ("nan", lambda t: wav_of(t, [0.0, np.nan, 0.1] * 999, subtype="FLOAT")),
+    "infinite": ("nan", lambda t: wav_of(t, [0.0, -np.inf, 0.1] * 999, subtype="DOUBLE")),
+    "integers as floats": ("range", lambda t: wav_of(t, 32_768 * chirp(), subtype="FLOAT")),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_files_are_named_with_value_and_remedy(tmp_path, kind):
+    reason, make = BROKEN[kind]
+    path = make(tmp_path)
+    with pytest.raises(AudioError) as caught:
+        sound_files.read(path)
+    assert caught.value.reason == reason
+    assert str(path) in str(caught.value)
+    assert len(caught.value.remedy) > 10
+    assert pickle.loads(pickle.dumps(caught.value)).reason == reason  # crosses process borders
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    path = whole(tmp_path, "a.wav")
+
+    def refuse(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)  # the superuser can read anything, so the mode bits are no test
+    with pytest.raises(AudioError, match="may not be read") as caught:
+        sound_files.read(path)
+    assert caught.value.reason == "permission"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.m4a", "a.aac", "a.webm"])
+def test_no_cut_passes_silently(tmp_path, name):
+    path = whole(tmp_path, name)
+    content = path.read_bytes()
+    n = sound_files.read(path).size
+    for part in np.linspace(0.02, 0.98, 13):
+        path.write_bytes(content[: int(len(content) * part)])
+        with pytest.raises(AudioError):
+            sound_files.read(path)
+    path.write_bytes(content)
+    assert sound_files.read(path).size == n
+
+
+def test_damaged_bytes_never_escape_as_another_error(tmp_path):
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for name in ("a.wav", "a.flac", "a.ogg", "a.mp3", "a.m4a", "a.webm", "a.aac"):
+        content = whole(tmp_path, name).read_bytes()
+        for _ in range(12):
+            damaged = bytearray(content)
+            for at in rng.integers(0, min(len(content), 2_000), 8):
+                damaged[at] = rng.integers(256)
+            (tmp_path / name).write_bytes(damaged)
+            try:
+                wave = sound_files.read(tmp_path / name)
+            except AudioError:
+                n_refused += 1
+            else:
+                assert wave.dtype == np.float32
+                assert np.abs(wave).max() <= 1
+    assert n_refused > 10
+
+
+# Processed recordings and lengths
+
+
+@pytest.fixture(scope="module")
+def frames(wave):
+    return front_end.normalise(front_end.log_mel(front_end.voiced(wave)))  # [T, 64]
+
+
+def as_npy(tmp_path, values, name="a.npy"):
+    np.save(tmp_path / name, values)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("n_frames", [37, 150, 499, 500, 501, 999])
+def test_repeated_frames_are_cut_off_again(tmp_path, n_frames):
+    once = front_end.normalise(np.random.default_rng(0).normal(size=(n_frames, 64)))
+    path = as_npy(tmp_path, front_end.repeat(once))
+    found = sound_files.read_features(path)
+    assert found.shape == (n_frames, 64) and found.dtype == np.float32 and type(found) is np.ndarray
+    np.testing.assert_allclose(found, once, atol=2e-6)
+
+
+def test_frames_that_do_not_repeat_to_their_end_are_all_kept(tmp_path, frames):
+    for values in (
+        frames,
+        np.concatenate([frames, frames, frames[:50], frames[51:60]]),  # one frame is missing
+        np.concatenate([frames, frames + np.float32(1e-3)]),
+    ):
+        assert len(sound_files.read_features(as_npy(tmp_path, values))) == len(values)
+
+
+@needs_real
+def test_released_frames_are_what_the_front_end_gives_before_it_repeats():
+    paths = sorted((REAL / "wen2019").glob("*.npy"))
+    for path in paths:
+        ours = front_end.normalise(front_end.log_mel(front_end.voiced(sound_files.read(path.with_suffix(".wav")))))
+        theirs = sound_files.read_features(path)
+        assert theirs.shape == ours.shape
+        assert np.abs(ours - theirs).max() < 1e-4
+    assert len(paths) == 5
+
+
+@pytest.mark.parametrize("kind", ["<f4", ">f4", "<f8", "<f2", "fortran"])
+def test_frames_of_any_floating_type_are_normalised(tmp_path, frames, kind):
+    values = np.asfortranarray(frames) if kind == "fortran" else frames.astype(kind)
+    found = sound_files.read_features(as_npy(tmp_path, 3 * values + 5))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, frames, atol=2e-2 if kind == "<f2" else 2e-5)
+    np.testing.assert_allclose(found.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(found.std(0), 1, atol=1e-5)
+
+
+def declaring(tmp_path, shape):
+    """A file whose header promises another shape than it holds."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    return written(tmp_path, "a.npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(6_400))
+
+
+def zipped(tmp_path):
+    np.savez(tmp_path / "a.npz", np.ones((5, 64)))
+    return (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+
+
+def holding(value):
+    """Frames with one value changed."""
+
+    def make(tmp_path):
+        values = np.random.default_rng(0).normal(size=(30, 64)).astype(np.float32)
+        values[3, 4] = value
+        return as_npy(tmp_path, values)
+
+    return make
+
+
+def pipe(tmp_path):
+    os.mkfifo(tmp_path / "a.npy")
+    return tmp_path / "a.npy"
+
+
+class Anything:
+    """What a pickled array could run when it is opened."""
+
+    def __reduce__(self):
+        return pytest.fail, ("a pickle was opened",)
+
+
+NO_FEATURES = {
+    "missing": ("missing", lambda t: t / "a.npy"),
+    "folder": ("folder", folder),
+    "pipe": ("unreadable", pipe),
+    "zero bytes": ("empty", lambda t: written(t, "a.npy", b"")),
+    "no frames": ("empty", lambda t: as_npy(t, np.zeros((0, 64), np.float32))),
+    "truncated": ("not_features", lambda t: cut(as_npy(t, np.ones((9, 64))), part=0.9)),
+    "cut in its header": ("not_features", lambda t: cut(as_npy(t, np.ones((9, 64))), part=0.01)),
+    "text": ("not_features", lambda t: written(t, "a.npy", b"0.1 0.2\n" * 64)),
+    "sound": ("not_features", lambda t: whole(t, "a.wav").rename(t / "a.npy")),
+    "pickled objects": ("not_features", lambda t: as_npy(t, np.array([[Anything()] * 64], dtype=object))),
+    "a pickle": ("not_features", lambda t: written(t, "a.npy", pickle.dumps(Anything()))),
+    "archive": ("not_features", zipped),
+    "cut archive": ("not_features", lambda t: cut(zipped(t), part=0.5)),
+    "integers": ("not_features", lambda t: as_npy(t, np.ones((9, 64), np.int16))),
+    "complex": ("not_features", lambda t: as_npy(t, np.ones((9, 64), np.complex64))),
+    "one dimension": ("not_features", lambda t: as_npy(t, np.ones(640, np.float32))),
+    "three dimensions": ("not_features", lambda t: as_npy(t, np.ones((1, 9, 64), np.float32))),
+    "40 bins": ("not_features", lambda t: as_npy(t, np.ones((9, 40), np.float32))),
+    "bins first": ("not_features", lambda t: as_npy(t, np.ones((64, 9), np.float32))),
+    "declares terabytes": ("not_features", lambda t: declaring(t, "(1000000000000, 64)")),
+    "declares beyond integers": ("not_features", lambda t: declaring(t, f"({2**70}, 64)")),
+    "header without an end": ("not_features", lambda t: declaring(t, "((((")),
+    "NaN": ("nan", holding(np.nan)),
+    "infinite": ("nan", holding(-np.inf)),
+    "never changes": ("silent", lambda t: as_npy(t, np.full((1_000, 64), -11.5, np.float32))),
+    "one frame": ("silent", lambda t: as_npy(t, np.arange(64.0)[None])),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FEATURES)
+def test_what_is_no_processed_recording_is_named(tmp_path, kind):
+    reason, make = NO_FEATURES[kind]
+    path = make(tmp_path)
+    with pytest.raises(AudioError) as caught:
+        sound_files.read_features(path)
+    assert caught.value.reason == reason
+    assert str(path) in str(caught.value) and len(caught.value.remedy) > 5
+    if path.suffix == ".npy":
+        with pytest.raises(AudioError) as caught:
+            sound_files.duration_s(path)
+        assert caught.value.reason == reason
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:numpy", "ignore::RuntimeWarning:numpy")  # odd types and sizes
+def test_damaged_headers_of_frames_never_escape_as_another_error(tmp_path, frames):
+    content = as_npy(tmp_path, frames).read_bytes()
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for _ in range(400):
+        damaged = bytearray(content)
+        for at in rng.integers(0, 400, rng.integers(1, 5)):
+            damaged[at] = rng.integers(256)
+        try:
+            found = sound_files.read_features(written(tmp_path, "a.npy", damaged))
+        except AudioError:
+            n_refused += 1
+        else:
+            assert found.dtype == np.float32 and found.shape[1] == 64
+    assert 100 < n_refused < 400
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.m4a", "a.aac", "a.webm", "a.opus"])
+def test_duration_is_that_of_what_is_read(tmp_path, name):
+    path = whole(tmp_path, name)
+    assert sound_files.duration_s(path) == pytest.approx(sound_files.read(path).size / 16_000, abs=1e-4)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_duration_does_not_depend_on_rate_or_channels(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", np.stack([chirp(rate=rate, seconds=1.5)] * 2, axis=1), rate)
+    assert sound_files.duration_s(tmp_path / "a.wav") == pytest.approx(1.5, abs=1e-3)
+
+
+def test_duration_of_a_sound_file_comes_from_its_header(tmp_path, monkeypatch):
+    path = whole(tmp_path, "a.flac")
+    monkeypatch.setattr(sound_files, "read", None)
+    assert sound_files.duration_s(path) == 1
+
+
+def test_duration_of_processed_frames_is_theirs_before_repetition(tmp_path, frames):
+    path = as_npy(tmp_path, front_end.repeat(frames))
+    assert len(frames) < 1_000 and sound_files.duration_s(path) == pytest.approx(len(frames) * 0.01)
+
+
+def test_duration_of_a_streamed_file_is_counted(tmp_path):
+    path = whole(tmp_path, "a.wav")
+    content = bytearray(path.read_bytes())
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    assert sound_files.duration_s(path) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["missing", "folder", "zero bytes", "no samples, wav", "text", "image", "no header", "cut m4a", "rate 0",
+             "no audio track"]
+)  # fmt: skip
+def test_duration_of_broken_files_says_what_reading_says(tmp_path, kind):
+    reason, make = BROKEN[kind]
+    with pytest.raises(AudioError) as caught:
+        sound_files.duration_s(make(tmp_path))
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("function", [sound_files.read, sound_files.read_features, sound_files.duration_s])
+@pytest.mark.parametrize("suffix", [".wav", ".npy"])
+def test_a_pipe_is_not_waited_for(tmp_path, function, suffix):
+    path = tmp_path / f"a{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(AudioError, match="pipe or device") as caught:
+        function(path)
+    assert caught.value.reason == "unreadable"
+
+
+# Broken waves
+
+
+ANY_WAVE = [front_end.voiced_mask, front_end.voiced, front_end.log_mel, front_end.features]
+
+
+@pytest.mark.parametrize("function", ANY_WAVE)
+@pytest.mark.parametrize(
+    ("wave", "reason", "named"),
+    [
+        (np.zeros(16_000, np.int16), "wrong_type", r"int16 \[16000\]"),
+        (np.zeros(16_000, np.float16), "wrong_type", "float16"),
+        (np.zeros(16_000, np.complex64), "wrong_type", "complex64"),
+        (np.zeros((2, 16_000), np.float32), "wrong_type", r"\[2, 16000\]"),
+        (np.float32(0), "wrong_type", "float32"),
+        ([0.0] * 16_000, "wrong_type", "list"),
+        ("voice.wav", "wrong_type", "str"),
+        (None, "wrong_type", "NoneType"),
+        (np.zeros(0, np.float32), "empty", "0 samples"),
+        (np.zeros(399, np.float32), "too_short", "399 samples"),
+        (np.full(16_000, np.nan, np.float32), "nan", "16000 samples"),
+        (np.append(np.zeros(16_000, np.float32), np.inf), "nan", "1 samples"),
+        (np.append(np.zeros(16_000, np.float32), -np.inf), "nan", "1 samples"),
+        (np.full(16_000, -1_000.0, np.float32), "range", "1000"),
+    ],
+)
+def test_broken_waves_are_refused(function, wave, reason, named):
+    with pytest.raises(AudioError, match=named) as caught:
+        function(wave, name="take 7")
+    assert caught.value.reason == reason
+    assert str(caught.value).startswith("take 7")
+
+
+@pytest.mark.parametrize("function", [front_end.voiced, front_end.features])
+@pytest.mark.parametrize("level", [0.0, 1e-4])
+def test_silence_is_refused(function, level):
+    wave = (level * np.random.default_rng(0).standard_normal(48_000)).astype(np.float32)
+    with pytest.raises(AudioError, match=r"room\.wav is silent") as caught:
+        function(wave, name="room.wav")
+    assert caught.value.reason == "silent"
+
+
+@pytest.mark.parametrize("level", [0.01, -0.5, 1.0])
+def test_a_constant_is_silent_once_the_detector_has_settled(level):
+    assert not front_end.voiced_mask(np.full(48_000, level, np.float32))[10:].any()
+
+
+def test_silence_has_an_empty_mask():
+    mask = front_end.voiced_mask(np.zeros(16_000, np.float32))
+    assert mask.dtype == bool
+    assert mask.shape == (49,)
+    assert not mask.any()
+
+
+@pytest.mark.parametrize("function", [front_end.normalise, front_end.repeat])
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        (np.zeros((0, 64), np.float32), "wrong_type"),
+        (np.zeros(64, np.float32), "wrong_type"),
+        (np.zeros((5, 64), np.int64), "wrong_type"),
+        (None, "wrong_type"),
+        (np.full((5, 64), np.nan, np.float32), "nan"),
+    ],
+)
+def test_broken_frames_are_refused(function, frames, reason):
+    with pytest.raises(AudioError) as caught:
+        function(frames)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.slow
+def test_a_long_recording_needs_bounded_memory(tmp_path):
+    path = tmp_path / "ten_minutes.flac"
+    with soundfile.SoundFile(path, "w", 16_000, 1) as sound:
+        for seed in range(10):
+            sound.write(np.tile(reference.recording(seed=seed), 19))  # a minute each
+    script = (
+        "import resource, sys; from s2f.features import front_end, sound_files\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "out = front_end.features(sound_files.read(sys.argv[1]))\n"
+        "print(len(out), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True, env=os.environ
+    )
+    n_frames, used_mb = (float(v) for v in done.stdout.split())
+    assert n_frames > 25_000
+    wave_mb = 10 * 19 * 52_000 * 4 / 2**20
+    assert used_mb < 6 * wave_mb

@@ -1,0 +1,309 @@
+"""The book: what it refuses, that it builds with warnings as errors, and that a browser opens every page."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbformat import v4
+
+from s2f.errors import RunError
+from s2f.report import book
+
+ROOT = Path(__file__).resolve().parents[2]
+GLUE = re.compile(r"\{glue:text\}`runs/(\w+)\.ipynb::(\w+)(?::([^`]*))?`")
+PROVENANCE = {
+    "packages": {"python": "3.11.7", "torch": "2.11.0"},
+    "commit": "0123456789ab",
+    "machine": "Linux x86_64, 2 cores",
+    "device": "cpu",
+    "seed": 3,
+    "threads": 2,
+    "finished": "2026-01-02T03:04:05Z",
+    "wall_time_s": 125.0,
+    "peak_memory_mb": 2345.6,
+}
+
+
+def glued() -> dict[str, dict[str, object]]:
+    """Keys that the prose asks each notebook for, with a value of the kind its format wants."""
+    found: dict[str, dict[str, object]] = {}
+    for chapter in sorted((ROOT / "book").glob("*.md")):
+        for notebook, key, form in GLUE.findall(chapter.read_text(encoding="utf-8")):
+            found.setdefault(notebook, {})[key] = "smoke" if form == "s" else 12.34566
+    return found
+
+
+def notebook(title: str, glue: dict[str, object] | None = None) -> nbformat.NotebookNode:
+    """An executed notebook as papermill leaves it: text, a formula, streams, and glued values."""
+    done = {"papermill": {"status": "completed"}}
+    progress = v4.new_output("stream", name="stderr", text="progress bar 100%\n")
+    cells = [
+        v4.new_markdown_cell(f"# {title}\n\nA formula, $x^2$."),
+        v4.new_code_cell(
+            "print('shown')",
+            execution_count=1,
+            metadata=done,
+            outputs=[v4.new_output("stream", name="stdout", text="shown\n"), progress],
+        ),
+    ]
+    prefix = "application/papermill.record/"
+    for n, (key, value) in enumerate((glue or {}).items(), start=2):
+        output = v4.new_output(
+            "display_data",
+            data={f"{prefix}text/plain": repr(value)},
+            metadata={"scrapbook": {"name": key, "mime_prefix": prefix}},
+        )
+        cells.append(v4.new_code_cell("glue()", execution_count=n, metadata=done, outputs=[output]))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    model = {"model_name": "LayoutModel", "model_module": "@jupyter-widgets/base", "model_module_version": "2.0.0"}
+    state = {"state": {"0123": model | {"state": {}}}, "version_major": 2, "version_minor": 0}
+    widgets = {"application/vnd.jupyter.widget-state+json": state}
+    return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "widgets": widgets})
+
+
+def project(folder: Path, *, run: str = "smoke") -> tuple[Path, Path, dict[str, Path]]:
+    """A copy of the book's sources and a run with one executed notebook for each of its pages."""
+    root = folder / "project"
+    shutil.copytree(ROOT / "book", root / "book", ignore=shutil.ignore_patterns("runs", "__pycache__"))
+    shutil.copy(ROOT / "_config.yml", root)
+    run_folder = root / "runs" / run
+    executed = run_folder / "s3" / "notebooks"
+    executed.mkdir(parents=True)
+    wanted, notebooks = glued(), {}
+    for name in sorted(book.pages(ROOT)):
+        notebooks[name] = executed / f"{name}.ipynb"
+        nbformat.write(notebook(f"Page {name}", wanted.get(name)), notebooks[name])
+        (executed / f"{name}.json").write_text(json.dumps(PROVENANCE), encoding="utf-8")
+    results = run_folder / "s3" / "results"
+    results.mkdir()
+    (results / "table2.csv").write_text("variant,fid\ngeneral,1.0\n", encoding="utf-8")
+    return root, run_folder, notebooks
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The real chapters, built over fixture notebooks."""
+    root, run, notebooks = project(tmp_path_factory.mktemp("book"))
+    stale = root / "book" / "runs" / "99_stale.ipynb"
+    stale.parent.mkdir()
+    stale.write_text("of another run", encoding="utf-8")
+    (root / "_build" / "book-killed" / "_build").mkdir(parents=True)
+    (root / "_build" / "runs-killed").mkdir()
+    return root, book.build(root, run, notebooks)
+
+
+@pytest.mark.slow
+def test_the_chapters_build_without_a_warning(built):
+    root, index = built
+    assert index == root / "_build" / "html" / "index.html"
+    text = (root / "_build" / "html" / "results.html").read_text(encoding="utf-8")
+    prose = r"agrees with the speaker’s in (<[^>]+>)*12\.3(<[^>]+>)* % of faces"
+    assert re.search(prose, text)  # a glued number, in the format that the prose gives it
+    assert "12.3456" not in text
+    notebook_page = (root / "_build" / "html" / "runs" / "01_corpus.html").read_text(encoding="utf-8")
+    assert "shown" in notebook_page
+    assert "progress bar" not in notebook_page
+
+
+@pytest.mark.slow
+def test_a_new_run_replaces_the_earlier_one(built):
+    root, _ = built
+    names = {path.stem for path in (root / "book" / "runs").glob("*.ipynb")}
+    assert names == book.pages(ROOT)
+    assert (root / "book" / "runs" / "results" / "s3" / "table2.csv").is_file()
+    assert not [path for path in (root / "_build").iterdir() if path.name.startswith(("runs-", "book-"))]
+
+
+@pytest.mark.slow
+def test_the_status_page_says_what_made_the_build(built):
+    root, _ = built
+    text = (root / "_build" / "html" / "runs" / "status.html").read_text(encoding="utf-8")
+    for value in ("0123456789ab", "2 cores", "2.11.0", "05_training_females", "2.1 min", "2.3 GB", "smoke"):
+        assert value in text, value
+
+
+@pytest.mark.slow
+def test_every_page_names_its_run(built):
+    root, _ = built
+    html = [p for p in (root / "_build" / "html").rglob("*.html") if "_static" not in p.parts]
+    assert len(html) > len(book.pages(ROOT))
+    for page in html:
+        assert "Smoke build" in page.read_text(encoding="utf-8"), page.name
+
+
+@pytest.mark.slow
+def test_every_page_opens_in_a_browser_without_an_error_or_another_host(built):
+    webdriver = pytest.importorskip("selenium.webdriver")
+    browser, driver = find("chromium", "chromium-browser", "google-chrome"), find("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    root, _ = built
+    html = sorted(p for p in (root / "_build" / "html").rglob("*.html") if "_static" not in p.parts)
+    problems, n_formulas = [], 0
+    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        for page in html:
+            session.get(page.as_uri())
+            # MathJax.startup.promise settles when all formulas are drawn.
+            n_formulas += session.execute_async_script(
+                "const done = arguments[0];"
+                "const count = () => done(document.querySelectorAll('mjx-container').length);"
+                "window.MathJax && MathJax.startup ? MathJax.startup.promise.then(count) : count();"
+            )
+            if not session.find_elements("css selector", ".bd-header-announcement"):
+                problems.append(f"{page.name}: no banner")
+            for entry in session.get_log("browser"):
+                if entry["level"] in ("SEVERE", "WARNING"):
+                    problems.append(f"{page.name}: {entry['message']}")
+            for entry in session.get_log("performance"):
+                message = json.loads(entry["message"])["message"]
+                if message["method"] == "Network.requestWillBeSent":
+                    url = message["params"]["request"]["url"]
+                    if not url.startswith(("file:", "data:", "blob:")):
+                        problems.append(f"{page.name}: asks for {url}")
+    finally:
+        session.quit()
+    assert not problems
+    assert n_formulas >= len(
+        book.pages(ROOT)
+    )  # one in each fixture notebook, drawn by the MathJax of the book
+
+
+def find(*names: str) -> str | None:
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+@pytest.mark.slow
+def test_a_missing_glued_number_is_named_and_leaves_the_earlier_book(tmp_path):
+    root, run, notebooks = project(tmp_path)
+    toc = "format: jb-book\nroot: index\nchapters:\n- file: runs/07_results\n- file: runs/status\n"
+    (root / "book" / "_toc.yml").write_text(toc, encoding="utf-8")
+    number = "{{glue:text}}`runs/07_results.ipynb::{}:.1f`"
+    prose = f"# Small\n\n{number.format('gender_agreement')} {number.format('lost')}\n"
+    (root / "book" / "index.md").write_text(prose, encoding="utf-8")
+    earlier = root / "_build" / "html" / "index.html"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("earlier", encoding="utf-8")
+    with pytest.raises(RunError, match="'lost'") as caught:
+        book.build(root, run, {"07_results": notebooks["07_results"]})
+    assert "gender_agreement" not in str(caught.value)
+    assert str(root / "_build" / "book.log") in str(caught.value)
+    assert earlier.read_text(encoding="utf-8") == "earlier"
+
+
+def test_prose_asks_for_glued_numbers_with_a_format():
+    for chapter in sorted((ROOT / "book").glob("*.md")):
+        text = chapter.read_text(encoding="utf-8")
+        uses = re.findall(r"\{glue[^}]*\}`[^`]*`", text)
+        assert all(re.search(r"::\w+:(\.\d+f|s)`$", use) for use in uses), chapter.name
+    assert {"07_results", "04_voice_embedding", "01_corpus"} <= set(glued())
+
+
+def test_prose_has_one_sentence_a_line():
+    two = re.compile(r"(?<![.\d])[a-z)”\"%][.?!] (?=[A-Z])")
+    for chapter in sorted((ROOT / "book").glob("*.md")):
+        for n, line in enumerate(chapter.read_text(encoding="utf-8").splitlines(), start=1):
+            if not line.startswith(("|", "#")):
+                assert not two.search(line), f"{chapter.name}:{n}: {line}"
+
+
+@pytest.mark.parametrize("kind", ["error", "unfinished", "never run", "missing", "not json"])
+def test_a_notebook_that_did_not_run_to_its_end_is_refused(tmp_path, kind):
+    page = notebook("Broken")
+    path = tmp_path / "broken.ipynb"
+    if kind == "error":
+        error = v4.new_output("error", ename="ValueError", evalue="no voice", traceback=[])
+        page.cells[1].outputs.append(error)
+    elif kind == "unfinished":
+        page.cells[1].metadata.papermill.status = "pending"
+    elif kind == "never run":
+        page.cells[1].execution_count = None
+    if kind == "not json":
+        path.write_text("{", encoding="utf-8")
+    elif kind != "missing":
+        nbformat.write(page, path)
+    expected = {
+        "error": "holds an error in cell 1 .ValueError: no voice",
+        "unfinished": "cell 1 is pending",
+        "never run": "was never executed",
+        "missing": "is missing: page 'broken'",
+        "not json": "is not a notebook",
+    }
+    with pytest.raises(RunError, match=expected[kind]) as caught:
+        book.check_executed(path, name="broken")
+    assert str(path) in str(caught.value)
+
+
+def test_a_refused_notebook_leaves_the_book_as_it_was(tmp_path):
+    root, run, notebooks = project(tmp_path)
+    page = notebook("Females")
+    page.cells[1].outputs.append(v4.new_output("error", ename="KeyError", evalue="x", traceback=[]))
+    nbformat.write(page, notebooks["05_training_females"])
+    with pytest.raises(RunError, match="05_training_females"):
+        book.build(root, run, notebooks)
+    assert not (root / "book" / "runs").exists()
+    assert not (root / "_build").exists()
+
+
+def test_pages_and_notebooks_must_match(tmp_path):
+    root, run, notebooks = project(tmp_path)
+    spare = notebooks.pop("06_metrics_males")
+    with pytest.raises(RunError, match="06_metrics_males has no executed notebook"):
+        book.build(root, run, notebooks)
+    notebooks |= {"06_metrics_males": spare, "09_more": spare}
+    with pytest.raises(RunError, match="09_more is not in the table of contents"):
+        book.build(root, run, notebooks)
+
+
+def test_the_command_says_which_notebook_is_missing(tmp_path, monkeypatch, capsys):
+    root, _, notebooks = project(tmp_path)
+    (root / "params").mkdir()
+    (root / "params" / "base.yaml").touch()
+    notebooks["07_results"].unlink()
+    monkeypatch.chdir(root)
+    assert book.main(["smoke", "3"]) == 2
+    assert "runs/smoke/s3/notebooks/07_results.ipynb is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("run", "kind", "words"),
+    [
+        ("smoke", "smoke", ["Smoke build", "no number"]),
+        ("demo", "result", ["Profile demo", "synthetic"]),
+        ("demo-closed", "result", ["Profile demo", "Label closed"]),
+        ("voxceleb-ci", "result", ["Profile voxceleb", "real recordings", "Label ci"]),
+    ],
+)
+def test_the_banner_says_what_a_run_is(tmp_path, run, kind, words):
+    for seed in (0, 1):
+        folder = tmp_path / run / f"s{seed}" / "notebooks"
+        folder.mkdir(parents=True)
+        (folder / "07_results.json").write_text(json.dumps(PROVENANCE | {"seed": seed}), encoding="utf-8")
+    shown = book.status(tmp_path / run)
+    assert shown["kind"] == kind
+    assert [row["notebook"] for row in shown["rows"]] == ["07_results", "07_results"]
+    for word in [*words, "Seeds 0, 1"]:
+        assert word in shown["text"]
+
+
+def test_every_citation_is_in_the_bibliography_and_every_entry_is_cited():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md"))
+    cited = {key.strip() for keys in re.findall(r"\{cite:[pt]\}`([^`]+)`", text) for key in keys.split(",")}
+    bibliography = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    entries = re.findall(r"^@\w+\{(\w+),", bibliography, re.M)
+    assert cited == set(entries)
+    assert len(entries) == len(set(entries))
+
+
+def test_configuration_executes_nothing_and_hides_progress_bars():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    assert config["execute"] == {"execute_notebooks": "off", "stderr_output": "remove"}

@@ -1,0 +1,93 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from PIL import Image
+
+from s2f import __main__ as cli
+
+REAL = Path(os.environ.get("S2F_REAL", Path(__file__).resolve().parents[3] / "shared" / "real"))
+HEADER = "VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet\n"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two people with both, one with a voice only; two equal photographs of two people."""
+    rng = np.random.default_rng(0)
+    people = "id1\tAnn_Low\tf\tPeru\tdev\nid2\tBob\tm\tPeru\tdev\nid3\tCy\tm\t\tdev\n"
+    (tmp_path / "vox1_meta.csv").write_text(HEADER + people)
+    for identity in ("id1", "id2", "id3"):
+        folder = tmp_path / "voxceleb1" / "wav" / identity / "video"
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "1.wav", 0.1 * rng.normal(size=8000), 16_000)
+    for name in ("ann low", "Bob"):
+        (tmp_path / "vggface" / name).mkdir(parents=True)
+        Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "vggface" / name / "1.png")
+    return tmp_path
+
+
+def check(capsys, *words):
+    status = cli.main(["check", *map(str, words)])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_a_corpus_is_described(root, capsys):
+    status, said, _ = check(capsys, "voxceleb", "--root", root, "--rejected", root / "out" / "rejected.csv")
+    assert "The metadata names 3 people." in said
+    assert "3 of them have a folder of recordings, found 3 by id." in said
+    assert "2 of them have a folder of photographs, found 1 exactly, 1 ignoring case + punctuation." in said
+    assert "Both voice and face: 2 identities (f 1, m 1), 2 recordings, 2 photographs." in said
+    assert "voice, without_face" in said and "somebody with recordings and no photograph" in said
+    assert "1 across identities" in said and str(root / "vggface" / "Bob" / "1.png") in said
+    assert "expected in full" in said and "149,354" in said
+    rejected = pd.read_csv(root / "out" / "rejected.csv")
+    assert rejected[["identity", "reason"]].values.tolist() == [["Cy", "without_face"]]
+    # Black pictures show no face: nothing can be run on these photographs.
+    assert "0 of 2 photographs tried can be used." in said and "[no_face]" in said
+    assert status == 1
+
+
+@pytest.mark.parametrize("gone", ["voxceleb1", "vggface", "vox1_meta.csv"])
+def test_what_is_missing_is_listed_beside_what_is_there(root, capsys, gone):
+    (root / gone).rename(root / "elsewhere")
+    status, said, _ = check(capsys, "voxceleb", "--root", root)
+    assert status == 1 and said.count("MISSING") == 1 and said.count(" here   ") == 2
+    assert f"MISSING {root / gone}" in said and "Getting the data" in said
+
+
+def test_places_may_be_given_one_by_one(root, capsys):
+    (root / "vggface").rename(root / "elsewhere")
+    words = ["voxceleb", "--root", root, "--faces", root / "elsewhere", "--sample", 0]
+    status, said, _ = check(capsys, *words)
+    assert status == 0 and "2 identities" in said and "tried" not in said
+
+
+def test_what_cannot_be_looked_at_is_an_error_with_a_remedy(root, capsys):
+    for words, message in (
+        (["voxceleb"], "has no --root"),
+        (["table"], "Add --table pairs.csv."),
+        (["table", "--table", root / "no.csv"], "does not exist"),
+    ):
+        status, _, said = check(capsys, *words)
+        assert status == 2 and message in said
+
+
+def test_columns_that_are_not_used_are_named(root, capsys):
+    table = "identity,recording,face,age\nA,voxceleb1/wav/id1/video/1.wav,vggface/Bob/1.png,44\n"
+    (root / "pairs.csv").write_text(table)
+    _, said, _ = check(capsys, "table", "--table", root / "pairs.csv")
+    assert "Columns that are not used: age." in said and "1 identities (unknown 1)" in said
+
+
+@pytest.mark.skipif(not (REAL / "vox1_meta.csv").is_file(), reason=f"no real sample at {REAL}: set S2F_REAL")
+def test_real_corpora(capsys):
+    status, said, _ = check(capsys, "voxceleb", "--root", REAL, "--sample", 5)
+    assert status == 0 and "95 identities (f 52, m 43), 241 recordings, 241 photographs" in said
+    assert "5 of 5 recordings tried" in said and "5 of 5 photographs tried" in said
+    assert "neither here" in said and "-1,156" in said
+    status, said, _ = check(capsys, "table", "--table", REAL / "avspeech" / "pairs.csv", "--sample", 5)
+    assert status == 0 and "200 identities (unknown 200), 200 recordings, 200 photographs" in said

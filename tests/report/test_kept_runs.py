@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from s2f.errors import RunError
+from s2f.report import book, kept_runs
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run of one seed and one variant, and one seed that is not finished."""
+    seed = tmp_path / "runs" / "synthetic-x" / "s0"
+    for folder in ("results", "general", "notebooks", "voice"):
+        (seed / folder).mkdir(parents=True)
+    (seed.parent / "s1").mkdir()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(seed / "results" / "table1.png")
+    header = "variant,row,source,n_identities,fid,kid,kid_low,kid_high\n"
+    table = header + "General,model,ours,48,,0.0821,0.07,0.1\nGeneral,chance,ours,48,,,,\n"
+    table += "General,poster,poster,,114.4,,,\n"
+    (seed / "results" / "table2.csv").write_text(table)
+    (seed / "results" / "table2.json").write_text("{}")
+    for folder in ("general", "voice"):
+        (seed / folder / "metrics.json").write_text("{}")
+    log = [{"step": step, "d": 1.0 / step, "it_per_s": 3.0, "diversity": 0.5} for step in (1, 2, 3)]
+    (seed / "general" / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+    np.savez(seed / "general" / "samples.npz", **{"00000003": np.zeros((2, 64, 64, 3), np.uint8)})
+    for name, device in (("05_training_general", "cuda"), ("06_metrics_general", "cpu")):
+        facts = {"device": device, "machine": "Linux x86_64, 16 cores", "threads": 2, "commit": "abc",
+                 "wall_time_s": 1800, "finished": "2026-01-01T00:00:00Z", "packages": {"torch": "2.11.0"}}  # fmt: skip
+        (seed / "notebooks" / f"{name}.json").write_text(json.dumps(facts))
+    return seed.parent
+
+
+def test_a_run_is_kept_with_a_page(tmp_path, run):
+    page = kept_runs.keep(tmp_path, run)
+    assert page == tmp_path / "book" / "results" / "synthetic-x" / "index.md"
+    kept = sorted(path.relative_to(page.parent).as_posix() for path in page.parent.rglob("*") if path.is_file())
+    assert kept == [
+        "index.md", "provenance.json", "s0/general_curves.png", "s0/general_health.png", "s0/general_metrics.json",
+        "s0/general_samples.png", "s0/table1.png", "s0/table2.csv", "s0/table2.json",
+    ]  # fmt: skip
+    text = page.read_text(encoding="utf-8")
+    for said in (
+        "| device of the training | cuda |", "| machine | Linux x86_64, 16 cores |", "| seeds | 0 |", "| 1.00 h |",
+        "python -m s2f study --profile synthetic --label x --set …", "python -m s2f keep runs/synthetic-x",
+        "| General | 48 | – | 0.082 [0.070, 0.100] |",
+    ):  # fmt: skip
+        assert said in text
+    assert "114.4" not in text  # the poster's figures are no results of this run
+    shown = [line.split("(")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
+    assert len(shown) == 4 and all((page.parent / path).is_file() for path in shown)
+    facts = json.loads((page.parent / "provenance.json").read_text())
+    assert [fact["notebook"] for fact in facts] == ["05_training_general", "06_metrics_general"]
+
+
+def test_keeping_again_replaces_what_was_kept(tmp_path, run):
+    page = kept_runs.keep(tmp_path, run)
+    (page.parent / "old.txt").touch()
+    assert kept_runs.keep(tmp_path, run) == page and not (page.parent / "old.txt").exists()
+
+
+def test_a_file_that_is_too_large_is_refused_and_nothing_changes(tmp_path, run):
+    page = kept_runs.keep(tmp_path, run)
+    before = page.read_text(encoding="utf-8")
+    (run / "s0" / "results" / "table2.json").write_bytes(b" " * (kept_runs.MAX_BYTES + 1))
+    with pytest.raises(RunError, match="1,000,001 bytes, more than 1,000,000"):
+        kept_runs.keep(tmp_path, run)
+    assert page.read_text(encoding="utf-8") == before
+
+
+def test_a_run_that_is_not_finished_is_refused(tmp_path, run):
+    (run / "s0" / "results" / "table2.csv").unlink()
+    with pytest.raises(RunError, match="has no finished results"):
+        kept_runs.keep(tmp_path, run)
+
+
+def test_the_book_lists_what_is_kept_and_nothing_where_nothing_is(tmp_path, run):
+    parts = [{"caption": name, "chapters": []} for name in "ab"]
+    toc = {"format": "jb-book", "root": "index", "parts": parts}
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "_toc.yml").write_text(yaml.safe_dump(toc))
+    assert yaml.safe_load(book._toc(tmp_path, tmp_path / "toc.yml").read_text()) == toc
+    kept_runs.keep(tmp_path, run)
+    found = yaml.safe_load(book._toc(tmp_path, tmp_path / "toc.yml").read_text())
+    assert [part["caption"] for part in found["parts"]] == ["a", "Kept results", "b"]
+    assert found["parts"][1]["chapters"] == [{"file": "results/synthetic-x/index"}]
+    assert Path(tmp_path / "book" / "results" / "synthetic-x" / "index.md").is_file()

@@ -1,0 +1,293 @@
+"""The results page: what other protocols and seeds it takes in, and the numbers of its prose."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from s2f.errors import RunError
+from s2f.metrics.rows import METRICS, ROWS
+from s2f.report import results
+from s2f.study import runs
+from s2f.training.data import Selection
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIANTS = ("general", "females", "males")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def study(notebook="07_results", *, variant="general", seed=0, label="", overrides=None):
+    return runs.open_study(notebook, profile="smoke", variant=variant, seed=seed, label=label, overrides=overrides)
+
+
+def metrics(value=0.5, *, protocol="held_out"):
+    """A ``metrics.json`` whose entries all differ: row i, metric j holds `value` + i + j / 100."""
+    rows = {
+        row: {
+            metric: {
+                "value": value + i + j / 100, "low": value + i + j / 100 - 0.1, "high": value + i + j / 100 + 0.2,
+                "n_recordings": 40, "n_identities": 8, "reference": "photos", "reason": None,
+            }
+            for j, metric in enumerate(METRICS)
+        }
+        for i, row in enumerate(ROWS)
+    }  # fmt: skip
+    return {"protocol": protocol, "rows": rows, "differences": {}, "recipe": "short"}
+
+
+def place(row, metric):
+    return ROWS.index(row) + METRICS.index(metric) / 100
+
+
+def finish(variants=VARIANTS, *, content=None, **where):
+    """Finished metrics of variants, as 06_metrics leaves them; each in turn is larger by ten."""
+    for k, variant in enumerate(variants):
+        one = study("06_metrics", variant=variant, **where)
+        folder = one.write("metrics")
+        (folder / "metrics.json").write_text(json.dumps(content or metrics(0.5 + 10 * k)), encoding="utf-8")
+        one.finish("metrics")
+
+
+CLOSED = {"label": "closed", "overrides": {"split.rule": "none"}}
+
+
+# The closed set
+
+
+def test_the_closed_run_is_under_the_label_and_overrides_of_make_study(project):
+    own = study("06_metrics", seed=2)
+    other = own.beside("closed")
+    assert other.run == project / "runs" / "smoke-closed" / "s2"
+    assert (other.notebook, other.variant, other.params.split.rule) == ("06_metrics", "general", "none")
+    assert own.params.split.rule != "none"
+    assert {**own.resolved, "split": None} == {**other.resolved, "split": None}
+
+
+def test_the_closed_set_is_there_once_every_variant_is_measured(project):
+    assert results.closed(study()) == {}
+    finish()  # held out
+    finish(VARIANTS[:2], **CLOSED)
+    assert results.closed(study()) == {}
+    finish(VARIANTS[2:], content=metrics(0.7, protocol="closed"), **CLOSED)
+    found = results.closed(study())
+    assert list(found) == ["General", "Females", "Males"]
+    assert found["Males"] == metrics(0.7, protocol="closed") and found["Females"] == metrics(10.5)
+    assert results.closed(study(seed=1)) == {}
+    study("06_metrics", variant="females", **CLOSED).write("metrics")  # begun again
+    assert results.closed(study()) == {}
+
+
+def test_a_closed_set_of_other_parameters_is_not_taken(project):
+    finish(label="closed", overrides={"split.rule": "none", "gan.steps": 7})
+    assert results.closed(study()) == {}
+
+
+def test_a_labelled_run_has_no_closed_set_beside_it(project):
+    finish(**CLOSED)
+    assert len(results.closed(study())) == 3
+    assert results.closed(study(label="other")) == {}
+
+
+def test_the_gap_holds_both_protocols_of_what_can_be_compared():
+    held_out = {"General": metrics(), "Males": metrics(10)}
+    closed = {"General": metrics(0.25, protocol="closed"), "Males": metrics(20, protocol="closed")}
+    found = results.gap(held_out, closed)
+    assert list(found.columns) == ["protocol", "variant", "metric", "value", "low", "high"]
+    assert len(found) == 2 * 2 * len(results.GAP) and list(found.index) == list(range(len(found)))
+    starts = {("held_out", "General"): 0.5, ("held_out", "Males"): 10,
+              ("closed", "General"): 0.25, ("closed", "Males"): 20}  # fmt: skip
+    assert set(zip(found["protocol"], found["variant"], found["metric"], strict=True)) == {
+        (*key, metric) for key in starts for metric in results.GAP
+    }
+    for line in found.itertuples():
+        expected = starts[line.protocol, line.variant] + place("model", line.metric)
+        assert (line.value, line.low, line.high) == pytest.approx((expected, expected - 0.1, expected + 0.2))
+    one = results.gap(held_out, closed, metrics=("kid",))
+    assert set(one["metric"]) == {"kid"} and len(one) == 4
+
+
+def test_what_depends_on_the_number_of_people_is_not_in_the_gap():
+    assert set(results.GAP) <= set(METRICS)
+    assert not [name for name in results.GAP if name.startswith(("fid", "kid", "recall", "identification"))]
+
+
+def test_without_a_closed_run_there_is_no_gap_but_the_command_that_makes_it(capsys):
+    held_out = {"General": metrics()}
+    found = results.gap(held_out, {})
+    assert found.empty
+    assert list(found.columns) == list(results.gap(held_out, {"General": metrics(protocol="closed")}).columns)
+    assert results.show_gap(held_out, {}) is None
+    assert "`make study` makes it" in capsys.readouterr().out
+
+
+def test_the_gap_is_shown_with_a_panel_a_metric(capsys):
+    figure = results.show_gap({"General": metrics(0)}, {"General": metrics(0.3, protocol="closed")})
+    assert len([ax for ax in figure.axes if ax.get_title(loc="left")]) == len(results.GAP)
+    assert {"held out", "closed set"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+    assert capsys.readouterr().out == ""
+
+
+# Seeds
+
+OWN = {"label": "a", "overrides": {"gan.steps": 7}}
+
+
+def test_seeds_of_a_run_are_its_folders(project):
+    for name in ("s10", "s2", "s0", "results", "sx", "s"):
+        (project / "runs" / "smoke" / name).mkdir(parents=True)
+    (project / "runs" / "smoke-a" / "s5").mkdir(parents=True)
+    own = study("06_metrics", variant="females", seed=2)
+    own.write("metrics")
+    found = own.seeds()
+    assert [one.seed for one in found] == [0, 2, 10]
+    assert [one.run.name for one in found] == ["s0", "s2", "s10"]
+    for one in found:
+        assert (one.variant, one.label, one.resolved) == (own.variant, own.label, own.resolved)
+        assert one.locks == {}
+    assert own.locks
+
+
+def test_seeds_are_those_that_are_measured_with_the_same_parameters(project):
+    finish(seed=0, content=metrics(1), **OWN)
+    finish(seed=1, content=metrics(2), **OWN)
+    finish(VARIANTS[:2], seed=2, **OWN)  # not all variants
+    finish(seed=3, label="a", overrides={"gan.steps": 8})
+    finish(seed=4, **OWN)
+    study("06_metrics", seed=4, **OWN).write("metrics")  # begun again
+    finish(seed=5)  # the plain run
+    for seed in (0, 1):
+        found = results.seeds(study(seed=seed, **OWN))
+        assert list(found) == [0, 1]
+        assert all(list(variants) == ["General", "Females", "Males"] for variants in found.values())
+        assert found[0]["Males"] == metrics(1) and found[1]["General"] == metrics(2)
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_the_own_seed_must_be_measured(project, seed):
+    finish(seed=1, **OWN)
+    finish(VARIANTS[:2], seed=2, **OWN)
+    finish(seed=3, label="a", overrides={"gan.steps": 8})
+    finish(seed=4, **OWN)
+    study("06_metrics", variant="males", seed=4, **OWN).write("metrics")
+    with pytest.raises(RunError, match=f"-p seed {seed}"):
+        results.seeds(study(seed=seed, **OWN))
+    assert list(results.seeds(study(seed=1, **OWN))) == [1]
+
+
+def test_what_seeds_agree_on_is_written_beside_them(project):
+    content = {seed: {"General": metrics(value), "Males": metrics(2 * value)}
+               for seed, value in ((0, 1.0), (1, 2.0), (2, 6.0))}  # fmt: skip
+    content[1]["Males"]["rows"]["probe"]["kid"]["value"] = None
+    found = results.write_seeds(study(seed=1, label="a"), content)
+    path = project / "runs" / "smoke-a" / "results" / "seeds.csv"
+    kept = pd.read_csv(path)
+    pd.testing.assert_frame_equal(kept, found, check_dtype=False)
+    assert [path.name for path in path.parent.iterdir()] == ["seeds.csv"]
+    assert len(kept) == 2 * len(ROWS) * len(METRICS) - 1  # all but what one seed has no value of
+    lines = kept.set_index(["variant", "row", "metric"])
+    assert ("Males", "probe", "kid") not in lines.index
+    for variant, values in (("General", (1, 2, 6)), ("Males", (2, 4, 12))):
+        for row, metric in (("model", "matching_2way"), ("ceiling", "fid")):
+            line, at = lines.loc[(variant, row, metric)], place(row, metric)
+            mean, low, high = np.mean(values) + at, min(values) + at, max(values) + at
+            sd = math.sqrt(sum((v - np.mean(values)) ** 2 for v in values) / 2)
+            assert tuple(line[["mean", "sd", "low", "high"]]) == pytest.approx((mean, sd, low, high))
+            assert (line["n_seeds"], line["protocol"]) == (3, "held_out")
+
+
+def test_one_seed_has_no_deviation(project):
+    found = results.write_seeds(study(), {0: {"General": metrics()}})
+    assert found["sd"].isna().all() and (found["mean"] == found["low"]).all() and (found["n_seeds"] == 1).all()
+    assert (project / "runs" / "smoke" / "results" / "seeds.csv").is_file()
+
+
+# The measured variant and the numbers of the prose
+
+
+@pytest.fixture
+def variant():
+    voices = pd.DataFrame({"identity": ["b", "b", "a", "c"], "gender": ["m", "m", "f", None], "row": [4, 5, 6, 7]})
+    photos = pd.DataFrame({"identity": ["a", "b", "b", "c"], "row": [1, 2, 3, 0]})
+    index = pd.DataFrame({"identity": [*"abcde", "a"]})
+    pixels = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((4, 2, 2, 3), np.uint8)
+    store = SimpleNamespace(index=index, faces=pixels)
+    return results.Variant(metrics(), pixels + 100, Selection(voices, photos, np.array(["a", "b", "c"])), store)
+
+
+def test_numbers_are_those_of_their_rows_and_parts(variant):
+    found = results.numbers(variant)
+    assert all(isinstance(value, float) and math.isfinite(value) for value in found.values())
+    assert (found["n_identities"], found["n_test_identities"], found["n_fid"]) == (5, 3, 40)
+    plain = {"kid": ("model", "kid"), "kid_gender_mean": ("gender_mean_face", "kid"), "fid": ("model", "fid"),
+             "fid_real_real": ("model", "fid_real_real")}  # fmt: skip
+    percent = {"gender_agreement": ("model", "gender_agreement"), "diversity_share": ("model", "diversity_share"),
+               "reader_gender_accuracy": ("ceiling", "gender_agreement"),
+               "matching_oracle": ("gender_oracle", "matching_2way")}  # fmt: skip
+    for metric in ("matching_2way", "matching_within_gender"):
+        for row, short in (("model", ""), ("probe", "_probe"), ("ceiling", "_ceiling")):
+            percent[metric + short] = (row, metric)
+            assert found[f"{metric}{short}_low"] == pytest.approx(100 * (0.4 + place(row, metric)))
+            assert found[f"{metric}{short}_high"] == pytest.approx(100 * (0.7 + place(row, metric)))
+    for names, scale in ((plain, 1), (percent, 100)):
+        for name, at in names.items():
+            assert found[name] == pytest.approx(scale * (0.5 + place(*at))), name
+    assert len(found) == 3 + len(plain) + len(percent) + 2 * 6
+
+
+def test_a_number_that_does_not_apply_is_nan(variant):
+    null = {"value": None, "low": None, "high": None, "n_recordings": None, "n_identities": None}
+    for row, metric in (("model", "fid"), ("probe", "matching_2way"), ("model", "diversity_share")):
+        variant.metrics["rows"][row][metric] |= null
+    found = results.numbers(variant)
+    missing = {name for name, value in found.items() if math.isnan(value)}
+    assert missing == {
+        "fid", "n_fid", "diversity_share", "matching_2way_probe", "matching_2way_probe_low", "matching_2way_probe_high",
+    }  # fmt: skip
+    assert all(isinstance(value, float) for value in found.values())
+
+
+def test_every_number_is_glued_and_not_shown():
+    glued = []
+    results.glue_numbers({"a": 1.5, "b": float("nan"), "c": 0.0}, lambda *args, **kwargs: glued.append((args, kwargs)))
+    assert [args[0] for args, _ in glued] == ["a", "b", "c"]
+    assert glued[0][0] == ("a", 1.5) and math.isnan(glued[1][0][1]) and glued[2][0][1] == 0
+    assert all(kwargs == {"display": False} for _, kwargs in glued)
+
+
+def test_people_of_table_1_have_a_photograph_and_a_face_of_their_own(variant):
+    owners = {"a": ({2}, {1}), "b": ({0, 1}, {2, 3}), "c": ({3}, {0})}  # recordings by place, photographs by row
+    labels = {"a": "a (f)", "b": "b (m)", "c": "c"}
+    chosen = set()
+    for seed in range(8):
+        shown = results.people(variant, n=2, seed=seed)
+        assert len(shown.labels) == len(shown.true) == len(shown.drawn) == 2
+        names = [label[0] for label in shown.labels]
+        assert names == sorted(set(names)) and [labels[name] for name in names] == shown.labels
+        for name, row, true, drawn in zip(names, shown.rows, shown.true, shown.drawn, strict=True):
+            assert row in owners[name][0] and int(true[0, 0, 0]) in owners[name][1]
+            assert (drawn == 100 + row).all()
+        chosen.add(tuple(names))
+    assert len(chosen) > 1
+    assert results.people(variant, n=9, seed=0).labels == list(labels.values())
+
+
+def test_other_runs_are_compared_on_the_same_people(variant):
+    shown = results.people(variant, n=3, seed=0)
+    other = results.Variant({"recipe": "poster"}, variant.faces + 50, variant.held_out, variant.store)
+    found = results.compare(variant, {"poster": other}, shown)
+    assert list(found) == ["true", "recipe short", "recipe poster"]
+    np.testing.assert_array_equal(found["true"], shown.true)
+    np.testing.assert_array_equal(found["recipe poster"], found["recipe short"] + 50)

@@ -1,0 +1,218 @@
+"""Tables print what `metrics.json` holds, and the poster's figures as the poster printed them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+from s2f.metrics import catalogue, rows
+from s2f.report import tables
+
+
+def metrics(shift=0.0, **extra):
+    """A `metrics.json` with a value in every entry but the row `probe`."""
+
+    def entry(row, k):
+        if row == "probe":
+            return dict.fromkeys(
+                ("value", "low", "high", "n_recordings", "n_identities", "reference"), None
+            ) | {"reason": "not measured"}
+        value = 0.5 + k / 100 + shift
+        return {
+            "value": value, "low": value - 0.1, "high": value + 0.1, "n_recordings": 144, "n_identities": 12,
+            "reference": "288 photos", "reason": None,
+        }  # fmt: skip
+
+    def minus(row, metric):
+        if metric in rows.SETS or row == "probe":
+            return {"value": None, "low": None, "high": None, "n_identities": None, "reason": "not measured"}
+        low = 0.01 if (row, metric) in DIFFERENT else -0.01  # whether the interval holds zero
+        return {"value": 0.02, "low": low, "high": 0.05, "n_identities": 12, "reason": None}
+
+    return {
+        "protocol": "held_out",
+        "rows": {row: {metric: entry(row, k) for k, metric in enumerate(rows.METRICS)} for row in rows.ROWS},
+        "differences": {row: {m: minus(row, m) for m in rows.METRICS} for row in rows.ROWS if row != "model"},
+    } | extra
+
+
+DIFFERENT = {("chance", "matching_2way"), ("gender_oracle", "matching_within_gender")}
+
+
+@pytest.fixture
+def table2():
+    return tables.table2({"General": metrics(), "Females": metrics(0.1), "Males": metrics(0.2)})
+
+
+def test_every_row_and_metric_has_a_name():
+    assert set(catalogue.NAMES) == {*rows.ROWS, *rows.METRICS}
+    assert set(rows.METRICS) >= catalogue.PERCENT
+
+
+def test_long_holds_every_entry_once():
+    frame = tables.long(metrics(), variant="general")
+    assert len(frame) == len(rows.ROWS) * len(rows.METRICS)
+    one = frame[(frame["row"] == "model") & (frame["metric"] == "kid")].iloc[0]
+    assert one["value"] == pytest.approx(0.5 + rows.METRICS.index("kid") / 100) and one["n_identities"] == 12
+    assert frame.loc[frame["row"] == "probe", "value"].isna().all()
+
+
+def test_table2_has_every_row_and_the_posters_line(table2):
+    shown = [row for row in tables.TABLE2_ROWS if row != "probe"]  # it has no value here
+    assert list(table2["row"]) == [*shown, "poster"] * 3
+    assert {"gender_oracle", "general", "ceiling"} <= set(shown) and "matching_within_gender" in table2.columns
+    poster = table2[table2["source"] == "poster"].set_index("variant")
+    assert poster.loc["Females", ["fid", "l1", "cosine"]].tolist() == [126.365874, 29.41308, 0.399265]
+    assert poster["data"].str.contains("not the same data").all()
+    ours = table2[table2["row"] == "model"].set_index("variant")
+    assert ours.loc["Males", "kid"] == pytest.approx(ours.loc["General", "kid"] + 0.2)
+    assert ours["n_recordings"].tolist() == [144] * 3
+
+
+def test_the_probe_has_a_line_where_it_has_values():
+    content = metrics()
+    content["rows"]["probe"] = content["rows"]["ceiling"]
+    assert "probe" in set(tables.table2({"General": content})["row"])
+
+
+def test_table2_files_hold_the_same_numbers(table2, tmp_path):
+    tables.write_table2(table2, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["table2.csv", "table2.json"]
+    content = json.loads((tmp_path / "table2.json").read_text())
+    with open(tmp_path / "table2.csv", newline="") as stream:
+        printed = list(csv.DictReader(stream))
+    assert len(content) == len(printed) == len(table2)
+    assert float(printed[2]["fid"]) == content[2]["fid"] == table2.loc[2, "fid"]
+    last = len(table2) // 3 - 1
+    assert content[last]["kid"] is None and content[last]["l1"] == 61.9460271
+
+
+def bold(page):
+    """Cells that a page sets in bold, as their text."""
+    weights = re.search(r"([^{}]*)\{\s*font-weight: bold;\s*\}", page)
+    ids = re.findall(r"#(T_\w+)", weights[1]) if weights else []
+    return [re.search(rf'id="{one}"[^>]*>([^<]*)<', page)[1] for one in ids]
+
+
+def test_shown_table2_marks_the_posters_lines(table2):
+    page = tables.show_table2(table2).to_html()
+    for text in ("114.4", "61.95", "0.245", "126.4", "(undefined)", tables.POSTER_ROW):
+        assert text in page
+    assert page.count("(undefined)") == 6  # L1 and cosine of each variant
+
+
+def test_only_what_differs_is_bold(table2):
+    assert len(bold(tables.show_table2(table2).to_html())) == 2 * 3  # each variant
+    content = metrics()
+    assert len(bold(tables.metrics_table(content, "matching").to_html())) == 2
+    content["differences"]["chance"]["matching_2way"]["low"] = -0.001
+    assert len(bold(tables.metrics_table(content, "matching").to_html())) == 1
+    content["differences"]["gender_oracle"]["matching_within_gender"] |= {"low": None, "high": None}
+    assert bold(tables.metrics_table(content, "matching").to_html()) == []
+
+
+def test_a_difference_below_zero_differs_too():
+    content = metrics()
+    assert not tables.differs(content, "mean_face", "kid")
+    content["differences"]["mean_face"]["kid"] |= {"low": -0.2, "high": -0.1}
+    assert tables.differs(content, "mean_face", "kid")
+    assert not tables.differs(content, "model", "kid")  # with itself
+
+
+def test_metrics_table_leaves_out_rows_and_metrics_without_values():
+    content = metrics()
+    for row in rows.ROWS:
+        content["rows"][row]["recall_at_5"] |= {"value": None, "low": None, "high": None}
+    page = tables.metrics_table(content, "matching").to_html()
+    assert "mean face of the sex" in page and "linear map" not in page
+    assert "recall at 10" in page and "recall at 5<" not in page
+    matching = 100 * (0.5 + rows.METRICS.index("matching_2way") / 100)
+    assert f"{matching:.1f} %" in page and f"[{matching - 10:.1f}, {matching + 10:.1f}]" in page
+
+
+def test_metrics_table_says_where_nothing_can_be_measured():
+    content = metrics()
+    for row in rows.ROWS:
+        for metric in tables.GROUPS["videos"]:
+            content["rows"][row][metric] |= {"value": None}
+    assert "none of these" in tables.metrics_table(content, "videos").to_html()
+
+
+def test_every_metric_is_in_a_table():
+    assert sorted(m for group in tables.GROUPS.values() for m in group) == sorted(rows.METRICS)
+
+
+def test_by_gender_pairs_a_variant_with_general():
+    content = {"General": metrics(), "Females": metrics(0.1)}
+    for metric in rows.METRICS:
+        content["General"]["rows"]["general"][metric] |= {"value": None}
+    page = tables.by_gender(content).to_html()
+    assert "Females minus General" in page and "General minus General" not in page
+    assert "2.0 %\n[-1.0, 5.0]" in page
+    assert "General alone" in tables.by_gender({"General": content["General"]}).to_html()
+
+
+def test_write_rows_holds_values_and_differences(tmp_path):
+    import pandas as pd
+
+    tables.write_rows({"General": metrics()}, tmp_path)
+    frame = pd.read_csv(tmp_path / "rows.csv")
+    n = len(rows.METRICS)
+    assert frame["what"].value_counts().to_dict() == {
+        "value": n * len(rows.ROWS), "model minus row": n * (len(rows.ROWS) - 1)
+    }  # fmt: skip
+
+
+def test_beside_table_has_a_column_a_run():
+    page = tables.beside_table(metrics(recipe="short"), {"poster": metrics(recipe="poster")}).to_html()
+    assert ">short<" in page and ">poster<" in page
+    page = tables.beside_table(metrics(recipe="short"), {"slow": metrics(recipe="short")}).to_html()
+    assert ">short<" in page and ">slow<" in page, "runs of equal recipes are told apart"
+
+
+def test_quality_table_prints_percent_and_counts():
+    quality = {
+        "equal_error_rate": {"value": 0.021, "low": 0.01, "high": 0.04},
+        "n_photos": 1288,
+        "accuracy": None,
+    }
+    page = tables.quality_table({"aligned": quality, "original": None}).to_html()
+    assert page.count("2.1 % [1.0, 4.0]") == 1 and page.count("1,288") == 1 and page.count("–") == 1 + 3
+    page = tables.quality_table({"aligned": quality, "original": quality}).to_html()
+    assert page.count("2.1 % [1.0, 4.0]") == 2 and page.count("–") == 2
+
+
+def test_across_seeds_needs_every_seed():
+    frames = [tables.long(metrics(shift), variant="general") for shift in (0.0, 0.1, 0.2)]
+    found = tables.across_seeds(frames).set_index(["row", "metric"])
+    assert found.loc[("model", "fid"), "mean"] == pytest.approx(0.6)
+    assert found.loc[("model", "fid"), "sd"] == pytest.approx(0.1)
+    assert found.loc[("model", "fid"), ["low", "high"]].tolist() == pytest.approx([0.5, 0.7])
+    page = tables.seeds_table(found.reset_index()).to_html()
+    assert "FID" in page and "general" in page
+    assert "probe" not in found.index.get_level_values("row")
+
+
+@pytest.mark.parametrize(
+    ("metric", "numbers", "expected"),
+    [
+        ("matching_2way", (0.612, 0.55, 0.671), "61.2 %\n[55.0, 67.1]"),
+        ("kid", (0.0123, 0.01, 0.02), "12.3\n[10.0, 20.0]"),
+        ("fid", (114.44, None, None), "114.4"),
+        ("cosine_matched", (0.2448, np.nan, np.nan), "0.245"),
+        ("fid", (None, None, None), "–"),
+    ],
+)
+def test_printed(metric, numbers, expected):
+    assert tables.printed(metric, *numbers) == expected
+
+
+def test_styled_escapes_text():
+    import pandas as pd
+
+    page = tables.styled(pd.DataFrame({"a": ["<b>"]})).to_html()
+    assert "&lt;b&gt;" in page

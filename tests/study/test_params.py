@@ -1,0 +1,178 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from s2f.errors import ParameterError
+from s2f.study import params
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def flat(path):
+    return params.parse_overrides(yaml.safe_load(path.read_text()))
+
+
+def test_every_profile_and_variant_composes():
+    for profile in params.names("profiles", root=ROOT):
+        for variant in params.names("variants", root=ROOT):
+            resolved = params.resolve(profile, variant=variant, root=ROOT)
+            assert (
+                params.resolve(profile, variant=variant, overrides=resolved_as_overrides(resolved), root=ROOT)
+                == resolved
+            )
+
+
+def resolved_as_overrides(resolved):
+    return {k: v for k, v in params.parse_overrides(resolved).items() if k != "beside"}
+
+
+def test_later_layers_win():
+    base = params.resolve("voxceleb", root=ROOT)
+    assert base["gan"]["loss"] == "cross_entropy" and base["gan"]["norm"] == "batch"
+    assert params.resolve("demo", root=ROOT)["gan"]["loss"] == "hinge"
+    changed = params.resolve("demo", variant="females", overrides={"gan.steps": 7, "recipe": "wen2019"}, root=ROOT)
+    assert (changed["gan"]["steps"], changed["gan"]["head"], changed["variant"]["gender"]) == (7, "k1", "f")
+
+
+def test_only_base_introduces_keys_and_every_key_says_its_source():
+    keys = set(flat(ROOT / "params" / "base.yaml"))
+    for path in (ROOT / "params").glob("*/*.yaml"):
+        if path.parent.name != "runs":
+            assert set(flat(path)) <= keys, path
+    for line in (ROOT / "params" / "base.yaml").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        if name.strip() and not line.startswith("#") and rest.split("#")[0].strip():
+            assert "#" in rest, f"no comment: {line}"
+
+
+def test_no_key_is_in_two_of_recipe_profile_variant():
+    kinds = {
+        kind: {key for path in (ROOT / "params" / kind).glob("*.yaml") for key in flat(path)}
+        for kind in ("recipes", "profiles", "variants")
+    }
+    assert not kinds["recipes"] & kinds["profiles"]
+    assert not kinds["recipes"] & kinds["variants"]
+    assert not kinds["profiles"] & kinds["variants"]
+
+
+def test_choices_and_bounds_name_keys_that_exist():
+    keys = set(flat(ROOT / "params" / "base.yaml"))
+    assert set(params.CHOICES) | set(params.BOUNDS) | params.NEUTRAL <= keys
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"gan.stesp": 5}, ["gan.stesp", "gan.steps", "overrides"]),
+        ({"gan.steps": "many"}, ["gan.steps", "many", "int"]),
+        ({"gan.learning_rate_generator": "2e-4"}, ["2e-4", "2.0e-4"]),
+        ({"gan.steps": 0}, ["gan.steps", "0", "1 to"]),
+        ({"gan.steps": True}, ["gan.steps", "True"]),
+        ({"gan.width": float("nan")}, ["gan.width", "nan"]),
+        ({"gan.loss": "hing"}, ["gan.loss", "hing", "hinge"]),
+        ({"variant.gender": "female"}, ["variant.gender", "female"]),
+        ({"recipe": "shrot"}, ["shrot", "short"]),
+        ({"gan": {"min_crop_s": 9.0}}, ["gan.min_crop_s", "9.0", "gan.max_crop_s"]),
+        ({"recipe": "poster", "gan.critics_from": 0.5}, ["gan.critics_from", "gan.weight_pixel"]),
+        ({"split.train": 0.9}, ["split.train", "1.1"]),
+        ("{gan.steps: [}", ["overrides", "YAML"]),
+        ("[1, 2]", ["overrides", "mapping"]),
+    ],
+)
+def test_wrong_values_name_themselves(overrides, named):
+    with pytest.raises(ParameterError) as error:
+        params.resolve("demo", overrides=overrides, root=ROOT) if not (
+            isinstance(overrides, dict) and "split.train" in overrides
+        ) else params.resolve("voxceleb", overrides=overrides, root=ROOT)
+    for word in named:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["dmeo", "../demo", ""])
+def test_unknown_profiles_name_the_nearest(name):
+    with pytest.raises(ParameterError, match=r"params/profiles"):
+        params.resolve(name, root=ROOT)
+
+
+def test_a_wrong_key_in_a_file_names_the_file(tmp_path):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    (tmp_path / "params" / "profiles" / "mine.yaml").write_text("gan: {setps: 3}\n")
+    with pytest.raises(ParameterError, match=r"params/profiles/mine.yaml.*gan.setps.*gan.steps"):
+        params.resolve("mine", root=tmp_path)
+    (tmp_path / "params" / "profiles" / "mine.yaml").write_text("gan: {steps: 3\n")
+    with pytest.raises(ParameterError, match=r"mine.yaml is not valid YAML"):
+        params.resolve("mine", root=tmp_path)
+    (tmp_path / "params" / "profiles" / "mine.yaml").write_text("- 1\n")
+    with pytest.raises(ParameterError, match=r"mine.yaml holds a list"):
+        params.resolve("mine", root=tmp_path)
+
+
+def test_overrides_as_text_equal_overrides_as_mapping():
+    text = params.resolve("demo", overrides='{"gan.steps": 5}', root=ROOT)
+    assert text == params.resolve("demo", overrides={"gan": {"steps": 5}}, root=ROOT)
+    assert params.resolve("demo", overrides="", root=ROOT) == params.resolve("demo", root=ROOT)
+
+
+def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():
+    def prints(seed=0, **overrides):
+        resolved = params.resolve("demo", overrides={k.replace("__", "."): v for k, v in overrides.items()}, root=ROOT)
+        return {stage: params.fingerprint(resolved, stage, seed=seed) for stage in params.STAGES}
+
+    plain = prints()
+    changed = {k for k in plain if prints(gan__steps=5)[k] != plain[k]}
+    assert changed == {"05_training", "06_metrics", "09_known_answer"}
+    assert {k for k in plain if prints(measure__n_bootstrap=50)[k] != plain[k]} == {"06_metrics"}
+    assert {k for k in plain if prints(answer__n_photos=5)[k] != plain[k]} == {"09_known_answer"}
+    assert {k for k in plain if prints(voice__steps=5)[k] != plain[k]} == {
+        "04_voice_embedding",
+        "05_training",
+        "06_metrics",
+        "09_known_answer",
+    }
+    assert prints(machine__n_workers=1) == plain
+    assert all(prints(seed=1)[k] != plain[k] for k in plain)
+    assert json.loads(params.section_json(params.resolve("demo", root=ROOT), "01_corpus", seed=3))["seed"] == 3
+
+
+def test_several_devices_concern_the_gan_alone():
+    one = params.resolve("demo", root=ROOT)
+    two = params.resolve("demo", overrides={"machine.n_devices": 2}, root=ROOT)
+    same = {s for s in params.STAGES if params.fingerprint(one, s, seed=0) == params.fingerprint(two, s, seed=0)}
+    assert same == {"01_corpus", "02_preprocessing", "04_voice_embedding"}
+
+
+@pytest.mark.parametrize("wrong", ["general", [], ["females"], ["general", "women"]])
+def test_variants_begin_with_general_and_are_known(wrong):
+    with pytest.raises(ParameterError, match="List general first"):
+        params.resolve("smoke", overrides={"variants": wrong}, root=ROOT)
+
+
+@pytest.mark.parametrize("wrong", ["a", [1], None])
+def test_lists_of_folders_are_lists_of_texts(wrong):
+    with pytest.raises(ParameterError, match="must be a list of texts"):
+        params.resolve("smoke", overrides={"corpus.metas": wrong}, root=ROOT)
+
+
+def test_settings_are_read_as_yaml():
+    assert params.parse_settings(["gan.steps=5", "corpus.root=../x", "gan.tanh=false"]) == {
+        "gan.steps": 5, "corpus.root": "../x", "gan.tanh": False,
+    }  # fmt: skip
+
+
+def test_the_project_is_found_upwards(tmp_path):
+    assert params.project_root(ROOT / "notebooks") == ROOT
+    assert params.project_root(tmp_path) == ROOT  # the installed package's own project
+
+
+def test_files_for_papermill_name_parameters_of_the_notebooks():
+    paths = sorted((ROOT / "params" / "runs").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        values = yaml.safe_load(path.read_text())
+        assert set(values) <= {"profile", "variant", "seed", "label", "overrides"}, path
+        overrides = values.get("overrides", {})
+        params.resolve(values["profile"], variant=values.get("variant", "general"), overrides=overrides, root=ROOT)
+        assert values.get("label") or not overrides, f"{path}: overrides need a label"

@@ -1,0 +1,137 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s2f.errors import ParameterError, RunError
+from s2f.study import runs
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def study(notebook, *, variant="general", seed=0, label="", overrides=None, profile="smoke"):
+    return runs.open_study(notebook, profile=profile, variant=variant, seed=seed, label=label, overrides=overrides)
+
+
+def test_a_finished_folder_is_read_by_the_next_notebook(project):
+    first = study("01_corpus")
+    folder = first.write("corpus")
+    (folder / "manifest.parquet").write_text("x")
+    with pytest.raises(RunError, match="not finished"):
+        study("02_preprocessing").read("corpus")
+    first.finish("corpus")
+    assert study("02_preprocessing").read("corpus") == project / "runs/smoke/s0/corpus"
+    facts = json.loads((folder / "provenance.json").read_text())["01_corpus"]
+    assert facts["seed"] == 0 and facts["wall_time_s"] >= 0 and facts["peak_memory_mb"] > 1
+    assert (folder / "params.yaml").is_file() and (first.run / "notebooks" / "01_corpus.json").is_file()
+
+
+def test_a_missing_input_names_the_command_that_makes_it(project):
+    with pytest.raises(RunError, match=r"papermill notebooks/04_voice_embedding.ipynb .*-p profile smoke") as error:
+        study("05_training", variant="females", seed=3).read("voice")
+    assert "-p seed 3" in str(error.value) and "runs/smoke/s3/voice" in str(error.value)
+
+
+def test_starting_to_write_takes_back_what_was_finished(project):
+    one = study("05_training")
+    one.write("model")
+    one.finish("model")
+    two = study("06_metrics")
+    two.write("metrics")
+    two.finish("metrics")
+    assert study("07_results").read("metrics")
+    study("05_training").write("model")
+    with pytest.raises(RunError):
+        study("06_metrics").read("model")
+    with pytest.raises(RunError):
+        study("07_results").read("metrics")
+
+
+def test_changed_parameters_are_named(project):
+    one = study("05_training", label="a", overrides={"gan.steps": 7})
+    one.write("model")
+    one.finish("model")
+    with pytest.raises(RunError, match=r"gan.steps: 7 there, 8 here"):
+        study("06_metrics", label="a", overrides={"gan.steps": 8}).read("model")
+
+
+def test_a_labelled_run_takes_what_is_the_same_from_the_plain_one(project):
+    plain = study("04_voice_embedding")
+    plain.write("voice")
+    plain.finish("voice")
+    assert study("05_training", label="a", overrides={"gan.steps": 7}).read("voice") == plain.run / "voice"
+    with pytest.raises(RunError):
+        study("05_training", label="b", overrides={"voice.steps": 7}).read("voice")
+
+
+def test_overrides_without_a_label_do_not_touch_the_plain_run(project):
+    with pytest.raises(RunError, match="label"):
+        study("05_training", overrides={"gan.steps": 7}).write("model")
+    assert study("05_training", overrides={"machine.n_workers": 1}).write("model").is_dir()
+
+
+def test_a_folder_is_written_by_one_process_at_a_time(project):
+    holder = study("05_training")
+    holder.write("model")
+    code = (
+        "from s2f.study import runs; from s2f import errors\n"
+        "s = runs.open_study('05_training', profile='smoke', variant='general', seed=0, label='', overrides={})\n"
+        "try:\n    s.write('model')\nexcept errors.RunError as e:\n    print('refused', e)\n"
+        "s = runs.open_study('05_training', profile='smoke', variant='males', seed=0, label='', overrides={})\n"
+        "s.write('model'); print('other folder free')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project, check=True)
+    assert "refused" in done.stdout and "another process" in done.stdout and "other folder free" in done.stdout
+    assert holder.locks
+
+
+def test_a_notebook_writes_its_own_folders_only(project):
+    with pytest.raises(RunError, match="written by 02_preprocessing"):
+        study("05_training").write("store")
+    with pytest.raises(RunError, match="store"):
+        study("05_training").read("stoer")
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        ({"seed": "1"}, "seed"),
+        ({"seed": -1}, "-1"),
+        ({"seed": True}, "True"),
+        ({"label": "a-b"}, "a-b"),
+        ({"label": "../x"}, "../x"),
+        ({"variant": "femals"}, "females"),
+        ({"profile": "demoo"}, "demo"),
+        ({"notebook": "05_trainning"}, "05_training"),
+    ],
+)
+def test_wrong_arguments_name_themselves(project, what, named):
+    with pytest.raises(ParameterError, match=named):
+        study(**({"notebook": "05_training"} | what))
+
+
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert runs.choose_device("auto") == "cpu"
+    with pytest.raises(ParameterError, match="no GPU"):
+        runs.choose_device("cuda")
+
+
+def test_parameters_that_papermill_injects_must_be_known():
+    own = 'profile = "demo"\nvariant = "general"'
+    runs.refuse_unknown_parameters([own, '# Parameters\nvariant = "females"\nPAPERMILL_X = 1\n'])
+    with pytest.raises(ParameterError, match=r"'varient'.*'variant'"):
+        runs.refuse_unknown_parameters(["", own, '# Parameters\nvarient = "females"\n'])
+    runs.refuse_unknown_parameters(["%matplotlib inline\nx", own])
