@@ -51,10 +51,7 @@ def main() -> None:
 
     people = sample(options.recordings, seed=0).to_dict("records")
     rng = np.random.default_rng(0)
-    waves = [
-        synthesise(person, duration_s=float(rng.uniform(4, 12)), rng=rng, channel_rng=rng)
-        for person in people
-    ]
+    waves = [synthesise(person, duration_s=float(rng.uniform(4, 12)), rng=rng, channel_rng=rng) for person in people]
     recorded_s = sum(wave.size for wave in waves) / front_end.SAMPLE_RATE
     voiced = [front_end.voiced(wave) for wave in waves]
     voiced_s = sum(wave.size for wave in voiced) / front_end.SAMPLE_RATE

@@ -208,9 +208,7 @@ def measure(corpus: Corpus, n: int, *, n_workers: int) -> dict:
     found = json.loads(printed)
     workers_mb = max(peaks.values(), default=0.0) if n_workers > 1 else 0.0
     others = max(0.0, busy_s - found["processor_s"]) / took_s
-    return found | {
-        "worker_mb": workers_mb, "largest_mb": max(found["builder_mb"], workers_mb), "others": others,
-    }  # fmt: skip
+    return found | {"worker_mb": workers_mb, "largest_mb": max(found["builder_mb"], workers_mb), "others": others}
 
 
 def _children(pid: int) -> list[int]:
@@ -429,8 +427,10 @@ def main() -> None:
             machine.append(2 * once[1] / once[2])
         bare = bare_ratios(corpus, n_recordings=min(40, n_distinct), n_rounds=5 if args.quick else 15)
         print_builds(corpus, runs, sizes=sizes)
-        print("\nMedian (range); a file is a recording or a face. Wall time includes the start of workers. "
-              "Other work on the cores makes times longer and two processes' gain smaller.\n")  # fmt: skip
+        print(
+            "\nMedian (range); a file is a recording or a face. Wall time includes the start of workers. "
+            "Other work on the cores makes times longer and two processes' gain smaller.\n"
+        )
         print_parts(corpus, found, n=sizes[0])
         print(f"\n{detected(corpus, min(40, n_distinct))}\n")
         print_verdicts(runs, bare, machine, sizes=sizes)

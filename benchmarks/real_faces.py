@@ -31,13 +31,27 @@ from s2f.report import tables
 N_FOLDS = 10
 LIMITS = {"equal_error_rate": 0.03, "gender_accuracy": 0.95}  # at 64×64
 SHOWN = (
-    "matching_2way", "matching_within_gender", "matching_within_gender_nationality",
-    "matching_same_video", "matching_other_video", "matching_video_difference",
-    "matching_same_video_within_gender", "matching_other_video_within_gender",
+    "matching_2way",
+    "matching_within_gender",
+    "matching_within_gender_nationality",
+    "matching_same_video",
+    "matching_other_video",
+    "matching_video_difference",
+    "matching_same_video_within_gender",
+    "matching_other_video_within_gender",
     "matching_video_difference_within_gender",
-    "gender_agreement", "cosine_matched", "cosine_mismatched", "recall_at_1", "recall_at_5", "recall_at_10",
-    "identification_top_1", "identification_top_5", "fid", "fid_real_real", "kid",
-)  # fmt: skip
+    "gender_agreement",
+    "cosine_matched",
+    "cosine_mismatched",
+    "recall_at_1",
+    "recall_at_5",
+    "recall_at_10",
+    "identification_top_1",
+    "identification_top_5",
+    "fid",
+    "fid_real_real",
+    "kid",
+)
 FACES_ONLY = ("cosine_matched", "cosine_mismatched")
 
 
@@ -106,9 +120,7 @@ def linear_map(voices: pd.DataFrame, photos: FaceSet, *, seed: int) -> FaceSet:
         penalty = max(PENALTIES, key=lambda value, fold=fold: matched(fold, value))
         guessed[folds == fold] = guess(folds != fold, folds == fold, penalty)
     return FaceSet(
-        identities=voices["identity"].to_numpy(object),
-        embeddings=guessed,
-        sources=voices["source_id"].to_numpy(object),
+        identities=voices["identity"].to_numpy(object), embeddings=guessed, sources=voices["source_id"].to_numpy(object)
     )
 
 

@@ -44,8 +44,11 @@ from s2f.training.tracks import Tracks
 N_IDENTITIES, N_RECORDINGS, N_FACES = 924, 1_848, 3_696  # identities of the 2019 training split
 N_FRAMES, N_VECTORS = 1_000, 31  # of every recording: log-mel frames, and rows of its track
 LITERAL, SHARED, FLOAT32, BFLOAT16 = VARIANTS = (
-    "(a) literal loop", "(b) trunk once a use", "(c) engine, float32", "(c) engine, bfloat16",
-)  # fmt: skip
+    "(a) literal loop",
+    "(b) trunk once a use",
+    "(c) engine, float32",
+    "(c) engine, bfloat16",
+)
 LIMITS = {"cpu": {FLOAT32: 1.7, BFLOAT16: 2.8}, "cuda": {BFLOAT16: 8.0}}  # times the literal loop's speed
 RUN, RUN_LIMIT_S = 50_000, 150  # iterations of a whole training, and their time on one H200
 PEAK_SIZES = (1_024, 2_048, 4_096)
@@ -87,10 +90,11 @@ class Literal:
         self.adams = [
             torch.optim.Adam(network.parameters(), lr=lr, betas=(0.5, 0.999), foreach=False, fused=False)
             for network, lr in zip(
-                self.networks, [settings.learning_rate_generator, *[settings.learning_rate_discriminator] * 3],
+                self.networks,
+                [settings.learning_rate_generator, *[settings.learning_rate_discriminator] * 3],
                 strict=True,
             )
-        ]  # fmt: skip
+        ]
         self.frames = torch.from_numpy(data.frames).to(device)
         self.faces = torch.from_numpy(data.faces).permute(0, 3, 1, 2).contiguous().to(device)
 
@@ -293,10 +297,12 @@ def compare(data: Data, *, settings: gan.GanSettings, device: str, n_rounds: int
     print(f"## {where} ({threads})\n")
     print(
         f"{n_rounds} rounds of {n} iterations a variant. Fastest matrix products: "
-        + ", ".join(f"{name} {value / 1e12:.2f} ({min(peaks[name]) / 1e12:.2f} in the slowest round)"
-                    for name, value in peak.items())
+        + ", ".join(
+            f"{name} {value / 1e12:.2f} ({min(peaks[name]) / 1e12:.2f} in the slowest round)"
+            for name, value in peak.items()
+        )
         + f" TFLOP/s. Other work kept {middle(others, 2)} cores busy.\n"
-    )  # fmt: skip
+    )
     print(
         "| variant | iterations a second | seconds an iteration | TFLOP an iteration "
         "| share of the matrix-product peak | peak memory above the data, MB |\n|---|---:|---:|---:|---:|---:|"

@@ -56,12 +56,7 @@ def main(words: list[str] | None = None) -> int:
     share.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     share.add_argument("--label", default="", help="a name for a run with overrides")
     share.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an override; repeat for more",
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="an override; repeat for more"
     )
     share.add_argument("--part", type=int, required=True, help="which share, from 0")
     share.add_argument("--of", type=int, required=True, dest="n_parts", help="how many shares there are")
@@ -168,9 +163,7 @@ def _preprocess(arguments: argparse.Namespace) -> int:
         label=arguments.label,
         overrides=params.parse_settings(arguments.overrides),
     )
-    n = preprocessing.make_part(
-        study, part=arguments.part, n_parts=arguments.n_parts, n_workers=arguments.workers
-    )
+    n = preprocessing.make_part(study, part=arguments.part, n_parts=arguments.n_parts, n_workers=arguments.workers)
     print(f"part {arguments.part} of {arguments.n_parts}: {n} shards in {study.shown(study.run / 'store' / 'shards')}")
     return 0
 

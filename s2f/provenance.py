@@ -15,8 +15,20 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("s2f", "numpy", "pandas", "torch", "torchaudio", "torchmetrics", "webrtcvad-wheels", "dlib-bin",
-            "onnxruntime", "papermill", "snakemake", "jupyter-book")  # fmt: skip
+PACKAGES = (
+    "s2f",
+    "numpy",
+    "pandas",
+    "torch",
+    "torchaudio",
+    "torchmetrics",
+    "webrtcvad-wheels",
+    "dlib-bin",
+    "onnxruntime",
+    "papermill",
+    "snakemake",
+    "jupyter-book",
+)
 
 
 def collect(*, root: Path, device: str, seed: int, n_threads: int, started: float) -> dict:
@@ -116,7 +128,9 @@ def _file(module: str) -> Path | None:
 @functools.cache
 def _imports_of(module: str) -> frozenset[str]:
     # The package itself counts only with what it imports at once, since everything imports it.
-    body = [node for node in _tree(module).body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))]
+    body = [
+        node for node in _tree(module).body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+    ]
     if module == "s2f":
         body = [node for node in body if not isinstance(node, ast.FunctionDef)]
     return frozenset(_imports(ast.Module(body, [])))

@@ -38,6 +38,5 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (no mapping)
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(
-            path, f"is truncated or of another program ({error})", remedy="Delete it and train again.",
-            reason="broken",
-        ) from error  # fmt: skip
+            path, f"is truncated or of another program ({error})", remedy="Delete it and train again.", reason="broken"
+        ) from error

@@ -99,9 +99,7 @@ def locate(name: str, *, path: str | Path | None = None) -> Path:
     network = NETWORKS[name]
     if path is not None:
         if not Path(path).is_file():
-            raise CheckpointError(
-                path, f"is not there (asked for as '{name}')", remedy="Give an existing file."
-            )
+            raise CheckpointError(path, f"is not there (asked for as '{name}')", remedy="Give an existing file.")
         return Path(path)
     try:
         file = Path(importlib.metadata.distribution(network.package).locate_file(network.file))

@@ -253,11 +253,7 @@ FOLDERS = {
     "unknown name": ("vggface/Nobody_Known", lambda path: filled(path, ".png"), "unknown_identity"),
     "voice without face": ("voxceleb1/wav/id10004", lambda path: filled(path / "v", ".wav"), "without_face"),
     "face without voice": ("vggface/Cy_Mute", lambda path: filled(path, ".png"), "without_voice"),
-    "voice of lost photos": (
-        "voxceleb1/wav/id10005",
-        lambda path: filled(path / "v", ".wav"),
-        "identity_incomplete",
-    ),
+    "voice of lost photos": ("voxceleb1/wav/id10005", lambda path: filled(path / "v", ".wav"), "identity_incomplete"),
     "lost photos": ("vggface/Ed_Torn", lambda path: filled(path, ".jpg"), "empty"),
     "photo that is a folder": (f"{PHOTOS}/folder.png", Path.mkdir, "misplaced"),
     "photo by a broken link": (f"{PHOTOS}/broken_link.png", link("nowhere.png"), "misplaced"),
@@ -273,9 +269,7 @@ def filled(folder, suffix):
 def scan_and_build(root, folder, **settings):
     there = voxceleb.places(root, kind="voxceleb")
     scan = voxceleb.scan(**there)
-    pack.build(
-        scan.manifest, folder, settings=Settings(**settings), max_rejected=1.0, shard_size=16, progress=False
-    )
+    pack.build(scan.manifest, folder, settings=Settings(**settings), max_rejected=1.0, shard_size=16, progress=False)
     return scan.manifest, pd.concat([scan.rejected, Store.open(folder).rejected()], ignore_index=True)
 
 
@@ -334,9 +328,14 @@ def corpus(rendered, tmp_path_factory):
     impossible = make_odd(root, photos)
     table, rejected = scan_and_build(root, stores / "all")
     return SimpleNamespace(
-        root=root, table=table, rejected=rejected, impossible=impossible, stores=stores,
-        good=arrays(Store.open(stores / "good")), used=arrays(Store.open(stores / "all")),
-    )  # fmt: skip
+        root=root,
+        table=table,
+        rejected=rejected,
+        impossible=impossible,
+        stores=stores,
+        good=arrays(Store.open(stores / "good")),
+        used=arrays(Store.open(stores / "all")),
+    )
 
 
 def rows_of(rejected, path):
@@ -450,8 +449,10 @@ def test_an_hour_long_recording_is_used_in_bounded_memory(corpus, tmp_path):
         pytest.skip("reads the peak of memory from /proc")
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "manifest.parquet"), str(tmp_path / "store")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     used = arrays(Store.open(tmp_path / "store"))
     assert len(used[str(path)]) > 0.9 * 360_000
     assert all(np.array_equal(used[name], values) for name, values in corpus.good.items())
@@ -475,8 +476,11 @@ TABLE_ROWS = {
     "unknown gender code": (one(gender="x"), [("self", "recording", "gender"), ("self", "face", "gender")]),
     "two genders": (
         [{"gender": "f"}, {"gender": "m", "recording": "", "face": "second.png"}],
-        [("self", "recording", "contradiction"), ("self", "face", "contradiction"),
-         ("self", "second.png", "contradiction")],
+        [
+            ("self", "recording", "contradiction"),
+            ("self", "face", "contradiction"),
+            ("self", "second.png", "contradiction"),
+        ],
     ),
     "one file of two people": (
         [{"identity": "first"}, {"identity": "second"}],
@@ -490,11 +494,13 @@ TABLE_ROWS = {
         [("self", "../elsewhere.wav", "outside_root"), ("self", "face", "without_voice")],
     ),
     "zero byte in the name": (
-        one(recording="a\0b.wav"), [("self", "a\0b.wav", "file_name"), ("self", "face", "without_voice")]
+        one(recording="a\0b.wav"),
+        [("self", "a\0b.wav", "file_name"), ("self", "face", "without_voice")],
     ),
     "recording alone": (one(face=""), [("self", "recording", "without_face")]),
     "no such file": (
-        one(recording="no_such.wav"), [("self", "no_such.wav", "missing"), ("self", "face", "identity_incomplete")]
+        one(recording="no_such.wav"),
+        [("self", "no_such.wav", "missing"), ("self", "face", "identity_incomplete")],
     ),
     "a folder": (one(face="folder"), [("self", "folder", "folder"), ("self", "recording", "identity_incomplete")]),
     "a pipe": (
@@ -502,13 +508,16 @@ TABLE_ROWS = {
         [("self", "pipe", "unreadable"), ("self", "pipe", "unreadable")],
     ),
     "landmarks in words": (
-        one(landmarks="left eye at 3"), [("self", "face", "landmarks"), ("self", "recording", "without_face")]
+        one(landmarks="left eye at 3"),
+        [("self", "face", "landmarks"), ("self", "recording", "without_face")],
     ),
     "nine numbers": (
-        one(landmarks="1 2 3 4 5 6 7 8 9"), [("self", "face", "landmarks"), ("self", "recording", "without_face")]
+        one(landmarks="1 2 3 4 5 6 7 8 9"),
+        [("self", "face", "landmarks"), ("self", "recording", "without_face")],
     ),
     "landmarks NaN": (
-        one(landmarks=["nan"] * 10), [("self", "face", "landmarks"), ("self", "recording", "without_face")]
+        one(landmarks=["nan"] * 10),
+        [("self", "face", "landmarks"), ("self", "recording", "without_face")],
     ),
     **{
         kind: (one(landmarks=change), [("self", "face", reason), ("self", "recording", "identity_incomplete")])
@@ -521,7 +530,7 @@ TABLE_ROWS = {
             ("profile", "profile", lambda marks: marks + np.outer([0, 0, 1, 0, 0], [50, 0])),
         )
     },
-}  # fmt: skip
+}
 
 
 def named(kind, row, column):
@@ -598,8 +607,10 @@ def test_no_row_is_lost(tables):
         for modality, name in (("voice", row.recording), ("face", row.face))
         if name
     }
-    found = [*zip(index["identity"], index["modality"], index["path"], strict=True),
-             *zip(rejected["identity"], rejected["modality"], rejected["path"], strict=True)]  # fmt: skip
+    found = [
+        *zip(index["identity"], index["modality"], index["path"], strict=True),
+        *zip(rejected["identity"], rejected["modality"], rejected["path"], strict=True),
+    ]
     assert sorted(found) == sorted(listed)
 
 

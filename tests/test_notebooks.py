@@ -40,8 +40,12 @@ def test_the_parameters_cell_holds_the_same_literals_everywhere(name):
     values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(tagged[0].source).body}
     assert tuple(values)[:5] == COMMON
     assert {k: values[k] for k in COMMON} == {
-        "profile": "demo", "variant": "general", "seed": 0, "label": "", "overrides": {},
-    }  # fmt: skip
+        "profile": "demo",
+        "variant": "general",
+        "seed": 0,
+        "label": "",
+        "overrides": {},
+    }
     opening = [c.source for c in read(name).cells if "open_study" in c.source]
     assert len(opening) == 1 and f'"{name}"' in opening[0]
 
@@ -51,8 +55,11 @@ def papermill(tmp_path, *words):
         (tmp_path / folder).symlink_to(ROOT / folder)
     return subprocess.run(
         [sys.executable, "-m", "papermill", "notebooks/05_training.ipynb", "out.ipynb", "--no-progress-bar", *words],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.slow

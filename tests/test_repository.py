@@ -16,7 +16,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 MAX_BYTES = 1_000_000
 MADE = {".venv", "runs", "data", "_build", ".snakemake", ".git", "__pycache__"}  # where there is no git
-LIGHT = ("s2f.study.params", "s2f.features.store", "s2f.networks.models", "s2f.training")  # also run on a bare GPU machine
+LIGHT = (
+    "s2f.study.params",
+    "s2f.features.store",
+    "s2f.networks.models",
+    "s2f.training",
+)  # also run on a bare GPU machine
 HEAVY = {
     *("matplotlib", "seaborn", "torchaudio", "torchmetrics", "sklearn", "scipy", "dlib", "onnxruntime", "av"),
     *("soundfile", "webrtcvad", "PIL", "papermill", "snakemake", "nbformat", "IPython", "filelock"),
@@ -203,9 +208,7 @@ def checkout(tmp_path):
 
 
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {
-        k: v for k, v in os.environ.items() if k not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    }
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     command = ["make", "-C", str(folder), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
@@ -255,9 +258,7 @@ def test_an_unsupported_python_is_named(checkout):
 
 def test_imports_point_one_way():
     trees = modules()
-    graph = {
-        name: imports(tree, set(trees), at_import=True) & set(trees) - {name} for name, tree in trees.items()
-    }
+    graph = {name: imports(tree, set(trees), at_import=True) & set(trees) - {name} for name, tree in trees.items()}
     order: list[str] = []
     while rest := {name for name in graph if name not in order}:
         free = sorted(name for name in rest if not graph[name] & rest)

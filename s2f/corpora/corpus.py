@@ -111,9 +111,7 @@ def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
         found, rejected, ignored = pairs_table.scan(path)
         notes = (f"Columns of {path.name} that are not used: {', '.join(ignored)}.",) if ignored else ()
         return Corpus(path.parent, found, rejected, notes=notes)
-    raise CorpusError(
-        f"corpus.kind {s.kind!r}", "is not known", remedy="Use synthetic, voxceleb, wen2019 or table."
-    )
+    raise CorpusError(f"corpus.kind {s.kind!r}", "is not known", remedy="Use synthetic, voxceleb, wen2019 or table.")
 
 
 def synthetic_folder(root: Path, sizes: Mapping) -> Path:

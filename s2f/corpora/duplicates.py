@@ -41,9 +41,13 @@ def find(manifest: pd.DataFrame, root: str | Path, *, n_threads: int = 8, progre
     paths = [os.path.join(root, path) for path in manifest["path"]]
     with ThreadPoolExecutor(n_threads) as pool:  # waiting for a disk or a server, not for the processor
         keys: Iterable = tqdm(
-            pool.map(_size, paths, chunksize=256), total=len(paths), desc="sizes", unit="file", mininterval=1,
+            pool.map(_size, paths, chunksize=256),
+            total=len(paths),
+            desc="sizes",
+            unit="file",
+            mininterval=1,
             disable=not progress,
-        )  # fmt: skip
+        )
         groups = _repeated(enumerate(keys), manifest)
         groups = _again(groups, paths, _ends, pool, manifest, desc="ends", progress=progress)
         groups = _again(groups, paths, _digest, pool, manifest, desc="contents", progress=progress)
@@ -55,8 +59,9 @@ def find(manifest: pd.DataFrame, root: str | Path, *, n_threads: int = 8, progre
         for row in part.itertuples():
             rows.append((content, kind, row.modality, row.identity, row.split, row.path))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.sort_values(["kind", "content", "path"], key=lambda c: c.map(KINDS.index) if c.name == "kind" else c,
-                             ignore_index=True)  # fmt: skip
+    return table.sort_values(
+        ["kind", "content", "path"], key=lambda c: c.map(KINDS.index) if c.name == "kind" else c, ignore_index=True
+    )
 
 
 def settle(
@@ -133,9 +138,13 @@ def _again(groups, paths, look, pool, manifest, *, desc: str, progress: bool) ->
 
     places = sorted(i for group in groups.values() for i in group)
     found = tqdm(
-        pool.map(look, [paths[i] for i in places], chunksize=64), total=len(places), desc=desc, unit="file",
-        mininterval=1, disable=not progress or not places,
-    )  # fmt: skip
+        pool.map(look, [paths[i] for i in places], chunksize=64),
+        total=len(places),
+        desc=desc,
+        unit="file",
+        mininterval=1,
+        disable=not progress or not places,
+    )
     return _repeated(zip(places, found, strict=True), manifest)
 
 

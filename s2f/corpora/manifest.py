@@ -73,19 +73,12 @@ def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.Da
             )
     for name in manifest.columns:
         if name not in COLUMNS:
-            raise CorpusError(
-                f"manifest column '{name}'", "is unknown", remedy=nearest(name, COLUMNS), reason="column"
-            )
+            raise CorpusError(f"manifest column '{name}'", "is unknown", remedy=nearest(name, COLUMNS), reason="column")
         if (manifest.columns == name).sum() > 1:
-            raise CorpusError(
-                f"manifest column '{name}'", "appears twice", remedy="Keep one.", reason="column"
-            )
+            raise CorpusError(f"manifest column '{name}'", "appears twice", remedy="Keep one.", reason="column")
     if manifest.empty:
         raise CorpusError(
-            "manifest",
-            "has no rows",
-            remedy="Check the folders or the table it was made from.",
-            reason="empty",
+            "manifest", "has no rows", remedy="Check the folders or the table it was made from.", reason="empty"
         )
 
     table = pd.DataFrame(index=pd.RangeIndex(len(manifest)))
@@ -95,9 +88,7 @@ def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.Da
         values = manifest[name].to_numpy(dtype=object) if name in manifest else np.full(len(manifest), None)
         table[name] = _texts(values, name)
     marks = manifest["landmarks"].to_numpy(dtype=object) if "landmarks" in manifest else [None] * len(table)
-    table["landmarks"] = pd.Series(
-        [_landmarks(m, p) for m, p in zip(marks, table["path"], strict=True)], dtype=object
-    )
+    table["landmarks"] = pd.Series([_landmarks(m, p) for m, p in zip(marks, table["path"], strict=True)], dtype=object)
     table["fold"] = _folds(manifest["fold"]) if "fold" in manifest else np.zeros(len(table), np.int64)
     table = table[list(COLUMNS)]
 
@@ -130,10 +121,7 @@ def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.Da
             who = several.idxmax()
             found = sorted({str(v) for v in table.loc[table["identity"] == who, name]})
             raise CorpusError(
-                f"identity '{who}'",
-                f"has more than one {name}: {', '.join(found)}",
-                remedy=_FILES,
-                reason=name,
+                f"identity '{who}'", f"has more than one {name}: {', '.join(found)}", remedy=_FILES, reason=name
             )
     if table["split"].isna().any() and table["split"].notna().any():
         row = table[table["split"].isna()].iloc[0]
@@ -231,9 +219,7 @@ def write(manifest: pd.DataFrame, path: str | Path) -> None:
     import pyarrow.parquet as pq
 
     text = pa.string()
-    schema = pa.schema(
-        [(c, {"landmarks": pa.list_(pa.float64()), "fold": pa.int64()}.get(c, text)) for c in COLUMNS]
-    )
+    schema = pa.schema([(c, {"landmarks": pa.list_(pa.float64()), "fold": pa.int64()}.get(c, text)) for c in COLUMNS])
     table = pa.Table.from_pandas(validate(manifest), schema=schema, preserve_index=False)
     with whole(path) as beside:
         pq.write_table(table, beside)

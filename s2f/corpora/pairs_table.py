@@ -32,13 +32,17 @@ from s2f.corpora.manifest import COLUMNS, SPLITS, validate
 from s2f.errors import CorpusError, nearest
 
 KNOWN = ("identity", "recording", "face", "gender", "nationality", "source_id", "landmarks", "split")
-GENDER_CODES = {
-    "": None, "unknown": None, "f": "f", "female": "f", "woman": "f", "m": "m", "male": "m", "man": "m",
-}  # fmt: skip
+GENDER_CODES = {"": None, "unknown": None, "f": "f", "female": "f", "woman": "f", "m": "m", "male": "m", "man": "m"}
 SPLIT_NAMES = {
-    "": None, "train": "train", "training": "train", "validation": "validation", "val": "validation",
-    "valid": "validation", "dev": "validation", "test": "test",
-}  # fmt: skip
+    "": None,
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "test": "test",
+}
 SUFFIXES = (".csv", ".tsv", ".parquet")
 
 _HOW = 'The book\'s page "Getting the data" lists the columns.'

@@ -103,13 +103,9 @@ def set_folds(manifest: pd.DataFrame, *, fraction: float, seed: int) -> pd.DataF
     from s2f.seeding import stream  # torch comes with it; reading a manifest does without
 
     if not 0 <= fraction < 1:
-        raise CorpusError(
-            "fold fraction", f"is {fraction}", remedy="Give a fraction from 0 to below 1.", reason="fold"
-        )
+        raise CorpusError("fold fraction", f"is {fraction}", remedy="Give a fraction from 0 to below 1.", reason="fold")
     if manifest["split"].isna().any():
-        raise CorpusError(
-            "manifest", "is not split", remedy="Call `split` before `set_folds`.", reason="split"
-        )
+        raise CorpusError("manifest", "is not split", remedy="Call `split` before `set_folds`.", reason="split")
     fold = pd.Series(0, index=manifest.index, dtype=np.int64)
     rows = manifest[(manifest["modality"] == "voice") & manifest["split"].isin(("train", "all"))]
     videos = rows["source_id"].where(rows["source_id"].notna(), "file:" + rows["path"])
@@ -204,9 +200,7 @@ def _fractions(fractions: Mapping[str, float] | None) -> dict[str, float]:
     return given
 
 
-def _by_fraction(
-    people: pd.DataFrame, fractions: dict[str, float], rng: np.random.Generator
-) -> dict[str, str]:
+def _by_fraction(people: pd.DataFrame, fractions: dict[str, float], rng: np.random.Generator) -> dict[str, str]:
     assigned = {}
     genders = people["gender"].fillna("unknown")
     for gender in sorted(genders.unique()):

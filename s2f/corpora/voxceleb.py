@@ -39,14 +39,19 @@ REFERENCE = {"n_identities": 1_225, "n_recordings": 149_354, "n_faces": 139_572}
 PLACES = {
     "voxceleb": {
         "voices": (
-            "voxceleb1/wav", "voxceleb1/dev/wav", "voxceleb1/test/wav",
-            "voxceleb2/aac", "voxceleb2/dev/aac", "voxceleb2/test/aac", "voxceleb2/wav",
+            "voxceleb1/wav",
+            "voxceleb1/dev/wav",
+            "voxceleb1/test/wav",
+            "voxceleb2/aac",
+            "voxceleb2/dev/aac",
+            "voxceleb2/test/aac",
+            "voxceleb2/wav",
         ),
         "faces": ("vggface", "vggface2/train", "vggface2/test"),
         "metas": ("vox1_meta.csv", "vox2_meta.csv"),
     },
     "wen2019": {"voices": ("fbank",), "faces": ("VGG_ALL_FRONTAL",), "metas": ("vox1_meta.csv",)},
-}  # fmt: skip
+}
 
 _HOW = 'The book\'s page "Getting the data" says how to get it and which parameter holds its place.'
 
@@ -139,9 +144,14 @@ def scan(
                     found = list(_photos(folder.path, identity, videos.get(identity, set()), rejected))
                 files[modality] += found
                 matches.append(
-                    {"folder": folder.path, "modality": modality, "identity": identity, "rule": rule,
-                     "n_files": len(found)}
-                )  # fmt: skip
+                    {
+                        "folder": folder.path,
+                        "modality": modality,
+                        "identity": identity,
+                        "rule": rule,
+                        "n_files": len(found),
+                    }
+                )
     for modality, what, roots, pattern in (
         ("voice", "recordings", voice_roots, "<id>/<video>/<clip>" + " or ".join(suffixes)),
         ("face", "photos", face_roots, "<Name>/<photo>.jpg"),
@@ -351,9 +361,7 @@ def _owner(folder: os.DirEntry, modality: str, by_id: dict, known: spelling.Matc
         detail = f"'{folder.name}' may be {' or '.join(found)}"
         rejected.append((folder.path, modality, None, "ambiguous_name", detail))
     else:
-        rejected.append(
-            (folder.path, modality, None, "unknown_identity", f"'{folder.name}' is not in the metadata")
-        )
+        rejected.append((folder.path, modality, None, "unknown_identity", f"'{folder.name}' is not in the metadata"))
     return None, ""
 
 

@@ -33,9 +33,7 @@ METRICS = ("matching_2way", "matching_within_gender", "gender_agreement", "cosin
 RESULT = ("metric", "value", "low", "high", "n_recordings", "n_identities", "reason")
 FRAMES_PER_S = 100
 SEX_GROUPS = (("f", "women"), ("m", "men"))
-SPREAD = (
-    "metric", "everyone", "median", "low", "high", "best", "worst", "best_of_tries", "gain", "share_better",
-)  # fmt: skip
+SPREAD = ("metric", "everyone", "median", "low", "high", "best", "worst", "best_of_tries", "gain", "share_better")
 # The metrics of ten hand-picked people, and whether a lower value is the better one.
 PICKED = (("fid", True), ("l1_pixel_255", True), ("cosine_matched", False))
 
@@ -189,9 +187,14 @@ def groups(
     records = []
     for by, group, who in members:
         measured = _measured(
-            faces, photos, people, metrics=("gender_agreement", "matching_within_gender"), probes=set(names[who]),
-            rng=rng, n_resamples=n_resamples,
-        )  # fmt: skip
+            faces,
+            photos,
+            people,
+            metrics=("gender_agreement", "matching_within_gender"),
+            probes=set(names[who]),
+            rng=rng,
+            n_resamples=n_resamples,
+        )
         records += [{"by": by, "group": group, **record} for record in measured]
     return _frame(records)
 
@@ -214,10 +217,7 @@ def seen_unseen(
     DataFrame
         Columns speakers ("unseen", "seen in training") and those of `RESULT`.
     """
-    sides = {
-        "unseen": (unseen, unseen_photos, people_unseen),
-        "seen in training": (seen, seen_photos, people_seen),
-    }
+    sides = {"unseen": (unseen, unseen_photos, people_unseen), "seen in training": (seen, seen_photos, people_seen)}
     picks, resamples = rng.spawn(2)
     present = {name: _present(*side) for name, side in sides.items()}
     sizes = pd.DataFrame({name: side["sex"].value_counts() for name, side in present.items()}).fillna(0).min(axis=1)
@@ -228,9 +228,13 @@ def seen_unseen(
         kept = order[turn < order["sex"].map(sizes)]
         faces, photos = (part.take(np.isin(part.identities.astype(str), kept["identity"])) for part in (faces, photos))
         measured = _measured(
-            faces, photos, kept, metrics=("matching_2way", "matching_within_gender", "cosine_matched"),
-            rng=resamples, n_resamples=n_resamples,
-        )  # fmt: skip
+            faces,
+            photos,
+            kept,
+            metrics=("matching_2way", "matching_within_gender", "cosine_matched"),
+            rng=resamples,
+            n_resamples=n_resamples,
+        )
         records += [{"speakers": name, **record} for record in measured]
     return _frame(records)
 
@@ -325,9 +329,15 @@ def spread(draws: pd.DataFrame, *, n_tries: int = 10) -> pd.DataFrame:
             mean, better = _best_of(ranked, sign * everyone, n_tries=min(n_tries, len(ranked)))
             low, median, high = np.quantile(values, [0.05, 0.5, 0.95])
             record |= {
-                "median": median, "low": low, "high": high, "best": sign * ranked[0], "worst": sign * ranked[-1],
-                "best_of_tries": sign * mean, "gain": mean - sign * everyone, "share_better": better,
-            }  # fmt: skip
+                "median": median,
+                "low": low,
+                "high": high,
+                "best": sign * ranked[0],
+                "worst": sign * ranked[-1],
+                "best_of_tries": sign * mean,
+                "gain": mean - sign * everyone,
+                "share_better": better,
+            }
         first = own.iloc[0]
         records.append(record | {"n_people": first["n_people"], "n_draws": len(own), "reason": first["reason"]})
     return pd.DataFrame(records)
@@ -349,9 +359,7 @@ def _everyone(faces: FaceSet, photos: FaceSet, names: np.ndarray) -> dict[str, t
     faces, photos = (part.take(np.isin(part.identities.astype(str), names)) for part in (faces, photos))
     n = len(names)
     codes, photo_codes = _codes(faces, names), _codes(photos, names)
-    l1 = pairs.by_identity(
-        pairs.l1_pixel(faces.pixels, codes, photos.pixels, photo_codes), codes, n_identities=n
-    )
+    l1 = pairs.by_identity(pairs.l1_pixel(faces.pixels, codes, photos.pixels, photo_codes), codes, n_identities=n)
     cosine = pairs.cosine_matrix(faces.embeddings, codes, photos.embeddings, photo_codes, n_identities=n)
     found = {"l1_pixel_255": (float(l1.mean()), n), "cosine_matched": (float(np.diag(cosine).mean()), n)}
     faces, photos = _extracted(faces), _extracted(photos)
@@ -417,9 +425,7 @@ def _measured(
     return records
 
 
-def _pairs(
-    metric: str, matrix: np.ndarray, allowed: np.ndarray, codes: np.ndarray, *, rng, n_resamples: int
-) -> dict:
+def _pairs(metric: str, matrix: np.ndarray, allowed: np.ndarray, codes: np.ndarray, *, rng, n_resamples: int) -> dict:
     """A record of the mean of `matrix` [n, n] over the allowed pairs of people."""
     allowed = allowed & np.isfinite(matrix) & ~np.eye(len(matrix), dtype=bool)
     people = np.flatnonzero(allowed.any(1))
@@ -449,8 +455,13 @@ def _record(metric, statistic, n, people, codes, *, rng, n_resamples) -> dict:
         return _null(metric, str(error))
     counts = {"n_recordings": int(np.isin(codes, people).sum()), "n_identities": len(people)}
     return {
-        "metric": metric, "value": estimate.value, "low": estimate.low, "high": estimate.high, **counts, "reason": None,
-    }  # fmt: skip
+        "metric": metric,
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        **counts,
+        "reason": None,
+    }
 
 
 def _null(metric: str, reason: str) -> dict:

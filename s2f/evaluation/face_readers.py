@@ -75,16 +75,10 @@ class Inception:
         _check_faces(faces)
         parts = []
         for images in _batches(faces, n=batch, desc=desc):
-            x = (
-                torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
-            )  # [B, 3, H, W]
+            x = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)  # [B, 3, H, W]
             x = x.float() / 127.5 - 1
-            x = functional.interpolate(
-                x, (299, 299), mode="bilinear", align_corners=False
-            )  # [B, 3, 299, 299]
-            parts.append(
-                self.network(x.contiguous(memory_format=torch.channels_last)).flatten(1).cpu()
-            )  # [B, 2048]
+            x = functional.interpolate(x, (299, 299), mode="bilinear", align_corners=False)  # [B, 3, 299, 299]
+            parts.append(self.network(x.contiguous(memory_format=torch.channels_last)).flatten(1).cpu())  # [B, 2048]
         return torch.cat(parts).numpy() if parts else np.zeros((0, 2048), np.float32)
 
 
@@ -101,9 +95,7 @@ class Packaged:
         Files to use instead of the packaged ones.
     """
 
-    def __init__(
-        self, *, identity_path: str | Path | None = None, gender_path: str | Path | None = None
-    ) -> None:
+    def __init__(self, *, identity_path: str | Path | None = None, gender_path: str | Path | None = None) -> None:
         import dlib
         import onnxruntime
 
@@ -227,10 +219,7 @@ def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray
     margin = int(np.ceil(max(0, -x0, -y0, x0 + side - width, y0 + side - height)))
     padded = np.pad(faces, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
     box = (x0 + margin, y0 + margin, x0 + margin + side, y0 + margin + side)
-    chips = [
-        Image.fromarray(face).resize((size_px, size_px), Image.Resampling.BILINEAR, box=box)
-        for face in padded
-    ]
+    chips = [Image.fromarray(face).resize((size_px, size_px), Image.Resampling.BILINEAR, box=box) for face in padded]
     return np.stack([np.asarray(chip) for chip in chips])
 
 
@@ -344,12 +333,7 @@ def describe(
 
 def _check_faces(faces: np.ndarray, *, size_px: int | None = None) -> None:
     shape, dtype = getattr(faces, "shape", ()), getattr(faces, "dtype", None)
-    if (
-        dtype != np.uint8
-        or len(shape) != 4
-        or shape[3] != 3
-        or (size_px and shape[1:3] != (size_px, size_px))
-    ):
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or (size_px and shape[1:3] != (size_px, size_px)):
         expected = f"[n, {size_px or 'H'}, {size_px or 'W'}, 3]"
         raise ImageError(
             "faces",

@@ -97,20 +97,27 @@ def measure(study: Study) -> Measured | None:
     model = inference.load(study.of("general").read("model"))
     readers = Readers.load(study.read("measure"))
     people, found, root = _people(
-        study, leak=study.params.corpus.leak, prefix=PREFIX, n=a.n_identities, n_recordings=a.n_recordings,
-        n_photos=a.n_photos, size_px=study.params.corpus.size_px,
-    )  # fmt: skip
+        study,
+        leak=study.params.corpus.leak,
+        prefix=PREFIX,
+        n=a.n_identities,
+        n_recordings=a.n_recordings,
+        n_photos=a.n_photos,
+        size_px=study.params.corpus.size_px,
+    )
     attributes, names = asked(), people["identity"].to_numpy(str)
     vectors = _embeddings(study, model, found, root)  # [n_recordings, d]
     drawn = inference.draw(model.generator, torch.from_numpy(vectors))
     truth, levels = _levels(
-        study, people, leak=study.params.corpus.leak,
+        study,
+        people,
+        leak=study.params.corpus.leak,
         embedded=_means(vectors, found.voices(), names),
         readings={
             "face": _means(_read(readers, drawn, attributes), found.voices(), names),
             "photographs": _means(_read(readers, np.asarray(found.faces), attributes), found.photos(), names),
         },
-    )  # fmt: skip
+    )
     return Measured(names, truth, levels)
 
 
@@ -120,9 +127,16 @@ def _people(
     """People, sorted by name, what is stored of their files, and where those start. Made once, shared by runs."""
     c = study.params.corpus
     sizes = {
-        "n_identities": n, "n_recordings": n * n_recordings, "n_faces": n * n_photos, "min_s": c.min_s,
-        "max_s": c.max_s, "size_px": size_px, "seed": made_seed(study), "leak": leak, "prefix": prefix,
-    }  # fmt: skip
+        "n_identities": n,
+        "n_recordings": n * n_recordings,
+        "n_faces": n * n_photos,
+        "min_s": c.min_s,
+        "max_s": c.max_s,
+        "size_px": size_px,
+        "seed": made_seed(study),
+        "leak": leak,
+        "prefix": prefix,
+    }
     root = corpus.synthetic_folder(study.root / c.root, sizes)
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.with_suffix(".lock")):  # runs of several seeds may come at the same time

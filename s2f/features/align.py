@@ -22,9 +22,7 @@ SIZE_PX = 64
 # Proportions of the five points used by ArcFace (Deng et al., CVPR 2019) and others, made symmetric, so that
 # a mirrored face is aligned as well. The 2019 release of the voice-to-face GAN has its eyes 18 px apart at a
 # height of 29.5; 17 px and 28 also show the hairline and the chin.
-TEMPLATE = np.array(
-    [[23.0, 28.0], [40.0, 28.0], [31.5, 37.7], [24.5, 47.6], [38.5, 47.6]], dtype=np.float32
-)  # [5, 2]
+TEMPLATE = np.array([[23.0, 28.0], [40.0, 28.0], [31.5, 37.7], [24.5, 47.6], [38.5, 47.6]], dtype=np.float32)  # [5, 2]
 TEMPLATE.setflags(write=False)
 
 
@@ -141,9 +139,7 @@ def align(
     matrix = inverse[:, :2] / k / shrink
     shift = (inverse @ [-0.5, -0.5, 1.0] + 0.5 - origin) / shrink
     data = (*matrix[0], shift[0], *matrix[1], shift[1])
-    drawn = patch.transform(
-        (SIZE_PX * k, SIZE_PX * k), Image.Transform.AFFINE, data, Image.Resampling.BICUBIC
-    )
+    drawn = patch.transform((SIZE_PX * k, SIZE_PX * k), Image.Transform.AFFINE, data, Image.Resampling.BICUBIC)
     if k > 1:
         drawn = drawn.resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC)
     return np.array(drawn, dtype=np.uint8)  # [64, 64, 3]
@@ -177,15 +173,10 @@ def _check_landmarks(landmarks, image: np.ndarray, name: str | Path) -> np.ndarr
         raise ImageError(name, f"has landmarks {landmarks!r}", remedy=remedy, reason="landmarks")
     points = points.reshape(5, 2)
     eyes, down = points[1] - points[0], points[3:].mean(0) - points[:2].mean(0)
-    turn = (
-        eyes[0] * down[1] - eyes[1] * down[0]
-    )  # above 0 where the mouth is on the right-hand side of the eye line
+    turn = eyes[0] * down[1] - eyes[1] * down[0]  # above 0 where the mouth is on the right-hand side of the eye line
     if turn <= 0.05 * max(eyes @ eyes, down @ down):
         raise ImageError(
-            name,
-            "has landmarks that coincide, lie on a line or are mirrored",
-            remedy=remedy,
-            reason="landmarks",
+            name, "has landmarks that coincide, lie on a line or are mirrored", remedy=remedy, reason="landmarks"
         )
     x, y = points.mean(0)
     if not (-0.5 <= x <= image.shape[1] - 0.5 and -0.5 <= y <= image.shape[0] - 0.5):

@@ -292,7 +292,7 @@ def _to_int16(wave: np.ndarray, *, name: str | Path) -> np.ndarray:
         raise AudioError(
             name,
             f"is {_kind(wave)}, expected float32 [n_samples]",
-            remedy="Pass what s2f.features.sound_files.read returns; divide 16-bit integers by 32768.0, average channels.",
+            remedy="Pass what sound_files.read returns; divide 16-bit integers by 32768.0, average channels.",
             reason="wrong_type",
         )
     if not wave.size:
@@ -301,9 +301,7 @@ def _to_int16(wave: np.ndarray, *, name: str | Path) -> np.ndarray:
     if not math.isfinite(peak):
         raise _not_finite(name, wave)
     if peak > 1:
-        raise AudioError(
-            name, f"peaks at {peak:g}, outside [-1, 1]", remedy="Scale or clip it first.", reason="range"
-        )
+        raise AudioError(name, f"peaks at {peak:g}, outside [-1, 1]", remedy="Scale or clip it first.", reason="range")
     if wave.size < _WINDOW:
         raise AudioError(
             name,
@@ -328,9 +326,7 @@ def _not_silent(frames: np.ndarray, *, name: str | Path) -> np.ndarray:
 
 def _not_finite(name: str | Path, samples: np.ndarray) -> AudioError:
     n_bad = np.count_nonzero(~np.isfinite(samples))
-    return AudioError(
-        name, f"has {n_bad} samples that are NaN or infinite", remedy="Export it again.", reason="nan"
-    )
+    return AudioError(name, f"has {n_bad} samples that are NaN or infinite", remedy="Export it again.", reason="nan")
 
 
 def _kind(value: object) -> str:

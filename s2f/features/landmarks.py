@@ -28,9 +28,7 @@ LANDMARK_MODEL = {
     "sha256": "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
 }
 
-_DETECT_PX = (
-    640  # longest side the detector sees first; a face smaller than an eighth of it is not the subject
-)
+_DETECT_PX = 640  # longest side the detector sees first; a face smaller than an eighth of it is not the subject
 _BYSTANDER = 0.25  # share of the main face's area below which another face is not counted
 _RETRY_PX = 1280  # and at most, when it found nothing: it needs about 80 px of face
 
@@ -66,9 +64,7 @@ def detect(image: np.ndarray, *, name: str | Path = "image", several: str = "pro
     import dlib
 
     if several not in ("prominent", "reject"):
-        raise ImageError(
-            f"several {several!r}", "is unknown", remedy="Give 'prominent' or 'reject'.", reason="value"
-        )
+        raise ImageError(f"several {several!r}", "is unknown", remedy="Give 'prominent' or 'reject'.", reason="value")
     _check_image(image, name)
     find, find_points = _detector(), _landmark_model()
     shown, factor = _resized(image, min(1.0, _DETECT_PX / max(image.shape[:2])))

@@ -105,9 +105,7 @@ def build(
         The manifest is not valid.
     """
     if not 0 <= max_rejected <= 1:
-        raise StoreError(
-            "max_rejected", f"is {max_rejected}", remedy="Give a share from 0 to 1.", reason="value"
-        )
+        raise StoreError("max_rejected", f"is {max_rejected}", remedy="Give a share from 0 to 1.", reason="value")
     _check_counts(n_workers=n_workers, shard_size=shard_size)
     folder, settings = Path(folder), settings or Settings()
     table = manifests.validate(manifest)
@@ -204,18 +202,14 @@ def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, pro
     todo = [i for i, place in enumerate(places) if not place.exists()]
     n_files = sum(map(len, parts))
     done = n_files - sum(len(parts[i]) for i in todo)
-    with tqdm(
-        total=n_files, initial=done, desc="preprocess", unit="file", mininterval=1, disable=not progress
-    ) as bar:
+    with tqdm(total=n_files, initial=done, desc="preprocess", unit="file", mininterval=1, disable=not progress) as bar:
         if n_workers == 1:
             for i in todo:
                 _make_shard(parts[i], places[i], root, settings, bar.update)
             return
         with one_thread_each():
             context = multiprocessing.get_context("spawn")  # fork would copy threads' locks of torch and BLAS
-            pool = ProcessPoolExecutor(
-                min(n_workers, max(1, len(todo))), context, initializer=end_with_parent
-            )
+            pool = ProcessPoolExecutor(min(n_workers, max(1, len(todo))), context, initializer=end_with_parent)
             try:
                 jobs = {pool.submit(_make_shard, parts[i], places[i], root, settings): i for i in todo}
                 for job in as_completed(jobs):
@@ -313,7 +307,6 @@ def _fingerprints(table: pd.DataFrame, root: str | Path, settings: Settings) -> 
     return prints
 
 
-
 # ------------------------------------------------------------------------------------------------ merge
 
 
@@ -323,9 +316,7 @@ def _merge(
     used, n_frames, problems, start = [], [], [], 0
     for place in places:
         with np.load(place) as shard:
-            problems += [
-                (start + i, reason, detail) for i, reason, detail in json.loads(shard["problems"].tobytes())
-            ]
+            problems += [(start + i, reason, detail) for i, reason, detail in json.loads(shard["problems"].tobytes())]
             used.append(shard["used"])
             n_frames.append(shard["n_frames"])
             start += len(used[-1])
@@ -341,14 +332,10 @@ def _merge(
     frames[voice & used] = n_frames
     offsets = np.concatenate([[0], np.cumsum(frames[voice & keep])]).astype(np.int64)
     n_faces = int((~voice & keep).sum())
-    _write_npy(
-        folder / "mels.npy", np.float16, (int(offsets[-1]), N_MELS), _kept_mels(places, keep, voice, frames)
-    )
+    _write_npy(folder / "mels.npy", np.float16, (int(offsets[-1]), N_MELS), _kept_mels(places, keep, voice, frames))
     with whole(folder / "mel_offsets.npy") as beside:
         np.save(beside, offsets)
-    _write_npy(
-        folder / "faces.npy", np.uint8, (n_faces, FACE_PX, FACE_PX, 3), _kept_faces(places, keep, voice)
-    )
+    _write_npy(folder / "faces.npy", np.uint8, (n_faces, FACE_PX, FACE_PX, 3), _kept_faces(places, keep, voice))
 
     index = table[keep].reset_index(drop=True)
     index["row"] = index.groupby("modality").cumcount().astype(np.int64)
@@ -372,10 +359,7 @@ def _merge(
 
 def _complete(table: pd.DataFrame, used: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
     """Mask of the rows of identities that still have a voice and a face; what the other rows' people lack."""
-    has = {
-        m: set(table.loc[used & (table["modality"] == m).to_numpy(), "identity"])
-        for m in manifests.MODALITIES
-    }
+    has = {m: set(table.loc[used & (table["modality"] == m).to_numpy(), "identity"]) for m in manifests.MODALITIES}
     both = table["identity"].isin(has["voice"] & has["face"]).to_numpy()
     lacks = {
         i: "no usable " + ("recording" if table["identity"].iat[i] not in has["voice"] else "photo")
@@ -391,9 +375,7 @@ def _rejected(table: pd.DataFrame, problems: list, incomplete: dict[int, str]) -
     return rejections.frame((*who, reason, detail) for who, (_, reason, detail) in zip(named, rows, strict=True))
 
 
-def _check_losses(
-    table: pd.DataFrame, keep: np.ndarray, problems: list, folder: Path, *, max_rejected: float
-) -> None:
+def _check_losses(table: pd.DataFrame, keep: np.ndarray, problems: list, folder: Path, *, max_rejected: float) -> None:
     see = f"See {folder / 'rejected.csv'}; "
     for modality in manifests.MODALITIES:
         rows = np.flatnonzero(table["modality"] == modality)
@@ -450,8 +432,7 @@ def _write_npy(path: Path, dtype, shape: tuple[int, ...], blocks: Iterator[np.nd
     """Write an array block after block, so that it never has to fit in memory."""
     with whole(path) as beside, open(beside, "wb") as file:
         np.lib.format.write_array_header_1_0(
-            file,
-            {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape},
+            file, {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
         )
         n = 0
         for block in blocks:

@@ -58,9 +58,7 @@ def read(path: str | Path) -> np.ndarray:
         raise ImageError(path, "is empty (0 bytes)", remedy="Copy or download it again.", reason="empty")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "error", Image.DecompressionBombWarning
-            )  # an error here, not a hidden warning
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # an error here, not a hidden warning
             with Image.open(path) as image:
                 return _to_rgb(image, path)
     except UnidentifiedImageError as error:
@@ -68,19 +66,14 @@ def read(path: str | Path) -> np.ndarray:
             path, "is not an image Pillow can read", remedy="Convert it to JPEG or PNG.", reason="not_image"
         ) from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise ImageError(
-            path, f"is too large ({error})", remedy="Scale it down.", reason="too_large"
-        ) from error
+        raise ImageError(path, f"is too large ({error})", remedy="Scale it down.", reason="too_large") from error
     except PermissionError:
         raise ImageError(path, "may not be read", remedy="Change its permissions.", reason="permission") from None
     except (OSError, SyntaxError, EOFError, TypeError, ValueError, struct.error, zlib.error) as error:
         if isinstance(error, ImageError):
             raise
         raise ImageError(
-            path,
-            f"cannot be decoded ({error})",
-            remedy="It is truncated or damaged: get it again.",
-            reason="damaged",
+            path, f"cannot be decoded ({error})", remedy="It is truncated or damaged: get it again.", reason="damaged"
         ) from error
 
 
@@ -92,10 +85,7 @@ def _to_rgb(image, path: Path) -> np.ndarray:
 
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a phone's photo and its preview
         raise ImageError(
-            path,
-            f"is an animation of {image.n_frames} frames",
-            remedy="Save one frame as an image.",
-            reason="animated",
+            path, f"is an animation of {image.n_frames} frames", remedy="Save one frame as an image.", reason="animated"
         )
     if min(image.size) < MIN_PX:
         raise ImageError(

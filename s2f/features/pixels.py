@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import torch
 
 
-
 def normalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     """Scale 0…255 to [-1, 1], (x - 127.5) / 127.5, channels first; for arrays and for tensors.
 
@@ -31,10 +30,7 @@ def normalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     """
     if not str(images.dtype).endswith("uint8") or images.ndim < 3 or images.shape[-1] != 3:
         raise ImageError(
-            "images",
-            f"are {images.dtype} {tuple(images.shape)}",
-            remedy="Give uint8 [..., H, W, 3].",
-            reason="mode",
+            "images", f"are {images.dtype} {tuple(images.shape)}", remedy="Give uint8 [..., H, W, 3].", reason="mode"
         )
     if isinstance(images, np.ndarray):
         moved = np.moveaxis(images, -1, -3)  # [..., 3, H, W]
@@ -60,17 +56,12 @@ def denormalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     """
     if "float" not in str(images.dtype) or images.ndim < 3 or images.shape[-3] != 3:
         raise ImageError(
-            "images",
-            f"are {images.dtype} {tuple(images.shape)}",
-            remedy="Give float [..., 3, H, W].",
-            reason="mode",
+            "images", f"are {images.dtype} {tuple(images.shape)}", remedy="Give float [..., 3, H, W].", reason="mode"
         )
     if isinstance(images, np.ndarray):
         _check_finite(bool(np.isfinite(images).all()))
         scaled = np.rint(images.astype(np.float32) * np.float32(127.5) + np.float32(127.5))
-        return np.ascontiguousarray(
-            np.moveaxis(scaled.clip(0, 255).astype(np.uint8), -3, -1)
-        )  # [..., H, W, 3]
+        return np.ascontiguousarray(np.moveaxis(scaled.clip(0, 255).astype(np.uint8), -3, -1))  # [..., H, W, 3]
     _check_finite(bool(images.isfinite().all()))
     scaled = (images.detach().float() * 127.5 + 127.5).round().clamp(0, 255)
     import torch

@@ -161,9 +161,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             path, "does not exist", remedy="Check the path and the corpus root.", reason="missing"
         ) from None
     except IsADirectoryError:
-        raise AudioError(
-            path, "is a folder", remedy="Name one recording inside it.", reason="folder"
-        ) from None
+        raise AudioError(path, "is a folder", remedy="Name one recording inside it.", reason="folder") from None
     except PermissionError:
         raise AudioError(
             path, "may not be read by this user", remedy="Change its permissions.", reason="permission"
@@ -279,9 +277,7 @@ def _by_pyav(path: Path, file: BinaryIO, *, container: str) -> Iterator[tuple[np
         raise damaged(error) from None
     with source:
         if not source.streams.audio:
-            raise AudioError(
-                path, "has no audio track", remedy="Choose a file with sound.", reason="no_audio_track"
-            )
+            raise AudioError(path, "has no audio track", remedy="Choose a file with sound.", reason="no_audio_track")
         to_float = av.AudioResampler(format="fltp")
         decoded = source.decode(source.streams.audio[0])
         while True:

@@ -34,8 +34,13 @@ FORMAT = 2
 N_MELS, FACE_PX = 64, 64
 # What every store of this version is made with; one made otherwise is refused.
 FRONT_END = {
-    "sample_rate_hz": 16_000, "window_ms": 25, "hop_ms": 10, "n_mels": N_MELS, "vad_mode": 2, "face_px": FACE_PX,
-}  # fmt: skip
+    "sample_rate_hz": 16_000,
+    "window_ms": 25,
+    "hop_ms": 10,
+    "n_mels": N_MELS,
+    "vad_mode": 2,
+    "face_px": FACE_PX,
+}
 FILES = ("mels.npy", "mel_offsets.npy", "faces.npy", "rejected.csv", "meta.json", "index.parquet")
 
 _BUILD = "Build it: `papermill notebooks/02_preprocessing.ipynb out.ipynb -p profile …`."
@@ -119,9 +124,7 @@ class Store:
                 )
         for key in ("n_frames", "n_recordings", "n_faces"):
             if not isinstance(meta.get(key), int):
-                raise StoreError(
-                    folder / "meta.json", f"has {key} {meta.get(key)!r}", remedy=_BUILD, reason="damaged"
-                )
+                raise StoreError(folder / "meta.json", f"has {key} {meta.get(key)!r}", remedy=_BUILD, reason="damaged")
         if not isinstance(meta.get("input_sha256"), str):
             problem = f"has input_sha256 {meta.get('input_sha256')!r}"
             raise StoreError(folder / "meta.json", problem, remedy=_BUILD, reason="damaged")
@@ -143,9 +146,7 @@ class Store:
             try:
                 array = np.load(path, mmap_mode="r" if name != "mel_offsets" else None)
             except (ValueError, OSError, EOFError) as error:
-                raise StoreError(
-                    path, f"cannot be read ({error})", remedy=_BUILD, reason="damaged"
-                ) from error
+                raise StoreError(path, f"cannot be read ({error})", remedy=_BUILD, reason="damaged") from error
             if array.shape != shape or array.dtype != dtype:
                 raise StoreError(
                     path,
@@ -203,12 +204,8 @@ class Store:
         """Voiced, normalised log-mel frames of recording `row`, float32 [n_frames, 64], not repeated."""
         n = len(self.mel_offsets) - 1
         if not 0 <= row < n:
-            raise StoreError(
-                self.folder, f"has no recording {row}", remedy=f"Rows are 0 to {n - 1}.", reason="row"
-            )
-        return np.array(
-            self.mels[self.mel_offsets[row] : self.mel_offsets[row + 1]], dtype=np.float32
-        )  # [T, 64]
+            raise StoreError(self.folder, f"has no recording {row}", remedy=f"Rows are 0 to {n - 1}.", reason="row")
+        return np.array(self.mels[self.mel_offsets[row] : self.mel_offsets[row + 1]], dtype=np.float32)  # [T, 64]
 
     def rejected(self) -> pd.DataFrame:
         """Files that were left out: `path`, `modality`, `identity`, `reason`, `detail`."""
@@ -230,10 +227,7 @@ class Store:
             for v in values:
                 if column in known and v is not None and v not in known[column]:
                     raise StoreError(
-                        f"{column} {v!r}",
-                        "does not exist",
-                        remedy=nearest(str(v), known[column]),
-                        reason="value",
+                        f"{column} {v!r}", "does not exist", remedy=nearest(str(v), known[column]), reason="value"
                     )
             if column == "split":
                 values = [*values, "all"]

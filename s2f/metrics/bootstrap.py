@@ -35,9 +35,7 @@ class Estimate:
     high: float
 
 
-def interval(
-    statistic: Statistic, n_identities: int, *, rng: np.random.Generator, n_resamples: int = 2000
-) -> Estimate:
+def interval(statistic: Statistic, n_identities: int, *, rng: np.random.Generator, n_resamples: int = 2000) -> Estimate:
     """Percentile bootstrap over identities (Efron and Tibshirani 1993, chapter 13).
 
     Parameters

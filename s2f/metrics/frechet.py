@@ -189,9 +189,7 @@ def _own(features: np.ndarray, codes: np.ndarray, n: int) -> np.ndarray:
     return np.bincount(codes, weights=(squares / features.shape[1] + 1) ** 3, minlength=n)
 
 
-def _checked(
-    features: np.ndarray, reference: np.ndarray, *, name: str, min_n: int
-) -> tuple[torch.Tensor, ...]:
+def _checked(features: np.ndarray, reference: np.ndarray, *, name: str, min_n: int) -> tuple[torch.Tensor, ...]:
     for what, array in (("faces", features), ("reference", reference)):
         if len(array) < max(min_n, 2):
             raise MetricError(
@@ -201,9 +199,5 @@ def _checked(
                 reason="too_few",
             )
         if not np.isfinite(array).all():
-            raise MetricError(
-                name, f"has {what} with features that are not finite", remedy="Extract them again."
-            )
-    return torch.from_numpy(np.asarray(features, np.float64)), torch.from_numpy(
-        np.asarray(reference, np.float64)
-    )
+            raise MetricError(name, f"has {what} with features that are not finite", remedy="Extract them again.")
+    return torch.from_numpy(np.asarray(features, np.float64)), torch.from_numpy(np.asarray(reference, np.float64))

@@ -61,9 +61,7 @@ def win_matrix(
         true = np.sort(similarity[own])
         below, upto = np.searchsorted(true, similarity, "left"), np.searchsorted(true, similarity, "right")
         wins = 1 - (below + upto) / (2 * len(true))  # share of true photos above, ties half
-        totals[code] += np.bincount(photo_codes, weights=wins, minlength=n_identities) / np.maximum(
-            n_photos, 1
-        )
+        totals[code] += np.bincount(photo_codes, weights=wins, minlength=n_identities) / np.maximum(n_photos, 1)
         n_probes[code] += 1
     defined = (n_probes[:, None] > 0) & (n_photos[None] > 0) & ~np.eye(n_identities, dtype=bool)
     return np.divide(totals, n_probes[:, None], out=np.full_like(totals, np.nan), where=defined)
@@ -142,9 +140,7 @@ def recall(
     """
     people, n_photos = np.unique(photo_codes, return_counts=True)
     if len(people) < 2:
-        raise MetricError(
-            "gallery", f"holds {len(people)} people", remedy="Give at least 2.", reason="too_few"
-        )
+        raise MetricError("gallery", f"holds {len(people)} people", remedy="Give at least 2.", reason="too_few")
     order = np.argsort(photo_codes, kind="stable")
     starts = np.concatenate([[0], np.cumsum(n_photos)[:-1]])
     n_way = gallery_size(len(people), n_way=n_way)
@@ -154,9 +150,7 @@ def recall(
         if own == len(people) or people[own] != code:
             continue
         similarity = (photos @ probe)[order]
-        picks = starts + np.floor(rng.random((n_galleries, len(people))) * n_photos).astype(
-            int
-        )  # [G, people]
+        picks = starts + np.floor(rng.random((n_galleries, len(people))) * n_photos).astype(int)  # [G, people]
         scores = similarity[picks]
         true = scores[:, own, None]  # [G, 1]
         others = np.delete(scores, own, axis=1)  # [G, people - 1]

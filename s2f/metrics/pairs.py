@@ -71,12 +71,7 @@ def l1_embedding(
 
 
 def cosine_matrix(
-    vectors: np.ndarray,
-    codes: np.ndarray,
-    photo_vectors: np.ndarray,
-    photo_codes: np.ndarray,
-    *,
-    n_identities: int,
+    vectors: np.ndarray, codes: np.ndarray, photo_vectors: np.ndarray, photo_codes: np.ndarray, *, n_identities: int
 ) -> np.ndarray:
     """Mean cosine between the faces of person i and the photos of person j.
 
@@ -96,8 +91,7 @@ def cosine_matrix(
     """
     # The mean of all products is the product of the means.
     left, right = (
-        by_identity(v, c, n_identities=n_identities)
-        for v, c in ((vectors, codes), (photo_vectors, photo_codes))
+        by_identity(v, c, n_identities=n_identities) for v, c in ((vectors, codes), (photo_vectors, photo_codes))
     )  # [n_identities, d]
     return left @ right.T
 

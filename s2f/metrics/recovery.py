@@ -374,12 +374,28 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
         said = np.where(judged, said, np.where(without == "", LEGIBLE, without))
         tables.append(
             frame.reset_index().assign(
-                level=name, caused=attributes.caused, measure=measures, p_holm=corrected,
-                share_of_ceiling=shares, verdict=said,
+                level=name,
+                caused=attributes.caused,
+                measure=measures,
+                p_holm=corrected,
+                share_of_ceiling=shares,
+                verdict=said,
             )
-        )  # fmt: skip
-    order = ["attribute", "level", "caused", "measure", "value", "low", "high", "null_high", "p", "p_holm",
-             "share_of_ceiling", "verdict"]  # fmt: skip
+        )
+    order = [
+        "attribute",
+        "level",
+        "caused",
+        "measure",
+        "value",
+        "low",
+        "high",
+        "null_high",
+        "p",
+        "p_holm",
+        "share_of_ceiling",
+        "verdict",
+    ]
     return pd.concat(tables, ignore_index=True)[order]
 
 

@@ -144,9 +144,7 @@ def evaluate(
         if row not in ROWS:
             raise MetricError(row, "is no row of the results", remedy=nearest(row, ROWS))
     if len(photos) == 0:
-        raise MetricError(
-            "photos", "are empty", remedy="Give the held-out photos of the people.", reason="too_few"
-        )
+        raise MetricError("photos", "are empty", remedy="Give the held-out photos of the people.", reason="too_few")
     people = people.drop_duplicates("identity").sort_values("identity").reset_index(drop=True)
     names = ("halves", "random", "sets", "draws", "resamples", "subsamples")
     streams = dict(zip(names, rng.spawn(len(names)), strict=True))
@@ -256,13 +254,7 @@ class _Measuring:
     """Collects the entries of one row."""
 
     def __init__(
-        self,
-        people: pd.DataFrame,
-        photos: FaceSet,
-        *,
-        n_way: int,
-        resampling: _Resampling,
-        rng: np.random.Generator,
+        self, people: pd.DataFrame, photos: FaceSet, *, n_way: int, resampling: _Resampling, rng: np.random.Generator
     ) -> None:
         self.people = {identity: code for code, identity in enumerate(people["identity"])}
         self.genders = people["gender"].to_numpy(object)
@@ -426,9 +418,7 @@ class _Measuring:
         own = f"the person's own among {reference}, unit {n_dims}-d embeddings"
         self._mean("l1_embedding_sum", l1, codes, reference=own)
         self._mean("l1_embedding_mean", l1 / n_dims, codes, reference=own)
-        cosine = pairs.cosine_matrix(
-            vectors, codes, photo_vectors, photo_codes, n_identities=len(self.people)
-        )
+        cosine = pairs.cosine_matrix(vectors, codes, photo_vectors, photo_codes, n_identities=len(self.people))
         matched = np.diag(cosine)
         n = {"n_recordings": len(vectors)}
         self._interval("cosine_matched", bootstrap.mean(matched), np.isfinite(matched), **n, reference=own)
@@ -517,9 +507,7 @@ class _Measuring:
                 continue
             same, other = bootstrap.pair_mean(inside, allowed), bootstrap.pair_mean(outside, allowed)
             for metric, statistic in zip(names, (same, other, bootstrap.difference(same, other)), strict=True):
-                self._interval(
-                    metric, statistic, allowed.any(1), n_recordings=int(both.sum()), reference=reference
-                )
+                self._interval(metric, statistic, allowed.any(1), n_recordings=int(both.sum()), reference=reference)
 
     def _gender_agreement(self, female: np.ndarray, codes: np.ndarray) -> None:
         truth = self.genders[codes]
@@ -528,9 +516,7 @@ class _Measuring:
             self._set("gender_agreement", None, reason="no gender is known")
             return
         agrees = ((female > 0.5) == (truth == "f"))[known].astype(float)
-        self._mean(
-            "gender_agreement", agrees, codes[known], reference="the speaker's sex, read from the face"
-        )
+        self._mean("gender_agreement", agrees, codes[known], reference="the speaker's sex, read from the face")
 
     # Entries
 

@@ -52,9 +52,7 @@ class FaceSet:
     def take(self, rows: np.ndarray, *, identities: np.ndarray | None = None) -> FaceSet:
         """The faces at `rows` (positions or a mask), as stand-ins for `identities` if given."""
         parts = {
-            name: None if part is None else part[rows]
-            for name, part in vars(self).items()
-            if name != "identities"
+            name: None if part is None else part[rows] for name, part in vars(self).items() if name != "identities"
         }
         return FaceSet(identities=self.identities[rows] if identities is None else identities, **parts)
 
@@ -89,9 +87,7 @@ def _mean(photos: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.round(total / len(rows)).astype(np.uint8)
 
 
-def repeated(
-    means: FaceSet, names: list[str], identities: np.ndarray, *, genders: np.ndarray | None
-) -> FaceSet:
+def repeated(means: FaceSet, names: list[str], identities: np.ndarray, *, genders: np.ndarray | None) -> FaceSet:
     """A mean face for every recording: everyone's, or with `genders` the one of the speaker's sex.
 
     Parameters
@@ -142,17 +138,13 @@ def someone_else(photos: FaceSet, *, rng: np.random.Generator) -> FaceSet:
     """
     people = np.unique(photos.identities.astype(str))
     if len(people) < 2:
-        raise MetricError(
-            "random_real", f"has {len(people)} people", remedy="Give at least 2.", reason="too_few"
-        )
+        raise MetricError("random_real", f"has {len(people)} people", remedy="Give at least 2.", reason="too_few")
     own = np.searchsorted(people, photos.identities.astype(str))
     other = (own + rng.integers(1, len(people), size=len(own))) % len(people)
     return photos.take(np.arange(len(photos)), identities=people[other].astype(object))
 
 
-def linear_probe(
-    voices: np.ndarray, embeddings: np.ndarray, new_voices: np.ndarray, *, penalty: float
-) -> np.ndarray:
+def linear_probe(voices: np.ndarray, embeddings: np.ndarray, new_voices: np.ndarray, *, penalty: float) -> np.ndarray:
     """Ridge regression from voice embeddings to what sets a face embedding apart: the baseline without a picture.
 
     A penalty shrinks what is predicted towards the mean of the training faces, and a guess near that mean would be

@@ -55,9 +55,11 @@ def network(path: str | Path | None = None) -> GE2EEmbedding:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except (importlib.metadata.PackageNotFoundError, FileNotFoundError) as error:
         raise CheckpointError(
-            path or package, "(voice.encoder: ge2e) is not installed", reason="missing",
+            path or package,
+            "(voice.encoder: ge2e) is not installed",
+            reason="missing",
             remedy="Install requirements-weights.lock, as `make book` does.",
-        ) from error  # fmt: skip
+        ) from error
     if found != ENCODER["sha256"]:
         raise CheckpointError(
             path, f"has SHA-256 {found}, not {ENCODER['sha256']}", reason="broken", remedy=f"Install {package} again."

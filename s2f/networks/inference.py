@@ -11,13 +11,7 @@ from torch import Tensor
 
 from s2f import tensors
 from s2f.errors import CheckpointError
-from s2f.networks.models import (
-    Architecture,
-    GE2EEmbedding,
-    Generator,
-    VoiceEmbedding,
-    unit,
-)
+from s2f.networks.models import Architecture, GE2EEmbedding, Generator, VoiceEmbedding, unit
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -38,8 +32,8 @@ class Model:
         Parameters
         ----------
         features : ndarray
-            float32 [n_frames, 64] of `s2f.features.front_end.features`, or [n_partials, 160, 40] of `s2f.features.ge2e_front_end.partials` where
-            that is the encoder.
+            float32 [n_frames, 64] of `front_end.features`, or [n_partials, 160, 40] of `ge2e_front_end.partials`
+            where that is the encoder.
         """
         if self.architecture.encoder == "ge2e":
             partials = self.voice_embedding(torch.from_numpy(features))  # [n_partials, 256]
@@ -122,7 +116,6 @@ def load(variant_folder: str | Path) -> Model:
             path, f"is of another architecture ({error})", remedy="Train it again with this version."
         ) from error
     return Model(voice.eval(), generator.eval(), architecture, str(header.get("name", "")))
-
 
 
 @torch.no_grad()

@@ -36,7 +36,6 @@ def _ge2e_layers(network: GE2EEmbedding) -> list[dict]:
     return [dict(zip(("layer", "what", "output", "n_parameters"), row, strict=True)) for row in rows]
 
 
-
 def layer_table(network: nn.Module, example: Tensor) -> list[dict]:
     """One row a layer: its name, what it is, the shape it puts out, its number of parameters.
 

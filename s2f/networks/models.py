@@ -108,9 +108,14 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, *, width: float = 1.0, norm: str = "batch", tanh: bool = True, head: str = "k4",
+        self,
+        *,
+        width: float = 1.0,
+        norm: str = "batch",
+        tanh: bool = True,
+        head: str = "k4",
         embedding_dim: int = EMBEDDING_DIM,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         n_hidden = {"k4": 4, "k1": 5}[head]
         channels = [embedding_dim, *(scaled(c, width) for c in (1024, 512, 256, 128, 64)[:n_hidden])]

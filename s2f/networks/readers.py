@@ -37,11 +37,7 @@ class Trunk(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for n_in, n_out in zip((3, *WIDTHS[:-1]), WIDTHS, strict=True):
-            layers += [
-                nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(n_out),
-                nn.ReLU(),
-            ]
+            layers += [nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
         self.model = nn.Sequential(*layers)
         n_features = WIDTHS[-1] * 4 * 4  # where a feature lies matters: the faces are aligned
         self.identity = nn.Linear(n_features, EMBEDDING_DIM)
@@ -94,11 +90,7 @@ class Readers:
         parts = [self.network(_to_input(faces[start : start + 256], device)) for start in range(0, len(faces), 256)]
         if not parts:
             n_attributes = len(self.attribute_names)
-            return (
-                np.zeros((0, EMBEDDING_DIM), np.float32),
-                np.zeros(0, np.float32),
-                np.zeros((0, n_attributes)),
-            )
+            return (np.zeros((0, EMBEDDING_DIM), np.float32), np.zeros(0, np.float32), np.zeros((0, n_attributes)))
         embedding, logit, attributes = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
         return embedding.numpy(), logit.sigmoid().numpy(), attributes.numpy()
 
@@ -140,9 +132,7 @@ class Readers:
             network.load_state_dict(state)
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(
-                path,
-                f"holds other networks ({type(error).__name__}: {error})",
-                remedy="Train the readers again.",
+                path, f"holds other networks ({type(error).__name__}: {error})", remedy="Train the readers again."
             ) from error
         return cls(
             network=network.to(device).eval(),

@@ -41,13 +41,21 @@ def load_released(network: nn.Module, path: str | Path) -> nn.Module:
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (  # torch meets text and garbage with errors of many kinds
-        SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError,
+        SafetensorError,
+        UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
         AttributeError,
-    ) as error:  # fmt: skip
+    ) as error:
         raise CheckpointError(
-            path, f"is not a file of tensors alone ({str(error).splitlines()[0] if str(error) else 'cut short'})",
-            remedy="Give a state dict, saved with torch.save(network.state_dict(), path).", reason="broken",
-        ) from error  # fmt: skip
+            path,
+            f"is not a file of tensors alone ({str(error).splitlines()[0] if str(error) else 'cut short'})",
+            remedy="Give a state dict, saved with torch.save(network.state_dict(), path).",
+            reason="broken",
+        ) from error
     kind, wanted = type(network).__name__, network.state_dict()
     remedy = f"Give the released weights of a {kind}, and build it with the same width, head and norm."
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):

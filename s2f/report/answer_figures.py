@@ -68,8 +68,17 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
     first = min(places[name] for name in shares.loc[~shares["caused"], "attribute"])
     for ax in axes[1]:
         for at, text in ((-1, "shares causes with the voice"), (first - 1, "independent of the voice")):
-            ax.text(0.99, at, text, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=7.5,
-                    fontweight="bold", color=INK)  # fmt: skip
+            ax.text(
+                0.99,
+                at,
+                text,
+                transform=ax.get_yaxis_transform(),
+                ha="right",
+                va="center",
+                fontsize=7.5,
+                fontweight="bold",
+                color=INK,
+            )
     note = f"{n_people} people made for this, {seeds}\nbars: 95 % intervals over people"
     axes[0, -1].text(0.0, 0.5, note, transform=axes[0, -1].transAxes, va="center", fontsize=7.5, color=GREY)
     figure.legend(handles=_handles(), loc="outside upper center", ncols=3, fontsize=7.5, columnspacing=1.4)
@@ -125,8 +134,16 @@ def _lines(ax: Axes, part: pd.DataFrame, places: dict[str, float], *, chance: fl
         reached = max(row.null_high, chance) - left
         ax.barh(at + shift, reached, left=left, height=0.27, color=BAND, linewidth=0, zorder=0)
         if row.level == "face" and row.verdict in UNASKED:
-            ax.text(0.99, at, row.verdict, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=6.3,
-                    color=GREY)  # fmt: skip
+            ax.text(
+                0.99,
+                at,
+                row.verdict,
+                transform=ax.get_yaxis_transform(),
+                ha="right",
+                va="center",
+                fontsize=6.3,
+                color=GREY,
+            )
             continue
         colour = RED if row.verdict in FAILS else colour
         ax.plot([row.low, row.high], [at + shift] * 2, color=colour, linewidth=1.1, alpha=0.8, zorder=3)
@@ -142,8 +159,19 @@ def _handles(*, photographs: bool = True) -> list:
         for label, colour, marker, size, _ in LEVELS.values()
     ]
     if photographs:
-        shown.append(Line2D([], [], color=PHOTOGRAPHS[1], alpha=0.55, marker="|", markersize=8, markeredgewidth=1.6,
-                            linewidth=0, label=PHOTOGRAPHS[0]))  # fmt: skip
+        shown.append(
+            Line2D(
+                [],
+                [],
+                color=PHOTOGRAPHS[1],
+                alpha=0.55,
+                marker="|",
+                markersize=8,
+                markeredgewidth=1.6,
+                linewidth=0,
+                label=PHOTOGRAPHS[0],
+            )
+        )
     return [*shown, Patch(color=BAND, label="what chance reaches"), Patch(color=RED, label="fails the check")]
 
 

@@ -23,18 +23,18 @@ from s2f.errors import RunError, S2FError
 from s2f.study import params
 
 # What a reader must know about a run before looking at a number; other profiles use real recordings.
-KINDS = MappingProxyType({
-    "smoke": "Smoke build: it only shows that everything runs, and no number or picture on it is a result.",
-    "demo": "Profile demo: synthetic voices and faces, small networks, minutes of training.",
-    "synthetic": "Profile synthetic: synthetic voices and faces at the poster's scale.",
-})  # fmt: skip
+KINDS = MappingProxyType(
+    {
+        "smoke": "Smoke build: it only shows that everything runs, and no number or picture on it is a result.",
+        "demo": "Profile demo: synthetic voices and faces, small networks, minutes of training.",
+        "synthetic": "Profile synthetic: synthetic voices and faces at the poster's scale.",
+    }
+)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OUTPUTS = (".png", ".svg", ".csv")  # of the results folders, taken into the book beside the notebooks
 
 
-def build(
-    root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], out: Path | None = None
-) -> Path:
+def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], out: Path | None = None) -> Path:
     """Copy a run's executed notebooks into the book, write its status page, and build the pages.
 
     Parameters
@@ -90,15 +90,11 @@ def check_executed(path: Path, *, name: str) -> None:
         notebook = nbformat.read(path, as_version=4)
     except Exception as error:  # nbformat raises several unrelated types for a broken file
         raise RunError(path, f"is not a notebook ({type(error).__name__}: {error})", remedy=again) from error
-    code = [
-        (n, cell) for n, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()
-    ]
+    code = [(n, cell) for n, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
     for n, cell in code:
         for output in cell.outputs:
             if output.output_type == "error":
-                raise RunError(
-                    path, f"holds an error in cell {n} ({output.ename}: {output.evalue})", remedy=again
-                )
+                raise RunError(path, f"holds an error in cell {n} ({output.ename}: {output.evalue})", remedy=again)
         state = cell.metadata.get("papermill", {}).get("status", "completed")
         if state != "completed":
             raise RunError(path, f"was not executed to its end: cell {n} is {state}", remedy=again)
@@ -254,13 +250,7 @@ def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def _render(root: Path, out: Path) -> Path:
     """Build into a scratch folder and swap it in: a failed build leaves the earlier pages as they were."""
-    command = [
-        sys.executable,
-        "-c",
-        "from jupyter_book.cli.main import main; main()",
-        "build",
-        str(root / "book"),
-    ]
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root / "book")]
     command += ["--config", str(root / "_config.yml"), "--all", "-n", "-W", "--keep-going"]
     command += ["--toc", str(_toc(root, root / "_build" / "_toc.yml"))]
     html = out / "_build" / "html"
@@ -271,9 +261,7 @@ def _render(root: Path, out: Path) -> Path:
         built = Path(scratch) / "_build" / "html"
         if problems is not None:
             raise RunError(
-                log,
-                f"says why the book was not built:\n{problems}\n",
-                remedy="Mend what it names, and build again.",
+                log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
             )
         if html.exists():
             html.rename(Path(scratch) / "old")
@@ -299,12 +287,7 @@ def _run(command: list[str], *, log: Path, cwd: Path) -> str | None:
     with (
         open(log, "w", encoding="utf-8") as record,
         subprocess.Popen(
-            command,
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+            command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         ) as process,
     ):
         for coloured in process.stdout:
@@ -340,19 +323,10 @@ def _status_page(shown: Mapping[str, Any]) -> str:
                 for key in ("seed", "commit", "machine", "device", "threads")
             ),
             ("wall time of all notebooks", _minutes(sum(_number(row.get("wall_time_s")) for row in rows))),
-            (
-                "highest peak memory",
-                _megabytes(max((_number(row.get("peak_memory_mb")) for row in rows), default=0)),
-            ),
+            ("highest peak memory", _megabytes(max((_number(row.get("peak_memory_mb")) for row in rows), default=0))),
         ],
     )
-    lines += [
-        "",
-        "## Notebooks",
-        "",
-        "Times are wall-clock times; some notebooks ran beside one another.",
-        "",
-    ]
+    lines += ["", "## Notebooks", "", "Times are wall-clock times; some notebooks ran beside one another.", ""]
     lines += _table(
         ("notebook", "seed", "device", "threads", "finished", "time", "peak memory"),
         [

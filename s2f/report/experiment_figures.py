@@ -50,8 +50,9 @@ def lengths(frame: pd.DataFrame) -> Figure:
         seconds = own["seconds"].to_numpy(float)
         ax.set_xticks(seconds, [f"{s:g}" for s in seconds])
     shares = frame.drop_duplicates("seconds").sort_values("seconds")
-    cut = ", ".join(f"{100 * share:.0f} % at {s:g} s" for s, share in zip(shares["seconds"], shares["share_cut"],
-                                                                         strict=True))  # fmt: skip
+    cut = ", ".join(
+        f"{100 * share:.0f} % at {s:g} s" for s, share in zip(shares["seconds"], shares["share_cut"], strict=True)
+    )
     figure.supxlabel(f"seconds of speech heard\nrecordings that are longer, and so cut: {cut}", fontsize=8.5)
     return figure
 
@@ -88,8 +89,11 @@ def dots(
             if len(found):
                 _dot(ax, found.iloc[0], place, colour=colour, scale=_scale(metric))
         n = int(own["n_identities"].max()) if len(own) else 0
-        labels.append(f"{line[columns[-1]]} ({n})" if len(columns) == 1 or columns[0] == "by"
-                      else f"{line[columns[0]]}: {line[columns[1]]} ({n})")  # fmt: skip
+        labels.append(
+            f"{line[columns[-1]]} ({n})"
+            if len(columns) == 1 or columns[0] == "by"
+            else f"{line[columns[0]]}: {line[columns[1]]} ({n})"
+        )
     for ax, metric in zip(axes[0], metrics, strict=True):
         if chance is not None and metric in CHANCE_METRICS:
             ax.axvline(chance * _scale(metric), color=GREY, linestyle=DASHED, linewidth=1)

@@ -37,13 +37,15 @@ from s2f.report.style import (
 )
 
 # Panels of `training_health`, and the columns of a log in them.
-HEALTH: Mapping[str, Sequence[str]] = MappingProxyType({
-    "length of all gradients": ("grad_generator", "grad_critics"),
-    "discriminator right, variety of drawn faces (shares)": ("d_right", "diversity"),
-    "distance of the mean scores": ("score_gap",),
-    "iterations a second": ("it_per_s",),
-    "highest memory (MB)": ("memory_mb",),
-})  # fmt: skip
+HEALTH: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "length of all gradients": ("grad_generator", "grad_critics"),
+        "discriminator right, variety of drawn faces (shares)": ("d_right", "diversity"),
+        "distance of the mean scores": ("score_gap",),
+        "iterations a second": ("it_per_s",),
+        "highest memory (MB)": ("memory_mb",),
+    }
+)
 LOGGED: Mapping[str, str] = MappingProxyType(
     {
         "d": "discriminator: real or fake?",
@@ -255,7 +257,7 @@ def voice(
         Hz.
     frame_ms, hop_ms : float
         ms.
-    """  # fmt: skip
+    """
     if wave is None:
         figure, axes = _canvas(2.2)
         bottom = axes[0, 0]
@@ -273,10 +275,15 @@ def voice(
         top.grid(axis="y", visible=False)
     length = len(log_mel) * hop_ms / 1000
     image = bottom.imshow(
-        log_mel.T, origin="lower", aspect="auto", extent=(0, length, -0.5, log_mel.shape[1] - 0.5),
-        cmap="magma", interpolation="nearest",
-        vmin=np.quantile(log_mel, 0.01), vmax=np.quantile(log_mel, 0.99),
-    )  # fmt: skip
+        log_mel.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, length, -0.5, log_mel.shape[1] - 0.5),
+        cmap="magma",
+        interpolation="nearest",
+        vmin=np.quantile(log_mel, 0.01),
+        vmax=np.quantile(log_mel, 0.99),
+    )
     ticks_hz = np.array([100, 500, 1000, 2000, 4000, 7000])
     bottom.set_yticks(_mel_bin(ticks_hz, n_mels=log_mel.shape[1]), [f"{hz:,}" for hz in ticks_hz])
     bottom.set(xlabel="time within the speech (s)", ylabel="frequency (Hz)")
@@ -320,9 +327,7 @@ def durations(seconds: np.ndarray, *, voiced: np.ndarray | None = None) -> Figur
     bins = np.histogram_bin_edges(np.concatenate([seconds, seconds if voiced is None else voiced]), bins=40)
     shown = {"recording": (seconds, BLUE)} | ({} if voiced is None else {"speech in it": (voiced, ORANGE)})
     for name, (values, colour) in shown.items():
-        ax.hist(
-            values, bins=bins, color=colour, alpha=0.55, label=f"{name}, median {np.median(values):.1f} s"
-        )
+        ax.hist(values, bins=bins, color=colour, alpha=0.55, label=f"{name}, median {np.median(values):.1f} s")
     ax.set(xlabel="length (s)", ylabel="recordings")
     ax.set_xlim(left=0)
     ax.legend()
@@ -415,9 +420,7 @@ def corpus_counts(summary: Mapping) -> Figure:
     groups = (*SEXES, ("unknown", "sex unknown", GREY))
     handles = {}
     for ax, (key, title) in zip(
-        axes[0],
-        (("n_identities", "People"), ("n_recordings", "Recordings"), ("n_faces", "Photos")),
-        strict=True,
+        axes[0], (("n_identities", "People"), ("n_recordings", "Recordings"), ("n_faces", "Photos")), strict=True
     ):
         left = np.zeros(len(names))
         for group, label, colour in groups:
@@ -449,9 +452,13 @@ def population_overlap(people: pd.DataFrame, *, columns: Mapping[str, str] | Non
         Columns to show and the label of each; pitch, vocal tract, height and some face traits if not given.
     """
     columns = columns or {
-        "f0_hz": "pitch (Hz)", "vocal_tract_cm": "vocal tract (cm)", "height_cm": "height (cm)",
-        "jaw_width": "jaw width (sd)", "brow_ridge": "brow ridge (sd)", "skin_tone": "skin tone (0–1)",
-    }  # fmt: skip
+        "f0_hz": "pitch (Hz)",
+        "vocal_tract_cm": "vocal tract (cm)",
+        "height_cm": "height (cm)",
+        "jaw_width": "jaw width (sd)",
+        "brow_ridge": "brow ridge (sd)",
+        "skin_tone": "skin tone (0–1)",
+    }
     columns = {name: label for name, label in columns.items() if name in people}
     n_rows = int(np.ceil(len(columns) / 3))
     figure, axes = _canvas(1.75 * n_rows + 0.35, n_rows=n_rows, n_columns=min(3, len(columns)))
@@ -477,9 +484,7 @@ def population_overlap(people: pd.DataFrame, *, columns: Mapping[str, str] | Non
 
 
 @_figure
-def metric_rows(
-    rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, chance: float | None = None
-) -> Figure:
+def metric_rows(rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, chance: float | None = None) -> Figure:
     """Rows of the results side by side: values, their 95 % intervals, and chance as a dashed line.
 
     Parameters
@@ -492,9 +497,7 @@ def metric_rows(
         Value that chance gives, in the metrics' own unit.
     """
     metrics = [metrics] if isinstance(metrics, str) else list(metrics)
-    names = [
-        r for r in rows if r != "chance" and any(rows[r][metric]["value"] is not None for metric in metrics)
-    ]
+    names = [r for r in rows if r != "chance" and any(rows[r][metric]["value"] is not None for metric in metrics)]
     figure, axes = _canvas(0.32 * max(len(names), 2) + 0.75, n_columns=len(metrics), sharey=True)
     for ax, metric in zip(axes[0], metrics, strict=True):
         scale = 100 if metric in PERCENT else 1000 if metric == "kid" else 1
@@ -538,9 +541,12 @@ def error_rates(rates: ErrorRates | Mapping[str, ErrorRates]) -> Figure:
         equal = curve.equal_error_rate
         ax.plot(curve.thresholds, curve.false_accept * 100, color=BLUE, label="different people taken as one")
         ax.plot(
-            curve.thresholds, curve.false_reject * 100, color=ORANGE, linestyle=(0, (5, 1.5)),
+            curve.thresholds,
+            curve.false_reject * 100,
+            color=ORANGE,
+            linestyle=(0, (5, 1.5)),
             label="one person taken as two",
-        )  # fmt: skip
+        )
         ax.axhline(equal.value * 100, color=GREY, linewidth=0.8, linestyle=":")
         at = int(np.argmin(np.abs(curve.false_accept - curve.false_reject)))
         ax.plot(curve.thresholds[at], equal.value * 100, "o", color=INK, markersize=4)
@@ -594,9 +600,7 @@ def _rounded(x: float, y: float, width: float, height: float, *, face: str, edge
     from matplotlib.patches import FancyBboxPatch
 
     shape = "round,pad=0,rounding_size=1.6"
-    return FancyBboxPatch(
-        (x, y), width, height, boxstyle=shape, facecolor=face, edgecolor=edge, linewidth=1.4
-    )
+    return FancyBboxPatch((x, y), width, height, boxstyle=shape, facecolor=face, edgecolor=edge, linewidth=1.4)
 
 
 def _box(
@@ -624,14 +628,7 @@ def _pale(colour: str) -> tuple[float, ...]:
 
 
 def _arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float], *, curve: float = 0.0) -> None:
-    style = {
-        "arrowstyle": "-|>",
-        "color": INK,
-        "linewidth": 1.1,
-        "mutation_scale": 10,
-        "shrinkA": 0,
-        "shrinkB": 0,
-    }
+    style = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.1, "mutation_scale": 10, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", stop, start, arrowprops=style | {"connectionstyle": f"arc3,rad={curve}"})
 
 
@@ -649,9 +646,7 @@ def _vector_icon(ax: Axes, x: float, y: float) -> None:
     from matplotlib.patches import Rectangle
 
     values = np.array([[0.2], [0.9], [0.5], [0.1], [0.7], [1.0], [0.3], [0.6]])
-    ax.imshow(
-        values, extent=(x - 1.6, x + 1.6, y - 6.4, y + 6.4), cmap="Blues", vmin=-0.3, vmax=1.2, zorder=2
-    )
+    ax.imshow(values, extent=(x - 1.6, x + 1.6, y - 6.4, y + 6.4), cmap="Blues", vmin=-0.3, vmax=1.2, zorder=2)
     ax.add_patch(Rectangle((x - 1.6, y - 6.4), 3.2, 12.8, facecolor="none", edgecolor=BLUE, zorder=3))
     ax.set(xlim=(0, 100), ylim=(0, 48.5))
 

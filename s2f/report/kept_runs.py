@@ -17,9 +17,13 @@ from s2f.training import saves
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
 _SHOWN = {
-    "fid": ".1f", "kid": ".3f", "gender_agreement": ".1%", "matching_2way": ".1%", "matching_within_gender": ".1%",
+    "fid": ".1f",
+    "kid": ".3f",
+    "gender_agreement": ".1%",
+    "matching_2way": ".1%",
+    "matching_within_gender": ".1%",
     "diversity_share": ".2f",
-}  # fmt: skip
+}
 
 
 def keep(root: Path, run: Path) -> Path:
@@ -131,11 +135,15 @@ def _seed_lines(name: str, folder: Path) -> list[str]:
     for samples in sorted(folder.glob("*_samples.png")):
         variant = samples.name.removesuffix("_samples.png")
         lines += [
-            f"### {variant.title()}", "",
-            f"![Faces drawn as training went on]({name}/{samples.name})", "",
-            f"![Learning curves]({name}/{variant}_curves.png)", "",
-            f"![Gradients, variety, speed and memory]({name}/{variant}_health.png)", "",
-        ]  # fmt: skip
+            f"### {variant.title()}",
+            "",
+            f"![Faces drawn as training went on]({name}/{samples.name})",
+            "",
+            f"![Learning curves]({name}/{variant}_curves.png)",
+            "",
+            f"![Gradients, variety, speed and memory]({name}/{variant}_health.png)",
+            "",
+        ]
     return lines
 
 

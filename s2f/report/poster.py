@@ -32,8 +32,10 @@ CLASSES = (REPRODUCED, NOT_COMPARABLE, IMPOSSIBLE, NOT_CHECKABLE)
 N_DIMS = 512  # of the face embeddings of later systems, such as SF2F (2022), whose L1 is summed over them
 # Wen, Raj and Singh (2019) give train, validation and test; the poster gives totals.
 SPLITS_2019: Mapping[str, tuple[int, int, int]] = {
-    "n_identities": (924, 112, 189), "n_recordings": (113_322, 14_182, 21_850), "n_faces": (106_584, 12_533, 20_455),
-}  # fmt: skip
+    "n_identities": (924, 112, 189),
+    "n_recordings": (113_322, 14_182, 21_850),
+    "n_faces": (106_584, 12_533, 20_455),
+}
 COUNTED = {"n_recordings": "voice recordings", "n_faces": "face images", "n_identities": "persons"}
 READINGS: Mapping[str, str] = {
     "l1_embedding_sum": f"sum over unit {N_DIMS}-d embeddings",
@@ -78,14 +80,19 @@ def l1_bounds() -> pd.DataFrame:
     DataFrame
         Columns variant, l1, cosine (the poster's), bound (any two unit 512-d vectors), bound_at_cosine, fewest_dims.
     """
-    return pd.DataFrame([
-        {
-            "variant": name, "l1": own["l1"], "cosine": own["cosine"], "bound": unit_l1_bound(N_DIMS),
-            "bound_at_cosine": unit_l1_bound(N_DIMS, cosine=own["cosine"]),
-            "fewest_dims": fewest_dims(own["l1"], cosine=own["cosine"]),
-        }
-        for name, own in POSTER.items()
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "variant": name,
+                "l1": own["l1"],
+                "cosine": own["cosine"],
+                "bound": unit_l1_bound(N_DIMS),
+                "bound_at_cosine": unit_l1_bound(N_DIMS, cosine=own["cosine"]),
+                "fewest_dims": fewest_dims(own["l1"], cosine=own["cosine"]),
+            }
+            for name, own in POSTER.items()
+        ]
+    )
 
 
 def show_l1_bounds() -> pd.DataFrame:
@@ -215,7 +222,10 @@ def _settings(resolved: Mapping | None) -> list[tuple]:
         "log-mel bins": ("64", str(front["n_mels"])),
         "window": ("25 ms", f"{front['window_ms']} ms"),
         "hop": ("10 ms", f"{front['hop_ms']} ms"),
-        "length that short recordings are repeated to": ("10 s", f"{front_end.N_FRAMES_MIN * front['hop_ms'] / 1000:g} s"),
+        "length that short recordings are repeated to": (
+            "10 s",
+            f"{front_end.N_FRAMES_MIN * front['hop_ms'] / 1000:g} s",
+        ),
         "aligned face": ("64×64×3", f"{align.SIZE_PX}×{align.SIZE_PX}×3"),
         "pixel scale": ("(x − 127.5) / 127.5", _pixel_scale()),
         "kernels of the face embedding": ("1, 4", _kernels(models.FaceEmbedding(width=0.125))),
@@ -339,8 +349,10 @@ def show_spread(frame: pd.DataFrame) -> Styler:
 
 def _wrapped(frame: pd.DataFrame, columns: Sequence[str]) -> Styler:
     """A table whose long columns are left-aligned text in lines, the last the widest."""
-    texts = {name: f"white-space: normal; text-align: left; min-width: {width}em"
-             for name, width in zip(columns, [*(7.5,) * (len(columns) - 1), 22], strict=True)}  # fmt: skip
+    texts = {
+        name: f"white-space: normal; text-align: left; min-width: {width}em"
+        for name, width in zip(columns, [*(7.5,) * (len(columns) - 1), 22], strict=True)
+    }
     styles = [{"selector": "td", "props": "vertical-align: top"}]
     styles += [{"selector": "th.row_heading", "props": "vertical-align: top; font-weight: normal; min-width: 6.5em"}]
     styles += [{"selector": f"td.col{list(frame.columns).index(name)}", "props": text} for name, text in texts.items()]

@@ -60,7 +60,6 @@ def rejected_photos(store: Store, root: Path, *, n: int) -> tuple[list[np.ndarra
     return photos(chosen["path"], root), chosen["reason"].str.replace("_", " ").to_list()
 
 
-
 def durations(manifest: pd.DataFrame, root: Path, *, max_files: int = 2000) -> pd.Series:
     """Seconds of recordings, read from their headers, of at most `max_files` spread over the manifest.
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-
 WIDTH_IN = 7.0
 # Okabe and Ito (2008): told apart with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#6B6B6B"
@@ -32,16 +31,33 @@ def theme() -> None:
     import seaborn
 
     style = {
-        "figure.facecolor": "white", "savefig.facecolor": "white", "text.color": INK, "axes.labelcolor": INK,
-        "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": "#9A9A9A", "grid.color": FAINT,
-        "axes.spines.top": False, "axes.spines.right": False,
-    }  # fmt: skip
+        "figure.facecolor": "white",
+        "savefig.facecolor": "white",
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.edgecolor": "#9A9A9A",
+        "grid.color": FAINT,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
     sizes = {
-        "figure.dpi": 160, "savefig.dpi": 160, "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9,
-        "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "legend.fontsize": 8.5, "legend.frameon": False,
-        "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.linewidth": 0.8,
-        "grid.linewidth": 0.7, "lines.linewidth": 1.6,
-    }  # fmt: skip
+        "figure.dpi": 160,
+        "savefig.dpi": 160,
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.labelsize": 9,
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 8.5,
+        "legend.fontsize": 8.5,
+        "legend.frameon": False,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.linewidth": 0.8,
+        "grid.linewidth": 0.7,
+        "lines.linewidth": 1.6,
+    }
     seaborn.set_theme(context="paper", style="whitegrid", palette=COLOURS, rc=style)
     mpl.rcParams.update(sizes)
 

@@ -23,35 +23,60 @@ if TYPE_CHECKING:
 
 # "Speech2Face Generator Poster", Ain Shams University, Table 2: other people, other references per row, and
 # an L1 and a cosine that it does not define. To be shown beside ours, not compared with them.
-POSTER: Mapping[str, Mapping[str, float]] = MappingProxyType({
-    "general": MappingProxyType({"fid": 114.4445991, "l1": 61.9460271, "cosine": 0.244882}),
-    "females": MappingProxyType({"fid": 126.365874, "l1": 29.41308, "cosine": 0.399265}),
-    "males": MappingProxyType({"fid": 129.303104, "l1": 33.085962, "cosine": 0.2090025}),
-})  # fmt: skip
+POSTER: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "general": MappingProxyType({"fid": 114.4445991, "l1": 61.9460271, "cosine": 0.244882}),
+        "females": MappingProxyType({"fid": 126.365874, "l1": 29.41308, "cosine": 0.399265}),
+        "males": MappingProxyType({"fid": 129.303104, "l1": 33.085962, "cosine": 0.2090025}),
+    }
+)
 
 # Rows and metrics of Table 2, in order.
 TABLE2_ROWS = (
-    "model", "general", "probe", "gender_oracle", "gender_mean_face", "shuffled_voice", "noise_voice", "chance",
+    "model",
+    "general",
+    "probe",
+    "gender_oracle",
+    "gender_mean_face",
+    "shuffled_voice",
+    "noise_voice",
+    "chance",
     "ceiling",
-)  # fmt: skip
-TABLE2 = (
-    "matching_within_gender", "matching_2way", "gender_agreement", "cosine_matched", "l1_pixel_255", "kid", "fid",
-)  # fmt: skip
+)
+TABLE2 = ("matching_within_gender", "matching_2way", "gender_agreement", "cosine_matched", "l1_pixel_255", "kid", "fid")
 # What the metrics of a variant are shown in, a table each.
-GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({
-    "matching": (
-        "matching_2way", "matching_within_gender", "matching_within_gender_nationality", "gender_agreement",
-        "recall_at_1", "recall_at_5", "recall_at_10", "identification_top_1", "identification_top_5",
-    ),
-    "videos": (
-        "matching_same_video", "matching_other_video", "matching_video_difference", "matching_same_video_within_gender",
-        "matching_other_video_within_gender", "matching_video_difference_within_gender",
-    ),
-    "distances": (
-        "cosine_matched", "cosine_mismatched", "l1_embedding_sum", "l1_embedding_mean", "l1_pixel_255", "l1_pixel_unit",
-    ),
-    "sets": ("fid", "fid_real_real", "kid", "precision", "recall", "diversity", "diversity_share", "consistency"),
-})  # fmt: skip
+GROUPS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "matching": (
+            "matching_2way",
+            "matching_within_gender",
+            "matching_within_gender_nationality",
+            "gender_agreement",
+            "recall_at_1",
+            "recall_at_5",
+            "recall_at_10",
+            "identification_top_1",
+            "identification_top_5",
+        ),
+        "videos": (
+            "matching_same_video",
+            "matching_other_video",
+            "matching_video_difference",
+            "matching_same_video_within_gender",
+            "matching_other_video_within_gender",
+            "matching_video_difference_within_gender",
+        ),
+        "distances": (
+            "cosine_matched",
+            "cosine_mismatched",
+            "l1_embedding_sum",
+            "l1_embedding_mean",
+            "l1_pixel_255",
+            "l1_pixel_unit",
+        ),
+        "sets": ("fid", "fid_real_real", "kid", "precision", "recall", "diversity", "diversity_share", "consistency"),
+    }
+)
 POSTER_ROW = "poster, not the same data"
 POSTER_COLUMNS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"fid": ("fid", ".1f"), "l1_pixel_255": ("l1", ".2f"), "cosine_matched": ("cosine", ".3f")}
@@ -314,7 +339,7 @@ def quality_table(quality: Mapping) -> Styler:
     Parameters
     ----------
     quality : mapping
-        From `s2f.evaluation.face_quality.network_quality`: "aligned" and "original" map names to a number, to a mapping with
+        From `face_quality.network_quality`: "aligned" and "original" map names to a number, to a mapping with
         value, low and high, or to None where it could not be measured; "original" may be None.
     """
     columns = {"64×64 px, as drawn faces are": quality["aligned"], "original size": quality["original"]}
@@ -377,11 +402,16 @@ def printed(metric: str, value: float | None, low: float | None, high: float | N
 def styled(frame: pd.DataFrame) -> Styler:
     """A frame of text as a page shows it: right-aligned cells, left-aligned names, a line under each row."""
     line = "1px solid #d0d0d0"
-    return frame.map(lambda cell: html.escape(str(cell))).style.set_table_styles([
-        {"selector": "th.row_heading", "props": f"text-align: left; border-bottom: {line}"},
-        {"selector": "th.col_heading", "props": "text-align: center"},
-        {"selector": "td", "props": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}"},
-    ])  # fmt: skip
+    return frame.map(lambda cell: html.escape(str(cell))).style.set_table_styles(
+        [
+            {"selector": "th.row_heading", "props": f"text-align: left; border-bottom: {line}"},
+            {"selector": "th.col_heading", "props": "text-align: center"},
+            {
+                "selector": "td",
+                "props": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}",
+            },
+        ]
+    )
 
 
 def records(frame: pd.DataFrame) -> list[dict]:

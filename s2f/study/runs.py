@@ -36,8 +36,18 @@ FOLDERS = {
     "results": ("results", "07_results"),
     "answer": ("answer", "09_known_answer"),
 }
-NOTEBOOKS = ("01_corpus", "02_preprocessing", "03_models", "04_voice_embedding", "05_training", "06_metrics",
-             "07_results", "08_your_voice", "09_known_answer", "10_poster")  # fmt: skip
+NOTEBOOKS = (
+    "01_corpus",
+    "02_preprocessing",
+    "03_models",
+    "04_voice_embedding",
+    "05_training",
+    "06_metrics",
+    "07_results",
+    "08_your_voice",
+    "09_known_answer",
+    "10_poster",
+)
 
 # Label -> overrides of what the thorough study runs beside a profile: nobody held out, and a planted leak.
 THOROUGH = {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
@@ -195,7 +205,7 @@ class Study:
         return params.fingerprint(resolved or self.resolved, stage, seed=self.seed)
 
     def resume_key(self, module: str, data_digest: str) -> str:
-        """What a save to resume from must agree on: parameters, training data, and the code of the module that trains."""
+        """What a save to resume from must agree on: parameters, training data, and the code of what trains."""
         return f"{self.fingerprint(self.notebook)}-{data_digest}-{provenance.code_key(module)}"
 
     def command(self, notebook: str) -> str:

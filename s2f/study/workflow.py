@@ -73,9 +73,13 @@ def run(
         if any((root / ".snakemake" / "locks").glob("*")):
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=True)
         settings = {
-            "profile": profile, "label": label, "n_seeds": n_seeds, "thorough": thorough, "book": book,
+            "profile": profile,
+            "label": label,
+            "n_seeds": n_seeds,
+            "thorough": thorough,
+            "book": book,
             "overrides": dict(overrides or {}),
-        }  # fmt: skip
+        }
         asked = root / "runs" / ".study.json"
         files.write_json(asked, settings)
         command += ["--cores", str(n_cores), "--rerun-incomplete", "--configfile", str(asked)]

@@ -44,9 +44,16 @@ class Pairs:
     """
 
     def __init__(
-        self, tracks: Tracks, recording_identities: np.ndarray, faces: np.ndarray, face_identities: np.ndarray,
-        *, device: str, rows: np.ndarray | None = None, resident: bool | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        tracks: Tracks,
+        recording_identities: np.ndarray,
+        faces: np.ndarray,
+        face_identities: np.ndarray,
+        *,
+        device: str,
+        rows: np.ndarray | None = None,
+        resident: bool | None = None,
+    ) -> None:
         heard, seen = np.unique(recording_identities), np.unique(face_identities)
         if not np.array_equal(heard, seen) or len(seen) < 2 or seen[-1] != len(seen) - 1:
             raise TrainingError(

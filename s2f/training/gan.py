@@ -100,9 +100,16 @@ class Trainer:
     """
 
     def __init__(
-        self, pairs: Pairs, *, settings: GanSettings, seed: int, precision: str = "float32",
-        compile_mode: str = "never", samples: Tensor | None = None, peers: Peers = ALONE,
-    ) -> None:  # fmt: skip
+        self,
+        pairs: Pairs,
+        *,
+        settings: GanSettings,
+        seed: int,
+        precision: str = "float32",
+        compile_mode: str = "never",
+        samples: Tensor | None = None,
+        peers: Peers = ALONE,
+    ) -> None:
         peers.check(settings.batch_size)
         self.peers = peers
         s, device = settings, pairs.device
@@ -305,9 +312,7 @@ class Trainer:
         ways = (candidates, candidates.flip(4)) if self.settings.flip else (candidates,)
         distances = torch.stack([(drawn - way).abs().flatten(2).mean(2) for way in ways], dim=2)  # [B, n, ways]
         nearest = distances.flatten(1).argmin(1)
-        return self._faces(
-            picked.gather(1, nearest[:, None] // len(ways))[:, 0], mirrored=nearest % len(ways) == 1
-        )
+        return self._faces(picked.gather(1, nearest[:, None] // len(ways))[:, 0], mirrored=nearest % len(ways) == 1)
 
     def _critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         if self.settings.loss == "hinge":
@@ -383,9 +388,14 @@ def train(
     """
     torch.set_num_threads(n_threads)
     trainer = Trainer(
-        pairs, settings=settings, seed=seed, precision=precision, compile_mode=compile_mode, samples=samples,
+        pairs,
+        settings=settings,
+        seed=seed,
+        precision=precision,
+        compile_mode=compile_mode,
+        samples=samples,
         peers=peers,
-    )  # fmt: skip
+    )
     loop.run(
         trainer,
         steps=settings.steps,

@@ -30,20 +30,29 @@ class Sign:
 
 SIGNS = (
     Sign(
-        "discriminator_won", "d_right", None, 0.999,
+        "discriminator_won",
+        "d_right",
+        None,
+        0.999,
         "the discriminator tells every real face from every drawn one, and so tells the generator nothing: "
         "lower gan.learning_rate_discriminator",
     ),
     Sign(
-        "discriminator_collapsed", "score_gap", 1e-4, None,
+        "discriminator_collapsed",
+        "score_gap",
+        1e-4,
+        None,
         "the discriminator gives real and drawn faces the same score: raise gan.learning_rate_discriminator",
     ),
     Sign(
-        "no_diversity", "diversity", 0.05, None,
+        "no_diversity",
+        "diversity",
+        0.05,
+        None,
         "the generator draws nearly the same face for every voice: lower gan.learning_rate_generator, or try "
         "another seed",
     ),
-)  # fmt: skip
+)
 
 
 @dataclass

@@ -86,10 +86,7 @@ def train(
     optimiser = torch.optim.AdamW([*network.parameters(), prototypes], lr=learning_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=learning_rate, total_steps=n_steps)
     dropout_seed = int(torch.randint(2**31, (1,), generator=generator))
-    with (
-        torch.random.fork_rng(devices=[]),
-        tqdm(total=n_steps, desc="readers", unit="step", mininterval=1.0) as bar,
-    ):
+    with torch.random.fork_rng(devices=[]), tqdm(total=n_steps, desc="readers", unit="step", mininterval=1.0) as bar:
         torch.manual_seed(dropout_seed)
         for step in range(n_steps):
             rows = torch.randint(len(faces), (min(batch, len(faces)),), generator=generator).to(device)
@@ -111,10 +108,7 @@ def train(
                 bar.set_postfix(loss=f"{value:.2f}", refresh=False)
             bar.update()
     return Readers(
-        network=network.eval(),
-        attribute_names=tuple(attribute_names),
-        centre=centre,
-        scale=scale.astype(np.float32),
+        network=network.eval(), attribute_names=tuple(attribute_names), centre=centre, scale=scale.astype(np.float32)
     )
 
 
@@ -144,19 +138,12 @@ def _identity_loss(embedding: Tensor, prototypes: Tensor, identity: Tensor) -> T
 def _check(
     faces: np.ndarray, codes: np.ndarray, genders: Sequence, attributes: np.ndarray, names: Sequence[str]
 ) -> None:
-    n_rows = {
-        "faces": len(faces),
-        "identity_codes": len(codes),
-        "genders": len(genders),
-        "attributes": len(attributes),
-    }
+    n_rows = {"faces": len(faces), "identity_codes": len(codes), "genders": len(genders), "attributes": len(attributes)}
     if len(set(n_rows.values())) > 1:
         raise TrainingError("readers", f"were given unequal rows: {n_rows}", remedy="Give one row a face.")
     if attributes.ndim != 2 or attributes.shape[1] != len(names):
         raise TrainingError(
-            "attributes",
-            f"are {list(attributes.shape)} for {len(names)} names",
-            remedy="Give one column a name.",
+            "attributes", f"are {list(attributes.shape)} for {len(names)} names", remedy="Give one column a name."
         )
     if not np.isfinite(attributes).all():
         raise TrainingError("attributes", "hold values that are not finite", remedy="Leave those columns out.")

@@ -75,9 +75,17 @@ class Trainer:
     """
 
     def __init__(
-        self, frames: np.ndarray, starts: np.ndarray, lengths: np.ndarray, speakers: np.ndarray,
-        *, settings: SpeakerSettings, seed: int, device: str, precision: str = "float32",
-    ) -> None:  # fmt: skip
+        self,
+        frames: np.ndarray,
+        starts: np.ndarray,
+        lengths: np.ndarray,
+        speakers: np.ndarray,
+        *,
+        settings: SpeakerSettings,
+        seed: int,
+        device: str,
+        precision: str = "float32",
+    ) -> None:
         n_speakers = int(speakers.max()) + 1 if len(speakers) else 0
         if n_speakers < 2:
             raise TrainingError(

@@ -100,9 +100,8 @@ class Tracks:
     """
 
     def __init__(
-        self, tracks: np.ndarray, offsets: np.ndarray, recordings: np.ndarray,
-        *, device: str, per_s: float = OWN_PER_S,
-    ) -> None:  # fmt: skip
+        self, tracks: np.ndarray, offsets: np.ndarray, recordings: np.ndarray, *, device: str, per_s: float = OWN_PER_S
+    ) -> None:
         self.per_s, self.dim = per_s, tracks.shape[1]
         lengths = (offsets[1:] - offsets[:-1])[recordings]
         sums = np.zeros((int(lengths.sum()) + len(recordings), tracks.shape[1]), np.float32)

@@ -58,11 +58,18 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
         heard = training.voices[training.voices["fold"] == 0]
         rows = heard["row"].to_numpy()
         network, logits = speaker.train(
-            store.mels, store.mel_offsets[rows], np.diff(store.mel_offsets)[rows], training.codes(heard),
-            settings=speaker.SpeakerSettings(**study.resolved["voice"]), seed=study.seed, device=study.device,
-            n_threads=machine.n_threads, folder=folder, fingerprint=study.resume_key("s2f.training.speaker", store.digest),
+            store.mels,
+            store.mel_offsets[rows],
+            np.diff(store.mel_offsets)[rows],
+            training.codes(heard),
+            settings=speaker.SpeakerSettings(**study.resolved["voice"]),
+            seed=study.seed,
+            device=study.device,
+            n_threads=machine.n_threads,
+            folder=folder,
+            fingerprint=study.resume_key("s2f.training.speaker", store.digest),
             precision=loop.choose_precision(machine.precision, study.device),
-        )  # fmt: skip
+        )
         return Encoder(network, logits)
     (folder / "log.jsonl").unlink(missing_ok=True)  # of a training with other parameters
     torch.set_num_threads(machine.n_threads)

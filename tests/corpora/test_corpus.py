@@ -57,9 +57,12 @@ def test_make_voxceleb(voxceleb):
     found = make(voxceleb, kind="voxceleb", root="data/vox")
     assert found.root == (voxceleb / "data" / "vox").resolve()
     assert below(found) == [
-        "voxceleb1/wav/id1/v1/1.wav", "vggface/Ann_Low/1.jpg",
-        "voxceleb1/wav/id2/v2/1.wav", "voxceleb1/wav/id2/v2/2.m4a", "vggface/bob high/1.jpg",
-    ]  # fmt: skip
+        "voxceleb1/wav/id1/v1/1.wav",
+        "vggface/Ann_Low/1.jpg",
+        "voxceleb1/wav/id2/v2/1.wav",
+        "voxceleb1/wav/id2/v2/2.m4a",
+        "vggface/bob high/1.jpg",
+    ]
     assert found.rejected[["identity", "reason"]].values.tolist() == [["Cy_Mute", "without_face"]]
     assert found.matches["rule"].tolist() == ["id"] * 3 + ["exact", "case + punctuation"]
     assert found.differences.loc["found"].tolist() == [2, 3, 2]
@@ -67,8 +70,7 @@ def test_make_voxceleb(voxceleb):
 
 
 @pytest.mark.parametrize(
-    ("moved", "key"),
-    [("voxceleb1/wav", "voice_roots"), ("vggface", "face_roots"), ("vox1_meta.csv", "metas")],
+    ("moved", "key"), [("voxceleb1/wav", "voice_roots"), ("vggface", "face_roots"), ("vox1_meta.csv", "metas")]
 )
 @pytest.mark.parametrize("absolute", [False, True])
 def test_places_of_their_own(voxceleb, moved, key, absolute):
@@ -151,10 +153,9 @@ def test_matched_names(voxceleb):
     table = corpus.matched_names(make(voxceleb, kind="voxceleb", root="data/vox"))
     assert table.to_dict("index") == {
         "face, exactly": {"folders": 1, "used": 1, "example": "Ann_Low", "identity": "Ann_Low"},
-        "face, ignoring case + punctuation": {
-            "folders": 1, "used": 1, "example": "bob high", "identity": "Bob_High"},
+        "face, ignoring case + punctuation": {"folders": 1, "used": 1, "example": "bob high", "identity": "Bob_High"},
         "voice, by id": {"folders": 3, "used": 2, "example": "id1", "identity": "Ann_Low"},
-    }  # fmt: skip
+    }
 
 
 # ------------------------------------------------------------------------------------- durations and photos
@@ -217,8 +218,14 @@ def test_some_photos_skip_those_that_are_broken(tmp_path, n, colours):
     for name, grey in {"ann.png": 10, "ann2.png": 20, "cy2.png": 30, "di.png": 40}.items():
         Image.new("RGB", (20, 24), (grey, grey, grey)).save(tmp_path / name)
     (tmp_path / "cy.png").write_bytes(b"\x89PNG broken")
-    rows = [("Ann", "ann.png"), ("Ann", "ann2.png"), ("Bob", "gone.png"), ("Cy", "cy.png"), ("Cy", "cy2.png"),
-            ("Di", "di.png")]  # fmt: skip
+    rows = [
+        ("Ann", "ann.png"),
+        ("Ann", "ann2.png"),
+        ("Bob", "gone.png"),
+        ("Cy", "cy.png"),
+        ("Cy", "cy2.png"),
+        ("Di", "di.png"),
+    ]
     table = pd.DataFrame(rows, columns=["identity", "path"]).assign(modality="face")
     table = pd.concat([pd.DataFrame([("Ann", "a.wav", "voice")], columns=table.columns), table])
     shown = sheets.some_photos(table, tmp_path, n=n)

@@ -58,14 +58,17 @@ def test_without_several_splits_nothing_lies_across_them(corpus, split):
     table, root = corpus
     found = find(table.assign(split=split), root)
     assert found.drop_duplicates("content").set_index("content")["kind"].value_counts().to_dict() == {
-        "across_identities": 2, "within_identity": 1}  # fmt: skip
+        "across_identities": 2,
+        "within_identity": 1,
+    }
 
 
 def test_copies_stand_together(tmp_path):
     for k in range(8):
         (tmp_path / f"{k}.wav").write_bytes(b"ab"[k % 2 :][:1])
-    table = pd.DataFrame({"identity": "Ann", "modality": "voice", "split": "train",
-                          "path": [f"{k}.wav" for k in range(8)]})  # fmt: skip
+    table = pd.DataFrame(
+        {"identity": "Ann", "modality": "voice", "split": "train", "path": [f"{k}.wav" for k in range(8)]}
+    )
     found = find(table, tmp_path)
     assert found["content"].is_monotonic_increasing and found["content"].nunique() == 2
     assert found.groupby("content")["path"].apply(lambda paths: paths.is_monotonic_increasing).all()

@@ -17,10 +17,17 @@ def average():
     """A person in the middle of everything, whose hair, beard and age leave room both ways."""
     person = {name: 0.0 for name in population.CAUSED + population.INDEPENDENT}
     return person | {
-        "wrinkles": 0.5, "grey_hair": 0.5, "hair_length": 0.6, "beard_density": 0.5,
-        "skin_tone": 0.2, "fringe": 0.3, "glasses": False, "hair_colour": "brown", "eye_colour": "blue",
+        "wrinkles": 0.5,
+        "grey_hair": 0.5,
+        "hair_length": 0.6,
+        "beard_density": 0.5,
+        "skin_tone": 0.2,
+        "fringe": 0.3,
+        "glasses": False,
+        "hair_colour": "brown",
+        "eye_colour": "blue",
         "beard_style": "stubble",
-    }  # fmt: skip
+    }
 
 
 def _photo(person, seed=0, **options):
@@ -57,9 +64,15 @@ def test_people_differ_under_one_scene_and_the_background_does_not(people):
 
 
 CHANGED = {
-    "hair_colour": "blond", "eye_colour": "brown", "beard_style": "full", "glasses": True, "skin_tone": 0.8,
-    "fringe": 0.9, "parting": 0.8, "skin_redness": 3.0,
-}  # fmt: skip
+    "hair_colour": "blond",
+    "eye_colour": "brown",
+    "beard_style": "full",
+    "glasses": True,
+    "skin_tone": 0.8,
+    "fringe": 0.9,
+    "parting": 0.8,
+    "skin_redness": 3.0,
+}
 
 
 @pytest.mark.parametrize("name", population.CAUSED + population.INDEPENDENT)
@@ -85,9 +98,11 @@ def test_sex_and_age_change_what_they_should(average):
 def test_eyes_are_where_the_landmarks_say(average):
     """Irises are darker than the cheeks below them, at every pose."""
     images, landmarks = heads.render(
-        average | {"eye_colour": "brown", "skin_tone": 0.0, "eye_size": 1.0}, n=8,
-        rng=np.random.default_rng(6), size_px=128,
-    )  # fmt: skip
+        average | {"eye_colour": "brown", "skin_tone": 0.0, "eye_size": 1.0},
+        n=8,
+        rng=np.random.default_rng(6),
+        size_px=128,
+    )
     for image, marks in zip(images.astype(float), landmarks, strict=True):
         down = (marks[3] + marks[4] - marks[0] - marks[1]) / 2
         for x, y in marks[:2]:

@@ -53,10 +53,7 @@ BROKEN = {
     "some without split": (corpus().assign(split=[None] * 6 + ["train"] * 138), "has no split"),
     "split unknown": (corpus().assign(split="dev"), "has split 'dev'"),
     "fold unknown": (changed("fold", 2), "has fold 2"),
-    "fold of a test recording": (
-        corpus().assign(split="test", fold=[1] + [0] * 143),
-        "not a training recording",
-    ),
+    "fold of a test recording": (corpus().assign(split="test", fold=[1] + [0] * 143), "not a training recording"),
 }
 
 
@@ -80,9 +77,7 @@ def test_validate_fills_and_orders_columns():
     table = manifest.validate(corpus(n_unknown=1).sample(frac=1, random_state=0))
     assert tuple(table.columns) == manifest.COLUMNS
     assert table["fold"].dtype == np.int64 and (table["fold"] == 0).all()
-    assert table["gender"].isin(["f", "m", None]).all() and table["nationality"].tolist() == [None] * len(
-        table
-    )
+    assert table["gender"].isin(["f", "m", None]).all() and table["nationality"].tolist() == [None] * len(table)
     pd.testing.assert_frame_equal(manifest.validate(table), table)
 
 
@@ -92,10 +87,7 @@ def test_intersect_says_who_was_dropped_and_why():
     faceless = (table["identity"] == "Bnn_m_1") & (table["modality"] == "face")
     kept, dropped = manifest.intersect(table[~mute & ~faceless])
     assert sorted(kept["identity"].unique()) == ["Ann_m_0", "Bnn_f_1"]
-    assert dropped.values.tolist() == [
-        ["Ann_f_0", "face", 2, "without_voice"],
-        ["Bnn_m_1", "voice", 4, "without_face"],
-    ]
+    assert dropped.values.tolist() == [["Ann_f_0", "face", 2, "without_voice"], ["Bnn_m_1", "voice", 4, "without_face"]]
     with pytest.raises(CorpusError, match=r"no identity with both .* \(4 have a voice, 0 a face\)"):
         manifest.intersect(table[table["modality"] == "voice"])
 
@@ -105,10 +97,7 @@ def test_by_fraction_is_disjoint_complete_and_stratified_for_any_seed():
     for seed in range(60):
         n_f, n_m, n_unknown = (*rng.integers(3, 40, 2).tolist(), int(rng.integers(0, 5)))
         table = splits.split(
-            corpus(n_f, n_m, n_unknown, n_voices=1, n_faces=1),
-            rule="by_fraction",
-            fractions=FRACTIONS,
-            seed=seed,
+            corpus(n_f, n_m, n_unknown, n_voices=1, n_faces=1), rule="by_fraction", fractions=FRACTIONS, seed=seed
         )
         assert (table.groupby("identity")["split"].nunique() == 1).all()
         people = table.drop_duplicates("identity")
@@ -117,17 +106,13 @@ def test_by_fraction_is_disjoint_complete_and_stratified_for_any_seed():
             counts = people.loc[people["gender"] == gender, "split"].value_counts()
             for name, share in FRACTIONS.items():
                 assert counts[name] >= 1
-                assert abs(counts[name] - share * n) < (
-                    1 if n >= 10 else 2
-                )  # of few, each split still gets one
+                assert abs(counts[name] - share * n) < (1 if n >= 10 else 2)  # of few, each split still gets one
 
 
 def test_by_fraction_depends_on_the_seed_and_not_on_the_order_of_rows():
     table = corpus()
     first = splits.split(table, rule="by_fraction", fractions=FRACTIONS, seed=3)
-    again = splits.split(
-        table.sample(frac=1, random_state=1), rule="by_fraction", fractions=FRACTIONS, seed=3
-    )
+    again = splits.split(table.sample(frac=1, random_state=1), rule="by_fraction", fractions=FRACTIONS, seed=3)
     other = splits.split(table, rule="by_fraction", fractions=FRACTIONS, seed=4)
     pd.testing.assert_frame_equal(first, again.sort_index())
     assert not first["split"].equals(other["split"])
@@ -155,15 +140,11 @@ def test_wrong_fractions(fractions, message):
 
 
 def test_an_empty_split_names_rule_and_counts():
-    with pytest.raises(
-        CorpusError, match="'by_fraction' leaves validation empty: train 1, validation 0, test 1 of 2"
-    ):
+    with pytest.raises(CorpusError, match="'by_fraction' leaves validation empty: train 1, validation 0, test 1 of 2"):
         splits.split(corpus(2, 0), rule="by_fraction", fractions=FRACTIONS)
     table = corpus()
     only_a = table[table["identity"].str.startswith("A")].replace({"identity": {r"_\d": "_x"}}, regex=True)
-    with pytest.raises(
-        CorpusError, match="'by_initial' leaves train and test empty: train 0, validation 2, test 0"
-    ):
+    with pytest.raises(CorpusError, match="'by_initial' leaves train and test empty: train 0, validation 2, test 0"):
         splits.split(only_a, rule="by_initial")
     with pytest.raises(CorpusError, match="Did you mean 'by_initial'"):
         splits.split(table, rule="by_initials")
@@ -291,7 +272,10 @@ def test_oracles_of_each_split():
     for name, row in found.iterrows():
         part = people[people["split"] == name]
         assert [row["identities"], row["f"], row["m"]] == [
-            len(part), (part["gender"] == "f").sum(), (part["gender"] == "m").sum()]  # fmt: skip
+            len(part),
+            (part["gender"] == "f").sum(),
+            (part["gender"] == "m").sum(),
+        ]
         assert row["gender"] == pytest.approx(by_hand(part, ["gender"]))
     assert found["gender and nationality"].isna().all()  # no nationality is known
     known = table.assign(nationality=table["identity"])
@@ -324,9 +308,7 @@ def test_oracles_of_the_real_test_names():
 
 def test_summary_adds_up():
     table = manifest.validate(corpus(12, 9, 3))
-    table = splits.set_folds(
-        splits.split(table, rule="by_fraction", fractions=FRACTIONS, seed=0), fraction=0.5, seed=0
-    )
+    table = splits.set_folds(splits.split(table, rule="by_fraction", fractions=FRACTIONS, seed=0), fraction=0.5, seed=0)
     counts = manifest.summary(table)
     assert counts["total"] == {"n_identities": 24, "n_recordings": 96, "n_faces": 48}
     for key, total in counts["total"].items():

@@ -57,13 +57,26 @@ def test_a_name_is_one_person_however_its_accents_are_coded(tmp_path):
 
 @pytest.mark.parametrize(
     ("column", "code", "value"),
-    [("gender", code, value) for value, codes in {
-        "f": ["f", "F", " female ", "Woman"], "m": ["m", "M", "MALE", "man"], None: ["", "unknown"]}.items()
-     for code in codes]
-    + [("split", code, value) for value, codes in {
-        "train": ["train", "Training "], "validation": ["validation", "val", "VALID", "dev"], "test": ["Test"],
-        None: [""]}.items() for code in codes],
-)  # fmt: skip
+    [
+        ("gender", code, value)
+        for value, codes in {
+            "f": ["f", "F", " female ", "Woman"],
+            "m": ["m", "M", "MALE", "man"],
+            None: ["", "unknown"],
+        }.items()
+        for code in codes
+    ]
+    + [
+        ("split", code, value)
+        for value, codes in {
+            "train": ["train", "Training "],
+            "validation": ["validation", "val", "VALID", "dev"],
+            "test": ["Test"],
+            None: [""],
+        }.items()
+        for code in codes
+    ],
+)
 def test_spellings_of_codes(tmp_path, column, code, value):
     found, _, _ = pairs_table.scan(write(tmp_path, [{**PLAIN, column: code}]))
     assert found[column].tolist() == [value, value]
@@ -119,8 +132,14 @@ def test_a_file_may_be_in_several_rows_and_a_row_may_lack_one(tmp_path):
     ]
     found, rejected, _ = pairs_table.scan(write(tmp_path, rows))
     short = [(r.identity, r.gender, os.path.relpath(r.path, tmp_path)) for r in found.itertuples()]
-    assert short == [("Ann", "f", "1.wav"), ("Ann", "f", "2.wav"), ("Ann", "f", "1.jpg"), ("Ann", "f", "2.jpg"),
-                     ("Bob", None, "3.wav"), ("Bob", None, "3.jpg")]  # fmt: skip
+    assert short == [
+        ("Ann", "f", "1.wav"),
+        ("Ann", "f", "2.wav"),
+        ("Ann", "f", "1.jpg"),
+        ("Ann", "f", "2.jpg"),
+        ("Bob", None, "3.wav"),
+        ("Bob", None, "3.jpg"),
+    ]
     assert rejected.empty
 
 

@@ -18,12 +18,23 @@ def raised(path, *errors):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) in errors:
             given = [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
-            words = [ends for value in given for ends in ([value.body, value.orelse] if isinstance(value, ast.IfExp)
-                                                          else [value])]  # fmt: skip
+            words = [
+                ends
+                for value in given
+                for ends in ([value.body, value.orelse] if isinstance(value, ast.IfExp) else [value])
+            ]
             yield node.lineno, [getattr(word, "value", None) for word in words]
 
 
-@pytest.mark.parametrize(("name", "n_least"), [("features/front_end.py", 5), ("features/sound_files.py", 12), ("features/photo_files.py", 10), ("features/align.py", 5)])
+@pytest.mark.parametrize(
+    ("name", "n_least"),
+    [
+        ("features/front_end.py", 5),
+        ("features/sound_files.py", 12),
+        ("features/photo_files.py", 10),
+        ("features/align.py", 5),
+    ],
+)
 def test_reasons_of_reading_are_in_the_list(name, n_least):
     calls = list(raised(SOURCE / name, "AudioError", "ImageError"))
     assert len(calls) >= n_least  # the search finds them
@@ -76,8 +87,13 @@ def test_counts():
 
 
 def test_people_without_a_partner_are_a_row_each():
-    rows = [("Ann", "voice", "a.wav"), ("Ann", "voice", "b.wav"), ("Bob", "face", "b.jpg"), ("Cy", "face", "c.jpg"),
-            ("Cy", "voice", "c.wav")]  # fmt: skip
+    rows = [
+        ("Ann", "voice", "a.wav"),
+        ("Ann", "voice", "b.wav"),
+        ("Bob", "face", "b.jpg"),
+        ("Cy", "face", "c.jpg"),
+        ("Cy", "voice", "c.wav"),
+    ]
     _, dropped = manifest.intersect(pd.DataFrame(rows, columns=["identity", "modality", "path"]))
     assert rejections.of_people(dropped).values.tolist() == [
         ["", "voice", "Ann", "without_face", "2 files of Ann"],

@@ -53,8 +53,8 @@ def test_plain_does_not_depend_on_the_spelling_and_is_stable(text):
 
 
 @pytest.mark.parametrize(
-    ("but", "kept"), [(None, "elodieoneil"), ("accents", "élodieoneil"), ("case", "ElodieONeil"),
-                      ("punctuation", "elodie_o'neil")]
-)  # fmt: skip
+    ("but", "kept"),
+    [(None, "elodieoneil"), ("accents", "élodieoneil"), ("case", "ElodieONeil"), ("punctuation", "elodie_o'neil")],
+)
 def test_one_difference_can_be_kept(but, kept):
     assert spelling.plain(unicodedata.normalize("NFD", "Élodie_O'Neil"), but=but) == kept

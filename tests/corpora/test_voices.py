@@ -7,8 +7,16 @@ from s2f.corpora.synthetic import population, voices
 from s2f.errors import CorpusError
 
 RATE = voices.SAMPLE_RATE
-MAN = {"identity": "a man", "f0_hz": 110.0, "f0_range_semitones": 2.5, "vocal_tract_cm": 17.0,
-       "breathiness": 0.2, "jitter_percent": 0.6, "syllables_s": 4.8, "tilt_db_octave": -2.0}  # fmt: skip
+MAN = {
+    "identity": "a man",
+    "f0_hz": 110.0,
+    "f0_range_semitones": 2.5,
+    "vocal_tract_cm": 17.0,
+    "breathiness": 0.2,
+    "jitter_percent": 0.6,
+    "syllables_s": 4.8,
+    "tilt_db_octave": -2.0,
+}
 WOMAN = MAN | {"identity": "a woman", "f0_hz": 210.0, "vocal_tract_cm": 14.5, "breathiness": 0.35}
 
 
@@ -18,10 +26,7 @@ def speak(person, *, seed=0, duration_s=8.0):
 
 def record(person, *, seed=0, channel=0, duration_s=8.0):
     return voices.synthesise(
-        person,
-        duration_s=duration_s,
-        rng=np.random.default_rng(seed),
-        channel_rng=np.random.default_rng(channel),
+        person, duration_s=duration_s, rng=np.random.default_rng(seed), channel_rng=np.random.default_rng(channel)
     )
 
 
@@ -30,9 +35,7 @@ def autocorrelation(wave, *, f0_hz, n=1024, hop=320):
     frames = np.lib.stride_tricks.sliding_window_view(wave, n)[::hop]
     frames = frames[frames.std(1) > 0.4 * wave.std()]
     window = np.hanning(n)
-    both = [
-        np.fft.irfft(np.abs(np.fft.rfft(x, 4 * n)) ** 2)[..., : n // 2] for x in (frames * window, window)
-    ]
+    both = [np.fft.irfft(np.abs(np.fft.rfft(x, 4 * n)) ** 2)[..., : n // 2] for x in (frames * window, window)]
     r = both[0] / both[1] / (both[0][:, :1] / both[1][0])
     low, high = int(RATE / f0_hz / 1.6), int(RATE / f0_hz * 1.6)
     lag = low + r[:, low:high].argmax(1)
@@ -79,8 +82,10 @@ def test_same_generators_same_recording_and_another_seed_another():
 
 def test_one_channel_colours_different_sentences_alike():
     def colour(seed, channel):  # spectrum of the recording beside that of the speech before the channel
-        power = [np.abs(np.fft.rfft(x.reshape(-1, 512) * np.hanning(512))) ** 2 for x in
-                 (record(MAN, seed=seed, channel=channel), speak(MAN, seed=seed)[0])]  # fmt: skip
+        power = [
+            np.abs(np.fft.rfft(x.reshape(-1, 512) * np.hanning(512))) ** 2
+            for x in (record(MAN, seed=seed, channel=channel), speak(MAN, seed=seed)[0])
+        ]
         ratio = np.log(power[0].mean(0) / power[1].mean(0))[4:200]
         return ratio - ratio.mean()
 
@@ -210,9 +215,7 @@ def test_resonators_in_cascade_are_those_of_the_difference_equation():
 
 def test_breath_makes_the_voice_less_periodic():
     steady = MAN | {"f0_range_semitones": 0.0, "jitter_percent": 0.1}
-    heights = [
-        autocorrelation(speak(steady | {"breathiness": b})[0], f0_hz=110.0)[0] for b in (0.1, 0.5, 0.8)
-    ]
+    heights = [autocorrelation(speak(steady | {"breathiness": b})[0], f0_hz=110.0)[0] for b in (0.1, 0.5, 0.8)]
     quartile = [np.percentile(h, 75) for h in heights]
     assert quartile[0] > quartile[1] + 0.02 > quartile[2] + 0.12
 
@@ -251,7 +254,9 @@ def test_sex_can_be_learnt_after_every_recording_is_normalised():
     people = population.sample(60, seed=1)
     x = []
     for k, person in enumerate(people.to_dict("records")):
-        mel = front_end.normalise(front_end.log_mel(front_end.voiced(record(person, seed=k, channel=k, duration_s=5.0))))
+        mel = front_end.normalise(
+            front_end.log_mel(front_end.voiced(record(person, seed=k, channel=k, duration_s=5.0)))
+        )
         x.append((mel.T @ mel / len(mel))[np.triu_indices(64)])
     x, y = np.array(x), np.where(people.gender == "m", 1.0, -1.0)
     train, test = x[:40] - x[:40].mean(0), x[40:] - x[:40].mean(0)

@@ -132,8 +132,7 @@ def test_scan_says_which_folder_was_taken_for_whose(places, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sort", "message"),
-    [("voices", "folder of recordings"), ("faces", "folder of photographs"), ("metas", "metadata")],
+    ("sort", "message"), [("voices", "folder of recordings"), ("faces", "folder of photographs"), ("metas", "metadata")]
 )
 def test_missing_data_is_one_clear_error(places, sort, message):
     gone = places[sort][0].with_name("gone")
@@ -215,10 +214,18 @@ def test_two_releases_together(both_releases):
     assert scan.people["release"].tolist() == ["VoxCeleb1"] * 4 + ["VoxCeleb2"] * 2
     people = scan.manifest.drop_duplicates("identity")
     assert people[["identity", "gender", "nationality"]].values.tolist() == [
-        ["Ann_Low", "f", "India"], ["Bob_High", "m", None], ["n000012", "m", None], ["n000015", "f", None]]  # fmt: skip
+        ["Ann_Low", "f", "India"],
+        ["Bob_High", "m", None],
+        ["n000012", "m", None],
+        ["n000015", "f", None],
+    ]
     voices = scan.manifest[scan.manifest["modality"] == "voice"]
     assert voices.groupby("identity")["source_id"].agg(list).to_dict() == {
-        "Ann_Low": ["v1", "v2"], "Bob_High": ["v3"], "n000012": ["v4", "v4"], "n000015": ["v5"]}  # fmt: skip
+        "Ann_Low": ["v1", "v2"],
+        "Bob_High": ["v3"],
+        "n000012": ["v4", "v4"],
+        "n000015": ["v5"],
+    }
     assert reasons(scan, both_releases) == {
         ("voxceleb2/test/aac/id00015/v5/00002.mp4", "voice", "n000015", "extension"),
         ("vggface2/test/n000099", "face", None, "unknown_identity"),

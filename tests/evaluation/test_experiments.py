@@ -193,8 +193,11 @@ def test_same_speaker_against_loops(people, rng):
                 two.setdefault((left, right), []).append(cosine)
                 two_rms.setdefault((left, right), []).append(distance)
         for metric, found in (
-            ("cosine_matched", own), ("consistency", own_rms), ("cosine_mismatched", two), ("diversity", two_rms),
-        ):  # fmt: skip
+            ("cosine_matched", own),
+            ("consistency", own_rms),
+            ("cosine_mismatched", two),
+            ("diversity", two_rms),
+        ):
             expected = np.mean([np.mean(values) for values in found.values()])
             row = entry(frame, metric, faces=kind)
             assert row["value"] == pytest.approx(expected, rel=1e-4)
@@ -217,9 +220,7 @@ def test_groups_are_matched_against_everyone_of_the_sex(people, rng):
     faces, photos = (faces_of(people, rng, n_each=2, likeness=0.4) for _ in range(2))
     ages = pd.Series(np.arange(20.0, 31), people["identity"][:11])  # the twelfth age is unknown
     frame = experiments.groups(faces, photos, people, ages=ages, rng=rng, n_resamples=200)
-    assert frame["group"].unique().tolist() == [
-        "women", "men", "20 to 23 years", "24 to 26 years", "27 to 30 years",
-    ]  # fmt: skip
+    assert frame["group"].unique().tolist() == ["women", "men", "20 to 23 years", "24 to 26 years", "27 to 30 years"]
     names = people["identity"]
     members = {"women": names[::2], "men": names[1::2], "24 to 26 years": names[4:7]}
     for group, probes in members.items():
@@ -266,10 +267,15 @@ def test_seen_speakers_win_and_both_sides_are_alike_in_size(people, rng):
     others = people.assign(identity="q" + people["identity"])
     unseen, seen = people[people["identity"] != "p00"], others[others["identity"] != "qp03"]  # 5 f 6 m, 6 f 5 m
     frame = experiments.seen_unseen(
-        faces_of(unseen, rng, n_each=3, likeness=0.0), faces_of(unseen, rng, n_each=3, likeness=0.8),
-        faces_of(seen, rng, n_each=3, likeness=0.8), faces_of(seen, rng, n_each=3, likeness=0.8),
-        unseen, seen, rng=rng, n_resamples=100,
-    )  # fmt: skip
+        faces_of(unseen, rng, n_each=3, likeness=0.0),
+        faces_of(unseen, rng, n_each=3, likeness=0.8),
+        faces_of(seen, rng, n_each=3, likeness=0.8),
+        faces_of(seen, rng, n_each=3, likeness=0.8),
+        unseen,
+        seen,
+        rng=rng,
+        n_resamples=100,
+    )
     assert (frame["n_identities"] == 10).all()
     assert entry(frame, "matching_2way", speakers="seen in training")["low"] > 0.9
     assert abs(entry(frame, "matching_2way", speakers="unseen")["value"] - 0.5) < 0.2
@@ -315,8 +321,10 @@ def test_ten_people_without_enough_features_have_no_fid(people, rng):
     assert own["value"].isna().all() and own["reason"].str.startswith("3 people").all()
     assert np.isfinite(draws.loc[draws["metric"] == "cosine_matched", "value"]).all()
     assert experiments.spread(draws).set_index("metric")["best"].isna().to_dict() == {
-        "fid": True, "l1_pixel_255": False, "cosine_matched": False,
-    }  # fmt: skip
+        "fid": True,
+        "l1_pixel_255": False,
+        "cosine_matched": False,
+    }
 
 
 def test_only_people_with_features_are_drawn_for_fid(people, rng):
@@ -378,10 +386,11 @@ def figures_by_name():
         result(faces=kind, pair=pair, metric=metric)
         for kind in ("drawn", "real")
         for pair, metrics in (
-            ("one person", ("cosine_matched", "consistency")), ("two of one sex", ("cosine_mismatched", "diversity"))
+            ("one person", ("cosine_matched", "consistency")),
+            ("two of one sex", ("cosine_mismatched", "diversity")),
         )
         for metric in metrics
-    ]  # fmt: skip
+    ]
     draws = [
         {"draw": k, "metric": m, "value": k / 9, "everyone": 0.4, "n_people": 10, "n_everyone": 48}
         for m in ("fid", "cosine_matched")

@@ -155,9 +155,7 @@ def test_networks_in_use_are_described(tmp_path):
     table = weights.describe_networks().set_index("name")
     assert list(table.columns) == ["file", "sha256", "licence", "reference"]
     for name, network in weights.NETWORKS.items():
-        assert tuple(table.loc[name]) == (
-            Path(network.file).name, network.sha256, network.licence, network.reference
-        )  # fmt: skip
+        assert tuple(table.loc[name]) == (Path(network.file).name, network.sha256, network.licence, network.reference)
     other = tmp_path / "mine.onnx"
     other.write_bytes(b"abc")
     table = weights.describe_networks({"face_gender": other, "inception": None}).set_index("name")

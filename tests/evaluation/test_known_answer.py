@@ -23,9 +23,16 @@ from s2f.study import runs
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
-    "machine.n_workers": 1, "corpus.min_s": 1.5, "corpus.max_s": 2.0, "corpus.size_px": 64, "answer.n_identities": 20,
-    "answer.n_recordings": 2, "answer.n_photos": 1, "answer.n_permutations": 20, "measure.n_bootstrap": 50,
-}  # fmt: skip
+    "machine.n_workers": 1,
+    "corpus.min_s": 1.5,
+    "corpus.max_s": 2.0,
+    "corpus.size_px": 64,
+    "answer.n_identities": 20,
+    "answer.n_recordings": 2,
+    "answer.n_photos": 1,
+    "answer.n_permutations": 20,
+    "measure.n_bootstrap": 50,
+}
 LEARNT = ("age_years", "skin_tone", "jaw_width")
 
 
@@ -92,7 +99,8 @@ def test_what_is_measured_is_what_a_user_gets_from_a_recording(measured, project
     vectors, said = [], []
     for name in measured.identities:
         own = [
-            model.embed(front_end.features(sound_files.read(path))) for path in sorted((root / "voices" / name).rglob("*.wav"))
+            model.embed(front_end.features(sound_files.read(path)))
+            for path in sorted((root / "voices" / name).rglob("*.wav"))
         ]
         assert len(own) == 2
         vectors.append(np.mean(own, axis=0))
@@ -130,8 +138,15 @@ def test_what_is_written_is_read_again_and_is_plain_json(measured):
     entry = kept["overall"]["skin_tone"]
     assert entry["caused"] is False and set(entry["levels"]) == set(known_answer.LEVELS)
     assert set(entry["levels"]["face"]) == {
-        "value", "low", "high", "null_high", "p", "p_holm", "share_of_ceiling", "verdict",
-    }  # fmt: skip
+        "value",
+        "low",
+        "high",
+        "null_high",
+        "p",
+        "p_holm",
+        "share_of_ceiling",
+        "verdict",
+    }
     table = known_answer.alone(study, measured).table
     row = table[(table["mode"] == "overall") & (table["attribute"] == "skin_tone") & (table["level"] == "embedding")]
     for name in ("value", "low", "high", "null_high", "p", "p_holm"):
@@ -269,9 +284,12 @@ def test_the_check_passes_what_is_sound_and_fails_what_shows_too_much(project, m
     asked = known_answer.asked()
     names = [n for n, caused in zip(asked.names, asked.caused, strict=True) if caused or shown == "everything"]
     truth, levels = known_answer._levels(
-        study, people, leak=0.0, embedded=np.log(people[list(population.VOICE)].clip(lower=0.1) + 1).to_numpy(),
+        study,
+        people,
+        leak=0.0,
+        embedded=np.log(people[list(population.VOICE)].clip(lower=0.1) + 1).to_numpy(),
         readings={"face": perfect(names, people), "photographs": perfect(asked.names, people)},
-    )  # fmt: skip
+    )
     measured = known_answer.Measured(people["identity"].to_numpy(str), truth, levels)
     table = known_answer.alone(study, measured).table
     face = table[(table["level"] == "face") & (table["mode"] == "overall")]

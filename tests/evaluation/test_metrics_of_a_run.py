@@ -204,18 +204,25 @@ def measured(tmp_path_factory, model):
     store = world(folder, people, n_voices=n_voices, n_photos=n_photos, noise=0.3)
     held_out = data.select(store, split="test", gender="f")
     found = metrics.stand_ins(
-        model, store, folder, held_out, reader=Reader(), inception=Inception(), general=network(1), gender="f",
-        n_inception=60, n_noise=20, seed=2,
-    )  # fmt: skip
+        model,
+        store,
+        folder,
+        held_out,
+        reader=Reader(),
+        inception=Inception(),
+        general=network(1),
+        gender="f",
+        n_inception=60,
+        n_noise=20,
+        seed=2,
+    )
     photos = metrics.photographs(store, held_out, reader=Reader(), inception=Inception())
     return SimpleNamespace(folder=folder, store=store, held_out=held_out, found=found, photos=photos)
 
 
 def test_every_recording_has_a_face_in_every_row(measured, model):
     found, voices = measured.found, measured.held_out.voices
-    assert set(found) == {
-        "model", "general", "mean_face", "gender_mean_face", "noise_voice", "shuffled_voice", "probe",
-    }  # fmt: skip
+    assert set(found) == {"model", "general", "mean_face", "gender_mean_face", "noise_voice", "shuffled_voice", "probe"}
     for name in set(found) - {"noise_voice", "shuffled_voice"}:
         assert list(found[name].identities) == list(voices["identity"]), name
     embeddings = heard(measured.folder, voices["row"])
@@ -303,8 +310,11 @@ def test_measuring_takes_the_faces_and_resamples_it_is_told(measured):
     assert first["rows"]["ceiling"]["fid"]["n_recordings"] == 55
     assert measure(measured, found, n_fid=51)["rows"]["model"]["fid"]["n_recordings"] == 51
     names = ("cosine_matched", "kid")
-    for changed, moved in (({"n_bootstrap": 60}, (True, False)), ({"n_subsamples": 50}, (False, True)),
-                           ({"seed": 1}, (True, True))):  # fmt: skip
+    for changed, moved in (
+        ({"n_bootstrap": 60}, (True, False)),
+        ({"n_subsamples": 50}, (False, True)),
+        ({"seed": 1}, (True, True)),
+    ):
         other = measure(measured, found, **changed)
         parts = [[r["rows"]["model"][metric]["high"] for metric in names] for r in (first, other)]
         assert tuple(a != b for a, b in zip(*parts, strict=True)) == moved
@@ -479,14 +489,16 @@ def test_readings_come_back_as_they_were(tmp_path, rng, sources, extracted):
         if extracted is not None:
             inception = np.full((n, 12), np.nan, np.float32)
             inception[extracted] = rng.normal(size=(3, 12))
-        sets.append(FaceSet(
-            identities=rng.choice(np.array(["a", "bb", "ccc"], object), n),
-            pixels=rng.integers(0, 256, (n, 4, 4, 3), np.uint8),
-            embeddings=rng.normal(size=(n, 5)).astype(np.float32),
-            female=rng.random(n, np.float32),
-            inception=inception,
-            sources=np.array([f"v{k}" for k in range(n)], object) if sources else None,
-        ))  # fmt: skip
+        sets.append(
+            FaceSet(
+                identities=rng.choice(np.array(["a", "bb", "ccc"], object), n),
+                pixels=rng.integers(0, 256, (n, 4, 4, 3), np.uint8),
+                embeddings=rng.normal(size=(n, 5)).astype(np.float32),
+                female=rng.random(n, np.float32),
+                inception=inception,
+                sources=np.array([f"v{k}" for k in range(n)], object) if sources else None,
+            )
+        )
     metrics.save_readings(tmp_path, *sets)
     assert [path.name for path in tmp_path.iterdir()] == [metrics.READINGS]
     found = metrics.load_readings(tmp_path, pixels=sets[0].pixels)

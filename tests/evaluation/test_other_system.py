@@ -254,13 +254,16 @@ CASES = {
     "no pair with faces": (pairs_without_faces, "drawn", "no_pairs", "that can be measured.*Name both files"),
     "one person": (one_person, "drawn", "too_few", "1 person in common.*2 people or more"),
     "one clip twice": (
-        lambda f: save(f / "real" / "Ann_A" / "vidB_00002.jpg", 20), "real", "duplicate", "vidB_00002.jpg.*Keep one",
+        lambda f: save(f / "real" / "Ann_A" / "vidB_00002.jpg", 20),
+        "real",
+        "duplicate",
+        "vidB_00002.jpg.*Keep one",
     ),
     "no metadata": (lambda f: (f / "people.csv").unlink(), "people.csv", "missing", "does not exist.*vox1_meta"),
     "columns": (wrong_columns, "people.csv", "column", "no column 'identity', only 'name', 'gender'.*vox1_meta"),
     "gender": (wrong_gender, "people.csv", "gender", "gender 'x' for Ann_A.*Valid"),
     "two genders": (contradiction, "people.csv", "duplicate", "two things about 'Ann_A'.*Keep one"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", list(CASES))

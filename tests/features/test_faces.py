@@ -109,9 +109,7 @@ def _huge_png(side):
     """Header and nothing else: it must be refused before memory is asked for."""
     out = b"\x89PNG\r\n\x1a\n"
     for kind, content in ((b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)), (b"IDAT", b"x")):
-        out += (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
+        out += struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
     return out
 
 
@@ -124,11 +122,7 @@ BROKEN = {
     "truncated png": ("a.png", PNG[: len(PNG) // 2], "damaged"),
     "jpeg header alone": ("a.jpg", JPEG[:20], "not_image"),
     "damaged png": ("a.png", PNG[:60] + bytes(200) + PNG[260:], "damaged"),
-    "animation": (
-        "a.gif",
-        _bytes(PICTURE, "GIF", save_all=True, append_images=[PICTURE.rotate(90)]),
-        "animated",
-    ),
+    "animation": ("a.gif", _bytes(PICTURE, "GIF", save_all=True, append_images=[PICTURE.rotate(90)]), "animated"),
     "float samples": ("a.tif", _bytes(PICTURE.convert("F"), "TIFF"), "mode"),
     "32-bit samples": ("a.tif", _bytes(PICTURE.convert("I"), "TIFF"), "mode"),
     "tiny": ("a.png", _bytes(PICTURE.resize((8, 8)), "PNG"), "too_small"),
@@ -302,9 +296,7 @@ def test_the_size_of_the_photo_does_not_matter():
 
 def test_a_list_of_ten_numbers_will_do():
     image = picture(100, 100)
-    assert np.array_equal(
-        align.align(image, align.TEMPLATE.ravel().tolist()), align.align(image, align.TEMPLATE)
-    )
+    assert np.array_equal(align.align(image, align.TEMPLATE.ravel().tolist()), align.align(image, align.TEMPLATE))
 
 
 @pytest.mark.parametrize(
@@ -317,10 +309,7 @@ def test_a_list_of_ten_numbers_will_do():
         (align.TEMPLATE[[1, 0, 2, 4, 3]], "mirrored"),
         (align.TEMPLATE + np.float32([500, 0]), "outside its 100×100 px"),
         (turned(align.TEMPLATE, scale=0.1, angle_deg=0, shift=50), "shows a face of 6 px"),
-        (
-            turned(align.TEMPLATE, scale=100.0, angle_deg=0, shift=[-3100, -3700]),
-            "make the face 6400 px wide",
-        ),
+        (turned(align.TEMPLATE, scale=100.0, angle_deg=0, shift=[-3100, -3700]), "make the face 6400 px wide"),
     ],
 )
 def test_impossible_landmarks(points, message):
@@ -329,8 +318,7 @@ def test_impossible_landmarks(points, message):
 
 
 @pytest.mark.parametrize(
-    "image",
-    [picture().astype(float), picture()[..., 0], np.zeros((40, 40, 4), np.uint8), [[1]], picture(10, 60)],
+    "image", [picture().astype(float), picture()[..., 0], np.zeros((40, 40, 4), np.uint8), [[1]], picture(10, 60)]
 )
 def test_only_rgb_bytes_are_images(image):
     with pytest.raises(ImageError):

@@ -95,16 +95,35 @@ def test_snakemake_runs_each_share_as_a_job_of_its_own(tmp_path):
     for name in ("Snakefile", "_config.yml"):
         shutil.copy(ROOT / name, tmp_path / name)
     overrides = {
-        "corpus.n_identities": 12, "corpus.n_recordings": 24, "corpus.n_faces": 48, "corpus.size_px": 64,
-        "store.shard_size": 16, "store.n_jobs": 3, "readers.steps": 2,
-    }  # fmt: skip
+        "corpus.n_identities": 12,
+        "corpus.n_recordings": 24,
+        "corpus.n_faces": 48,
+        "corpus.size_px": 64,
+        "store.shard_size": 16,
+        "store.n_jobs": 3,
+        "readers.steps": 2,
+    }
     settings = {"profile": "smoke", "label": "jobs", "overrides": overrides, "book": False}
     (tmp_path / "study.json").write_text(json.dumps(settings))
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.json",
-         "--workflow-profile", "workflow/profiles/local", "runs/smoke-jobs/s0/store/index.parquet"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            "2",
+            "--configfile",
+            "study.json",
+            "--workflow-profile",
+            "workflow/profiles/local",
+            "runs/smoke-jobs/s0/store/index.parquet",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     run = tmp_path / "runs" / "smoke-jobs" / "s0"
     assert sorted(p.name for p in (run / "shards").iterdir()) == [f"{k}-of-3.done" for k in range(3)]

@@ -74,9 +74,7 @@ def write_with_av(path, wave, *, codec, rate, channels=1, picture=False, **optio
 
 
 @needs_real
-@pytest.mark.parametrize(
-    "name", ["Alan_Tudyk", "Bingbing_Li", "Gilles_Marini", "Moon_Bloodgood", "Woody_Harrelson"]
-)
+@pytest.mark.parametrize("name", ["Alan_Tudyk", "Bingbing_Li", "Gilles_Marini", "Moon_Bloodgood", "Woody_Harrelson"])
 def test_released_features_are_reproduced(name):
     theirs = np.load(REAL / "wen2019" / f"{name}.npy")
     ours = front_end.features(sound_files.read(REAL / "wen2019" / f"{name}.wav"))
@@ -437,9 +435,7 @@ def mp3_without_contents(path):
     """Write 5 s of varying bit rate without the table of contents that tells the length."""
     rng = np.random.default_rng(0)
     loudness = np.repeat([0.001, 0.3, 0.3, 0.3, 0.3], 16_000)
-    sound = soundfile.SoundFile(
-        path, "w", 16_000, 1, "MPEG_LAYER_III", format="MP3", bitrate_mode="VARIABLE"
-    )
+    sound = soundfile.SoundFile(path, "w", 16_000, 1, "MPEG_LAYER_III", format="MP3", bitrate_mode="VARIABLE")
     with sound:
         sound.write(np.clip(loudness * rng.standard_normal(loudness.size), -1, 1))
     content = path.read_bytes()
@@ -836,9 +832,20 @@ def test_duration_of_a_streamed_file_is_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind", ["missing", "folder", "zero bytes", "no samples, wav", "text", "image", "no header", "cut m4a", "rate 0",
-             "no audio track"]
-)  # fmt: skip
+    "kind",
+    [
+        "missing",
+        "folder",
+        "zero bytes",
+        "no samples, wav",
+        "text",
+        "image",
+        "no header",
+        "cut m4a",
+        "rate 0",
+        "no audio track",
+    ],
+)
 def test_duration_of_broken_files_says_what_reading_says(tmp_path, kind):
     reason, make = BROKEN[kind]
     with pytest.raises(AudioError) as caught:

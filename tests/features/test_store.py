@@ -56,9 +56,7 @@ def make_corpus(root, *, n_people=6, n_voices=4, n_faces=3):
             image.save(root / name / f"{k}.png")
             rows.append((name, gender, "face", f"{name}/{k}.png", None, LANDMARKS))
     table = pd.DataFrame(rows, columns=["identity", "gender", "modality", "path", "source_id", "landmarks"])
-    places = {
-        f"p{p}": ("train", "train", "train", "train", "validation", "test")[p % 6] for p in range(n_people)
-    }
+    places = {f"p{p}": ("train", "train", "train", "train", "validation", "test")[p % 6] for p in range(n_people)}
     return splits.set_folds(table.assign(split=table["identity"].map(places), fold=0), fraction=0.5, seed=0)
 
 
@@ -433,8 +431,13 @@ def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
         monkeypatch.setattr(pack, "recording", lambda path, settings: np.ones((3, 64), np.float16))
     pack.build(table, copied, root=root, settings=other, progress=False)
     opened = Store.open(copied)
-    assert opened.parameters == {**store.FRONT_END, "several_faces": "prominent", "max_turn": 1.0,
-                                 "processed": False, **change}  # fmt: skip
+    assert opened.parameters == {
+        **store.FRONT_END,
+        "several_faces": "prominent",
+        "max_turn": 1.0,
+        "processed": False,
+        **change,
+    }
     if other.processed:
         image = photo_files.read(root / "p0" / "0.png")
         assert np.array_equal(opened.faces[0], align.resized(image)) and len(opened.mels) == 3 * 24
@@ -483,7 +486,8 @@ def test_readers_beside_a_writer_see_one_store_or_none(corpus, tmp_path):
     folder, stop = tmp_path / "store", tmp_path / "stop"
     # The shards are kept, so that most of the time goes into the merge.
     writing = (
-        "import shutil, sys\nfrom pathlib import Path\nfrom s2f.features import pack\nfrom s2f.corpora import manifest\n"
+        "import shutil, sys\nfrom pathlib import Path\n"
+        "from s2f.features import pack\nfrom s2f.corpora import manifest\n"
         "folder, stop, root, *paths = sys.argv[1:]\n"
         "tables = [manifest.read(path) for path in paths]\n"
         "n, shards = 0, Path(folder) / 'shards'\n"
@@ -513,11 +517,13 @@ def test_readers_beside_a_writer_see_one_store_or_none(corpus, tmp_path):
     )
     readers = [
         subprocess.Popen(
-            [sys.executable, "-c", reading, str(folder), str(stop)], stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", reading, str(folder), str(stop)],
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     seen, problems = Counter(), []
 
     def read():
@@ -604,21 +610,12 @@ def test_bad_files_are_listed_and_do_not_stop_the_build(own_corpus, tmp_path):
     assert list(rejected.columns) == list(rejections.COLUMNS)
     reasons = dict(zip(rejected["path"], rejected["reason"], strict=True))
     assert {k: reasons[k] for k in ("p0/0.png", "p1/0.png", "p2/0.png")} == {
-        "p0/0.png": "damaged", "p1/0.png": "not_image", "p2/0.png": "landmarks"}  # fmt: skip
-    assert set(reasons) == {
-        "p0/0.wav",
-        "p0/1.wav",
-        "p1/0.wav",
-        "p2/0.wav",
-        "p0/0.png",
-        "p1/0.png",
-        "p2/0.png",
+        "p0/0.png": "damaged",
+        "p1/0.png": "not_image",
+        "p2/0.png": "landmarks",
     }
-    assert (
-        reasons["p0/0.wav"] == "silent"
-        and reasons["p0/1.wav"] == "empty"
-        and (rejected["detail"] != "").all()
-    )
+    assert set(reasons) == {"p0/0.wav", "p0/1.wav", "p1/0.wav", "p2/0.wav", "p0/0.png", "p1/0.png", "p2/0.png"}
+    assert reasons["p0/0.wav"] == "silent" and reasons["p0/1.wav"] == "empty" and (rejected["detail"] != "").all()
     assert len(opened.voices()) == 20 and len(opened.photos()) == 15
     assert set(opened.index["path"]) | set(reasons) == set(table["path"])
     for row in opened.voices(identity="p0").itertuples():
@@ -640,11 +637,7 @@ def test_a_decoder_that_fails_in_its_own_way_does_not_stop_the_build(corpus, tmp
     monkeypatch.setattr(photo_files, "read", fail)
     pack.build(table, tmp_path, root=root, max_rejected=0.1, progress=False)
     row = Store.open(tmp_path).rejected().iloc[0]
-    assert (row["path"], row["reason"], row["detail"]) == (
-        "p3/1.png",
-        "unexpected",
-        "RuntimeError: internal state 7",
-    )
+    assert (row["path"], row["reason"], row["detail"]) == ("p3/1.png", "unexpected", "RuntimeError: internal state 7")
 
 
 def test_a_missing_package_stops_the_build(corpus, tmp_path, monkeypatch):
@@ -676,9 +669,7 @@ def test_someone_without_a_face_is_left_out(own_corpus, tmp_path):
     assert set(opened.index["identity"]) == {"p0", "p1", "p3", "p4", "p5"}
     assert (len(opened.mel_offsets), len(opened.faces)) == (21, 15)
     reasons = opened.rejected().set_index("path")["reason"]
-    assert (
-        reasons["p2/0.png"] == "empty" and reasons["p2/3.wav"] == "identity_incomplete" and len(reasons) == 7
-    )
+    assert reasons["p2/0.png"] == "empty" and reasons["p2/3.wav"] == "identity_incomplete" and len(reasons) == 7
     wave = front_end.voiced(sound_files.read(root / "p3" / "0.wav"))  # whoever comes after is still in the right place
     row = opened.voices(identity="p3")["row"].iloc[0]
     assert np.array_equal(opened.mel(row), front_end.normalise(front_end.log_mel(wave)).astype(np.float16))

@@ -115,6 +115,4 @@ def features(samples: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     made = recording()
-    np.savez_compressed(
-        PATH, samples=made, mask=voiced_mask(made), log_mel=log_mel(voiced(made)).astype(np.float32)
-    )
+    np.savez_compressed(PATH, samples=made, mask=voiced_mask(made), log_mel=log_mel(voiced(made)).astype(np.float32))

@@ -177,8 +177,7 @@ def test_percentiles_of_halves_are_shifted_to_the_value_of_everyone():
 
 def slow_inside(points, manifold, k):
     radii = [
-        sorted(np.linalg.norm(a - b) for j, b in enumerate(manifold) if j != i)[k - 1]
-        for i, a in enumerate(manifold)
+        sorted(np.linalg.norm(a - b) for j, b in enumerate(manifold) if j != i)[k - 1] for i, a in enumerate(manifold)
     ]
     hits = [any(np.linalg.norm(p - m) <= r for m, r in zip(manifold, radii, strict=True)) for p in points]
     return np.mean(hits)
@@ -353,9 +352,7 @@ def test_recall_against_all_galleries(rng):
     # Four people, two photos each: every gallery of three people can be written down.
     photo_codes = np.repeat(np.arange(4), 2)
     photos, probes = unit(rng.normal(size=(8, 3))), unit(rng.normal(size=(4, 3)))
-    hits = matching.recall(
-        probes, np.arange(4), photos, photo_codes, ks=(1, 2), n_way=3, n_galleries=20000, rng=rng
-    )
+    hits = matching.recall(probes, np.arange(4), photos, photo_codes, ks=(1, 2), n_way=3, n_galleries=20000, rng=rng)
     for code in range(4):
         expected = {1: [], 2: []}
         for true in photos[photo_codes == code]:
@@ -413,10 +410,7 @@ def test_pixel_l1_against_loops(rng):
     codes, photo_codes = np.array([0, 0, 1, 2, 2, 3]), np.array([0, 1, 1, 2, 2, 2])
     values = pairs.l1_pixel(faces, codes, photos, photo_codes)
     for row, code in enumerate(codes[:5]):
-        each = [
-            np.abs(faces[row].astype(float) - photo).mean()
-            for photo in photos[photo_codes == code].astype(float)
-        ]
+        each = [np.abs(faces[row].astype(float) - photo).mean() for photo in photos[photo_codes == code].astype(float)]
         assert values[row] == pytest.approx(np.mean(each))
     assert np.isnan(values[5]), "person 3 has no photo"
 
@@ -484,9 +478,7 @@ def test_bootstrap_interval_of_a_mean_has_the_textbook_width(rng):
 
 def test_bootstrap_of_a_ratio_uses_the_same_people(rng):
     values = rng.uniform(1, 2, 30)
-    estimate = bootstrap.interval(
-        bootstrap.ratio(bootstrap.mean(3 * values), bootstrap.mean(values)), 30, rng=rng
-    )
+    estimate = bootstrap.interval(bootstrap.ratio(bootstrap.mean(3 * values), bootstrap.mean(values)), 30, rng=rng)
     assert estimate.low == pytest.approx(3) and estimate.high == pytest.approx(3)
 
 
@@ -593,9 +585,7 @@ def test_linear_probe_is_ridge_regression(rng):
     scaled = StandardScaler().fit(voices)
     ridge = Ridge(alpha=0.3 * 60).fit(scaled.transform(voices), targets)
     expected = unit(ridge.predict(scaled.transform(voices[:9])) - targets.mean(0))
-    np.testing.assert_allclose(
-        standins.linear_probe(voices, targets, voices[:9], penalty=0.3), expected, atol=1e-5
-    )
+    np.testing.assert_allclose(standins.linear_probe(voices, targets, voices[:9], penalty=0.3), expected, atol=1e-5)
 
 
 def test_face_set_refuses_unequal_rows():
@@ -646,15 +636,7 @@ def test_rows_have_the_promised_structure(study):
     for row, metrics in result["rows"].items():
         assert tuple(metrics) == rows.METRICS
         for metric, entry in metrics.items():
-            assert set(entry) == {
-                "value",
-                "low",
-                "high",
-                "n_recordings",
-                "n_identities",
-                "reference",
-                "reason",
-            }
+            assert set(entry) == {"value", "low", "high", "n_recordings", "n_identities", "reference", "reason"}
             assert (entry["value"] is not None) or entry["reason"], f"{row}.{metric} is null without a reason"
             if entry["low"] is not None:
                 assert entry["low"] <= entry["value"] + 1e-9 and entry["value"] <= entry["high"] + 1e-9
@@ -663,9 +645,7 @@ def test_rows_have_the_promised_structure(study):
 
 def test_rows_say_what_they_should(study):
     result = evaluate(study)["rows"]
-    model, ceiling, random, oracle = (
-        result[row] for row in ("model", "ceiling", "random_real", "gender_oracle")
-    )
+    model, ceiling, random, oracle = (result[row] for row in ("model", "ceiling", "random_real", "gender_oracle"))
     absent = [metric for metric in rows.METRICS if model[metric]["value"] is None]
     assert absent == ["recall_at_10"], "ten people are too few for it"
     assert ceiling["matching_2way"]["value"] > model["matching_2way"]["value"] > 0.6
@@ -791,9 +771,7 @@ def test_sets_of_faces_have_one_size(study, monkeypatch):
 
     monkeypatch.setattr(frechet, "fid", sizes)
     monkeypatch.setattr(manifolds, "precision_recall", lambda x, y: (sizes(x, y), sizes(y, x)))
-    monkeypatch.setattr(
-        frechet, "kid", lambda x, codes, y, *_, **__: lambda counts: np.full(len(counts), sizes(x, y))
-    )
+    monkeypatch.setattr(frechet, "kid", lambda x, codes, y, *_, **__: lambda counts: np.full(len(counts), sizes(x, y)))
     few = study.model.take(np.arange(0, 60, 2))
     for stand_ins, n_fid, n in (
         ({"model": study.model}, None, 40),
@@ -868,9 +846,7 @@ def test_an_unknown_row_names_the_nearest(study):
 
 def compared(study, other, *, row="general", **options):
     defaults = {"protocol": "held_out", "rng": np.random.default_rng(3), "n_resamples": 300, "min_n": 20}
-    return rows.evaluate(
-        {"model": study.model, row: other}, study.photos, study.people, **defaults | options
-    )
+    return rows.evaluate({"model": study.model, row: other}, study.photos, study.people, **defaults | options)
 
 
 def test_a_row_minus_itself_is_nothing(study):

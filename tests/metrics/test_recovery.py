@@ -180,16 +180,24 @@ def test_verdicts():
     nan = np.nan
     levels = {
         "ceiling": frame([0.5, 0.4, 0.01, 0.5, 0, 0, 0], [0.4, 0.3, -0.1, 0.4, -0.1, -0.1, -0.1]),
-        "face": frame([0.2, 0.1, 0, 0.3, 0, 0.3, nan], [0.1, 0.01, -0.1, 0.2, -0.1, 0.2, nan],
-                      p=[0.01, 0.2, 0.5, 0.01, 0.03, 0.02, nan]),
+        "face": frame(
+            [0.2, 0.1, 0, 0.3, 0, 0.3, nan],
+            [0.1, 0.01, -0.1, 0.2, -0.1, 0.2, nan],
+            p=[0.01, 0.2, 0.5, 0.01, 0.03, 0.02, nan],
+        ),
         "photographs": frame([0.6, 0.6, 0.6, 0.04, 0.6, 0.6, nan], [0.5, 0.5, 0.5, 0, 0.5, 0.5, nan]),
-    }  # fmt: skip
+    }
     table = recovery.verdicts(levels, SEVEN)
     face = table[table["level"] == "face"].set_index("attribute")
     assert face["verdict"].to_dict() == {
-        "shown": recovery.RECOVERED, "missed": recovery.MISSED, "quiet": recovery.NOT_IN_VOICE,
-        "blurred": recovery.NOT_LEGIBLE, "chance": recovery.ABOVE, "leaky": recovery.ABOVE, "unread": recovery.NOT_READ,
-    }  # fmt: skip
+        "shown": recovery.RECOVERED,
+        "missed": recovery.MISSED,
+        "quiet": recovery.NOT_IN_VOICE,
+        "blurred": recovery.NOT_LEGIBLE,
+        "chance": recovery.ABOVE,
+        "leaky": recovery.ABOVE,
+        "unread": recovery.NOT_READ,
+    }
     np.testing.assert_allclose(face.loc[["chance", "leaky"], "p_holm"], [0.04, 0.04])  # two are asked, not three
     np.testing.assert_allclose(face.loc[["shown", "missed"], "share_of_ceiling"], [0.4, 0.25])
     assert face.loc[["quiet", "chance", "leaky"], "share_of_ceiling"].isna().all()

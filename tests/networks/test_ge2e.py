@@ -81,8 +81,7 @@ def test_volume_is_raised_and_silence_is_cut():
 
 
 @pytest.mark.parametrize(
-    ("wave", "reason"),
-    [(np.zeros(16000), "silent"), (np.ones(100), "short"), (np.full(16000, np.nan), "nan")],
+    ("wave", "reason"), [(np.zeros(16000), "silent"), (np.ones(100), "short"), (np.full(16000, np.nan), "nan")]
 )
 def test_what_is_no_voice_is_refused(wave, reason):
     with pytest.raises(AudioError) as error:

@@ -39,9 +39,7 @@ def corpora():
 def readers(corpora):
     faces, codes, genders, sizes = corpora[0]
     genders = [None if k % 5 == 0 else gender for k, gender in enumerate(genders)]  # some are unknown
-    return train(
-        faces, codes, genders, sizes, attribute_names=["size_px"], seed=0, n_steps=90, batch=40, n_threads=1
-    )
+    return train(faces, codes, genders, sizes, attribute_names=["size_px"], seed=0, n_steps=90, batch=40, n_threads=1)
 
 
 def test_readers_know_people_they_have_not_seen(readers, corpora):
@@ -122,9 +120,12 @@ def test_trunk_has_the_counted_parameters():
 )
 def test_wrong_input_is_refused(change, message):
     given = {
-        "faces": np.zeros((6, 64, 64, 3), np.uint8), "identity_codes": np.arange(6), "genders": ["f"] * 6,
-        "attributes": np.zeros((6, 1)), "attribute_names": ["a"],
-    } | change  # fmt: skip
+        "faces": np.zeros((6, 64, 64, 3), np.uint8),
+        "identity_codes": np.arange(6),
+        "genders": ["f"] * 6,
+        "attributes": np.zeros((6, 1)),
+        "attribute_names": ["a"],
+    } | change
     positional = [given.pop(name) for name in ("faces", "identity_codes", "genders", "attributes")]
     with pytest.raises(TrainingError, match=message):
         train(*positional, **given, seed=0, n_steps=1)

@@ -173,9 +173,7 @@ def test_every_page_opens_in_a_browser_without_an_error_or_another_host(built):
     finally:
         session.quit()
     assert not problems
-    assert n_formulas >= len(
-        book.pages(ROOT)
-    )  # one in each fixture notebook, drawn by the MathJax of the book
+    assert n_formulas >= len(book.pages(ROOT))  # one in each fixture notebook, drawn by the MathJax of the book
 
 
 def find(*names: str) -> str | None:

@@ -36,13 +36,7 @@ def shown(figure):
 def make(rng):
     """Every figure, by name, on small data."""
     faces = rng.integers(0, 256, (10, 64, 64, 3), dtype=np.uint8)
-    people = pd.DataFrame(
-        {
-            "gender": ["f", "m"] * 20,
-            "f0_hz": rng.normal(150, 30, 40),
-            "skin_tone": rng.random(40),
-        }
-    )
+    people = pd.DataFrame({"gender": ["f", "m"] * 20, "f0_hz": rng.normal(150, 30, 40), "skin_tone": rng.random(40)})
     log = pd.DataFrame({"step": np.arange(0, 500, 5), "d": rng.random(100), "c": rng.random(100)})
     counts = {"n_identities": 3, "n_recordings": 30, "n_faces": 60}
     summary = {"splits": {"train": {"f": counts, "m": counts}, "test": {"f": counts, "unknown": counts}}}
@@ -57,9 +51,7 @@ def make(rng):
     wave = np.sin(np.arange(32000) / 20).astype(np.float32)
     voiced = np.arange(100) % 50 < 30
     return {
-        "face_sheet": figures.face_sheet(
-            faces, labels=[f"p{k}" for k in range(10)], n_columns=4, title="Ten"
-        ),
+        "face_sheet": figures.face_sheet(faces, labels=[f"p{k}" for k in range(10)], n_columns=4, title="Ten"),
         "table1": figures.table1(faces[:4], faces[4:8], list("wxyz")),
         "face_rows": figures.face_rows({"true": faces[:3], "drawn": faces[3:6]}),
         "sample_grids": figures.sample_grids({f"{k:08d}": faces for k in range(9)}, n_rows=3, n_columns=5),
@@ -159,18 +151,26 @@ def test_corpus_counts_are_written_at_the_bars():
 
 def test_error_rates_name_the_equal_error():
     rates = SimpleNamespace(
-        thresholds=np.array([0.0, 0.5, 1.0]), false_accept=np.array([1, 0.1, 0]),
-        false_reject=np.array([0, 0.1, 1]), equal_error_rate=SimpleNamespace(value=0.1, low=0.05, high=0.2),
-    )  # fmt: skip
+        thresholds=np.array([0.0, 0.5, 1.0]),
+        false_accept=np.array([1, 0.1, 0]),
+        false_reject=np.array([0, 0.1, 1]),
+        equal_error_rate=SimpleNamespace(value=0.1, low=0.05, high=0.2),
+    )
     assert any("10.0 % [5.0, 20.0]" in text for text in texts(figures.error_rates({"Faces": rates})))
 
 
 def test_data_flow_names_every_part():
     found = " ".join(texts(figures.data_flow()).union()).replace("\n", " ")
     for part in (
-        "voice recording", "voice embedding network", "64 numbers", "generator", "generated face",
-        "face embedding network", "discriminator", "classifier",
-    ):  # fmt: skip
+        "voice recording",
+        "voice embedding network",
+        "64 numbers",
+        "generator",
+        "generated face",
+        "face embedding network",
+        "discriminator",
+        "classifier",
+    ):
         assert part in found
 
 

@@ -29,8 +29,15 @@ def run(tmp_path):
     (seed / "general" / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     np.savez(seed / "general" / "samples.npz", **{"00000003": np.zeros((2, 64, 64, 3), np.uint8)})
     for name, device in (("05_training_general", "cuda"), ("06_metrics_general", "cpu")):
-        facts = {"device": device, "machine": "Linux x86_64, 16 cores", "threads": 2, "commit": "abc",
-                 "wall_time_s": 1800, "finished": "2026-01-01T00:00:00Z", "packages": {"torch": "2.11.0"}}  # fmt: skip
+        facts = {
+            "device": device,
+            "machine": "Linux x86_64, 16 cores",
+            "threads": 2,
+            "commit": "abc",
+            "wall_time_s": 1800,
+            "finished": "2026-01-01T00:00:00Z",
+            "packages": {"torch": "2.11.0"},
+        }
         (seed / "notebooks" / f"{name}.json").write_text(json.dumps(facts))
     return seed.parent
 
@@ -40,15 +47,26 @@ def test_a_run_is_kept_with_a_page(tmp_path, run):
     assert page == tmp_path / "book" / "results" / "synthetic-x" / "index.md"
     kept = sorted(path.relative_to(page.parent).as_posix() for path in page.parent.rglob("*") if path.is_file())
     assert kept == [
-        "index.md", "provenance.json", "s0/general_curves.png", "s0/general_health.png", "s0/general_metrics.json",
-        "s0/general_samples.png", "s0/table1.png", "s0/table2.csv", "s0/table2.json",
-    ]  # fmt: skip
+        "index.md",
+        "provenance.json",
+        "s0/general_curves.png",
+        "s0/general_health.png",
+        "s0/general_metrics.json",
+        "s0/general_samples.png",
+        "s0/table1.png",
+        "s0/table2.csv",
+        "s0/table2.json",
+    ]
     text = page.read_text(encoding="utf-8")
     for said in (
-        "| device of the training | cuda |", "| machine | Linux x86_64, 16 cores |", "| seeds | 0 |", "| 1.00 h |",
-        "python -m s2f study --profile synthetic --label x --set …", "python -m s2f keep runs/synthetic-x",
+        "| device of the training | cuda |",
+        "| machine | Linux x86_64, 16 cores |",
+        "| seeds | 0 |",
+        "| 1.00 h |",
+        "python -m s2f study --profile synthetic --label x --set …",
+        "python -m s2f keep runs/synthetic-x",
         "| General | 48 | – | 0.082 [0.070, 0.100] |",
-    ):  # fmt: skip
+    ):
         assert said in text
     assert "114.4" not in text  # the poster's figures are no results of this run
     shown = [line.split("(")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![")]

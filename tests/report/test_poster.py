@@ -21,18 +21,29 @@ VARIANTS = ("general", "females", "males")
 def content(shift=0.0):
     """A `metrics.json` with what the poster has a counterpart for."""
     values = {
-        "fid": (100 + shift, None), "fid_real_real": (30, None), "kid": (0.08, 0.01), "precision": (0.6, 0.1),
-        "recall": (0.2, 0.1), "l1_pixel_255": (41 + shift, 2), "l1_pixel_unit": (0.3, 0.1),
-        "l1_embedding_sum": (12.8, 0.5), "l1_embedding_mean": (0.1, 0.01), "cosine_matched": (0.08, 0.04),
-        "diversity_share": (0.4, 0.04), "consistency": (0.09, 0.01),
-    }  # fmt: skip
+        "fid": (100 + shift, None),
+        "fid_real_real": (30, None),
+        "kid": (0.08, 0.01),
+        "precision": (0.6, 0.1),
+        "recall": (0.2, 0.1),
+        "l1_pixel_255": (41 + shift, 2),
+        "l1_pixel_unit": (0.3, 0.1),
+        "l1_embedding_sum": (12.8, 0.5),
+        "l1_embedding_mean": (0.1, 0.01),
+        "cosine_matched": (0.08, 0.04),
+        "diversity_share": (0.4, 0.04),
+        "consistency": (0.09, 0.01),
+    }
     entries = {
         metric: {
-            "value": value, "low": half and value - half, "high": half and value + half,
-            "n_recordings": 576, "n_identities": 48,
+            "value": value,
+            "low": half and value - half,
+            "high": half and value + half,
+            "n_recordings": 576,
+            "n_identities": 48,
         }
         for metric, (value, half) in values.items()
-    }  # fmt: skip
+    }
     real = {metric: entry | {"value": 0.5, "low": 0.4, "high": 0.6} for metric, entry in entries.items()}
     return {"protocol": "held_out", "rows": {"model": entries, "ceiling": real}}
 
@@ -95,9 +106,12 @@ def test_classes_follow_from_the_arithmetic(metrics, resolved):
     l1 = frame[frame["figure"].str.endswith("L1")].set_index(["figure", "reading"])["class"].unstack(0)
     assert (l1 == l1.iloc[:, [0]].to_numpy()).all().all()  # the three variants fare alike
     expected = {
-        "l1_embedding_sum": poster.IMPOSSIBLE, "l1_embedding_mean": poster.IMPOSSIBLE,
-        "l1_pixel_unit": poster.IMPOSSIBLE, "l1_pixel_255": poster.NOT_COMPARABLE, "": poster.NOT_COMPARABLE,
-    }  # fmt: skip
+        "l1_embedding_sum": poster.IMPOSSIBLE,
+        "l1_embedding_mean": poster.IMPOSSIBLE,
+        "l1_pixel_unit": poster.IMPOSSIBLE,
+        "l1_pixel_255": poster.NOT_COMPARABLE,
+        "": poster.NOT_COMPARABLE,
+    }
     assert {metric: l1.loc[reading].iloc[0] for metric, reading in poster.READINGS.items()} == expected
     others = frame[(frame["part"] == "Table 2") & ~frame["figure"].str.endswith("L1")]
     assert set(others["class"]) == {poster.NOT_COMPARABLE}
@@ -149,9 +163,11 @@ def test_settings_are_read_from_the_run(metrics, resolved):
     changed = settings(other)
     changed = changed[changed["class"] != poster.REPRODUCED]
     assert changed["ours"].to_dict() == {
-        "training crops": "2 to 8 s", "kernels of the voice embedding": "an LSTM",
-        "numbers in a voice embedding": "256", "kernels of the generator": "1, 4",
-    }  # fmt: skip
+        "training crops": "2 to 8 s",
+        "kernels of the voice embedding": "an LSTM",
+        "numbers in a voice embedding": "256",
+        "kernels of the generator": "1, 4",
+    }
 
 
 def test_the_scan_is_read_where_the_corpus_is_the_posters(tmp_path):

@@ -38,13 +38,18 @@ def metrics(value=0.5, *, protocol="held_out"):
     rows = {
         row: {
             metric: {
-                "value": value + i + j / 100, "low": value + i + j / 100 - 0.1, "high": value + i + j / 100 + 0.2,
-                "n_recordings": 40, "n_identities": 8, "reference": "photos", "reason": None,
+                "value": value + i + j / 100,
+                "low": value + i + j / 100 - 0.1,
+                "high": value + i + j / 100 + 0.2,
+                "n_recordings": 40,
+                "n_identities": 8,
+                "reference": "photos",
+                "reason": None,
             }
             for j, metric in enumerate(METRICS)
         }
         for i, row in enumerate(ROWS)
-    }  # fmt: skip
+    }
     return {"protocol": protocol, "rows": rows, "differences": {}, "recipe": "short"}
 
 
@@ -107,8 +112,12 @@ def test_the_gap_holds_both_protocols_of_what_can_be_compared():
     found = results.gap(held_out, closed)
     assert list(found.columns) == ["protocol", "variant", "metric", "value", "low", "high"]
     assert len(found) == 2 * 2 * len(results.GAP) and list(found.index) == list(range(len(found)))
-    starts = {("held_out", "General"): 0.5, ("held_out", "Males"): 10,
-              ("closed", "General"): 0.25, ("closed", "Males"): 20}  # fmt: skip
+    starts = {
+        ("held_out", "General"): 0.5,
+        ("held_out", "Males"): 10,
+        ("closed", "General"): 0.25,
+        ("closed", "Males"): 20,
+    }
     assert set(zip(found["protocol"], found["variant"], found["metric"], strict=True)) == {
         (*key, metric) for key in starts for metric in results.GAP
     }
@@ -188,8 +197,9 @@ def test_the_own_seed_must_be_measured(project, seed):
 
 
 def test_what_seeds_agree_on_is_written_beside_them(project):
-    content = {seed: {"General": metrics(value), "Males": metrics(2 * value)}
-               for seed, value in ((0, 1.0), (1, 2.0), (2, 6.0))}  # fmt: skip
+    content = {
+        seed: {"General": metrics(value), "Males": metrics(2 * value)} for seed, value in ((0, 1.0), (1, 2.0), (2, 6.0))
+    }
     content[1]["Males"]["rows"]["probe"]["kid"]["value"] = None
     found = results.write_seeds(study(seed=1, label="a"), content)
     path = project / "runs" / "smoke-a" / "results" / "seeds.csv"
@@ -231,11 +241,18 @@ def test_numbers_are_those_of_their_rows_and_parts(variant):
     found = results.numbers(variant)
     assert all(isinstance(value, float) and math.isfinite(value) for value in found.values())
     assert (found["n_identities"], found["n_test_identities"], found["n_fid"]) == (5, 3, 40)
-    plain = {"kid": ("model", "kid"), "kid_gender_mean": ("gender_mean_face", "kid"), "fid": ("model", "fid"),
-             "fid_real_real": ("model", "fid_real_real")}  # fmt: skip
-    percent = {"gender_agreement": ("model", "gender_agreement"), "diversity_share": ("model", "diversity_share"),
-               "reader_gender_accuracy": ("ceiling", "gender_agreement"),
-               "matching_oracle": ("gender_oracle", "matching_2way")}  # fmt: skip
+    plain = {
+        "kid": ("model", "kid"),
+        "kid_gender_mean": ("gender_mean_face", "kid"),
+        "fid": ("model", "fid"),
+        "fid_real_real": ("model", "fid_real_real"),
+    }
+    percent = {
+        "gender_agreement": ("model", "gender_agreement"),
+        "diversity_share": ("model", "diversity_share"),
+        "reader_gender_accuracy": ("ceiling", "gender_agreement"),
+        "matching_oracle": ("gender_oracle", "matching_2way"),
+    }
     for metric in ("matching_2way", "matching_within_gender"):
         for row, short in (("model", ""), ("probe", "_probe"), ("ceiling", "_ceiling")):
             percent[metric + short] = (row, metric)
@@ -254,8 +271,13 @@ def test_a_number_that_does_not_apply_is_nan(variant):
     found = results.numbers(variant)
     missing = {name for name, value in found.items() if math.isnan(value)}
     assert missing == {
-        "fid", "n_fid", "diversity_share", "matching_2way_probe", "matching_2way_probe_low", "matching_2way_probe_high",
-    }  # fmt: skip
+        "fid",
+        "n_fid",
+        "diversity_share",
+        "matching_2way_probe",
+        "matching_2way_probe_low",
+        "matching_2way_probe_high",
+    }
     assert all(isinstance(value, float) for value in found.values())
 
 

@@ -18,14 +18,19 @@ def metrics(shift=0.0, **extra):
 
     def entry(row, k):
         if row == "probe":
-            return dict.fromkeys(
-                ("value", "low", "high", "n_recordings", "n_identities", "reference"), None
-            ) | {"reason": "not measured"}
+            return dict.fromkeys(("value", "low", "high", "n_recordings", "n_identities", "reference"), None) | {
+                "reason": "not measured"
+            }
         value = 0.5 + k / 100 + shift
         return {
-            "value": value, "low": value - 0.1, "high": value + 0.1, "n_recordings": 144, "n_identities": 12,
-            "reference": "288 photos", "reason": None,
-        }  # fmt: skip
+            "value": value,
+            "low": value - 0.1,
+            "high": value + 0.1,
+            "n_recordings": 144,
+            "n_identities": 12,
+            "reference": "288 photos",
+            "reason": None,
+        }
 
     def minus(row, metric):
         if metric in rows.SETS or row == "probe":
@@ -163,8 +168,9 @@ def test_write_rows_holds_values_and_differences(tmp_path):
     frame = pd.read_csv(tmp_path / "rows.csv")
     n = len(rows.METRICS)
     assert frame["what"].value_counts().to_dict() == {
-        "value": n * len(rows.ROWS), "model minus row": n * (len(rows.ROWS) - 1)
-    }  # fmt: skip
+        "value": n * len(rows.ROWS),
+        "model minus row": n * (len(rows.ROWS) - 1),
+    }
 
 
 def test_beside_table_has_a_column_a_run():
@@ -175,11 +181,7 @@ def test_beside_table_has_a_column_a_run():
 
 
 def test_quality_table_prints_percent_and_counts():
-    quality = {
-        "equal_error_rate": {"value": 0.021, "low": 0.01, "high": 0.04},
-        "n_photos": 1288,
-        "accuracy": None,
-    }
+    quality = {"equal_error_rate": {"value": 0.021, "low": 0.01, "high": 0.04}, "n_photos": 1288, "accuracy": None}
     page = tables.quality_table({"aligned": quality, "original": None}).to_html()
     assert page.count("2.1 % [1.0, 4.0]") == 1 and page.count("1,288") == 1 and page.count("–") == 1 + 3
     page = tables.quality_table({"aligned": quality, "original": quality}).to_html()

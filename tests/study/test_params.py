@@ -158,8 +158,10 @@ def test_lists_of_folders_are_lists_of_texts(wrong):
 
 def test_settings_are_read_as_yaml():
     assert params.parse_settings(["gan.steps=5", "corpus.root=../x", "gan.tanh=false"]) == {
-        "gan.steps": 5, "corpus.root": "../x", "gan.tanh": False,
-    }  # fmt: skip
+        "gan.steps": 5,
+        "corpus.root": "../x",
+        "gan.tanh": False,
+    }
 
 
 def test_the_project_is_found_upwards(tmp_path):

@@ -101,12 +101,24 @@ def test_a_second_run_does_nothing_but_say_so(project):
 @pytest.mark.parametrize(
     ("file", "old", "new", "reruns"),
     [
-        ("params/profiles/smoke.yaml", "gan: {width: 0.125, steps: 60", "gan: {width: 0.125, steps: 61",
-         ["05_training", "06_metrics", "03_models", *LATE]),
-        ("params/variants/females.yaml", "variant:", "gan: {noise: 0.07}\nvariant:",
-         ["05_training females", "06_metrics females", "07_results", "08_your_voice", "10_poster"]),
-        ("params/profiles/smoke.yaml", "n_bootstrap: 200", "n_bootstrap: 201",
-         ["06_metrics", "07_results", "10_poster"]),
+        (
+            "params/profiles/smoke.yaml",
+            "gan: {width: 0.125, steps: 60",
+            "gan: {width: 0.125, steps: 61",
+            ["05_training", "06_metrics", "03_models", *LATE],
+        ),
+        (
+            "params/variants/females.yaml",
+            "variant:",
+            "gan: {noise: 0.07}\nvariant:",
+            ["05_training females", "06_metrics females", "07_results", "08_your_voice", "10_poster"],
+        ),
+        (
+            "params/profiles/smoke.yaml",
+            "n_bootstrap: 200",
+            "n_bootstrap: 201",
+            ["06_metrics", "07_results", "10_poster"],
+        ),
         ("params/profiles/smoke.yaml", "n_photos: 1", "n_photos: 2", ["09_known_answer"]),
         ("params/profiles/smoke.yaml", "recipe: short", "recipe: short  # a comment", []),
         ("s2f/results.py", '"""', '"""\n', ["07_results", "10_poster"]),
@@ -115,7 +127,7 @@ def test_a_second_run_does_nothing_but_say_so(project):
         ("s2f/training/speaker.py", '"""', '"""\n', ["04_voice_embedding", "05_training", "06_metrics", *LATE]),
     ],
     ids=["gan parameter", "one variant", "measuring", "answer", "comment", "results", "gan", "your voice", "speaker"],
-)  # fmt: skip
+)
 def test_an_edit_reruns_what_depends_on_it_and_nothing_else(project, file, old, new, reruns):
     path = project / file
     assert old in path.read_text()

@@ -36,9 +36,7 @@ def work(folder, settings):
 
 def together(folder, settings):
     folder.mkdir()
-    processes.launch(
-        work, (str(folder), settings), n_devices=2, n_nodes=1, rendezvous="127.0.0.1:0", name=folder.name
-    )
+    processes.launch(work, (str(folder), settings), n_devices=2, n_nodes=1, rendezvous="127.0.0.1:0", name=folder.name)
     tensors, _ = saves.latest(folder / "state", fingerprint="k")
     return tensors
 
@@ -226,9 +224,12 @@ def test_a_sign_counts_once_it_has_shown_for_long_enough():
 
 @pytest.mark.parametrize(
     ("values", "name"),
-    [({"d_right": 1.0}, "discriminator_won"), ({"score_gap": 0.0}, "discriminator_collapsed"),
-     ({"diversity": 0.01}, "no_diversity")],
-)  # fmt: skip
+    [
+        ({"d_right": 1.0}, "discriminator_won"),
+        ({"score_gap": 0.0}, "discriminator_collapsed"),
+        ({"diversity": 0.01}, "no_diversity"),
+    ],
+)
 def test_each_sign_stops_where_that_is_asked(values, name):
     watch = health.Watch(on_trouble="stop")
     for step in range(health.PATIENCE):
@@ -262,8 +263,22 @@ def test_diversity_is_that_of_the_real_faces_for_real_faces_and_0_for_one_face()
 def test_a_report_holds_what_it_says(tmp_path):
     run(tmp_path, settings=POSTER)
     lines = saves.read_log(tmp_path / "log.jsonl")
-    wanted = {"d", "c", "g_real", "g_identity", "score_real", "score_fake", "d_right", "score_gap", "diversity",
-              "grad_generator", "grad_critics", "it_per_s", "memory_mb", "step"}  # fmt: skip
+    wanted = {
+        "d",
+        "c",
+        "g_real",
+        "g_identity",
+        "score_real",
+        "score_fake",
+        "d_right",
+        "score_gap",
+        "diversity",
+        "grad_generator",
+        "grad_critics",
+        "it_per_s",
+        "memory_mb",
+        "step",
+    }
     assert set(lines[-1]) == wanted
     assert 0 <= lines[-1]["d_right"] <= 1 and lines[-1]["it_per_s"] > 0 and lines[-1]["memory_mb"] > 50
 
@@ -301,10 +316,11 @@ def test_faces_that_stay_mapped_train_the_same(tmp_path):
     np.save(tmp_path / "faces.npy", faces)
     options = {"device": "cpu", "rows": rows}
     resident, mapped = (
-        gan.Pairs(kept, np.arange(12) % 3, np.load(tmp_path / "faces.npy", mmap_mode="r"), rows % 3,
-                  resident=where, **options)
+        gan.Pairs(
+            kept, np.arange(12) % 3, np.load(tmp_path / "faces.npy", mmap_mode="r"), rows % 3, resident=where, **options
+        )
         for where in (True, False)
-    )  # fmt: skip
+    )
     assert mapped.faces is None and resident.faces is not None
     picked = torch.tensor([3, 0, 14])
     assert torch.equal(mapped.take(picked), resident.take(picked))

@@ -175,10 +175,12 @@ def plain_voices(t, recordings):
     clean = F.normalize(torch.stack(clean))
     noisy = clean + s.noise * torch.randn(clean.shape, generator=t.noise)
     if s.spread:
-        whole = torch.stack([
-            (p.tracks.sums[at + n] - p.tracks.sums[at]) / n
-            for at, n in zip(p.tracks.starts.tolist(), p.tracks.lengths.tolist(), strict=True)
-        ])  # fmt: skip
+        whole = torch.stack(
+            [
+                (p.tracks.sums[at + n] - p.tracks.sums[at]) / n
+                for at, n in zip(p.tracks.starts.tolist(), p.tracks.lengths.tolist(), strict=True)
+            ]
+        )
         values, axes = torch.linalg.eigh(torch.cov(F.normalize(whole).T))
         along = torch.randn(clean.shape, generator=t.noise) * values.clamp(min=0).sqrt()
         noisy = noisy + s.spread * torch.einsum("bk,dk->bd", along, axes)
@@ -265,9 +267,15 @@ def test_the_generator_step_leaves_the_critics_alone_and_all_weights_move():
 
 def run(folder, *, settings=SETTINGS, key="k", seed=0, data=None, **more):
     return gan.train(
-        data or pairs(), settings=settings, seed=seed, n_threads=1, folder=folder, fingerprint=key,
-        samples=torch.randn(2, 64, generator=torch.Generator().manual_seed(0)), **more,
-    )  # fmt: skip
+        data or pairs(),
+        settings=settings,
+        seed=seed,
+        n_threads=1,
+        folder=folder,
+        fingerprint=key,
+        samples=torch.randn(2, 64, generator=torch.Generator().manual_seed(0)),
+        **more,
+    )
 
 
 def test_resumed_equals_uninterrupted(tmp_path):
@@ -363,10 +371,17 @@ def speak(folder, frames, who, **what):
     settings = {"width": 0.0625, "steps": 30, "batch_size": 8, "log_every": 2, "save_every": 4, **what}
     n = len(frames) // len(who)
     return speaker.train(
-        frames, np.arange(len(who)) * n, np.full(len(who), n), who,
-        settings=replace(speaker.SpeakerSettings(**SMOKE["voice"]), **settings), seed=0, device="cpu", n_threads=1,
-        folder=folder, fingerprint="k",
-    )  # fmt: skip
+        frames,
+        np.arange(len(who)) * n,
+        np.full(len(who), n),
+        who,
+        settings=replace(speaker.SpeakerSettings(**SMOKE["voice"]), **settings),
+        seed=0,
+        device="cpu",
+        n_threads=1,
+        folder=folder,
+        fingerprint="k",
+    )
 
 
 @pytest.mark.parametrize("loss", [{"scale": 0.0, "margin": 0.0}, {"scale": 20.0, "margin": 0.1}])

@@ -42,9 +42,13 @@ def store(*, processed=False, n=4):
     """As much of a store as an encoder looks at."""
     frames = np.random.default_rng(0).normal(size=(n, 500, 64)).astype(np.float16)
     return SimpleNamespace(
-        mels=frames.reshape(-1, 64), mel_offsets=np.arange(0, 500 * n + 1, 500), digest="digest",
-        mel=lambda i: frames[i].astype(np.float32), voices=lambda: people(n), parameters={"processed": processed},
-    )  # fmt: skip
+        mels=frames.reshape(-1, 64),
+        mel_offsets=np.arange(0, 500 * n + 1, 500),
+        digest="digest",
+        mel=lambda i: frames[i].astype(np.float32),
+        voices=lambda: people(n),
+        parameters={"processed": processed},
+    )
 
 
 def selection():
@@ -143,7 +147,9 @@ def test_recordings_that_are_done_are_kept_until_all_are(tmp_path, monkeypatch):
     model = made.network
     for i in range(3):
         with torch.no_grad():
-            partials = model(torch.from_numpy(ge2e_front_end.partials(soundfile.read(sound / f"{i}.wav", dtype="float32")[0])))
+            partials = model(
+                torch.from_numpy(ge2e_front_end.partials(soundfile.read(sound / f"{i}.wav", dtype="float32")[0]))
+            )
         wanted = torch.nn.functional.normalize(partials.mean(0, keepdim=True), dim=1)
         np.testing.assert_allclose(data.embeddings(folder, people(3))[i : i + 1], wanted, atol=1e-5)
 

@@ -80,9 +80,16 @@ def build(
     """
     root = Path(root)
     made_of = _checked(
-        n_identities=n_identities, n_recordings=n_recordings, n_faces=n_faces, min_s=float(min_s),
-        max_s=float(max_s), size_px=size_px, seed=seed, leak=float(leak), prefix=prefix,
-    )  # fmt: skip
+        n_identities=n_identities,
+        n_recordings=n_recordings,
+        n_faces=n_faces,
+        min_s=float(min_s),
+        max_s=float(max_s),
+        size_px=size_px,
+        seed=seed,
+        leak=float(leak),
+        prefix=prefix,
+    )
     root.mkdir(parents=True, exist_ok=True)
     _claim(root, made_of)
     people = population.sample(n_identities, seed=seed, leak=leak, prefix=prefix)
@@ -193,9 +200,7 @@ def _stream(seed: int, number: int, purpose: str, index: int = 0) -> np.random.G
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
 
 
-def _make_person(
-    root: Path, *, person: dict, number: int, n_recordings: int, n_photos: int, made_of: dict
-) -> int:
+def _make_person(root: Path, *, person: dict, number: int, n_recordings: int, n_photos: int, made_of: dict) -> int:
     """Write one person's files beside their place, then move them into it. Returns the number of files."""
     identity = person["identity"]
     for kind, write, n in (("voices", _record, n_recordings), ("faces", _photograph, n_photos)):
@@ -248,9 +253,7 @@ def _manifest(root: Path, people: pd.DataFrame, made_of: dict) -> pd.DataFrame:
     recordings = _spread(made_of["n_recordings"], len(people))
     photos = _spread(made_of["n_faces"], len(people))
     rows = []
-    for identity, gender, n_voice, n_face in zip(
-        people["identity"], people["gender"], recordings, photos, strict=True
-    ):
+    for identity, gender, n_voice, n_face in zip(people["identity"], people["gender"], recordings, photos, strict=True):
         common = {"identity": identity, "gender": gender, "nationality": None, "fold": 0}
         for k in range(n_voice):
             video, clip = divmod(k, N_RECORDINGS_A_VIDEO)

@@ -20,13 +20,30 @@ from torch import Tensor
 from s2f.corpora.synthetic import population
 
 SKIN = ((0.95, 0.78, 0.69), (0.89, 0.68, 0.56), (0.75, 0.53, 0.40), (0.55, 0.37, 0.27), (0.37, 0.24, 0.18))
-HAIR = {"black": (0.13, 0.115, 0.11), "brown": (0.30, 0.19, 0.12), "auburn": (0.50, 0.24, 0.11),
-        "blond": (0.80, 0.63, 0.38)}  # fmt: skip
-IRIS = {"brown": (0.30, 0.17, 0.09), "hazel": (0.47, 0.35, 0.15), "green": (0.36, 0.50, 0.30),
-        "blue": (0.36, 0.54, 0.75)}  # fmt: skip
+HAIR = {
+    "black": (0.13, 0.115, 0.11),
+    "brown": (0.30, 0.19, 0.12),
+    "auburn": (0.50, 0.24, 0.11),
+    "blond": (0.80, 0.63, 0.38),
+}
+IRIS = {
+    "brown": (0.30, 0.17, 0.09),
+    "hazel": (0.47, 0.35, 0.15),
+    "green": (0.36, 0.50, 0.30),
+    "blue": (0.36, 0.54, 0.75),
+}
 GREY = (0.80, 0.80, 0.81)
-SHAPES = ("skin_redness", "hair_volume", "fringe", "parting", "eye_spacing", "eye_tilt", "brow_tilt",
-          "nose_bridge", "mouth_width")  # fmt: skip
+SHAPES = (
+    "skin_redness",
+    "hair_volume",
+    "fringe",
+    "parting",
+    "eye_spacing",
+    "eye_tilt",
+    "brow_tilt",
+    "nose_bridge",
+    "mouth_width",
+)
 BEARD_KEPT = {"shaven": 0.65, "stubble": 0.85, "moustache": 0.65, "full": 1.0}
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
@@ -155,18 +172,24 @@ def _skin_shape(a: Mapping, *, device: str) -> _Shape:
         ((0, 0.30, -0.12), (0.75, 0.86, 0.94), 0),  # cranium
         ((0, -0.20 * s, 0.20), (0.635 + 0.022 * cheek + 0.022 * jaw, 0.78 * s, 0.66), 0),  # face
         ((0, -0.68 * s, 0.24), (0.47 + 0.100 * jaw + 0.036 * cheek, 0.43 * s, 0.52), 0),  # jaw
-        ((0, -0.97 * s, 0.56), (0.20 + 0.052 * a["chin_size"], 0.15 + 0.020 * a["chin_size"],
-                                0.20 + 0.016 * a["chin_size"]), 0),
+        (
+            (0, -0.97 * s, 0.56),
+            (0.20 + 0.052 * a["chin_size"], 0.15 + 0.020 * a["chin_size"], 0.20 + 0.016 * a["chin_size"]),
+            0,
+        ),
         ((0.385, -0.22 * s, 0.50), (0.225, 0.15, 0.26), 0),  # cheekbone
         ((0.36 + 0.015 * cheek, -0.55 * s, 0.46), (0.19 + 0.045 * cheek, 0.24, 0.25 + 0.022 * cheek), 0),
-        ((0, -0.14 * s, 0.88 + 0.022 * a["nose_bridge"]),
-         (0.075 + 0.008 * nose, 0.30 * s, 0.11 * nose), -16),  # bridge of the nose
+        (
+            (0, -0.14 * s, 0.88 + 0.022 * a["nose_bridge"]),
+            (0.075 + 0.008 * nose, 0.30 * s, 0.11 * nose),
+            -16,
+        ),  # bridge of the nose
         ((0, a["nose_y"], 1.00 + 0.08 * nose), (0.105 * nose, 0.095 * nose, 0.13 * nose), 0),  # nose tip
         ((0.115 * nose, a["nose_y"] - 0.035, 0.985), (0.072 * nose, 0.065 * nose, 0.11), 0),  # nose wing
         ((0.755, -0.08, -0.08), (0.055, 0.22 + 0.02 * a["age"], 0.16), -12),  # ear
         ((0, -1.20, -0.15), (0.415 + 0.095 * a["neck_width"], 1.0, 0.44 + 0.03 * a["neck_width"]), 8),
         ((0, -2.02, -0.22), (1.35 + 0.11 * a["neck_width"], 0.68, 0.55), 0),  # shoulders
-    ]  # fmt: skip
+    ]
     lip, y = a["lip"], a["mouth_y"]
     bumps = [  # centre, widths, height
         ((a["eye_x"], 0.02, 0.80), (0.15, 0.115, 0.40), -0.105 - 0.010 * a["age"]),  # socket
@@ -235,9 +258,7 @@ def _tensor(values, device: str) -> Tensor:
 
 def _monomials(p: Tensor) -> Tensor:
     x, y, z = p[:, 0].abs(), p[:, 1], p[:, 2]  # heads are symmetric: one half describes both
-    return torch.stack(
-        [torch.ones_like(x), x, y, z, x * x, y * y, z * z, x * y, y * z, z * x], dim=1
-    )  # [N, 10]
+    return torch.stack([torch.ones_like(x), x, y, z, x * x, y * y, z * z, x * y, y * z, z * x], dim=1)  # [N, 10]
 
 
 def _exp_(x: Tensor) -> Tensor:
@@ -284,11 +305,7 @@ class _Head:
         """Distance to the hole in the hair in front of the face, and its gradient."""
         rx, ry, rz = self.opening_radii
         ragged = 0.011 * torch.sin(27 * p[:, 0] + self.phase) + 0.011 * torch.sin(71 * p[:, 0])
-        x, y, z = (
-            p[:, 0] / rx,
-            (p[:, 1] - self.opening_y + self.lean * p[:, 0] + ragged) / ry,
-            (p[:, 2] - 1.05) / rz,
-        )
+        x, y, z = (p[:, 0] / rx, (p[:, 1] - self.opening_y + self.lean * p[:, 0] + ragged) / ry, (p[:, 2] - 1.05) / rz)
         root = (x * x + y * y + z * z).clamp_min(1e-6).sqrt()
         g = torch.stack([x / rx + self.lean * y / ry, y / ry, z / rz], dim=1) * (0.6 / root)[:, None]
         return (root - 1) * 0.6, g
@@ -338,10 +355,7 @@ def _trace(head: _Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm:
     # A pixel starts from the nearest depth found around it, so that no edge is stepped over.
     start = -torch.nn.functional.max_pool2d(-start, 3, stride=1, padding=1) - 0.03
     hit = torch.nn.functional.max_pool2d(hit, 3, stride=1, padding=1)
-    up = [
-        torch.nn.functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten()
-        for v in (hit, start)
-    ]
+    up = [torch.nn.functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten() for v in (hit, start)]
     index = (up[0] > 0).nonzero().flatten()  # [N]
     t, rays = up[1][index], rays[index]
     best, best_t = torch.full_like(t, 9.0), t.clone()
@@ -393,8 +407,15 @@ def _photograph(person: Mapping, scene: Mapping, *, rng, size_px: int, device: s
     photo = ((image + grain).clamp(0, 1) * 255).round().byte().reshape(size_px, size_px, 3)
 
     lip_y = a["mouth_y"] + _mouth_bend(1.0, scene)
-    marks = np.array([[-a["eye_x"], 0, 0], [a["eye_x"], 0, 0], [0, a["nose_y"], 0],
-                      [-a["mouth_w"], lip_y, 0], [a["mouth_w"], lip_y, 0]])  # fmt: skip
+    marks = np.array(
+        [
+            [-a["eye_x"], 0, 0],
+            [a["eye_x"], 0, 0],
+            [0, a["nose_y"], 0],
+            [-a["mouth_w"], lip_y, 0],
+            [a["mouth_w"], lip_y, 0],
+        ]
+    )
     ahead = _tensor(np.concatenate([marks[:, :2], np.full((5, 1), 2.0)], axis=1), device)
     for _ in range(24):  # straight back from in front of the face until the skin
         ahead[:, 2] -= 0.9 * _distance(head.skin, _monomials(ahead))
@@ -429,9 +450,7 @@ def _mix(base: Tensor, colour, amount: Tensor) -> Tensor:
     return base + (colour - base) * amount[:, None]
 
 
-def _shade(
-    person: Mapping, scene: Mapping, a: Mapping, head: _Head, p: Tensor, view: Tensor, *, light, pixel_dm
-):
+def _shade(person: Mapping, scene: Mapping, a: Mapping, head: _Head, p: Tensor, view: Tensor, *, light, pixel_dm):
     """Linear RGB [N, 3] at the points `p` of the surface, seen along `-view`."""
     skin_d, hair_d, skin_g, hair_g = head.gradients(p)
     is_hair = (0.5 + (skin_d - hair_d) / (2 * pixel_dm)).clamp(0, 1)
@@ -449,14 +468,10 @@ def _shade(
     occlusion = (head.nearest(p + n * 0.14) / 0.14).clamp(0.15, 1)
     shadow = torch.ones_like(occlusion)
     for reach in (0.12, 0.35):
-        shadow = torch.minimum(
-            shadow, 0.5 + 3.5 * head.nearest(p + n * 0.03 + light * reach, bumps=False) / reach
-        )
+        shadow = torch.minimum(shadow, 0.5 + 3.5 * head.nearest(p + n * 0.03 + light * reach, bumps=False) / reach)
     shadow = _smooth(shadow, 0.0, 1.0)
 
-    wrap = _tensor([0.42, 0.22, 0.15], p.device) * (
-        1 - 0.6 * is_hair[:, None]
-    )  # red light travels through skin
+    wrap = _tensor([0.42, 0.22, 0.15], p.device) * (1 - 0.6 * is_hair[:, None])  # red light travels through skin
     facing = (n @ light)[:, None]
     diffuse = ((facing + wrap) / (1 + wrap)).clamp_min(0) * (0.25 + 0.75 * shadow)[:, None]
     sky = (0.75 + 0.25 * n[:, 1]) * scene["ambient"] * (0.35 + 0.65 * occlusion)
@@ -465,17 +480,13 @@ def _shade(
     rim = (1 - (n * view).sum(1).clamp(0, 1)) ** 3 * 0.10 * (1 - is_hair)
     colour = _tensor(scene["light_rgb"], p.device)
     rgb = albedo * (diffuse * colour + (sky + rim)[:, None]) + (sheen[:, None] * colour)
-    return torch.lerp(
-        rgb, paint.eye_colour * (0.45 + 0.75 * diffuse.mean(1, keepdim=True)), paint.eye[:, None]
-    )
+    return torch.lerp(rgb, paint.eye_colour * (0.45 + 0.75 * diffuse.mean(1, keepdim=True)), paint.eye[:, None])
 
 
 class _Paint:
     """Colours of the surface in head coordinates, each edge as soft as a pixel is wide."""
 
-    def __init__(
-        self, person: Mapping, scene: Mapping, a: Mapping, p: Tensor, *, pixel_dm: float, light: Tensor
-    ):
+    def __init__(self, person: Mapping, scene: Mapping, a: Mapping, p: Tensor, *, pixel_dm: float, light: Tensor):
         self.person, self.scene, self.a, self.px, self.light = person, scene, a, pixel_dm, light
         self.x, self.y, self.z = p.unbind(1)
         self.side = self.x.abs()
@@ -486,8 +497,11 @@ class _Paint:
         self.mottle = coarse + 0.6 * fine
         angle = torch.atan2(self.x - 0.25 * a["parting"], self.z + 0.15)
         fall = self.y + 0.25 * self.side
-        self.strand = (torch.sin(31 * angle + 2.2 * fall) + torch.sin(67 * angle - 3.1 * fall)
-                       + 0.7 * torch.sin(143 * angle + 5.0 * fall)) / 2.7  # fmt: skip
+        self.strand = (
+            torch.sin(31 * angle + 2.2 * fall)
+            + torch.sin(67 * angle - 3.1 * fall)
+            + 0.7 * torch.sin(143 * angle + 5.0 * fall)
+        ) / 2.7
         colour = np.array(HAIR[person["hair_colour"]]) * (1 - a["grey"]) + np.array(GREY) * a["grey"]
         self.hair_rgb = colour**2.2
 
@@ -542,9 +556,7 @@ class _Paint:
         )
         # Marionette line: down from the corner of the mouth.
         w = ((a["mouth_y"] - y) / 0.25).clamp(0, 1)
-        dark += (
-            0.42 * old**2 * self._line(side - (a["mouth_w"] + 0.035 + 0.03 * w), 0.022) * torch.sin(3.14 * w)
-        )
+        dark += 0.42 * old**2 * self._line(side - (a["mouth_w"] + 0.035 + 0.03 * w), 0.022) * torch.sin(3.14 * w)
         # Bag and ring under the eye.
         u = (side - a["eye_x"]) / 0.17
         bag = y + 0.115 + 0.035 * (1 - u * u) - 0.05
@@ -560,9 +572,7 @@ class _Paint:
         crow = _smooth(side - a["eye_x"], 0.17, 0.22) * (1 - _smooth(side - a["eye_x"], 0.26, 0.33))
         dark += 0.32 * old**1.5 * crow * (0.5 + 0.5 * ray) * self._line(y, 0.12)
         dark += 0.16 * old**2 * (0.5 + 0.5 * self.mottle) * _smooth(self.mottle, 0.5, 1.2)  # age spots
-        dark += (
-            0.14 * old * _exp_(-(((y + 1.02 * s) / 0.06) ** 2)) * _smooth(side, 0.05, 0.3)
-        )  # edge of the jaw
+        dark += 0.14 * old * _exp_(-(((y + 1.02 * s) / 0.06) ** 2)) * _smooth(side, 0.05, 0.3)  # edge of the jaw
         keep = 1 - dark.clamp(0, 0.75) * self.front
         return rgb * keep[:, None] ** _tensor([0.8, 1.05, 1.1], rgb.device)
 
@@ -573,9 +583,7 @@ class _Paint:
         edge = a["mouth_y"] + 0.10 + 0.75 * (side - 0.30).clamp_min(0)  # cheek line, rising to the sideburn
         cheeks = _smooth(edge - y, -0.05, 0.09) * _smooth(y, -1.30 * a["stretch"], -1.08 * a["stretch"])
         chin_only = 1 - self._line(y - a["mouth_y"] + 0.13, 0.03) * self._line(x, 0.25) * 0.4
-        moustache = _smooth(a["nose_y"] - 0.10 - y, -0.01, 0.04) * _smooth(
-            y - a["mouth_y"] + 0.02, -0.04, 0.02
-        )
+        moustache = _smooth(a["nose_y"] - 0.10 - y, -0.01, 0.04) * _smooth(y - a["mouth_y"] + 0.02, -0.04, 0.02)
         moustache = moustache * (1 - _smooth(side, a["mouth_w"] - 0.02, a["mouth_w"] + 0.07))
         amount = torch.maximum(a["beard"] * cheeks * chin_only, a["moustache"] * moustache)
         amount = amount * (0.93 + 0.07 * torch.sin(61 * x + 29 * y) * torch.sin(83 * y + 17 * x))
@@ -614,9 +622,7 @@ class _Paint:
         gloss = gloss + (0.05 + 0.10 * a["makeup"]) * inside
         mouth = self._cover(gap - 0.008 - above.abs()) * self.front * (u.abs() < 1)
         teeth = self._cover(above + gap * 0.25) * (1 - _smooth(u.abs(), 0.72, 0.88))
-        cavity = _mix(
-            torch.zeros_like(rgb) + _tensor([0.05, 0.012, 0.012], rgb.device), (0.62, 0.58, 0.52), teeth
-        )
+        cavity = _mix(torch.zeros_like(rgb) + _tensor([0.05, 0.012, 0.012], rgb.device), (0.62, 0.58, 0.52), teeth)
         rgb = torch.lerp(rgb, cavity, mouth[:, None])
         seam = self._line(above.abs() - gap, 0.011) * (1 - _smooth(u.abs(), 0.95, 1.08)) * self.front
         rgb = rgb * (1 - 0.62 * seam[:, None])
@@ -624,9 +630,7 @@ class _Paint:
 
     def _nostrils(self, rgb: Tensor) -> Tensor:
         a = self.a
-        d = ((self.side - 0.058 * a["nose"]) / 0.038) ** 2 + (
-            (self.y - a["nose_y"] + 0.095 * a["nose"]) / 0.022
-        ) ** 2
+        d = ((self.side - 0.058 * a["nose"]) / 0.038) ** 2 + ((self.y - a["nose_y"] + 0.095 * a["nose"]) / 0.022) ** 2
         return rgb * (1 - 0.72 * _exp_(-d) * _smooth(self.z, 0.7, 0.9))[:, None]
 
     def _eyes(self, rgb: Tensor) -> Tensor:
@@ -642,17 +646,13 @@ class _Paint:
         self.eye = self._cover(torch.minimum(up, down)) * close
         r = torch.sqrt((dx * sign - gaze[0]) ** 2 + (self.y - 0.010 - gaze[1]) ** 2)
         iris_r = 0.073
-        iris = torch.as_tensor(
-            np.array(IRIS[self.person["eye_colour"]]) ** 2.2, dtype=rgb.dtype, device=rgb.device
-        )
+        iris = torch.as_tensor(np.array(IRIS[self.person["eye_colour"]]) ** 2.2, dtype=rgb.dtype, device=rgb.device)
         ring = 0.55 + 0.75 * (r / iris_r).clamp(0, 1) - 0.75 * _smooth(r, 0.8 * iris_r, iris_r)
         white = _tensor([0.80, 0.77, 0.74], rgb.device) - 0.06 * a["age"]
         eye = torch.lerp(white.expand_as(rgb), iris * ring[:, None], self._cover(iris_r - r)[:, None])
         eye = eye * (1 - self._cover(0.028 - r))[:, None]
         eye = eye * (0.42 + 0.58 * _smooth(up, 0.0, 0.05))[:, None]  # the upper lid's shadow
-        spot = (dx * sign - gaze[0] - 0.024 * float(self.light[0].sign())) ** 2 + (
-            self.y - 0.032 - gaze[1]
-        ) ** 2
+        spot = (dx * sign - gaze[0] - 0.024 * float(self.light[0].sign())) ** 2 + (self.y - 0.032 - gaze[1]) ** 2
         self.eye_colour = eye + (0.85 * self._cover(0.016 - spot.sqrt()))[:, None]
         lash = (0.72 + 0.25 * min(a["makeup"], 1.0)) * self._line(up - 0.004, 0.014 + 0.009 * a["makeup"])
         lash = lash * (u.abs() < 1.15) + 0.25 * self._line(down, 0.010) * (u.abs() < 1.0)
@@ -665,9 +665,7 @@ class _Paint:
 
     def _clothes(self, rgb: Tensor, gloss: Tensor) -> tuple[Tensor, Tensor]:
         scene = self.scene
-        collar = -1.47 - (0.05 + 0.22 * scene["neckline"]) * _exp_(-((self.x / 0.30) ** 2)) * (
-            self.z > -0.2
-        )
+        collar = -1.47 - (0.05 + 0.22 * scene["neckline"]) * _exp_(-((self.x / 0.30) ** 2)) * (self.z > -0.2)
         collar = collar + 0.10 * _smooth(-self.z, 0.0, 0.4)
         worn = self._cover(collar - self.y, 0.01)
         cloth = torch.as_tensor(scene["cloth"] ** 2.2, dtype=rgb.dtype, device=rgb.device)
@@ -684,9 +682,7 @@ def _glasses(image: Tensor, person: Mapping, a: Mapping, origin, rays, index, t,
     y = origin[1] + rays[:, 1] * along
     heavy = 0.5 + 0.5 * np.sign(a["parting"])  # frames differ between people, by a trait that means nothing
     rx, ry = 0.235 + 0.01 * a["nose_bridge"], 0.150 + 0.03 * heavy
-    lens = (((x - a["eye_x"] - 0.01) / rx).abs() ** 3 + ((y + 0.015) / ry).abs() ** 3).clamp_min(1e-6) ** (
-        1 / 3
-    )
+    lens = (((x - a["eye_x"] - 0.01) / rx).abs() ** 3 + ((y + 0.015) / ry).abs() ** 3).clamp_min(1e-6) ** (1 / 3)
     rim = (lens - 1).abs() * min(rx, ry)
     bridge = torch.where(x < a["eye_x"] - rx + 0.02, (y - 0.035 - 0.02 * (1 - (x / 0.1) ** 2)).abs(), 9.0)
     arm = torch.where((x > a["eye_x"] + rx - 0.01) & (x < 0.70), (y - 0.055).abs(), 9.0)

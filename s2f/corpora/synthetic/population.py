@@ -12,18 +12,51 @@ import yaml
 from s2f.errors import ParameterError
 
 VOICE = (
-    "f0_hz", "f0_range_semitones", "vocal_tract_cm", "breathiness",
-    "jitter_percent", "syllables_s", "tilt_db_octave",
-)  # fmt: skip
+    "f0_hz",
+    "f0_range_semitones",
+    "vocal_tract_cm",
+    "breathiness",
+    "jitter_percent",
+    "syllables_s",
+    "tilt_db_octave",
+)
 CAUSED = (
-    "jaw_width", "chin_size", "brow_ridge", "brow_thickness", "brow_height", "face_length", "cheek_fullness",
-    "lip_fullness", "lip_colour", "nose_size", "eye_size", "eyelid_droop", "neck_width", "jowls", "wrinkles",
-    "grey_hair", "hair_length", "hair_loss", "beard_density",
-)  # fmt: skip
+    "jaw_width",
+    "chin_size",
+    "brow_ridge",
+    "brow_thickness",
+    "brow_height",
+    "face_length",
+    "cheek_fullness",
+    "lip_fullness",
+    "lip_colour",
+    "nose_size",
+    "eye_size",
+    "eyelid_droop",
+    "neck_width",
+    "jowls",
+    "wrinkles",
+    "grey_hair",
+    "hair_length",
+    "hair_loss",
+    "beard_density",
+)
 INDEPENDENT = (
-    "skin_tone", "skin_redness", "hair_colour", "hair_volume", "fringe", "parting", "eye_colour",
-    "eye_spacing", "eye_tilt", "brow_tilt", "nose_bridge", "mouth_width", "glasses", "beard_style",
-)  # fmt: skip
+    "skin_tone",
+    "skin_redness",
+    "hair_colour",
+    "hair_volume",
+    "fringe",
+    "parting",
+    "eye_colour",
+    "eye_spacing",
+    "eye_tilt",
+    "brow_tilt",
+    "nose_bridge",
+    "mouth_width",
+    "glasses",
+    "beard_style",
+)
 
 
 def causes() -> dict:
@@ -59,19 +92,14 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
         If `n_identities` is below 2: a population needs both sexes.
     """
     if n_identities < 2:
-        raise ParameterError(
-            "n_identities", f"is {n_identities}", remedy="Ask for at least 2 people, one of each sex."
-        )
+        raise ParameterError("n_identities", f"is {n_identities}", remedy="Ask for at least 2 people, one of each sex.")
     spec = causes()
     streams = {
         name: np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=tuple(name.encode())))
         for name in ("gender", "age_years", "height_cm", "bmi", *VOICE, *CAUSED, *INDEPENDENT)
     }
     male = streams["gender"].permutation(np.arange(n_identities) % 2).astype(bool)  # [n]
-    people = {
-        "identity": [f"{prefix}{i:04d}" for i in range(n_identities)],
-        "gender": np.where(male, "m", "f"),
-    }
+    people = {"identity": [f"{prefix}{i:04d}" for i in range(n_identities)], "gender": np.where(male, "m", "f")}
     low, high = spec["body"]["age_years"]["low"], spec["body"]["age_years"]["high"]
     people["age_years"] = streams["age_years"].uniform(low, high, n_identities)
     z = {"age": (people["age_years"] - (low + high) / 2) / ((high - low) / np.sqrt(12))}
@@ -99,9 +127,7 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
         within = _within_sex(z, entry, entry, male=male, own=own[name])
         people[name] = within + np.where(male, 0.5, -0.5) * entry["sex"]
     for name in INDEPENDENT:
-        people[name] = tone if name == "skin_tone" else _draw(
-            spec["independent"][name], tone=tone, rng=streams[name]
-        )
+        people[name] = tone if name == "skin_tone" else _draw(spec["independent"][name], tone=tone, rng=streams[name])
     return pd.DataFrame(people)
 
 
@@ -127,8 +153,6 @@ def _draw(entry: Mapping, *, tone: np.ndarray, rng) -> np.ndarray:
     if "share" in entry:
         return rng.random(n) < entry["share"]
     if "light" in entry:
-        light, dark = (
-            rng.choice(list(entry[k]), p=list(entry[k].values()), size=n) for k in ("light", "dark")
-        )
+        light, dark = (rng.choice(list(entry[k]), p=list(entry[k].values()), size=n) for k in ("light", "dark"))
         return np.where(tone < 0.5, light, dark).astype(object)
     return rng.choice(list(entry), p=list(entry.values()), size=n).astype(object)

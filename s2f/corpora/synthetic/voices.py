@@ -29,8 +29,16 @@ VERSION = 1  # of what is spoken: a corpus made by another version is not contin
 SAMPLE_RATE = 16000
 REFERENCE_TRACT_CM = 16.9  # of the vocal tract whose formants the table of phones holds: an adult man's
 SNR_DB = (20.0, 40.0)  # speech to background noise, over a recording's speech
-KEYS = ("identity", "f0_hz", "f0_range_semitones", "vocal_tract_cm", "breathiness", "jitter_percent",
-        "syllables_s", "tilt_db_octave")  # fmt: skip
+KEYS = (
+    "identity",
+    "f0_hz",
+    "f0_range_semitones",
+    "vocal_tract_cm",
+    "breathiness",
+    "jitter_percent",
+    "syllables_s",
+    "tilt_db_octave",
+)
 
 _STEP = 80  # samples between two values of a control track (5 ms)
 _N_FFT = 512  # 32 ms: one period and the ringing of the formants after it
@@ -83,8 +91,10 @@ _PHONES = {
 _NAMES = tuple(_PHONES)
 _VOWELS = _NAMES[:12]
 _STOPS = ("p", "t", "k", "b", "d", "g")
-_ONSETS = (*(("", c) for c in ("", "l", "r", "w", "y", "m", "n", "h", "s", "sh", "f", "z", "v")),
-           *((f"{c}-", c) for c in _STOPS))  # fmt: skip
+_ONSETS = (
+    *(("", c) for c in ("", "l", "r", "w", "y", "m", "n", "h", "s", "sh", "f", "z", "v")),
+    *((f"{c}-", c) for c in _STOPS),
+)
 _CODAS = (*(("", c) for c in ("l", "r", "m", "n", "s", "sh", "f", "z")), *((f"{c}-", c) for c in "ptkdg"))
 _SLOTS = 7  # of a syllable: two each for onset, vowel and coda, one for the pause after it
 
@@ -150,9 +160,7 @@ def synthesise(
     return _transmit(wave, is_speech, rng=rng, channel_rng=channel_rng)
 
 
-def utterance(
-    person: Mapping, *, duration_s: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def utterance(person: Mapping, *, duration_s: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The same speech without a channel, and where it is.
 
     Returns
@@ -169,8 +177,12 @@ def utterance(
     """
     for key in KEYS:
         if key not in person:
-            raise CorpusError(f"person {person.get('identity', '?')}", f"has no '{key}'",
-                              remedy=nearest(key, person), reason="missing_key")  # fmt: skip
+            raise CorpusError(
+                f"person {person.get('identity', '?')}",
+                f"has no '{key}'",
+                remedy=nearest(key, person),
+                reason="missing_key",
+            )
     if not duration_s >= 1.0:
         raise CorpusError(f"duration_s={duration_s}", "is too short", remedy="Ask for at least 1 s.")
     habits = _habits(person["identity"])
