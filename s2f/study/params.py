@@ -77,7 +77,7 @@ def resolve(
     profile_values = _flatten(_named(folder, "profiles", profile))
     recipe = overrides.get("recipe", profile_values.get("recipe", base["recipe"]))
     resolved = copy.deepcopy(base)
-    layers = [
+    layers: list[tuple[Path | str, dict[str, Any]]] = [
         (folder / "recipes" / f"{recipe}.yaml", _flatten(_named(folder, "recipes", recipe))),
         (folder / "profiles" / f"{profile}.yaml", profile_values),
         (folder / "variants" / f"{variant}.yaml", _flatten(_named(folder, "variants", variant))),
@@ -227,9 +227,10 @@ def _remedy(field: FieldInfo, value: Any, problem: ErrorDetails) -> str:
     bounds = {type(mark).__name__: mark for mark in field.metadata}
     if problem["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
         return f"It must lie in {bounds['Ge'].ge} to {bounds['Le'].le}."
-    kind = {dict: "mapping"}.get(get_origin(field.annotation), "text or null")
-    if isinstance(field.annotation, type):
-        kind = field.annotation.__name__
+    is_type = isinstance(field.annotation, type)
+    kind = (
+        field.annotation.__name__ if is_type else "mapping" if get_origin(field.annotation) is dict else "text or null"
+    )
     hint = " In YAML write 2.0e-4, not 2e-4, for a number." if isinstance(value, str) else ""
     return f"It must be of type {kind}.{hint}"
 

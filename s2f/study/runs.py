@@ -306,7 +306,7 @@ def _assigned(source: str) -> set[str]:
 
 def _finished(folder: Path, notebook: str) -> str | None:
     facts = provenance.read_stages(folder).get(notebook)
-    return facts and facts.fingerprint
+    return facts.fingerprint if facts else None
 
 
 def _forget(folder: Path, notebook: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 VARIANTS = ("general", "females", "males")
 # Whose outputs of another stage a stage needs.
@@ -129,7 +130,7 @@ STAGES = {
 WRITERS = {what: stage for stage in STAGES.values() for what in stage.writes}
 
 # Label -> overrides of what the thorough study runs beside a profile: nobody held out, and a planted leak.
-THOROUGH = {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
+THOROUGH: dict[str, dict[str, Any]] = {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
 
 
 def before(name: str) -> Iterator[Stage]:
