@@ -354,7 +354,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     root = Path(__file__).resolve().parents[1]
-    settings = Gan(**params.resolve("voxceleb", root=root, overrides={"recipe": "wen2019"})["gan"])
+    settings = params.resolve("voxceleb", root=root, overrides={"recipe": "wen2019"}).gan
     if args.quick:
         settings = settings.model_copy(update={"width": 0.125, "batch_size": 16})
     data = synthetic()

@@ -12,7 +12,6 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from s2f.features.store import Store
 from s2f.networks import inference
 from s2f.networks.models import Architecture
-from s2f.settings import Gan
 from s2f.study import runs
 from s2f.study.runs import Study
 from s2f.training import data, gan, loop, processes, saves
@@ -79,7 +78,7 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
     )
     trained = gan.train(
         pairs,
-        settings=Gan(**study.resolved["gan"]),
+        settings=study.params.gan,
         setup=setup,
         place=loop.Place(folder, study.resume_key("s2f.training.gan", pairs.digest()), label),
         samples=data.embeddings(voice, watched(store, gender=gender)),

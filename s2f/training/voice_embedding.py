@@ -16,7 +16,6 @@ from s2f.errors import CorpusError
 from s2f.features.store import Store
 from s2f.networks.models import GE2EEmbedding, VoiceEmbedding
 from s2f.networks.released import load_released
-from s2f.settings import Voice
 from s2f.study.runs import Study
 from s2f.training import data, loop, speaker, tracks
 
@@ -61,14 +60,14 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
         lengths, speakers = np.diff(store.mel_offsets)[rows], training.codes(heard)
         network, logits = speaker.train(
             speaker.Recordings(store.mels, store.mel_offsets[rows], lengths, speakers, device=study.device),
-            settings=Voice(**study.resolved["voice"]),
+            settings=voice,
             setup=loop.Setup(study.seed, machine.n_threads, loop.choose_precision(machine.precision, study.device)),
             place=loop.Place(folder, study.resume_key("s2f.training.speaker", store.digest), "speaker pre-training"),
         )
         return Encoder(network, logits)
     (folder / "log.jsonl").unlink(missing_ok=True)  # of a training with other parameters
     torch.set_num_threads(machine.n_threads)
-    if voice.encoder == "own":
+    if voice.checkpoint is not None:
         path = study.root / voice.checkpoint
         loaded = VoiceEmbedding(width=voice.width)
         load_released(loaded, path)

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s2f.settings import Gan, Voice
 from s2f.study import params
 from s2f.training import data, gan, loop, speaker, tracks
 
@@ -19,7 +18,7 @@ def but(settings, **what):
 
 
 SETTINGS = but(
-    Gan(**SMOKE["gan"]),
+    SMOKE.gan,
     width=0.0625,
     steps=8,
     batch_size=4,
@@ -37,7 +36,7 @@ SETTINGS = but(
     weight_pixel=2.0,
     weight_edge=1.0,
 )
-POSTER = but(Gan(**params.resolve("voxceleb", root=ROOT)["gan"]), width=0.0625, steps=8, batch_size=4)
+POSTER = but(params.resolve("voxceleb", root=ROOT).gan, width=0.0625, steps=8, batch_size=4)
 PLAIN = but(SETTINGS, norm="none", batch_size=8)  # batch norm is each process's own on a CPU
 
 
@@ -93,7 +92,7 @@ def speak(folder, frames, who, **what):
     n = len(frames) // len(who)
     return speaker.train(
         speaker.Recordings(frames, np.arange(len(who)) * n, np.full(len(who), n), who, device="cpu"),
-        settings=but(Voice(**SMOKE["voice"]), **settings),
+        settings=but(SMOKE.voice, **settings),
         setup=loop.Setup(0),
         place=loop.Place(folder, "k"),
     )

@@ -12,11 +12,10 @@ import pytest
 import torch
 
 from s2f.errors import TrainingError
-from s2f.settings import Machine
 from s2f.training import gan, loop, processes, saves
 from tests.training.small import PLAIN, ROOT, SMOKE, apart, but, pairs, run
 
-TWO = but(Machine(**SMOKE["machine"]), n_devices=2, rendezvous="127.0.0.1:0")
+TWO = but(SMOKE.machine, n_devices=2, rendezvous="127.0.0.1:0")
 
 
 @pytest.fixture(autouse=True)
