@@ -115,13 +115,9 @@ class Trainer(loop.Trainer):
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One iteration; returns its losses as tensors, so that nothing waits for the device.
 
-        Parameters
-        ----------
-        report : bool
-            Also give what only the log and the health checks want: norms of the gradients (`grad_generator`,
-            `grad_critics`), the share of faces on the right side of zero (`d_right`), the distance of the mean
-            scores (`score_gap`), and the deviation of the drawn faces from one another, as a share of the real
-            ones' (`diversity`).
+        With `report` also norms of the gradients (`grad_generator`, `grad_critics`), the share of faces on the right
+        side of zero (`d_right`), the distance of the mean scores (`score_gap`), and the deviation of the drawn faces
+        from one another, as a share of the real ones' (`diversity`).
         """
         s, pairs = self.settings, self.pairs
         self.step += 1
@@ -136,7 +132,7 @@ class Trainer(loop.Trainer):
         with loop.autocast(self.device, self.setup.precision):
             fake = self._generate(embeddings).float()  # [B, 3, 64, 64]
         values: dict[str, Tensor] = {}
-        loss = torch.zeros((), device=pairs.device)
+        loss = torch.zeros((), device=self.device)
         if judged:
             values = self._teach_critics(fake.detach(), report=report)
             loss = loss + self._judge(fake, identities, values=values)
@@ -193,8 +189,7 @@ class Trainer(loop.Trainer):
 
     def _diversity(self, fake: Tensor) -> Tensor:
         """How far drawn faces [B, 3, 64, 64] lie from one another, as a share of what real ones do."""
-        real = torch.arange(min(4 * len(fake), self.pairs.n_faces), device=self.device)
-        real = (self.pairs.take(real).float() - 127.5) / 127.5
+        real = self.pairs.images(torch.arange(min(4 * len(fake), self.pairs.n_faces), device=self.device))
         return fake.std(0).mean() / real.std(0).mean()
 
     @torch.no_grad()
@@ -211,28 +206,28 @@ class Trainer(loop.Trainer):
         return self.average if self.settings.average_decay else self.generator
 
     def _draw(self, n: int) -> Tensor:
-        size = (self.settings.batch_size,)
-        return torch.randint(n, size, generator=self.batches, device=self.pairs.device)
+        return torch.randint(n, (self.settings.batch_size,), generator=self.batches, device=self.device)
 
     def _uniform(self, n: int) -> Tensor:
-        return torch.rand(n, generator=self.batches, device=self.pairs.device)
+        return torch.rand(n, generator=self.batches, device=self.device)
+
+    def _normal(self, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self.noise, device=like.device)
 
     def _embeddings(self, recordings: Tensor) -> Tensor:
         low, high = crop_vectors(self.settings.min_crop_s, self.settings.max_crop_s, per_s=self.pairs.tracks.per_s)
         # One crop length a batch, as in the 2019 code.
-        n_vectors = torch.randint(low, high + 1, (), generator=self.batches, device=self.pairs.device)
+        n_vectors = torch.randint(low, high + 1, (), generator=self.batches, device=self.device)
         room = self.pairs.tracks.lengths[recordings] - n_vectors + 1
         first = (self._uniform(len(recordings)) * room).long()
         clean = unit(self.pairs.tracks.windows(recordings, first, n_vectors))
-        noise = torch.randn(clean.shape, generator=self.noise, device=clean.device)
-        embeddings = clean + self.settings.noise * noise
+        embeddings = clean + self.settings.noise * self._normal(clean)
         if self.axes is not None:
-            noise = torch.randn(clean.shape, generator=self.noise, device=clean.device)
-            embeddings = embeddings + self.settings.spread * noise @ self.axes
+            embeddings = embeddings + self.settings.spread * self._normal(clean) @ self.axes
         return unit(embeddings)
 
     def _faces(self, picked: Tensor, *, mirrored: Tensor | None = None) -> Tensor:
-        faces = (self.pairs.take(picked).float() - 127.5) / 127.5  # [B, 3, 64, 64]
+        faces = self.pairs.images(picked)  # [B, 3, 64, 64]
         if self.settings.flip:
             if mirrored is None:
                 mirrored = self.peers.mine(self._uniform(self.settings.batch_size) < 0.5)
@@ -289,7 +284,7 @@ def _axes(embeddings: Tensor) -> Tensor:
 def _thumbnails(pairs: Pairs) -> Tensor:
     """All faces at a quarter of their size: float [N, 3, 16, 16] in [−1, 1]."""
     parts = torch.arange(pairs.n_faces, device=pairs.device).split(1024)
-    return torch.cat([F.avg_pool2d((pairs.take(part).float() - 127.5) / 127.5, 4) for part in parts])
+    return torch.cat([F.avg_pool2d(pairs.images(part), 4) for part in parts])
 
 
 def train(pairs: Pairs, *, settings: Gan, setup: loop.Setup, place: loop.Place, samples: Tensor) -> Trainer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from s2f.errors import TrainingError
 
@@ -12,43 +13,31 @@ PATIENCE = 10  # reports in a row before a sign counts: a bad batch is not a tre
 
 @dataclass(frozen=True)
 class Sign:
-    """A quantity of the log, the bound beyond which it is a bad sign, and what that means."""
+    """A quantity of the log, the bounds beyond which it is a bad sign, and what that means."""
 
     name: str
     value: str
-    below: float | None
-    above: float | None
+    low: float
+    high: float
     meaning: str
 
     def shows(self, values: Mapping[str, float]) -> bool:
-        """Whether the values are beyond the bound; a quantity that is not there shows nothing."""
-        value = values.get(self.value)
-        if value is None:
-            return False
-        return (self.below is not None and value < self.below) or (self.above is not None and value > self.above)
+        """Whether the values are beyond the bounds; a quantity that is not there shows nothing."""
+        return not self.low <= values.get(self.value, self.low) <= self.high
 
 
 SIGNS = (
     Sign(
-        "discriminator_won",
-        "d_right",
-        None,
-        0.999,
+        *("discriminator_won", "d_right", 0.0, 0.999),
         "the discriminator tells every real face from every drawn one, and so tells the generator nothing: "
         "lower gan.learning_rate_discriminator",
     ),
     Sign(
-        "discriminator_collapsed",
-        "score_gap",
-        1e-4,
-        None,
+        *("discriminator_collapsed", "score_gap", 1e-4, inf),
         "the discriminator gives real and drawn faces the same score: raise gan.learning_rate_discriminator",
     ),
     Sign(
-        "no_diversity",
-        "diversity",
-        0.05,
-        None,
+        *("no_diversity", "diversity", 0.05, inf),
         "the generator draws nearly the same face for every voice: lower gan.learning_rate_generator, or try "
         "another seed",
     ),
@@ -66,13 +55,12 @@ class Watch:
     """
 
     on_trouble: str = "warn"
-    signs: tuple[Sign, ...] = SIGNS
     shown: dict[str, int] = field(default_factory=dict)
 
     def look(self, step: int, values: Mapping[str, float]) -> list[str]:
         """What to say about these values: a sentence for each sign that has just shown long enough."""
         said = []
-        for sign in self.signs:
+        for sign in SIGNS:
             self.shown[sign.name] = self.shown.get(sign.name, 0) + 1 if sign.shows(values) else 0
             if self.shown[sign.name] == PATIENCE:
                 said.append(f"{sign.name} at step {step} ({sign.value} {values[sign.value]:.4g}): {sign.meaning}.")
