@@ -104,14 +104,9 @@ def fits(n_bytes: int, device: str) -> bool:
 
 @dataclass(frozen=True)
 class Selection:
-    """Voices and photographs of one split and one variant.
+    """Voices and photographs of one split and one variant: rows of the store's index.
 
-    Attributes
-    ----------
-    voices, photos : DataFrame
-        Rows of the store's index.
-    identities : ndarray of str
-        Names, sorted; a code is a place in it.
+    `identities` are their names, sorted; an identity's code is its place there.
     """
 
     voices: pd.DataFrame
@@ -130,13 +125,7 @@ class Selection:
 
 
 def select(store: Store, *, split: str, gender: str | None = None) -> Selection:
-    """Voices and photographs of a split, of one gender or all.
-
-    Raises
-    ------
-    TrainingError
-        Nobody is left.
-    """
+    """Voices and photographs of a split, of one gender or all; a TrainingError where nobody is left."""
     where = {"split": split} | ({"gender": gender} if gender else {})
     voices, photos = store.voices(**where), store.photos(**where)
     identities = np.unique(voices["identity"].to_numpy(str))

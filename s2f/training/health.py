@@ -17,27 +17,33 @@ class Sign:
 
     name: str
     value: str
-    low: float
-    high: float
+    bounds: tuple[float, float]
     meaning: str
 
     def shows(self, values: Mapping[str, float]) -> bool:
         """Whether the values are beyond the bounds; a quantity that is not there shows nothing."""
-        return not self.low <= values.get(self.value, self.low) <= self.high
+        low, high = self.bounds
+        return not low <= values.get(self.value, low) <= high
 
 
 SIGNS = (
     Sign(
-        *("discriminator_won", "d_right", 0.0, 0.999),
+        "discriminator_won",
+        "d_right",
+        (0.0, 0.999),
         "the discriminator tells every real face from every drawn one, and so tells the generator nothing: "
         "lower gan.learning_rate_discriminator",
     ),
     Sign(
-        *("discriminator_collapsed", "score_gap", 1e-4, inf),
+        "discriminator_collapsed",
+        "score_gap",
+        (1e-4, inf),
         "the discriminator gives real and drawn faces the same score: raise gan.learning_rate_discriminator",
     ),
     Sign(
-        *("no_diversity", "diversity", 0.05, inf),
+        "no_diversity",
+        "diversity",
+        (0.05, inf),
         "the generator draws nearly the same face for every voice: lower gan.learning_rate_generator, or try "
         "another seed",
     ),
@@ -67,12 +73,7 @@ class Watch:
         return said
 
     def stop_if_asked(self, step: int, said: list[str]) -> None:
-        """Stop for what was said, where that is asked.
-
-        Raises
-        ------
-        TrainingError
-        """
+        """Stop for what was said, by a TrainingError, where that is asked."""
         if said and self.on_trouble == "stop":
             raise TrainingError(
                 "training", f"is in trouble: {said[0]}", remedy="Or set gan.on_trouble to warn, and go on."

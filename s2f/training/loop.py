@@ -22,7 +22,7 @@ from s2f.networks.models import Network
 from s2f.settings import Training
 from s2f.training import saves
 from s2f.training.health import Watch
-from s2f.training.processes import ALONE, Peers
+from s2f.training.processes import ALONE, Peers, stacked
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -72,16 +72,9 @@ class Place:
 
 
 class Trainer(ABC):
-    """What the loop needs of a trainer: `s2f.training.gan.Trainer` and `s2f.training.speaker.Trainer` are such.
+    """What the loop needs of a trainer: its settings, how many steps are done, and all that matters for going on.
 
-    Attributes
-    ----------
-    settings : s2f.settings.Training
-        How many steps there are, and how often to report and save.
-    step : int
-        Iterations done.
-    PARTS : tuple of str
-        Attributes that hold all that matters for going on: networks, optimisers and random streams.
+    `PARTS` names the attributes that hold the latter: networks, optimisers and random streams.
     """
 
     PARTS: ClassVar[tuple[str, ...]]
@@ -114,11 +107,6 @@ def run(trainer: Trainer, *, place: Place, watch: Watch | None = None) -> None:
     """Train to the last of ``trainer.settings.steps``, going on from the last good save of the same fingerprint.
 
     Nothing is read back from the device but every ``log_every`` steps. Of several processes the first one writes.
-
-    Parameters
-    ----------
-    watch : Watch, optional
-        Health checks.
 
     Raises
     ------
@@ -171,16 +159,10 @@ def run(trainer: Trainer, *, place: Place, watch: Watch | None = None) -> None:
 
 
 def finite(values: Mapping[str, Tensor], step: int) -> dict[str, float]:
-    """Values as numbers, read back in one go.
-
-    Raises
-    ------
-    TrainingError
-        One is not finite; says which and at which step.
-    """
+    """Values as numbers, read back in one go; a TrainingError says which is not finite, and at which step."""
     if not values:
         return {}
-    numbers = torch.stack([v.detach().float().reshape(()) for v in values.values()]).tolist()
+    numbers = stacked(values).tolist()
     found = dict(zip(values, numbers, strict=True))
     bad = [name for name, value in found.items() if not np.isfinite(value)]
     if bad:

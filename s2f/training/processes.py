@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,12 +48,7 @@ class Peers:
         return batch[self.rank * size : (self.rank + 1) * size]
 
     def check(self, batch_size: int) -> None:
-        """Refuse a batch that cannot be shared equally.
-
-        Raises
-        ------
-        TrainingError
-        """
+        """Refuse a batch that cannot be shared equally, by a TrainingError."""
         if batch_size % self.n:
             raise TrainingError(
                 "parameter 'gan.batch_size'",
@@ -65,9 +60,8 @@ class Peers:
         """A network whose gradients are averaged over all processes; itself where there is one."""
         if self.n == 1:
             return network
-        return DistributedDataParallel(
-            network, device_ids=[torch.cuda.current_device()] if device == "cuda" else None, broadcast_buffers=False
-        )
+        ids = [torch.cuda.current_device()] if device == "cuda" else None
+        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
 
     def synchronised(self, network: Network, *, device: str) -> Network:
         """A network whose batch norm looks at the whole batch: on CUDA. On a CPU torch has none, and this says so."""
@@ -88,9 +82,14 @@ class Peers:
         """Values averaged over all processes."""
         if self.n == 1 or not values:
             return values
-        together = torch.stack([v.detach().float().reshape(()) for v in values.values()])
+        together = stacked(values)
         distributed.all_reduce(together)
         return dict(zip(values, together / self.n, strict=True))
+
+
+def stacked(values: Mapping[str, Tensor]) -> Tensor:
+    """Values of one number each as float32 [n], without their gradients."""
+    return torch.stack([value.detach().float().reshape(()) for value in values.values()])
 
 
 ALONE = Peers()
@@ -112,13 +111,18 @@ def command(module: str, words: Sequence[str], *, machine: Machine, name: str, l
     log_folder : Path
         Where a process that fails leaves what it failed of, see `launch`.
     """
-    return [
-        *(sys.executable, "-m", "torch.distributed.run"),
-        *(f"--nnodes={machine.n_nodes}", f"--nproc-per-node={machine.n_devices}"),
-        *("--rdzv-backend=c10d", f"--rdzv-endpoint={machine.rendezvous}", f"--rdzv-id={name}"),
-        *(f"--max-restarts={N_RESTARTS}", "--monitor-interval=1", f"--log-dir={log_folder}"),
-        *("--module", module, *words),
-    ]
+    options = {
+        "nnodes": machine.n_nodes,
+        "nproc-per-node": machine.n_devices,
+        "rdzv-backend": "c10d",
+        "rdzv-endpoint": machine.rendezvous,
+        "rdzv-id": name,
+        "max-restarts": N_RESTARTS,
+        "monitor-interval": 1,
+        "log-dir": log_folder,
+    }
+    given = [f"--{option}={value}" for option, value in options.items()]
+    return [sys.executable, "-m", "torch.distributed.run", *given, "--module", module, *words]
 
 
 def launch(module: str, words: Sequence[str], *, machine: Machine, name: str) -> None:

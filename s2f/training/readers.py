@@ -80,9 +80,9 @@ def train(
     seed : int
         Of weights, batches and augmentation.
     n_steps, batch : int
-        Optimiser steps, and photos a step; the learning rate follows one cycle over the steps.
+        Optimiser steps, and photos a step.
     learning_rate : float
-        Peak of the cycle (AdamW).
+        Peak of the one cycle that it follows over the steps (AdamW).
     n_threads : int, optional
         CPU threads; left as they are if not given.
 

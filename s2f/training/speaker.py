@@ -47,11 +47,8 @@ class Recordings:
     ) -> None:
         self.n_speakers = int(speakers.max()) + 1 if len(speakers) else 0
         if self.n_speakers < 2:
-            raise TrainingError(
-                "speaker pre-training",
-                f"has {self.n_speakers} speaker(s)",
-                remedy="It needs at least two to tell apart.",
-            )
+            problem, remedy = f"has {self.n_speakers} speaker(s)", "It needs at least two to tell apart."
+            raise TrainingError("speaker pre-training", problem, remedy=remedy)
         self.starts, self.lengths, self.device = np.asarray(starts), np.asarray(lengths), device
         self.speakers = torch.from_numpy(speakers.astype(np.int64))
         self.frames: np.ndarray | Tensor = frames
@@ -100,12 +97,8 @@ class Trainer(loop.Trainer):
         self.network = seeded(lambda: VoiceEmbedding(width=s.width), generator=init).to(device).train()
         head = seeded(lambda: _Head(n_speakers=recordings.n_speakers, scale=s.scale, margin=s.margin), generator=init)
         self.head = head.to(device)
-        self.optimiser = torch.optim.AdamW(
-            [*self.network.parameters(), *self.head.parameters()],
-            lr=s.learning_rate,
-            weight_decay=s.weight_decay,
-            foreach=True,
-        )
+        weights = [*self.network.parameters(), *self.head.parameters()]
+        self.optimiser = torch.optim.AdamW(weights, lr=s.learning_rate, weight_decay=s.weight_decay, foreach=True)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, max_lr=s.learning_rate, total_steps=s.steps + 1, pct_start=0.2
         )
@@ -140,13 +133,11 @@ class Trainer(loop.Trainer):
         loss = F.cross_entropy(logits, labels)
         self.optimiser.zero_grad()
         loss.backward()
-        values = {}
+        values: dict[str, Tensor] = {}
         if report:
-            values = {
-                "loss": loss.detach(),
-                "accuracy": (logits.argmax(1) == labels).float().mean(),
-                "grad_network": loop.gradient_norm(list(self.network.parameters())),
-            }
+            accuracy = (logits.argmax(1) == labels).float().mean()
+            norm = loop.gradient_norm(list(self.network.parameters()))
+            values = {"loss": loss.detach(), "accuracy": accuracy, "grad_network": norm}
         self.optimiser.step()
         self.schedule.step()
         return values
@@ -157,17 +148,8 @@ def train(
 ) -> tuple[VoiceEmbedding, Callable[[np.ndarray], np.ndarray]]:
     """Train a voice embedding to name the speaker, going on from the last good save of the same fingerprint.
 
-    Returns
-    -------
-    network : VoiceEmbedding
-        In evaluation mode, on the CPU.
-    logits : callable
-        Speaker logits float32 [n, n_speakers] of embeddings float32 [n, 64].
-
-    Raises
-    ------
-    TrainingError
-        A value that is not finite.
+    Gives the network in evaluation mode, on the CPU, and its logits float32 [n, n_speakers] of embeddings float32
+    [n, 64]. A value that is not finite is a TrainingError.
     """
     torch.set_num_threads(setup.n_threads)
     trainer = Trainer(recordings, settings=settings, setup=setup)

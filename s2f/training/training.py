@@ -18,7 +18,7 @@ from s2f.training import data, gan, loop, processes, saves
 
 
 def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
-    """Train a run's variant, or go on with it, and write its checkpoint.
+    """Train a run's variant, or go on with it, write its checkpoint, and give it in evaluation mode, on the CPU.
 
     With ``machine.n_devices`` or ``machine.n_nodes`` above one, processes of their own train, and this one waits.
 
@@ -30,11 +30,6 @@ def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
         The variant's folder, as ``study.write("model")`` gave it.
     label : str
         Shown by the progress bar.
-
-    Returns
-    -------
-    Model
-        In evaluation mode, on the CPU.
 
     Raises
     ------
@@ -60,8 +55,7 @@ def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
 
 def architecture(study: Study) -> Architecture:
     """The networks that a run's parameters describe."""
-    g = study.params.gan
-    voice = study.params.voice
+    g, voice = study.params.gan, study.params.voice
     return Architecture(voice.width, g.width, g.norm, g.tanh, g.head, voice.encoder)
 
 

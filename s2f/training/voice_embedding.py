@@ -26,7 +26,6 @@ class Encoder:
 
     Attributes
     ----------
-    network : VoiceEmbedding or GE2EEmbedding
     logits : callable, optional
         The classifier of its pre-training, where it was trained here: float32 [n, n_speakers] of [n, 64].
     weights_sha256 : str, optional
