@@ -48,9 +48,6 @@ class Trainer(loop.Trainer):
 
     Parameters
     ----------
-    pairs : Pairs
-    settings : s2f.settings.Gan
-    setup : s2f.training.loop.Setup
     samples : Tensor, optional
         Voice embeddings float [n, 64] whose faces are drawn every ``settings.sample_every`` iterations.
 
@@ -87,9 +84,8 @@ class Trainer(loop.Trainer):
         adam = partial(torch.optim.Adam, betas=(s.beta_1, s.beta_2), fused=True)
         self.generator_adam = adam(self.generator.parameters(), lr=s.learning_rate_generator)
         self.critics_adam = adam(self.critics.parameters(), lr=s.learning_rate_discriminator)
-        self.batches, self.noise = (
-            seeding.torch_stream(setup.seed, name, device=device) for name in ("batches", "noise")
-        )
+        streams = (seeding.torch_stream(setup.seed, name, device=device) for name in ("batches", "noise"))
+        self.batches, self.noise = streams
         self.axes = _axes(unit(pairs.tracks.whole())) if s.spread else None  # [64, 64]
         self.thumbnails = _thumbnails(pairs) if s.n_photographs > 1 else None  # [N, 3, 16, 16]
         # Wrapped and compiled is what computes; the modules themselves keep the weights, under their own names.

@@ -103,7 +103,7 @@ class Trainer(ABC):
         """Called after every iteration, to draw samples for example."""
 
 
-def run(trainer: Trainer, *, place: Place, watch: Watch | None = None) -> None:
+def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
     """Train to the last of ``trainer.settings.steps``, going on from the last good save of the same fingerprint.
 
     Nothing is read back from the device but every ``log_every`` steps. Of several processes the first one writes.
@@ -123,7 +123,7 @@ def run(trainer: Trainer, *, place: Place, watch: Watch | None = None) -> None:
         trainer.step = header["step"]
         if primary:
             print(f"Going on from step {trainer.step} of {steps}.")
-    if watch is not None and log_path.is_file():  # what had shown for how long
+    if log_path.is_file():  # what had shown for how long
         for line in saves.read_log(log_path):
             if line["step"] <= trainer.step:
                 watch.look(line["step"], line)
@@ -139,18 +139,17 @@ def run(trainer: Trainer, *, place: Place, watch: Watch | None = None) -> None:
             if report or save:
                 numbers = finite(values, step)
             if report:
-                said = watch.look(step, numbers) if watch is not None else []
+                said = watch.look(step, numbers)
                 if log is not None:
                     now = time.perf_counter()
                     rate = round((step - reported) / max(now - moment, 1e-9), 3)
-                    reported, moment = step, now
                     speed = {"it_per_s": rate, "memory_mb": memory_mb(trainer.device)}
+                    reported, moment = step, now
                     log.write({"step": step, **numbers, **speed} | ({"health": said} if said else {}))
                     for sentence in said:
                         progress.write(sentence, file=sys.stderr)
                     progress.set_postfix({k: f"{v:.2f}" for k, v in list(numbers.items())[:6]}, refresh=False)
-                if watch is not None:
-                    watch.stop_if_asked(step, said)
+                watch.stop_if_asked(said)
             trainer.observe(last=last)
             if save and primary:
                 tensors = saves.collect(trainer.parts()) | trainer.extra()

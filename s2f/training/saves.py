@@ -20,8 +20,6 @@ from s2f.errors import CheckpointError
 from s2f.tensors import load, save
 
 KEPT = 2  # saves to resume from: the last one, and the one before in case the last is broken
-
-
 Part = nn.Module | torch.optim.Optimizer | torch.Generator | np.random.Generator
 
 

@@ -20,6 +20,7 @@ from s2f.networks.models import EMBEDDING_DIM, VoiceEmbedding, seeded, unit
 from s2f.settings import Voice
 from s2f.training import loop
 from s2f.training.data import fits
+from s2f.training.health import Watch
 from s2f.training.tracks import FRAMES_PER_S, N_FRAMES
 
 
@@ -153,7 +154,7 @@ def train(
     """
     torch.set_num_threads(setup.n_threads)
     trainer = Trainer(recordings, settings=settings, setup=setup)
-    loop.run(trainer, place=place)
+    loop.run(trainer, place=place, watch=Watch())
     network, head = trainer.network.eval().cpu(), trainer.head.eval().cpu()
 
     def logits_of(embeddings: np.ndarray) -> np.ndarray:

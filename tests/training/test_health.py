@@ -31,10 +31,10 @@ def test_each_sign_stops_where_that_is_asked(values, name):
     for step in range(health.PATIENCE):
         said = watch.look(step, values)
         if step < health.PATIENCE - 1:
-            watch.stop_if_asked(step, said)
+            watch.stop_if_asked(said)
     with pytest.raises(TrainingError, match=name):
-        watch.stop_if_asked(step, said)
-    health.Watch(on_trouble="warn").stop_if_asked(step, said)
+        watch.stop_if_asked(said)
+    health.Watch(on_trouble="warn").stop_if_asked(said)
 
 
 def test_a_generator_without_diversity_is_named_in_the_log_and_stops_by_parameter(tmp_path, monkeypatch):
