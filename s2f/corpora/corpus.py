@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from s2f import files
 from s2f.corpora import rejections, spelling
 from s2f.errors import CorpusError
+from s2f.settings import Corpus as Settings
+
+if TYPE_CHECKING:
+    from s2f.corpora.synthetic.build import Sizes
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,12 @@ class Corpus:
     notes: tuple[str, ...] = ()
 
 
-def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
+def make(settings: Settings, *, n_workers: int, project: Path) -> Corpus:
     """Make or scan the corpus that section ``corpus`` of the parameters describes.
 
     Parameters
     ----------
-    settings : namespace
-        Section ``corpus``; params/base.yaml explains each field.
+    settings : settings.Corpus
     project : Path
         The project's folder, where relative paths start.
 
@@ -66,18 +69,9 @@ def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
     if s.kind == "synthetic":
         from s2f.corpora.synthetic import build
 
-        sizes = {
-            "n_identities": s.n_identities,
-            "n_recordings": s.n_recordings,
-            "n_faces": s.n_faces,
-            "min_s": s.min_s,
-            "max_s": s.max_s,
-            "size_px": s.size_px,
-            "seed": s.seed,
-            "leak": s.leak,
-        }
+        sizes = build.Sizes(**{field.name: getattr(s, field.name) for field in dataclasses.fields(build.Sizes)})
         root = synthetic_folder(project / s.root, sizes)
-        found = build.build(root, n_workers=n_workers, **sizes)
+        found = build.build(root, sizes, n_workers=n_workers)
         return Corpus(root, found, rejections.frame([]), people=pd.read_parquet(root / "people.parquet"))
     if s.kind in ("voxceleb", "wen2019"):
         from s2f.corpora import voxceleb
@@ -98,25 +92,23 @@ def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
             matches=scan.matches,
             differences=voxceleb.expected_against_found(scan) if only_first else None,
         )
-    if s.kind == "table":
-        from s2f.corpora import pairs_table
+    from s2f.corpora import pairs_table
 
-        if s.table is None:
-            raise CorpusError(
-                "parameter 'corpus.table'",
-                "is not set",
-                remedy="Name a .csv, .tsv or .parquet file with columns recording, face and identity.",
-            )
-        path = (project / s.table).resolve()
-        found, rejected, ignored = pairs_table.scan(path)
-        notes = (f"Columns of {path.name} that are not used: {', '.join(ignored)}.",) if ignored else ()
-        return Corpus(path.parent, found, rejected, notes=notes)
-    raise CorpusError(f"corpus.kind {s.kind!r}", "is not known", remedy="Use synthetic, voxceleb, wen2019 or table.")
+    if s.table is None:
+        raise CorpusError(
+            "parameter 'corpus.table'",
+            "is not set",
+            remedy="Name a .csv, .tsv or .parquet file with columns recording, face and identity.",
+        )
+    path = (project / s.table).resolve()
+    found, rejected, ignored = pairs_table.scan(path)
+    notes = (f"Columns of {path.name} that are not used: {', '.join(ignored)}.",) if ignored else ()
+    return Corpus(path.parent, found, rejected, notes=notes)
 
 
-def synthetic_folder(root: Path, sizes: Mapping) -> Path:
+def synthetic_folder(root: Path, sizes: Sizes, **more: str) -> Path:
     """Folder of the synthetic corpus of these sizes: whoever asks for the same people shares them."""
-    name = hashlib.sha256(json.dumps(dict(sizes), sort_keys=True).encode()).hexdigest()[:12]
+    name = hashlib.sha256(json.dumps({**dataclasses.asdict(sizes), **more}, sort_keys=True).encode()).hexdigest()[:12]
     return root / f"synthetic-{name}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s2f import tensors
+from s2f import tensors, weights
 from s2f.errors import CorpusError
 from s2f.features.store import Store
 from s2f.networks.models import GE2EEmbedding, VoiceEmbedding
@@ -74,7 +74,7 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
     _check_sound(store)
     from s2f.networks import ge2e  # heavier packages, not needed to train
 
-    return Encoder(ge2e.network(), weights_sha256=ge2e.ENCODER["sha256"])
+    return Encoder(ge2e.network(), weights_sha256=weights.NETWORKS["speaker"].sha256)
 
 
 def keep(study: Study, store: Store, encoder: Encoder, *, folder: Path) -> None:

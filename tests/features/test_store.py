@@ -17,7 +17,7 @@ import soundfile
 from PIL import Image
 from scipy.signal import lfilter
 
-from s2f import workers
+from s2f import weights, workers
 from s2f.corpora import manifest, rejections, splits, voxceleb
 from s2f.errors import CorpusError, StoreError
 from s2f.features import align, front_end, landmarks, pack, photo_files, sound_files, store
@@ -642,9 +642,10 @@ def test_a_decoder_that_fails_in_its_own_way_does_not_stop_the_build(corpus, tmp
 
 def test_a_missing_package_stops_the_build(corpus, tmp_path, monkeypatch):
     root, table = corpus
-    monkeypatch.setattr(landmarks, "LANDMARK_MODEL", {**landmarks.LANDMARK_MODEL, "package": "no-such-package"})
+    gone = replace(weights.NETWORKS["landmarks"], package="no-such-package")
+    monkeypatch.setattr(weights, "NETWORKS", {"landmarks": gone})
     landmarks._landmark_model.cache_clear()
-    with pytest.raises(ValueError, match=r"no-such-package .* is not installed"):
+    with pytest.raises(ValueError, match="no-such-package is not installed"):
         pack.build(table.assign(landmarks=None), tmp_path, root=root, progress=False)
 
 

@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from s2f import provenance
-from s2f.corpora.synthetic import heads, population, voices
+from s2f import files, provenance
+from s2f.corpora.synthetic import camera, population, voices
 from s2f.errors import CorpusError
 from s2f.workers import end_with_parent
 
@@ -29,29 +29,12 @@ _MARKER = "complete.json"
 _PURPOSES = ("duration", "recording", "channel", "photos")  # order is part of the streams: append only
 
 
-def build(
-    root: str | Path,
-    *,
-    n_identities: int,
-    n_recordings: int,
-    n_faces: int,
-    min_s: float,
-    max_s: float,
-    size_px: int,
-    seed: int,
-    n_workers: int,
-    leak: float = 0.0,
-    prefix: str = "s",
-) -> pd.DataFrame:
-    """Make the corpus under `root`, or continue it, or return it when it is there.
+@dataclass(frozen=True)
+class Sizes:
+    """What a synthetic corpus is made of: the same sizes and seed, the same files.
 
-    A corpus made by another version of this code is made anew; one of other parameters is left alone.
-
-    Parameters
+    Attributes
     ----------
-    root : path
-        Folder of the corpus: `voices/<identity>/<video>/<k>.wav` (16 kHz, 16-bit, mono),
-        `faces/<identity>/<k>.png` and `people.parquet`, the true attributes.
     n_identities : int
         People, half of each sex.
     n_recordings, n_faces : int
@@ -61,10 +44,44 @@ def build(
     size_px : int
         Height and width of a photograph.
     seed : int
-        Same seed and sizes, same files, whatever `n_workers`.
+    leak : float
+        As in `population.sample`.
+    """
+
+    n_identities: int
+    n_recordings: int
+    n_faces: int
+    min_s: float
+    max_s: float
+    size_px: int
+    seed: int
+    leak: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise CorpusError where a size is out of range."""
+        n = self.n_identities
+        for name, low in (("n_identities", 2), ("n_recordings", n), ("n_faces", n), ("size_px", 32)):
+            if (value := getattr(self, name)) < low:
+                remedy = "Ask for at least one file a person."
+                raise CorpusError(name, f"is {value} (at least {low})", remedy=remedy)
+        if not 0 < self.min_s <= self.max_s:
+            problem, remedy = f"are {self.min_s} and {self.max_s}", "Give seconds with 0 < min_s <= max_s."
+            raise CorpusError("min_s, max_s", problem, remedy=remedy)
+
+
+def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") -> pd.DataFrame:
+    """Make the corpus under `root`, or continue it, or return it when it is there.
+
+    A corpus made by another version of this code is made anew; one of other parameters is left alone.
+
+    Parameters
+    ----------
+    root : path
+        Folder of the corpus: `voices/<identity>/<video>/<k>.wav` (16 kHz, 16-bit, mono),
+        `faces/<identity>/<k>.png` and `people.parquet`, the true attributes.
     n_workers : int
-        Processes.
-    leak, prefix : float and str
+        Processes; the files do not depend on it.
+    prefix : str
         As in `population.sample`.
 
     Returns
@@ -76,44 +93,19 @@ def build(
     Raises
     ------
     CorpusError
-        If a size is out of range, or `root` holds a corpus of other parameters.
+        `root` holds a corpus of other parameters.
     """
     root = Path(root)
-    made_of = _checked(
-        n_identities=n_identities,
-        n_recordings=n_recordings,
-        n_faces=n_faces,
-        min_s=float(min_s),
-        max_s=float(max_s),
-        size_px=size_px,
-        seed=seed,
-        leak=float(leak),
-        prefix=prefix,
-    )
+    made_of = {**asdict(sizes), "prefix": prefix, "generator": _generator()}
     root.mkdir(parents=True, exist_ok=True)
     _claim(root, made_of)
-    people = population.sample(n_identities, seed=seed, leak=leak, prefix=prefix)
+    people = population.sample(sizes.n_identities, seed=sizes.seed, leak=sizes.leak, prefix=prefix)
     if not (root / _MARKER).is_file():
         _make(root, people, made_of, n_workers=n_workers)
-        _write_whole(root / "people.parquet", people.to_parquet)
-        _write_whole(root / _MARKER, lambda path: path.write_text(json.dumps(made_of, indent=1)))
+        with files.whole(root / "people.parquet") as beside:
+            people.to_parquet(beside)
+        files.write_text(root / _MARKER, json.dumps(made_of, indent=1))
     return _manifest(root, people, made_of)
-
-
-def _checked(**made_of) -> dict:
-    n = made_of["n_identities"]
-    for name, low in (("n_identities", 2), ("n_recordings", n), ("n_faces", n), ("size_px", 32)):
-        if made_of[name] < low:
-            raise CorpusError(
-                name, f"is {made_of[name]} (at least {low})", remedy="Ask for at least one file a person."
-            )
-    if not 0 < made_of["min_s"] <= made_of["max_s"]:
-        raise CorpusError(
-            "min_s, max_s",
-            f"are {made_of['min_s']} and {made_of['max_s']}",
-            remedy="Give seconds with 0 < min_s <= max_s.",
-        )
-    return made_of | {"generator": _generator()}
 
 
 def _generator() -> str:
@@ -141,7 +133,7 @@ def _claim(root: Path, made_of: dict) -> None:
         (root / _MARKER).unlink(missing_ok=True)  # first: what is half deleted must not pass for complete
         for kind in ("voices", "faces"):
             shutil.rmtree(root / kind, ignore_errors=True)
-    _write_whole(declared, lambda path: path.write_text(json.dumps(made_of, indent=1)))
+    files.write_text(declared, json.dumps(made_of, indent=1))
 
 
 def _make(root: Path, people: pd.DataFrame, made_of: dict, *, n_workers: int) -> None:
@@ -242,7 +234,7 @@ def _photograph(folder: Path, person: dict, *, number: int, n: int, made_of: dic
     from PIL import Image
 
     rng = _stream(made_of["seed"], number, "photos")
-    photos, landmarks = heads.render(person, n=n, rng=rng, size_px=made_of["size_px"])
+    photos, landmarks = camera.render(person, n=n, rng=rng, size_px=made_of["size_px"])
     for k, photo in enumerate(photos):
         Image.fromarray(photo).save(folder / f"{k:05d}.png", compress_level=1)
     np.save(folder / "landmarks.npy", landmarks)
@@ -273,9 +265,3 @@ def _manifest(root: Path, people: pd.DataFrame, made_of: dict) -> pd.DataFrame:
             )
     columns = ["identity", "gender", "nationality", "modality", "path", "source_id", "landmarks", "fold"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    write(beside)
-    beside.rename(path)
