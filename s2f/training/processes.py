@@ -161,15 +161,20 @@ def launch(module: str, words: Sequence[str], *, machine: Machine, name: str) ->
 
 def _first_failure(logs: Path, *, n: int) -> tuple[str, str]:
     """Who failed first at the last start, and of what, by the files that torch's ``record`` writes."""
-    failures = []
-    for path in logs.glob("*/attempt_*/*/error.json"):
-        said = json.loads(path.read_text(encoding="utf-8"))["message"]
+    failures, silent = [], []
+    for folder in sorted(logs.glob(f"*/attempt_{N_RESTARTS}/*/")):
+        try:
+            said = json.loads((folder / "error.json").read_text(encoding="utf-8"))["message"]
+        except FileNotFoundError:
+            silent.append(folder.name)
+            continue
         text, moment = (said, "0") if isinstance(said, str) else (said["message"], said["extraInfo"]["timestamp"])
-        failures.append((-int(path.parts[-3].removeprefix("attempt_")), int(moment), int(path.parts[-2]), text))
+        failures.append((int(moment), folder.name, text[:500]))
+    without = f"process {' and '.join(silent)} left no reason: perhaps killed, for its memory" if silent else ""
     if not failures:
-        return f"a process of {n}", "without a reason, perhaps killed for its memory: see torchrun's report above"
-    *_, rank, text = min(failures)
-    return f"process {rank} of {n}", text[:500]
+        return "training in several processes", without or "see torchrun's report above"
+    _, rank, text = min(failures)
+    return f"process {rank} of {n}", "; ".join(filter(None, (text, without)))
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """What each of several processes of the tests runs: a module, since torchrun starts it.
 
-Usage: python -m tests.training.several WAY FOLDER SETTINGS, the settings as JSON. The way "dies" is what there is
-of launch code of our own: the second process is killed at step 6 of its first start.
+Usage: python -m tests.training.several WAY FOLDER SETTINGS, the settings as JSON. Beside torchrun there is no
+launch code but this, which a test of a dying worker needs: in the way "dies" the second process is killed at step 6
+of its first start, in "is killed" at every start, and in "fails" both raise an error.
 """
 
 import json
@@ -27,7 +28,7 @@ def main(way, folder, settings):
     iterate = gan.Trainer.iterate
 
     def mortal(self, **arguments):
-        if (way, attempt, rank, self.step) == ("dies", 0, 1, 6):
+        if (way, attempt, rank, self.step) == ("dies", 0, 1, 6) or (way, rank) == ("is killed", 1):
             os.kill(os.getpid(), signal.SIGKILL)
         return iterate(self, **arguments)
 

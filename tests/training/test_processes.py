@@ -96,6 +96,12 @@ def test_processes_that_fail_every_time_are_given_up_with_the_reason(tmp_path):
         launch("fails", tmp_path / "two", PLAIN)
 
 
+@pytest.mark.slow
+def test_a_process_that_is_killed_every_time_is_named(tmp_path):
+    with pytest.raises(TrainingError, match=r"failed for good \(.*process 1 left no reason"):
+        launch("is killed", tmp_path / "two", PLAIN)
+
+
 WAITS = """
 import sys
 from pathlib import Path
