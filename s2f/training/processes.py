@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -154,12 +155,13 @@ def launch(module: str, words: Sequence[str], *, machine: Machine, name: str) ->
             finally:
                 torchrun.terminate()  # which passes it on
         if code:
-            who, why = _first_failure(Path(logs), n=machine.n_devices)
+            where = f" on node {socket.gethostname()}" if machine.n_nodes > 1 else ""
+            who, why = _first_failure(Path(logs), among=f"{machine.n_devices}{where}")
             remedy = "Mend what it names; the last good save is kept."
             raise TrainingError(who, f"failed for good ({why})", remedy=remedy)
 
 
-def _first_failure(logs: Path, *, n: int) -> tuple[str, str]:
+def _first_failure(logs: Path, *, among: str) -> tuple[str, str]:
     """Who failed first at the last start, and of what, by the files that torch's ``record`` writes."""
     failures, silent = [], []
     for folder in sorted(logs.glob(f"*/attempt_{N_RESTARTS}/*/")):
@@ -174,7 +176,7 @@ def _first_failure(logs: Path, *, n: int) -> tuple[str, str]:
     if not failures:
         return "training in several processes", without or "see torchrun's report above"
     _, rank, text = min(failures)
-    return f"process {rank} of {n}", "; ".join(filter(None, (text, without)))
+    return f"process {rank} of {among}", "; ".join(filter(None, (text, without)))
 
 
 @contextmanager
