@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ GE2E_DIM = 256  # of voices with `voice.encoder: ge2e`
 N_MELS = 64
 FRAMES_PER_VECTOR = 32  # five convolutions of stride 2
 IMAGE_PX = 64
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class VoiceEmbedding(nn.Module):
@@ -213,7 +216,7 @@ def unit(vectors: Tensor) -> Tensor:
     return F.normalize(vectors, dim=-1)
 
 
-def seeded(make: Callable[[], nn.Module], *, generator: torch.Generator) -> nn.Module:
+def seeded(make: Callable[[], Network], *, generator: torch.Generator) -> Network:
     """A network made by `make`, its initial weights drawn from `generator` instead of the global stream."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
