@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from s2f.errors import S2FError
+
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
@@ -90,3 +92,24 @@ def write_json(path: str | Path, value: Any) -> None:
 def write_yaml(path: str | Path, value: Mapping) -> None:
     """Write YAML whole, keys in the given order."""
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def read_versioned(path: Path, *, version: int, remedy: str, error: type[S2FError]) -> dict[str, Any]:
+    """Content of a JSON file that another stage wrote, without its version.
+
+    Raises
+    ------
+    S2FError
+        As `error`: missing, no JSON, no mapping, or of another version than `version`.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error(path, "is not there", remedy=remedy, reason="missing") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as problem:
+        raise error(path, f"is no JSON ({problem})", remedy=remedy, reason="damaged") from None
+    if not isinstance(found, dict):
+        raise error(path, f"holds a {type(found).__name__}, not a mapping", remedy=remedy, reason="damaged")
+    if (there := found.pop("version", None)) != version:
+        raise error(path, f"has version {there}, this program reads {version}", remedy=remedy, reason="format")
+    return found

@@ -14,6 +14,15 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from s2f import files
+from s2f.errors import RunError
+
+VERSION = 1  # of provenance.json
+FILE = "provenance.json"
 
 PACKAGES = (
     "s2f",
@@ -31,8 +40,87 @@ PACKAGES = (
 )
 
 
-def collect(*, root: Path, device: str, seed: int, n_threads: int, started: float) -> dict:
-    """Facts about this process as plain values.
+class Facts(BaseModel):
+    """What made a result.
+
+    Attributes
+    ----------
+    packages : dict of str to str
+        Name to version.
+    commit, machine, device, finished : str
+    seed, threads : int
+    wall_time_s, peak_memory_mb : float
+    fingerprint : str, optional
+        Of the parameters that the result depends on; None beside an executed notebook.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    packages: dict[str, str]
+    commit: str
+    machine: str
+    device: str
+    seed: int
+    threads: int
+    finished: str
+    wall_time_s: float
+    peak_memory_mb: float
+    fingerprint: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As written."""
+        return self.model_dump(exclude_none=True)
+
+
+def read_facts(path: Path) -> Facts:
+    """Facts that a notebook left beside its executed copy.
+
+    Raises
+    ------
+    RunError
+        Of another form.
+    """
+    try:
+        return Facts.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise _other_form(path, error) from None
+
+
+def read_stages(folder: Path) -> dict[str, Facts]:
+    """Facts of the stages that have finished a folder, by notebook; none where nothing has.
+
+    Raises
+    ------
+    RunError
+        Its ``provenance.json`` is of another version or form.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return {}
+    found = files.read_versioned(path, version=VERSION, remedy=_AGAIN, error=RunError)
+    try:
+        return {name: Facts.model_validate(facts) for name, facts in found.items()}
+    except ValidationError as error:
+        raise _other_form(path, error) from None
+
+
+def write_stages(folder: Path, stages: dict[str, Facts]) -> None:
+    """Write what `read_stages` reads."""
+    plain = {name: facts.plain() for name, facts in stages.items()}
+    files.write_json(folder / FILE, {"version": VERSION, **plain})
+
+
+_AGAIN = "Delete its folder, or give the run another label, and run the study again."
+
+
+def _other_form(path: Path, error: ValidationError) -> RunError:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "it"
+    return RunError(path, f"is of another form: {where}: {first['msg']}", remedy=_AGAIN, reason="damaged")
+
+
+def collect(*, root: Path, device: str, seed: int, n_threads: int, started: float) -> Facts:
+    """Facts about this process.
 
     Parameters
     ----------
@@ -46,17 +134,17 @@ def collect(*, root: Path, device: str, seed: int, n_threads: int, started: floa
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
-    return {
-        "packages": {"python": platform.python_version()} | _versions(),
-        "commit": _commit(root),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "device": device,
-        "seed": seed,
-        "threads": n_threads,
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "wall_time_s": round(time.time() - started, 1),
-        "peak_memory_mb": round(max(own, children) / unit, 1),
-    }
+    return Facts(
+        packages={"python": platform.python_version()} | _versions(),
+        commit=_commit(root),
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        device=device,
+        seed=seed,
+        threads=n_threads,
+        finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        wall_time_s=round(time.time() - started, 1),
+        peak_memory_mb=round(max(own, children) / unit, 1),
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
 from s2f.errors import ParameterError
@@ -231,11 +231,18 @@ class Variant(Section):
     gender: Literal["f", "m", None]
 
 
+def _general_first(value: Any) -> Any:
+    others = ["females", "males"]
+    if not isinstance(value, list) or value[:1] != ["general"] or set(value) - {"general", *others}:
+        raise ValueError(f"List general first, then any others of {others}.")
+    return value
+
+
 class Settings(Section):
     """All parameters of a run."""
 
     recipe: str
-    variants: list[str]
+    variants: Annotated[list[str], BeforeValidator(_general_first)]
     beside: dict[str, dict[str, Any]]
     machine: Machine
     corpus: Corpus
@@ -247,11 +254,3 @@ class Settings(Section):
     measure: Measure
     answer: Answer
     variant: Variant
-
-    @field_validator("variants")
-    @classmethod
-    def _general_first(cls, variants: list[str]) -> list[str]:
-        others = ("females", "males")
-        if variants[:1] != ["general"] or set(variants) - {"general", *others}:
-            raise ValueError(f"List general first, then any others of {list(others)}.")
-        return variants

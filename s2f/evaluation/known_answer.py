@@ -28,7 +28,7 @@ from s2f.metrics import pairs, recovery
 from s2f.metrics.recovery import Attributes, Level
 from s2f.networks import inference
 from s2f.networks.readers import Readers
-from s2f.study import runs
+from s2f.study import stages
 from s2f.study.runs import Study
 from s2f.training import tracks
 
@@ -382,7 +382,7 @@ def leak(study: Study, answer: Answer | None) -> pd.DataFrame | None:
         return None
     parts = {"nowhere" if study.params.corpus.leak == 0 else "in the training too": answer.table}
     model = inference.load(study.of("general").read("model"))
-    amount = runs.THOROUGH["leak"]["corpus.leak"]
+    amount = stages.THOROUGH["leak"]["corpus.leak"]
     n = min(N_LEAKED, study.params.answer.n_identities)
     people, found, root = _people(
         study, leak=amount, prefix=LEAKED_PREFIX, n=n, n_recordings=1, n_photos=1, size_px=LEAKED_PX

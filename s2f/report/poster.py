@@ -301,7 +301,7 @@ def criteria(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
 
 def scanned(study: Study) -> dict[str, int] | None:
     """What 01_corpus counted, if it read VoxCeleb and VGGFace: the `counts` of `examined`."""
-    if study.resolved["corpus"]["kind"] not in ("voxceleb", "wen2019"):
+    if study.params.corpus.kind not in ("voxceleb", "wen2019"):
         return None
     summary = json.loads((study.read("corpus") / "summary.json").read_text(encoding="utf-8"))
     return summary["total"]

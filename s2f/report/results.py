@@ -68,7 +68,7 @@ def load(study: Study) -> Variant:
 
 def beside(study: Study) -> dict[str, Variant]:
     """The runs that this profile keeps beside its own, by label."""
-    return {label: load(study.beside(label)) for label in study.resolved["beside"]} if not study.label else {}
+    return {label: load(study.beside(label)) for label in study.params.beside} if not study.label else {}
 
 
 def closed(study: Study) -> dict[str, dict]:
@@ -134,7 +134,7 @@ def glue_numbers(found: Mapping[str, float], glue: Callable) -> None:
 
 
 def _measured(study: Study) -> dict[str, dict]:
-    folders = {name.title(): study.of(name).read("metrics") for name in study.resolved["variants"]}
+    folders = {name.title(): study.of(name).read("metrics") for name in study.params.variants}
     return {name: json.loads((folder / "metrics.json").read_text("utf-8")) for name, folder in folders.items()}
 
 

@@ -9,48 +9,21 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import json
 import re
 import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
 
 from s2f import files, provenance
 from s2f.errors import ParameterError, RunError, nearest
+from s2f.settings import Settings
 from s2f.study import params
-
-# What can be read: the folder (None: the variant's own) and the notebook that finishes it.
-FOLDERS = {
-    "corpus": ("corpus", "01_corpus"),
-    "store": ("store", "02_preprocessing"),
-    "measure": ("measure", "02_preprocessing"),
-    "voice": ("voice", "04_voice_embedding"),
-    "model": (None, "05_training"),
-    "metrics": (None, "06_metrics"),
-    "results": ("results", "07_results"),
-    "answer": ("answer", "09_known_answer"),
-}
-NOTEBOOKS = (
-    "01_corpus",
-    "02_preprocessing",
-    "03_models",
-    "04_voice_embedding",
-    "05_training",
-    "06_metrics",
-    "07_results",
-    "08_your_voice",
-    "09_known_answer",
-    "10_poster",
-)
-
-# Label -> overrides of what the thorough study runs beside a profile: nobody held out, and a planted leak.
-THOROUGH = {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
+from s2f.study.stages import STAGES, THOROUGH, WRITERS
 
 
 @dataclass
@@ -63,16 +36,11 @@ class Study:
     variant: str
     seed: int
     label: str
-    resolved: dict
-    plain: dict  # the same profile without overrides
+    params: Settings
+    plain: Settings  # the same profile without overrides
     overrides: dict = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     locks: dict = field(default_factory=dict)
-
-    @property
-    def params(self):
-        """Resolved parameters as attributes: ``study.params.gan.steps``."""
-        return params.namespace(self.resolved)
 
     @property
     def run(self) -> Path:
@@ -92,7 +60,7 @@ class Study:
             variant="general",
             seed=self.seed,
             label=label,
-            overrides={**THOROUGH, **self.resolved["beside"]}[label],
+            overrides={**THOROUGH, **self.params.beside}[label],
         )
 
     def seeds(self) -> list[Study]:
@@ -103,11 +71,9 @@ class Study:
 
     def of(self, variant: str) -> Study:
         """The same run seen by another variant."""
-        resolved = json.loads(json.dumps(self.resolved))
-        resolved["variant"] = params.resolve(self.profile, variant=variant, root=self.root)["variant"]
-        return Study(
-            self.notebook, self.root, self.profile, variant, self.seed, self.label, resolved, self.plain, self.overrides
-        )
+        of_variant = params.resolve(self.profile, variant=variant, root=self.root).variant
+        settings = self.params.model_copy(update={"variant": of_variant})
+        return dataclasses.replace(self, variant=variant, params=settings, started=time.time(), locks={})
 
     def read(self, what: str) -> Path:
         """Folder of a finished input.
@@ -130,7 +96,7 @@ class Study:
         if _finished(own, notebook) is None:
             problem = "is not there yet" if not own.exists() else f"is not finished by {notebook}"
         else:
-            problem = f"was made with other parameters ({_differences(own, self.resolved)})"
+            problem = f"was made with other parameters ({_differences(own, self.params)})"
         raise RunError(self.shown(own), problem, remedy=f"Make it first: {self.command(notebook)}")
 
     def write(self, what: str, *, keep: bool = True) -> Path:
@@ -147,9 +113,9 @@ class Study:
             Another process is writing it, or overrides would change a folder of the plain profile.
         """
         folder, notebook = self._place(what)
-        if notebook not in ("07_results", self.notebook):
+        if notebook != self.notebook:
             raise RunError(what, f"is written by {notebook}, not {self.notebook}", remedy="Read it instead.")
-        if not self.label and self.fingerprint(notebook) != self.fingerprint(notebook, resolved=self.plain):
+        if not self.label and self.fingerprint(notebook) != self.fingerprint(notebook, settings=self.plain):
             raise RunError(
                 self.shown(self.run / folder),
                 f"belongs to profile '{self.profile}' without overrides",
@@ -189,20 +155,19 @@ class Study:
             n_threads=self.params.machine.n_threads,
             started=self.started,
         )
-        name = self.notebook + (f"_{self.variant}" if self.notebook in ("05_training", "06_metrics") else "")
-        files.write_json(self.run / "notebooks" / f"{name}.json", facts)
+        page = STAGES[self.notebook].page.format(variant=self.variant)
+        files.write_json(self.run / "notebooks" / f"{page}.json", facts.plain())
         if what is None:
             return
         folder, notebook = self._place(what)
         path = self.run / folder
-        files.write_yaml(path / "params.yaml", self.resolved)
-        entries = _entries(path) | {notebook: facts | {"fingerprint": self.fingerprint(notebook)}}
-        files.write_json(path / "provenance.json", entries)
+        files.write_yaml(path / "params.yaml", params.plain(self.params))
+        done = facts.model_copy(update={"fingerprint": self.fingerprint(notebook)})
+        provenance.write_stages(path, provenance.read_stages(path) | {notebook: done})
 
-    def fingerprint(self, notebook: str, *, resolved: Mapping | None = None) -> str:
+    def fingerprint(self, notebook: str, *, settings: Settings | None = None) -> str:
         """Fingerprint of a notebook's outputs in this run."""
-        stage = notebook if notebook in params.STAGES else "06_metrics"
-        return params.fingerprint(resolved or self.resolved, stage, seed=self.seed)
+        return params.fingerprint(settings or self.params, notebook, seed=self.seed)
 
     def resume_key(self, module: str, data_digest: str) -> str:
         """What a save to resume from must agree on: parameters, training data, and the code of what trains."""
@@ -211,7 +176,7 @@ class Study:
     def command(self, notebook: str) -> str:
         """Command line that runs another notebook of this run by hand."""
         words = [f"papermill notebooks/{notebook}.ipynb out.ipynb -p profile {self.profile}"]
-        if notebook in ("05_training", "06_metrics") or self.variant != "general":
+        if STAGES[notebook].each_variant or self.variant != "general":
             words.append(f"-p variant {self.variant}")
         if self.seed:
             words.append(f"-p seed {self.seed}")
@@ -220,10 +185,10 @@ class Study:
         return " ".join(words) + f" (or `make book PROFILE={self.profile}` for all of them)"
 
     def _place(self, what: str) -> tuple[str, str]:
-        if what not in FOLDERS:
-            raise RunError(what, "is no part of a run", remedy=nearest(what, FOLDERS))
-        folder, notebook = FOLDERS[what]
-        return folder or self.variant, notebook
+        if what not in WRITERS:
+            raise RunError(what, "is no part of a run", remedy=nearest(what, WRITERS))
+        stage = WRITERS[what]
+        return stage.writes[what].format(variant=self.variant), stage.notebook
 
     def _lock(self, folder: str, *, timeout_s: float = 0) -> None:
         if folder in self.locks:
@@ -259,8 +224,8 @@ def open_study(
     ParameterError
         An unknown notebook, parameter, profile, variant or key, or a wrong value.
     """
-    if notebook not in NOTEBOOKS:
-        raise ParameterError(f"notebook '{notebook}'", "does not exist", remedy=nearest(notebook, NOTEBOOKS))
+    if notebook not in STAGES:
+        raise ParameterError(f"notebook '{notebook}'", "does not exist", remedy=nearest(notebook, STAGES))
     refuse_unknown_parameters(_cells())
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ParameterError("parameter 'seed'", f"is {seed!r}", remedy="It must be a whole number from 0.")
@@ -339,28 +304,24 @@ def _assigned(source: str) -> set[str]:
     return {t.id for t in targets if isinstance(t, ast.Name)}
 
 
-def _entries(folder: Path) -> dict[str, Any]:
-    path = folder / "provenance.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
 def _finished(folder: Path, notebook: str) -> str | None:
-    return _entries(folder).get(notebook, {}).get("fingerprint")
+    facts = provenance.read_stages(folder).get(notebook)
+    return facts.fingerprint if facts else None
 
 
 def _forget(folder: Path, notebook: str) -> None:
-    kept = {
-        name: entry for name, entry in _entries(folder).items() if NOTEBOOKS.index(name) < NOTEBOOKS.index(notebook)
-    }
-    files.write_json(folder / "provenance.json", kept)
+    order = list(STAGES)
+    found = provenance.read_stages(folder)
+    kept = {name: facts for name, facts in found.items() if order.index(name) < order.index(notebook)}
+    provenance.write_stages(folder, kept)
 
 
-def _differences(folder: Path, resolved: Mapping) -> str:
+def _differences(folder: Path, settings: Settings) -> str:
     path = folder / "params.yaml"
     if not path.is_file():
         return "its params.yaml is missing"
     old = params.parse_overrides(yaml.safe_load(path.read_text(encoding="utf-8")))
-    new = params.parse_overrides(dict(resolved))
+    new = params.parse_overrides(params.plain(settings))
     changed = [k for k in new if old.get(k) != new[k] and k != "beside"]
     shown = ", ".join(f"{k}: {old.get(k)!r} there, {new[k]!r} here" for k in changed[:3])
     return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "") or "another seed or version"

@@ -75,7 +75,7 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
     pairs = data.pairs(store, voice, training, device=device)
     trained = gan.train(
         pairs,
-        settings=gan.GanSettings(**study.resolved["gan"]),
+        settings=gan.GanSettings(**study.params.gan.model_dump()),
         seed=study.seed,
         n_threads=max(1, machine.n_threads // machine.n_devices),
         folder=folder,

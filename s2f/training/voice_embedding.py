@@ -62,7 +62,7 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
             store.mel_offsets[rows],
             np.diff(store.mel_offsets)[rows],
             training.codes(heard),
-            settings=speaker.SpeakerSettings(**study.resolved["voice"]),
+            settings=speaker.SpeakerSettings(**study.params.voice.model_dump(exclude={"checkpoint_sha256"})),
             seed=study.seed,
             device=study.device,
             n_threads=machine.n_threads,

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from s2f.errors import ParameterError
-from s2f.study import params
+from s2f.settings import Settings
+from s2f.study import params, stages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,15 +27,15 @@ def test_every_profile_and_variant_composes():
 
 
 def resolved_as_overrides(resolved):
-    return {k: v for k, v in params.parse_overrides(resolved).items() if k != "beside"}
+    return {k: v for k, v in params.parse_overrides(params.plain(resolved)).items() if k != "beside"}
 
 
 def test_later_layers_win():
     base = params.resolve("voxceleb", root=ROOT)
-    assert base["gan"]["loss"] == "cross_entropy" and base["gan"]["norm"] == "batch"
-    assert params.resolve("demo", root=ROOT)["gan"]["loss"] == "hinge"
+    assert base.gan.loss == "cross_entropy" and base.gan.norm == "batch"
+    assert params.resolve("demo", root=ROOT).gan.loss == "hinge"
     changed = params.resolve("demo", variant="females", overrides={"gan.steps": 7, "recipe": "wen2019"}, root=ROOT)
-    assert (changed["gan"]["steps"], changed["gan"]["head"], changed["variant"]["gender"]) == (7, "k1", "f")
+    assert (changed.gan.steps, changed.gan.head, changed.variant.gender) == (7, "k1", "f")
 
 
 def test_only_base_introduces_keys_and_every_key_says_its_source():
@@ -58,9 +59,13 @@ def test_no_key_is_in_two_of_recipe_profile_variant():
     assert not kinds["profiles"] & kinds["variants"]
 
 
-def test_choices_and_bounds_name_keys_that_exist():
-    keys = set(flat(ROOT / "params" / "base.yaml"))
-    assert set(params.CHOICES) | set(params.BOUNDS) | params.NEUTRAL <= keys
+def test_every_key_is_declared_once_and_every_declared_key_has_a_value():
+    declared = {
+        f"{section}.{key}" if hasattr(field.annotation, "model_fields") else section
+        for section, field in Settings.model_fields.items()
+        for key in getattr(field.annotation, "model_fields", [""])
+    }
+    assert declared - {"voice.checkpoint_sha256"} == set(flat(ROOT / "params" / "base.yaml"))  # that one is derived
 
 
 @pytest.mark.parametrize(
@@ -119,19 +124,19 @@ def test_overrides_as_text_equal_overrides_as_mapping():
 def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():
     def prints(seed=0, **overrides):
         resolved = params.resolve("demo", overrides={k.replace("__", "."): v for k, v in overrides.items()}, root=ROOT)
-        return {stage: params.fingerprint(resolved, stage, seed=seed) for stage in params.STAGES}
+        return {stage: params.fingerprint(resolved, stage, seed=seed) for stage in stages.STAGES}
 
     plain = prints()
     changed = {k for k in plain if prints(gan__steps=5)[k] != plain[k]}
-    assert changed == {"05_training", "06_metrics", "09_known_answer"}
-    assert {k for k in plain if prints(measure__n_bootstrap=50)[k] != plain[k]} == {"06_metrics"}
-    assert {k for k in plain if prints(answer__n_photos=5)[k] != plain[k]} == {"09_known_answer"}
-    assert {k for k in plain if prints(voice__steps=5)[k] != plain[k]} == {
-        "04_voice_embedding",
-        "05_training",
+    late = {"07_results", "08_your_voice", "10_poster"}
+    assert changed == {"03_models", "05_training", "06_metrics", "09_known_answer", *late}
+    assert {k for k in plain if prints(measure__n_bootstrap=50)[k] != plain[k]} == {
         "06_metrics",
-        "09_known_answer",
+        "07_results",
+        "10_poster",
     }
+    assert {k for k in plain if prints(answer__n_photos=5)[k] != plain[k]} == {"09_known_answer"}
+    assert {k for k in plain if prints(voice__steps=5)[k] != plain[k]} == {"04_voice_embedding", *changed}
     assert prints(machine__n_workers=1) == plain
     assert all(prints(seed=1)[k] != plain[k] for k in plain)
     assert json.loads(params.section_json(params.resolve("demo", root=ROOT), "01_corpus", seed=3))["seed"] == 3
@@ -140,7 +145,7 @@ def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():
 def test_several_devices_concern_the_gan_alone():
     one = params.resolve("demo", root=ROOT)
     two = params.resolve("demo", overrides={"machine.n_devices": 2}, root=ROOT)
-    same = {s for s in params.STAGES if params.fingerprint(one, s, seed=0) == params.fingerprint(two, s, seed=0)}
+    same = {s for s in stages.STAGES if params.fingerprint(one, s, seed=0) == params.fingerprint(two, s, seed=0)}
     assert same == {"01_corpus", "02_preprocessing", "04_voice_embedding"}
 
 

@@ -1,22 +1,26 @@
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from s2f import __main__ as cli
-from s2f.study import workflow
+from s2f.study import params, stages, workflow
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # Stands in for papermill: notes what was asked for and leaves the files that the notebook would.
 PAPERMILL = """
-import json, sys, time
+import sys, time
 from pathlib import Path
+from s2f.study.stages import STAGES
 words = sys.argv[1:]
 values = dict(words[i + 1 : i + 3] for i, w in enumerate(words) if w == "-p")
 notebook, executed = [w for w in words if w.endswith(".ipynb")]
@@ -24,28 +28,19 @@ name = Path(notebook).stem
 run = values["profile"] + ("-" + values["label"] if "label" in values else "")
 folder = Path("runs") / run / f"s{values['seed']}"
 variant = values.get("variant", "general")
-made = {
-    "01_corpus": ["corpus/manifest.parquet"],
-    "02_preprocessing": ["store/index.parquet"],
-    "03_models": ["notebooks/03_models.json"],
-    "04_voice_embedding": ["voice/metrics.json"],
-    "05_training": [f"{variant}/checkpoint.safetensors"],
-    "06_metrics": [f"{variant}/metrics.json"],
-    "07_results": ["notebooks/07_results.json", "results/table2.json"],
-    "08_your_voice": ["notebooks/08_your_voice.json"],
-    "09_known_answer": ["notebooks/09_known_answer.json"],
-    "10_poster": ["notebooks/10_poster.json"],
-}[name]
+stage = STAGES[name]
 label = " " + values["label"] if "label" in values else ""
 with open("asked.txt", "a") as log:
-    log.write(name + (" " + variant if name in ("05_training", "06_metrics") else "") + label + "\\n")
+    log.write(name + (" " + variant if stage.each_variant else "") + label + "\\n")
 if Path("slow").exists():
     time.sleep(60)
-for path in made:
+for path in (leaf.format(variant=variant) for leaf in stage.leaves):
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text(str(time.time()))
 Path(executed).write_text("{}")
 """
+ASKED = {"profile": "smoke", "label": "", "n_seeds": 1, "thorough": False, "book": True, "overrides": {}}
+ADDED = "\n\n\nADDED = 1\n\n\n"  # what a module computes
 LATE = ["07_results", "08_your_voice", "09_known_answer", "10_poster"]
 
 
@@ -121,12 +116,35 @@ def test_a_second_run_does_nothing_but_say_so(project):
         ),
         ("params/profiles/smoke.yaml", "n_photos: 1", "n_photos: 2", ["09_known_answer"]),
         ("params/profiles/smoke.yaml", "recipe: short", "recipe: short  # a comment", []),
-        ("s2f/results.py", '"""', '"""\n', ["07_results", "10_poster"]),
-        ("s2f/training/gan.py", '"""', '"""\n', ["05_training", "06_metrics", *LATE]),
-        ("s2f/your_voice.py", '"""', '"""\n', ["08_your_voice"]),
-        ("s2f/training/speaker.py", '"""', '"""\n', ["04_voice_embedding", "05_training", "06_metrics", *LATE]),
+        ("s2f/training/gan.py", '"""', '"""Another docstring. ', []),
+        ("s2f/features/front_end.py", "import numpy", "# A comment.\nimport numpy", []),
+        ("s2f/study/workflow.py", "import json", "import json\n\nADDED = 1", []),
+        ("s2f/report/results.py", "\n\n\n", ADDED, ["07_results", "10_poster"]),
+        ("s2f/training/gan.py", "\n\n\n", ADDED, ["05_training", "06_metrics", *LATE]),
+        ("s2f/report/your_voice.py", "\n\n\n", ADDED, ["08_your_voice"]),
+        ("s2f/training/speaker.py", "\n\n\n", ADDED, ["04_voice_embedding", "05_training", "06_metrics", *LATE]),
+        (
+            "s2f/features/pack.py",
+            "\n\n\n",
+            ADDED,
+            ["02_preprocessing", "04_voice_embedding", "05_training", "06_metrics", *LATE],
+        ),
     ],
-    ids=["gan parameter", "one variant", "measuring", "answer", "comment", "results", "gan", "your voice", "speaker"],
+    ids=[
+        "gan parameter",
+        "one variant",
+        "measuring",
+        "answer",
+        "comment in parameters",
+        "docstring",
+        "comment",
+        "engine",
+        "results",
+        "gan",
+        "your voice",
+        "speaker",
+        "packing",
+    ],
 )
 def test_an_edit_reruns_what_depends_on_it_and_nothing_else(project, file, old, new, reruns):
     path = project / file
@@ -144,7 +162,7 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(project, file, old, 
 @pytest.mark.slow
 def test_after_a_kill_the_next_run_goes_on(project):
     path = project / "s2f" / "training" / "gan.py"
-    path.write_text(path.read_text() + "\n")
+    path.write_text(path.read_text() + "\nADDED = 1\n")
     (project / "slow").touch()
     (project / "asked.txt").unlink(missing_ok=True)
     running = subprocess.Popen(
@@ -180,12 +198,26 @@ def test_labels_share_what_is_the_same(project):
     assert study(project) == []
 
 
-def test_modules_are_found_through_imports():
-    found = workflow.modules_of(ROOT / "notebooks" / "05_training.ipynb", root=ROOT)
-    assert {"s2f/training/gan.py", "s2f/models.py", "s2f/store.py", "s2f/runs.py"} <= set(found)
-    assert not {"s2f/results.py", "s2f/metrics/frechet.py", "s2f/your_voice.py"} & set(found)
-    corpus = workflow.modules_of(ROOT / "notebooks" / "01_corpus.ipynb", root=ROOT)
-    assert "s2f/corpora/synthetic/voices.py" in corpus and "s2f/training/gan.py" not in corpus
+def test_the_graph_is_the_stages(project):
+    graph = workflow.Graph(ASKED | {"n_seeds": 2, "thorough": True}, root=project)
+    first, second = (SimpleNamespace(run="smoke", seed=str(seed)) for seed in (0, 1))
+    every = [f"runs/smoke/s{{}}/{name}/metrics.json" for name in stages.VARIANTS]
+    pooled = graph.inputs(stages.STAGES["07_results"])(first)
+    assert pooled[:6] == [path.format(seed) for seed in (0, 1) for path in every]
+    assert pooled[6:] == [f"runs/smoke-closed/s0/{name}/metrics.json" for name in stages.VARIANTS]
+    assert graph.inputs(stages.STAGES["07_results"])(second) == [path.format(1) for path in every]
+    answers = graph.inputs(stages.STAGES["09_known_answer"])(first)
+    assert answers[1:] == [f"runs/{run}/notebooks/09_known_answer.json" for run in ("smoke/s1", "smoke-leak/s0")]
+
+
+def test_words_of_a_job_are_quoted(project):
+    text = "a b; 'c'"
+    graph = workflow.Graph(ASKED | {"label": "odd", "overrides": {"corpus.root": text}}, root=project)
+    job = SimpleNamespace(run="smoke-odd", seed="3", variant="males", part="1", n_parts="2")
+    words = shlex.split(graph.papermill(job))
+    assert words[:8] == ["-p", "profile", "smoke", "-p", "seed", "3", "-p", "variant"]
+    assert yaml.safe_load(words[-1]) == {"overrides": {"corpus.root": text}}
+    assert params.parse_settings([shlex.split(graph.preprocess(job))[-5]]) == {"corpus.root": text}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,141 @@
+"""The study as a graph, once: what each notebook depends on, what it needs, and what it leaves.
+
+Run folders, parameters' fingerprints, the Snakefile and the tests read it from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+VARIANTS = ("general", "females", "males")
+# Whose outputs of another stage a stage needs.
+OWN, GENERAL, ALL = "its own variant's", "General's", "every variant's"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook.
+
+    Attributes
+    ----------
+    notebook : str
+        Its name, without suffix.
+    version : int
+        Raised by hand to make everything anew that depends on it: where files change for another reason than code.
+    sections : tuple of str
+        Sections of the parameters that it looks at, beside those of the stages before it.
+    after : str, optional
+        The stage whose parameters it depends on as well.
+    needs : tuple of (str, str)
+        Stages whose files it reads, and whose variant's.
+    writes : mapping of str to str
+        What it makes, by the name it is read by, and in which folder of the run.
+    done : str, optional
+        The file, below the run, that appears last.
+    pools_seeds : bool
+        The first seed's page shows the others' too.
+    """
+
+    notebook: str
+    version: int = 1
+    sections: tuple[str, ...] = ()
+    after: str | None = None
+    needs: tuple[tuple[str, str], ...] = ()
+    writes: Mapping[str, str] = field(default_factory=dict)
+    done: str | None = None
+    pools_seeds: bool = False
+
+    @property
+    def each_variant(self) -> bool:
+        """Whether it runs once for each variant."""
+        return "{variant}" in (self.done or "")
+
+    @property
+    def page(self) -> str:
+        """Stem of the executed notebook, below the run's folder ``notebooks``."""
+        return self.notebook + ("_{variant}" if self.each_variant else "")
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """Files, below the run, that say it is done: of a page its provenance first, then what it makes last."""
+        page = (f"notebooks/{self.page}.json",) if self.is_last else ()
+        return (*page, self.done) if self.done else page
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is for readers: no other stage needs what it makes."""
+        return not any(name == self.notebook for stage in STAGES.values() for name, _ in stage.needs)
+
+
+STAGES = {
+    stage.notebook: stage
+    for stage in (
+        Stage("01_corpus", sections=("corpus", "split"), writes={"corpus": "corpus"}, done="corpus/manifest.parquet"),
+        Stage(
+            "02_preprocessing",
+            sections=("store", "readers"),
+            after="01_corpus",
+            needs=(("01_corpus", OWN),),
+            writes={"store": "store", "measure": "measure"},
+            done="store/index.parquet",
+        ),
+        Stage("03_models", after="05_training"),
+        Stage(
+            "04_voice_embedding",
+            sections=("voice", "machine"),
+            after="02_preprocessing",
+            needs=(("02_preprocessing", OWN),),
+            writes={"voice": "voice"},
+            done="voice/metrics.json",
+        ),
+        Stage(
+            "05_training",
+            sections=("gan", "variant"),
+            after="04_voice_embedding",
+            needs=(("04_voice_embedding", OWN),),
+            writes={"model": "{variant}"},
+            done="{variant}/checkpoint.safetensors",
+        ),
+        Stage(
+            "06_metrics",
+            sections=("measure",),
+            after="05_training",
+            needs=(("05_training", OWN), ("05_training", GENERAL)),  # General draws the same people
+            writes={"metrics": "{variant}"},
+            done="{variant}/metrics.json",
+        ),
+        Stage(
+            "07_results",
+            after="06_metrics",
+            needs=(("06_metrics", ALL),),
+            writes={"results": "results"},
+            done="results/table2.json",
+            pools_seeds=True,
+        ),
+        Stage("08_your_voice", after="05_training", needs=(("05_training", ALL),)),
+        Stage(
+            "09_known_answer",
+            sections=("answer",),
+            after="05_training",
+            needs=(("05_training", GENERAL),),
+            writes={"answer": "answer"},
+            pools_seeds=True,
+        ),
+        Stage("10_poster", after="06_metrics", needs=(("06_metrics", ALL),)),
+    )
+}
+# What can be read, by name: the stage that makes it.
+WRITERS = {what: stage for stage in STAGES.values() for what in stage.writes}
+
+# Label -> overrides of what the thorough study runs beside a profile: nobody held out, and a planted leak.
+THOROUGH: dict[str, dict[str, Any]] = {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
+
+
+def before(name: str) -> Iterator[Stage]:
+    """A stage, and those whose parameters it depends on, last one first."""
+    stage: Stage | None = STAGES[name]
+    while stage is not None:
+        yield stage
+        stage = STAGES[stage.after] if stage.after else None

@@ -1,0 +1,115 @@
+"""What made a result: keys of code that follow what is computed, and the facts that lie beside it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s2f import provenance
+from s2f.errors import RunError
+
+ROOT = Path(__file__).resolve().parents[1]
+# A program of two modules, whose first imports the second where it is called.
+FIRST = '''"""First."""
+
+import math
+
+LIMIT = 3  # of something
+
+
+def area(radius):
+    """Of a circle."""
+    from s2f.second import square
+
+    return math.pi * square(radius)
+'''
+SECOND = "def square(x):\n    return x * x\n\n\ndef cube(x):\n    return x**3\n"
+
+
+@pytest.fixture
+def key(tmp_path):
+    """Write files of a small `s2f` and give the key of its module `first`."""
+    package = tmp_path / "s2f"
+    package.mkdir()
+    for name in ("provenance.py", "files.py", "errors.py"):
+        shutil.copy(ROOT / "s2f" / name, package)
+    (package / "__init__.py").touch()
+
+    def of(**modules):
+        for name, text in ({"first": FIRST, "second": SECOND} | modules).items():
+            (package / f"{name}.py").write_text(text)
+        code = "from s2f import provenance; print(provenance.code_key('s2f.first'))"
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    return of
+
+
+def test_what_computes_nothing_changes_no_key(key):
+    plain = key()
+    assert key(first=FIRST.replace('"""Of a circle."""', '"""Area of a circle."""')) == plain
+    assert (
+        key(first=FIRST.replace("# of something", "# of another thing").replace("(radius):", "(\n    radius\n):"))
+        == plain
+    )
+    assert key(unused="NOTHING = 1\n") == plain
+
+
+def test_what_computes_changes_the_key_whichever_file_it_lies_in(key):
+    plain = key()
+    assert key(first=FIRST.replace("LIMIT = 3", "LIMIT = 4")) != plain
+    assert key(second=SECOND.replace("x * x", "x * x * 1")) != plain
+    assert len({plain, key(first=FIRST + "print(LIMIT)\n")}) == 2
+
+
+def test_moving_a_definition_changes_no_key_and_the_new_file_is_watched(key):
+    plain = key()
+    square, cube = SECOND.split("\n\n\n")
+    moved = FIRST.replace("s2f.second", "s2f.third")
+    second = "from s2f.third import square\n\n\n" + cube
+    first = FIRST + "\nfrom s2f import second\n"
+    assert key(first=first, second=second, third=square + "\n") == plain
+    assert key(first=first, second=second, third=square.replace("x * x", "x * x + 0") + "\n") != plain
+    assert key(first=moved, second="", third=SECOND) == plain
+
+
+def test_modules_are_found_through_imports():
+    found = provenance.modules_of("s2f.training.gan")
+    assert {"s2f.training.gan", "s2f.networks.models", "s2f.features.store", "s2f.files"} <= set(found)
+    assert not {"s2f.report.results", "s2f.metrics.frechet", "s2f.study.runs"} & set(found)
+    assert "s2f.features.align" in provenance.modules_of(source="from s2f.features import pack")
+    with pytest.raises(ModuleNotFoundError, match=r"s2f\.nothing"):
+        provenance.code_key("s2f.nothing")
+
+
+def facts():
+    return provenance.collect(root=ROOT, device="cpu", seed=3, n_threads=2, started=0.0)
+
+
+def test_facts_are_read_as_they_were_written(tmp_path):
+    provenance.write_stages(tmp_path, {"01_corpus": facts().model_copy(update={"fingerprint": "abc"})})
+    found = provenance.read_stages(tmp_path)["01_corpus"]
+    assert (found.seed, found.fingerprint, found.threads) == (3, "abc", 2)
+    assert found.wall_time_s > 0 and found.peak_memory_mb > 1 and "python" in found.packages
+    assert provenance.read_stages(tmp_path / "nothing") == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d | {"version": 0}, "has version 0, this program reads 1"),
+        (lambda d: {k: v for k, v in d.items() if k != "version"}, "has version None"),
+        (lambda d: d | {"01_corpus": {"seed": 3}}, "of another form: packages: Field required"),
+        (lambda d: [d], "holds a list"),
+    ],
+)
+def test_facts_of_another_version_or_form_say_what_to_do(tmp_path, change, said):
+    provenance.write_stages(tmp_path, {"01_corpus": facts()})
+    path = tmp_path / "provenance.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(RunError, match=said) as error:
+        provenance.read_stages(tmp_path)
+    assert str(path) in str(error.value) and "run the study again" in str(error.value)
