@@ -12,7 +12,7 @@ import time
 import numpy as np
 import torch
 
-from s2f.corpora.synthetic import heads, population, voices
+from s2f.corpora.synthetic import camera, population, voices
 from s2f.features import front_end
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     ]
     for size_px in (112, 128):
         rate = _per_second(
-            lambda p, size=size_px: heads.render(p, n=4, rng=np.random.default_rng(0), size_px=size),
+            lambda p, size=size_px: camera.render(p, n=4, rng=np.random.default_rng(0), size_px=size),
             people[: max(2, args.people // 4)],
         )
         rows.append((f"faces, {size_px} px", 4 * rate, "a second"))

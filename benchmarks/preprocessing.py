@@ -34,7 +34,7 @@ import torch
 from PIL import Image
 
 from s2f.corpora import manifest as manifests
-from s2f.corpora.synthetic import heads, population, voices
+from s2f.corpora.synthetic import camera, population, voices
 from s2f.corpora.voxceleb import REFERENCE
 from s2f.errors import CheckpointError, ImageError
 from s2f.features import align, front_end, photo_files, sound_files
@@ -172,7 +172,7 @@ def generate(root: Path, *, n: int, n_distinct: int) -> Corpus:
     for k, person in enumerate(people.to_dict("records")):
         wave = voices.synthesise(person, duration_s=float(durations_s[k]), rng=rng, channel_rng=rng)
         soundfile.write(root / _path("voice", k), wave, front_end.SAMPLE_RATE, subtype="PCM_16")
-        photos, marks = heads.render(person, n=1, rng=rng, size_px=FACE_PX)
+        photos, marks = camera.render(person, n=1, rng=rng, size_px=FACE_PX)
         Image.fromarray(photos[0]).save(root / _path("face", k))
         landmarks.append(marks[0])
     linked = True

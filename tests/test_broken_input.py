@@ -16,7 +16,7 @@ import soundfile
 from PIL import Image
 
 from s2f.corpora import pairs_table, rejections, voxceleb
-from s2f.corpora.synthetic import heads, population
+from s2f.corpora.synthetic import camera, population
 from s2f.errors import CorpusError
 from s2f.features import align, pack
 from s2f.features.pack import Settings
@@ -44,7 +44,7 @@ def slug(kind):
 def rendered():
     """A photograph each of two synthetic people, and their landmarks."""
     found = population.sample(2, seed=0).to_dict("records")
-    return [heads.render(one, n=1, rng=np.random.default_rng(i)) for i, one in enumerate(found)]
+    return [camera.render(one, n=1, rng=np.random.default_rng(i)) for i, one in enumerate(found)]
 
 
 # ------------------------------------------------------------------------------------------- recordings

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 
-from s2f import files
+from s2f import files, settings
 from s2f.corpora import rejections, spelling
 from s2f.errors import CorpusError
 
@@ -47,13 +43,11 @@ class Corpus:
     notes: tuple[str, ...] = ()
 
 
-def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
+def make(section: settings.Corpus, *, n_workers: int, project: Path) -> Corpus:
     """Make or scan the corpus that section ``corpus`` of the parameters describes.
 
     Parameters
     ----------
-    settings : namespace
-        Section ``corpus``; params/base.yaml explains each field.
     project : Path
         The project's folder, where relative paths start.
 
@@ -62,62 +56,37 @@ def make(settings: SimpleNamespace, *, n_workers: int, project: Path) -> Corpus:
     CorpusError
         A folder or file that is missing; says what was looked for, where, and how to get it.
     """
-    s = settings
-    if s.kind == "synthetic":
+    if section.kind == "synthetic":
         from s2f.corpora.synthetic import build
 
-        sizes = {
-            "n_identities": s.n_identities,
-            "n_recordings": s.n_recordings,
-            "n_faces": s.n_faces,
-            "min_s": s.min_s,
-            "max_s": s.max_s,
-            "size_px": s.size_px,
-            "seed": s.seed,
-            "leak": s.leak,
-        }
-        root = synthetic_folder(project / s.root, sizes)
-        found = build.build(root, n_workers=n_workers, **sizes)
-        return Corpus(root, found, rejections.frame([]), people=pd.read_parquet(root / "people.parquet"))
-    if s.kind in ("voxceleb", "wen2019"):
-        from s2f.corpora import voxceleb
-
-        root = (project / s.root).resolve()
-        usual = voxceleb.places(root, kind=s.kind)
-        scan = voxceleb.scan(
-            voices=[project / place for place in s.voice_roots] or usual["voices"],
-            faces=[project / place for place in s.face_roots] or usual["faces"],
-            metas=[project / place for place in s.metas] or usual["metas"],
-            suffixes=voxceleb.PROCESSED_SUFFIXES if s.kind == "wen2019" else voxceleb.VOICE_SUFFIXES,
-        )
-        only_first = set(scan.people["release"]) == {"VoxCeleb1"}
-        return Corpus(
-            root,
-            scan.manifest,
-            scan.rejected,
-            matches=scan.matches,
-            differences=voxceleb.expected_against_found(scan) if only_first else None,
-        )
-    if s.kind == "table":
+        sizes = build.Sizes(**section.model_dump(include={field.name for field in fields(build.Sizes)}))
+        root = sizes.folder(project / section.root)
+        found = build.build(root, sizes, n_workers=n_workers)
+        return Corpus(root, found, rejections.frame([]), people=read_people(root))
+    if section.kind == "table":
         from s2f.corpora import pairs_table
 
-        if s.table is None:
-            raise CorpusError(
-                "parameter 'corpus.table'",
-                "is not set",
-                remedy="Name a .csv, .tsv or .parquet file with columns recording, face and identity.",
-            )
-        path = (project / s.table).resolve()
+        if section.table is None:
+            remedy = "Name a .csv, .tsv or .parquet file with columns recording, face and identity."
+            raise CorpusError("parameter 'corpus.table'", "is not set", remedy=remedy)
+        path = (project / section.table).resolve()
         found, rejected, ignored = pairs_table.scan(path)
         notes = (f"Columns of {path.name} that are not used: {', '.join(ignored)}.",) if ignored else ()
         return Corpus(path.parent, found, rejected, notes=notes)
-    raise CorpusError(f"corpus.kind {s.kind!r}", "is not known", remedy="Use synthetic, voxceleb, wen2019 or table.")
 
+    from s2f.corpora import voxceleb
 
-def synthetic_folder(root: Path, sizes: Mapping) -> Path:
-    """Folder of the synthetic corpus of these sizes: whoever asks for the same people shares them."""
-    name = hashlib.sha256(json.dumps(dict(sizes), sort_keys=True).encode()).hexdigest()[:12]
-    return root / f"synthetic-{name}"
+    root = (project / section.root).resolve()
+    usual = voxceleb.places(root, kind=section.kind)
+    scan = voxceleb.scan(
+        voices=[project / place for place in section.voice_roots] or usual["voices"],
+        faces=[project / place for place in section.face_roots] or usual["faces"],
+        metas=[project / place for place in section.metas] or usual["metas"],
+        suffixes=voxceleb.PROCESSED_SUFFIXES if processed(section.kind) else voxceleb.VOICE_SUFFIXES,
+    )
+    only_first = set(scan.people["release"]) == {"VoxCeleb1"}
+    differences = voxceleb.expected_against_found(scan) if only_first else None
+    return Corpus(root, scan.manifest, scan.rejected, matches=scan.matches, differences=differences)
 
 
 def processed(kind: str) -> bool:

@@ -1,5 +1,4 @@
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -7,7 +6,9 @@ import pytest
 import soundfile
 import yaml
 from PIL import Image
+from pydantic import ValidationError
 
+from s2f import settings
 from s2f.corpora import corpus, manifest
 from s2f.errors import CorpusError
 from s2f.report import sheets
@@ -20,8 +21,8 @@ META = (
 
 
 def make(project, **given):
-    assert set(given) <= set(BASE["corpus"])
-    return corpus.make(SimpleNamespace(**{**BASE["corpus"], **given}), n_workers=1, project=project)
+    section = settings.Corpus(**{**BASE["corpus"], **given})
+    return corpus.make(section, n_workers=1, project=project)
 
 
 def touch(root, *paths):
@@ -130,12 +131,25 @@ def test_make_table(tmp_path, absolute):
         ({"kind": "table", "table": "gone.csv"}, "gone.csv .* does not exist"),
         ({"kind": "voxceleb", "root": "gone"}, "gone/voxceleb1/wav .* does not exist.*Getting the data"),
         ({"kind": "wen2019", "root": "gone"}, "gone/fbank .* does not exist.*Getting the data"),
-        ({"kind": "voxceleb2"}, "'voxceleb2' is not known"),
     ],
 )
 def test_what_cannot_be_made(tmp_path, given, message):
     with pytest.raises(CorpusError, match=message):
         make(tmp_path, **given)
+
+
+def test_a_kind_that_is_not_known(tmp_path):
+    with pytest.raises(ValidationError, match="'synthetic', 'voxceleb', 'wen2019' or 'table'"):
+        make(tmp_path, kind="voxceleb2")
+
+
+def test_make_synthetic(tmp_path):
+    sizes = {"n_identities": 2, "n_recordings": 2, "n_faces": 2, "min_s": 1.0, "max_s": 1.1, "size_px": 64}
+    found = make(tmp_path, kind="synthetic", root="data", **sizes)
+    assert found.root.parent == tmp_path / "data" and found.root.name.startswith("synthetic-")
+    assert len(found.manifest) == 4 and found.rejected.empty
+    assert set(found.people["identity"]) == set(found.manifest["identity"])
+    pd.testing.assert_frame_equal(corpus.read_people(found.root), found.people)
 
 
 def test_before_and_after_the_intersection(voxceleb):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from s2f.corpora.synthetic import heads, population
+from s2f.corpora.synthetic import camera, population
 from s2f.errors import CheckpointError, ImageError
 from s2f.features import align, landmarks, photo_files, pixels
 
@@ -379,9 +379,9 @@ def test_turn_rises_with_the_yaw_of_a_head(side):
     person = population.sample(2, seed=3).to_dict("records")[0]
     found = []
     for yaw_deg in (0, 5, 10, 15, 20):
-        scene = heads._scene(np.random.default_rng(0)) | {"yaw": side * yaw_deg, "pitch": 0.0, "roll": 0.0}
+        scene = camera.draw_scene(np.random.default_rng(0)) | {"yaw": side * yaw_deg, "pitch": 0.0, "roll": 0.0}
         rng = np.random.default_rng(0)
-        _, marks = heads._photograph(person, scene, rng=rng, size_px=32, device="cpu")
+        _, marks = camera.photograph(person, scene, rng=rng, size_px=32, device="cpu")
         found.append(align.turn(marks))
     assert found[0] < 0.02 and found[-1] > 0.25
     assert (np.diff(found) > 0.03).all(), found
