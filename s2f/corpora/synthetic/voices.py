@@ -26,7 +26,6 @@ import numpy as np
 from s2f.corpora.synthetic import population
 from s2f.errors import CorpusError, nearest
 
-VERSION = 1  # of what is spoken: a corpus made by another version is not continued
 SAMPLE_RATE = 16000
 REFERENCE_TRACT_CM = 16.9  # of the vocal tract whose formants the table of phones holds: an adult man's
 SNR_DB = (20.0, 40.0)  # speech to background noise, over a recording's speech
