@@ -40,17 +40,12 @@ def find(manifest: pd.DataFrame, root: str | Path, *, n_threads: int = 8, progre
 
     paths = [os.path.join(root, path) for path in manifest["path"]]
     with ThreadPoolExecutor(n_threads) as pool:  # waiting for a disk or a server, not for the processor
-        keys: Iterable = tqdm(
-            pool.map(_size, paths, chunksize=256),
-            total=len(paths),
-            desc="sizes",
-            unit="file",
-            mininterval=1,
-            disable=not progress,
-        )
-        groups = _repeated(enumerate(keys), manifest)
-        groups = _again(groups, paths, _ends, pool, manifest, desc="ends", progress=progress)
-        groups = _again(groups, paths, _digest, pool, manifest, desc="contents", progress=progress)
+        groups: dict[tuple, list[int]] = {(): list(range(len(paths)))}
+        for look, desc in ((_size, "sizes"), (_ends, "ends"), (_digest, "contents")):
+            places = sorted(i for group in groups.values() for i in group)
+            bar = {"desc": desc, "total": len(places), "disable": not progress or not places}
+            found = tqdm(pool.map(look, [paths[i] for i in places], chunksize=64), unit="file", mininterval=1, **bar)
+            groups = _repeated(zip(places, found, strict=True), manifest)
     rows = []
     for (_, content), places in groups.items():
         part = manifest.iloc[places]
@@ -102,12 +97,9 @@ def settle(
             return manifest, rejections.frame([])
         one = leaks[leaks["content"] == leaks["content"].iloc[0]].drop_duplicates("split")
         shown = " and ".join(f"{r.path} ({r.identity}, {r.split})" for r in one.head(2).itertuples())
-        raise CorpusError(
-            report,
-            f"lists {leaks['content'].nunique()} contents that lie in two splits, such as {shown}",
-            remedy="Delete the wrong copies, or set corpus.duplicates to drop, which leaves out all copies.",
-            reason="leak",
-        )
+        problem = f"lists {leaks['content'].nunique()} contents that lie in two splits, such as {shown}"
+        remedy = "Delete the wrong copies, or set corpus.duplicates to drop, which leaves out all copies."
+        raise CorpusError(report, problem, remedy=remedy, reason="leak")
     mixed = doubles[doubles["kind"].isin(KINDS[:2])]
     rejected = rejections.frame(
         (row.path, row.modality, row.identity, "duplicate", f"the same content as {other}")
@@ -130,22 +122,6 @@ def _repeated(keys: Iterable[tuple[int, object]], manifest: pd.DataFrame) -> dic
         if key is not None:
             groups.setdefault((modality[i], key), []).append(i)
     return {key: places for key, places in groups.items() if len(places) > 1}
-
-
-def _again(groups, paths, look, pool, manifest, *, desc: str, progress: bool) -> dict[tuple, list[int]]:
-    """Divide groups by what `look` says of each file."""
-    from tqdm import tqdm
-
-    places = sorted(i for group in groups.values() for i in group)
-    found = tqdm(
-        pool.map(look, [paths[i] for i in places], chunksize=64),
-        total=len(places),
-        desc=desc,
-        unit="file",
-        mininterval=1,
-        disable=not progress or not places,
-    )
-    return _repeated(zip(places, found, strict=True), manifest)
 
 
 def _size(path: str) -> int | None:
