@@ -114,11 +114,9 @@ def before_and_after(corpus: Corpus, kept: pd.DataFrame) -> pd.DataFrame:
             seen = corpus.matches[(corpus.matches["modality"] == modality) & (corpus.matches["n_files"] > 0)]
             n_people, n_files = seen["identity"].nunique(), int(seen["n_files"].sum())
         else:
-            left = corpus.rejected[
-                (corpus.rejected["modality"] == modality) & corpus.rejected["reason"].str.startswith("without_")
-            ]
-            whole = corpus.manifest[corpus.manifest["modality"] == modality]
-            seen = pd.concat([whole["identity"], left["identity"]])
+            left = corpus.rejected[corpus.rejected["reason"].str.startswith("without_")]
+            both = pd.concat([corpus.manifest[["identity", "modality"]], left[["identity", "modality"]]])
+            seen = both.loc[both["modality"] == modality, "identity"]
             n_people, n_files = seen.nunique(), len(seen)
         rows[what] = (n_people, after["identity"].nunique(), n_files, len(after))
     columns = ["identities before", "after", "files before", "files after"]
@@ -127,6 +125,7 @@ def before_and_after(corpus: Corpus, kept: pd.DataFrame) -> pd.DataFrame:
 
 def matched_names(corpus: Corpus) -> pd.DataFrame:
     """How many folders were matched to people by which rule, with an example of each."""
+    assert corpus.matches is not None, "asked of a corpus that was matched"
     found = corpus.matches.assign(folder=corpus.matches["folder"].map(lambda path: Path(path).name))
     table = found.groupby(["modality", "rule"]).agg(
         folders=("folder", "size"), used=("used", "sum"), example=("folder", "first"), identity=("identity", "first")

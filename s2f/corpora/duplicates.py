@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,25 +38,29 @@ def find(manifest: pd.DataFrame, root: str | Path, *, n_threads: int = 8, progre
     """
     from tqdm import tqdm
 
-    paths = [os.path.join(root, path) for path in manifest["path"]]
+    paths, modality = [os.path.join(root, path) for path in manifest["path"]], manifest["modality"].to_numpy()
     with ThreadPoolExecutor(n_threads) as pool:  # waiting for a disk or a server, not for the processor
         groups: dict[tuple, list[int]] = {(): list(range(len(paths)))}
-        for look, desc in ((_size, "sizes"), (_ends, "ends"), (_digest, "contents")):
+        looks: tuple[tuple[Callable[[str], object], str], ...]
+        looks = ((_size, "sizes"), (_ends, "ends"), (_digest, "contents"))
+        for look, desc in looks:
             places = sorted(i for group in groups.values() for i in group)
-            bar = {"desc": desc, "total": len(places), "disable": not progress or not places}
-            found = tqdm(pool.map(look, [paths[i] for i in places], chunksize=64), unit="file", mininterval=1, **bar)
-            groups = _repeated(zip(places, found, strict=True), manifest)
+            looked = pool.map(look, [paths[i] for i in places])
+            hide = not progress or not places
+            bar = tqdm(looked, desc=desc, total=len(places), unit="file", mininterval=1, disable=hide)
+            groups = {}
+            for i, key in zip(places, bar, strict=True):
+                if key is not None:
+                    groups.setdefault((modality[i], key), []).append(i)
+            groups = {key: several for key, several in groups.items() if len(several) > 1}
     rows = []
     for (_, content), places in groups.items():
         part = manifest.iloc[places]
         splits = part["split"].dropna().nunique()
         kind = KINDS[0 if splits > 1 else 1 if part["identity"].nunique() > 1 else 2]
-        for row in part.itertuples():
-            rows.append((content, kind, row.modality, row.identity, row.split, row.path))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.sort_values(
-        ["kind", "content", "path"], key=lambda c: c.map(KINDS.index) if c.name == "kind" else c, ignore_index=True
-    )
+        rows += [(content, kind, row.modality, row.identity, row.split, row.path) for row in part.itertuples()]
+    rows.sort(key=lambda row: (KINDS.index(row[1]), row[0], row[-1]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def settle(
@@ -113,15 +117,6 @@ def settle(
 
 
 # ------------------------------------------------------------------------------------------------ parts
-
-
-def _repeated(keys: Iterable[tuple[int, object]], manifest: pd.DataFrame) -> dict[tuple, list[int]]:
-    modality = manifest["modality"].to_numpy()
-    groups: dict[tuple, list[int]] = {}
-    for i, key in keys:
-        if key is not None:
-            groups.setdefault((modality[i], key), []).append(i)
-    return {key: places for key, places in groups.items() if len(places) > 1}
 
 
 def _size(path: str) -> int | None:

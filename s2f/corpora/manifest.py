@@ -226,7 +226,9 @@ def _texts(values: np.ndarray, name: str) -> np.ndarray:
     if name in REQUIRED and missing.any():
         remedy = f"Give every row a value; {int(missing.sum())} rows have none."
         raise CorpusError(f"manifest row {int(np.argmax(missing))}", f"has no {name}", remedy=remedy, reason=name)
-    return np.where(missing, None, values)
+    out = values.copy()
+    out[missing] = None
+    return out
 
 
 def _folds(values: pd.Series) -> np.ndarray:

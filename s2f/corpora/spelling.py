@@ -40,13 +40,7 @@ def said(rule: str) -> str:
 
 
 class Matcher:
-    """Find the known name that a spelling stands for.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Known names.
-    """
+    """Find the known name, one of `names`, that a spelling stands for."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = set(names)

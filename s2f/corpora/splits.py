@@ -22,7 +22,6 @@ def split(
 
     Parameters
     ----------
-    manifest : DataFrame
     rule : {"by_fraction", "by_initial", "given", "none"}
         `by_fraction` draws from the seed, in the given fractions for each gender; a gender with three
         identities or more is in every split. `by_initial` goes by the first letter of the name: A–B
@@ -87,7 +86,6 @@ def set_folds(manifest: pd.DataFrame, *, fraction: float, seed: int) -> pd.DataF
         With `split`.
     fraction : float
         In [0, 1); 0 sets nothing aside.
-    seed : int
 
     Raises
     ------

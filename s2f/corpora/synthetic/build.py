@@ -41,8 +41,7 @@ class Sizes:
         A recording's duration is uniform between them.
     size_px : int
         Height and width of a photograph.
-    seed : int
-    leak, prefix : float and str
+    seed, leak, prefix : int, float and str
         As in `population.sample`.
 
     Raises
@@ -148,27 +147,25 @@ def _make(root: Path, people: pd.DataFrame, sizes: Sizes, *, n_workers: int) -> 
     for stale in root.glob(f"*/.{sizes.prefix}*"):  # left by a run that was killed
         shutil.rmtree(stale, ignore_errors=True)
     jobs = [
-        dict(person=person, number=k, n_recordings=n_recordings, n_photos=n_photos, sizes=sizes)
-        for k, (person, (n_recordings, n_photos)) in enumerate(
-            zip(people.to_dict("records"), sizes.of_each(), strict=True)
-        )
+        (root, person, number, sizes)
+        for number, person in enumerate(people.to_dict("records"))
         if not all((root / kind / person["identity"]).is_dir() for kind in ("voices", "faces"))
     ]
     total = sizes.n_recordings + sizes.n_faces
-    done = total - sum(job["n_recordings"] + job["n_photos"] for job in jobs)
-    with tqdm(total=total, initial=done, desc="synthetic corpus", unit="file", mininterval=1) as bar:
+    left = sum(sum(sizes.of_each()[number]) for _, _, number, _ in jobs)
+    with tqdm(total=total, initial=total - left, desc="synthetic corpus", unit="file", mininterval=1) as bar:
         if n_workers <= 1:
             n_threads = torch.get_num_threads()
             _one_thread()
             try:
                 for job in jobs:
-                    bar.update(_make_person(root, **job))
+                    bar.update(_make_person(*job))
             finally:
                 torch.set_num_threads(n_threads)
             return
         # Started afresh rather than forked: a process forked after torch has used threads can hang.
         with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
-            futures = [pool.submit(_make_person, root, **job) for job in jobs]
+            futures = [pool.submit(_make_person, *job) for job in jobs]
             try:
                 for future in as_completed(futures):
                     bar.update(future.result())
@@ -186,9 +183,10 @@ def _one_thread() -> None:
     torch.set_num_threads(1)  # one process a core already, and the same arithmetic with any number of workers
 
 
-def _make_person(root: Path, *, person: dict, number: int, n_recordings: int, n_photos: int, sizes: Sizes) -> int:
+def _make_person(root: Path, person: dict, number: int, sizes: Sizes) -> int:
     """Make one person's folders, those that are not there. Returns the number of files."""
-    for kind, write, n in (("voices", _record, n_recordings), ("faces", _photograph, n_photos)):
+    n_files = sizes.of_each()[number]
+    for kind, write, n in zip(("voices", "faces"), (_record, _photograph), n_files, strict=True):
         final = root / kind / person["identity"]
         if final.is_dir():
             continue
@@ -198,7 +196,7 @@ def _make_person(root: Path, *, person: dict, number: int, n_recordings: int, n_
         except OSError:
             if not final.is_dir():  # else a worker that outlived a killed run was faster, with the same files
                 raise
-    return n_recordings + n_photos
+    return sum(n_files)
 
 
 def _stream(sizes: Sizes, number: int, purpose: str, index: int = 0) -> np.random.Generator:

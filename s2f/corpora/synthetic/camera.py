@@ -12,10 +12,11 @@ from math import cos, radians, sin
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from s2f.corpora.synthetic import anatomy
 from s2f.corpora.synthetic.paint import glasses, shade
-from s2f.corpora.synthetic.surface import Head, distance, monomials, tensor
+from s2f.corpora.synthetic.surface import Device, Head, distance, monomials, tensor
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
 HALF_FRAME_DM = 1.5  # half of what a photograph covers at the distance of the head
@@ -24,7 +25,7 @@ N_COARSE, N_FINE, N_LATE = 12, 2, 20  # marching steps: on half the grid, on all
 
 
 def render(
-    person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128, device: str = "cpu"
+    person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128, device: Device = "cpu"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Photograph one person `n` times, each time with its own pose, light, expression and background.
 
@@ -32,13 +33,11 @@ def render(
     ----------
     person : Mapping
         A row of `population.sample`.
-    n : int
-        Number of photographs.
     rng : numpy Generator
         Draws what changes between photographs; the same state gives the same photographs on one device.
     size_px : int
         Height and width.
-    device : str
+    device : str or torch.device
         Where torch computes.
 
     Returns
@@ -100,7 +99,7 @@ def _rotation(scene: Mapping) -> np.ndarray:
     return roll @ pitch @ yaw
 
 
-def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: float):
+def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: float) -> tuple[Tensor, Tensor, Tensor]:
     """Rays that meet the head or come near it: index, distance along the ray, gap between ray and head."""
     near, far = CAMERA_DM - 1.5, CAMERA_DM + 1.2
     grid = rays.reshape(size_px, size_px, 3)
@@ -113,15 +112,15 @@ def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: 
         closest[live] = torch.minimum(closest[live], d)
         t[live] += 0.95 * d
         live = live[(d > 0.004) & (t[live] < far)]
-    half = size_px // 2
-    hit = (closest < 4 * pixel_dm).reshape(1, 1, half, half).float()
-    start = torch.where(closest < 4 * pixel_dm, t, torch.full_like(t, far)).reshape(1, 1, half, half)
+    square = (1, 1, size_px // 2, size_px // 2)
+    hit = (closest < 4 * pixel_dm).reshape(square).float()
+    start = torch.where(closest < 4 * pixel_dm, t, torch.full_like(t, far)).reshape(square)
     # A pixel starts from the nearest depth found around it, so that no edge is stepped over.
-    start = -torch.nn.functional.max_pool2d(-start, 3, stride=1, padding=1) - 0.03
-    hit = torch.nn.functional.max_pool2d(hit, 3, stride=1, padding=1)
-    up = [torch.nn.functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten() for v in (hit, start)]
-    index = (up[0] > 0).nonzero().flatten()  # [N]
-    t, rays = up[1][index], rays[index]
+    start = -functional.max_pool2d(-start, 3, stride=1, padding=1) - 0.03
+    hit = functional.max_pool2d(hit, 3, stride=1, padding=1)
+    hit, start = (functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten() for v in (hit, start))
+    index = (hit > 0).nonzero().flatten()  # [N]
+    t, rays = start[index], rays[index]
     best, best_t = torch.full_like(t, 9.0), t.clone()
     live = torch.arange(len(index), device=rays.device)
     for step in range(N_FINE + N_LATE):
@@ -138,7 +137,10 @@ def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: 
     return index, torch.where(missed, best_t, t), best * missed
 
 
-def photograph(person: Mapping, scene: Mapping, *, rng, size_px: int, device: str):
+def photograph(
+    person: Mapping, scene: Mapping, *, rng: np.random.Generator, size_px: int, device: Device
+) -> tuple[np.ndarray, np.ndarray]:
+    """One photograph and its landmarks, as `render` gives them; `rng` draws the grain."""
     a = anatomy.measures(person, scene)
     head = Head(a, device=device)
     turn = _rotation(scene)
@@ -148,11 +150,10 @@ def photograph(person: Mapping, scene: Mapping, *, rng, size_px: int, device: st
     pivot = np.array([0.0, PIVOT_Y_DM, 0.0])
     axis = (np.arange(size_px) + 0.5) * pixel_dm - half
     u, v = np.meshgrid(axis, -axis)
-    rays = np.stack([u, v, np.full_like(u, -CAMERA_DM)], axis=-1).reshape(-1, 3)
-    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    to_head = tensor(turn, device)  # world @ turn = head coordinates
+    ahead = np.stack([u, v, np.full_like(u, -CAMERA_DM)], axis=-1).reshape(-1, 3)
+    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
+    rays = tensor(ahead, device) @ tensor(turn, device)  # world @ turn = head coordinates
     origin = tensor((np.array([0.0, 0.0, CAMERA_DM]) - offset - pivot) @ turn + pivot, device)
-    rays = tensor(rays, device) @ to_head
     light = tensor(scene["light"] @ turn, device)
 
     index, t, gap = _trace(head, origin, rays, size_px=size_px, pixel_dm=pixel_dm)
@@ -162,31 +163,23 @@ def photograph(person: Mapping, scene: Mapping, *, rng, size_px: int, device: st
     image = _backdrop(scene, u, v, device=device)
     image[index] = torch.lerp(image[index], rgb, alpha[:, None])
     if person["glasses"]:
-        glasses(image, person, a, origin, rays, index, t, pixel_dm=pixel_dm)
+        glasses(image, a, origin, rays, pixel_dm=pixel_dm)
     image = (image / (1 + 0.12 * image)).clamp(0, 1) ** (1 / 2.2)  # [H*W, 3]
     grain = tensor(rng.standard_normal((size_px * size_px, 1)), device) * scene["grain"]
     photo = ((image + grain).clamp(0, 1) * 255).round().byte().reshape(size_px, size_px, 3)
 
-    lip_y = a["mouth_y"] + anatomy.mouth_bend(1.0, scene)
-    marks = np.array(
-        [
-            [-a["eye_x"], 0, 0],
-            [a["eye_x"], 0, 0],
-            [0, a["nose_y"], 0],
-            [-a["mouth_w"], lip_y, 0],
-            [a["mouth_w"], lip_y, 0],
-        ]
-    )
-    ahead = tensor(np.concatenate([marks[:, :2], np.full((5, 1), 2.0)], axis=1), device)
+    lip_y, eye_x, mouth_w = a["mouth_y"] + anatomy.mouth_bend(1.0, scene), a["eye_x"], a["mouth_w"]
+    marks = [(-eye_x, 0), (eye_x, 0), (0, a["nose_y"]), (-mouth_w, lip_y), (mouth_w, lip_y)]
+    points = tensor([(x, y, 2.0) for x, y in marks], device)
     for _ in range(24):  # straight back from in front of the face until the skin
-        ahead[:, 2] -= 0.9 * distance(head.skin, monomials(ahead))
-    world = (ahead.cpu().numpy().astype(np.float64) - pivot) @ turn.T + pivot + offset
+        points[:, 2] -= 0.9 * distance(head.skin, monomials(points))
+    world = (points.cpu().numpy().astype(np.float64) - pivot) @ turn.T + pivot + offset
     flat = world[:, :2] * (CAMERA_DM / (CAMERA_DM - world[:, 2:]))
     pixels = np.stack([flat[:, 0] + half, half - flat[:, 1]], axis=1) / pixel_dm - 0.5
     return photo.cpu().numpy(), pixels.astype(np.float32)
 
 
-def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray, *, device: str) -> Tensor:
+def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray, *, device: Device) -> Tensor:
     """Two colours fading into each other, with out-of-focus blobs. Linear RGB. [H*W, 3]"""
     angle = scene["backdrop_turn"]
     mix = 1 / (1 + np.exp(-1.6 * (u * cos(angle) + v * sin(angle))))

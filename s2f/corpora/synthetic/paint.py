@@ -1,7 +1,7 @@
 """What is painted on a head, and how light falls on it.
 
 Eyes, brows, lips, beard and wrinkles are painted on the surface in head coordinates (those of `anatomy`). Colours
-are linear RGB; the tables of colours are sRGB as seen, without gamma.
+are linear RGB; the tables hold them as a screen takes them, to the power of 1/2.2.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from s2f.corpora.synthetic import anatomy
 from s2f.corpora.synthetic.surface import Head, exp_, tensor
@@ -36,22 +38,22 @@ def _smooth(x: Tensor, low: float, high: float) -> Tensor:
     return s * s * (3 - 2 * s)
 
 
-def _mix(base: Tensor, colour, amount: Tensor) -> Tensor:
-    colour = torch.as_tensor(colour, dtype=base.dtype, device=base.device)
-    return base + (colour - base) * amount[:, None]
+def _mix(base: Tensor, colour: ArrayLike, amount: Tensor) -> Tensor:
+    return base + (tensor(colour, base.device) - base) * amount[:, None]
 
 
-def shade(person: Mapping, scene: Mapping, a: Mapping, head: Head, p: Tensor, view: Tensor, *, light, pixel_dm):
+def shade(
+    person: Mapping, scene: Mapping, a: Mapping, head: Head, p: Tensor, view: Tensor, *, light: Tensor, pixel_dm: float
+) -> Tensor:
     """Linear RGB [N, 3] at the points `p` of the surface, seen along `-view`."""
     skin_d, hair_d, skin_g, hair_g = head.gradients(p)
     is_hair = (0.5 + (skin_d - hair_d) / (2 * pixel_dm)).clamp(0, 1)
-    normal = torch.nn.functional.normalize(skin_g, dim=1)
-    hair_normal = torch.nn.functional.normalize(hair_g, dim=1)
+    normal, hair_normal = normalize(skin_g, dim=1), normalize(hair_g, dim=1)
 
     paint = _Paint(person, scene, a, p, pixel_dm=pixel_dm, light=light)
     albedo, gloss = paint.skin()
     hair, strands = paint.hair()
-    n = torch.nn.functional.normalize(torch.lerp(normal, hair_normal, is_hair[:, None]), dim=1)
+    n = normalize(torch.lerp(normal, hair_normal, is_hair[:, None]), dim=1)
     albedo = torch.lerp(albedo, hair, is_hair[:, None])
     gloss = torch.lerp(gloss, strands, is_hair)
 
@@ -66,7 +68,7 @@ def shade(person: Mapping, scene: Mapping, a: Mapping, head: Head, p: Tensor, vi
     facing = (n @ light)[:, None]
     diffuse = ((facing + wrap) / (1 + wrap)).clamp_min(0) * (0.25 + 0.75 * shadow)[:, None]
     sky = (0.75 + 0.25 * n[:, 1]) * scene["ambient"] * (0.35 + 0.65 * occlusion)
-    half = torch.nn.functional.normalize(light + view, dim=1)
+    half = normalize(light + view, dim=1)
     sheen = (n * half).sum(1).clamp_min(0) ** 22 * gloss * shadow
     rim = (1 - (n * view).sum(1).clamp(0, 1)) ** 3 * 0.10 * (1 - is_hair)
     colour = tensor(scene["light_rgb"], p.device)
@@ -88,27 +90,24 @@ class _Paint:
         self.mottle = coarse + 0.6 * fine
         angle = torch.atan2(self.x - 0.25 * a["parting"], self.z + 0.15)
         fall = self.y + 0.25 * self.side
-        self.strand = (
-            torch.sin(31 * angle + 2.2 * fall)
-            + torch.sin(67 * angle - 3.1 * fall)
-            + 0.7 * torch.sin(143 * angle + 5.0 * fall)
-        ) / 2.7
+        strand = torch.sin(31 * angle + 2.2 * fall) + torch.sin(67 * angle - 3.1 * fall)
+        self.strand = (strand + 0.7 * torch.sin(143 * angle + 5.0 * fall)) / 2.7
         colour = np.array(HAIR[person["hair_colour"]]) * (1 - a["grey"]) + np.array(GREY) * a["grey"]
         self.hair_rgb = colour**2.2
 
     def _cover(self, d: Tensor, soft: float = 0.0) -> Tensor:
         """1 where `d` (dm) is inside, 0 outside."""
-        width = self.px + soft
-        return (0.5 + d / width).clamp(0, 1)
+        return (0.5 + d / (self.px + soft)).clamp(0, 1)
 
     def _line(self, d: Tensor, width: float) -> Tensor:
         width = max(width, 0.45 * self.px)  # thinner lines would break up
         return exp_(-((d / width) ** 2))
 
     def hair(self) -> tuple[Tensor, Tensor]:
-        base = torch.as_tensor(self.hair_rgb, dtype=torch.float32, device=self.x.device)
         shade = (1 + 0.42 * self.strand + 0.15 * self.mottle).clamp_min(0.25)
-        return base * shade[:, None], 0.05 + 0.12 * (0.5 + 0.5 * self.strand).clamp(0, 1)
+        return tensor(self.hair_rgb, self.x.device) * shade[:, None], 0.05 + 0.12 * (0.5 + 0.5 * self.strand).clamp(
+            0, 1
+        )
 
     def skin(self) -> tuple[Tensor, Tensor]:
         a, x, y, side, front = self.a, self.x, self.y, self.side, self.front
@@ -116,21 +115,14 @@ class _Paint:
         k = min(int(tone), len(SKIN) - 2)
         base = np.array(SKIN[k]) + (tone - k) * (np.array(SKIN[k + 1]) - np.array(SKIN[k]))
         self.base = base**2.2
-        rgb = torch.as_tensor(self.base, dtype=torch.float32, device=x.device).expand(len(x), 3)
-        rgb = rgb * (1 + 0.035 * self.mottle)[:, None]
-        rosy = exp_(-(((side - 0.38) / 0.2) ** 2) - ((y + 0.42) / 0.2) ** 2) + exp_(
-            -((x / 0.12) ** 2) - ((y - a["nose_y"]) / 0.12) ** 2
-        )
-        redness = (0.30 + 0.20 * a["skin_redness"]) * front * rosy
+        rgb = tensor(self.base, x.device).expand(len(x), 3) * (1 + 0.035 * self.mottle)[:, None]
+        cheeks = exp_(-(((side - 0.38) / 0.2) ** 2) - ((y + 0.42) / 0.2) ** 2)
+        nose = exp_(-((x / 0.12) ** 2) - ((y - a["nose_y"]) / 0.12) ** 2)
+        redness = (0.30 + 0.20 * a["skin_redness"]) * front * (cheeks + nose)
         rgb = rgb * (1 - redness[:, None].clamp(0, 0.9) * tensor([0.0, 0.42, 0.36], x.device))
-        rgb = self._age(rgb)
-        rgb = self._beard(rgb)
-        rgb = self._brows(rgb)
-        gloss = 0.05 + 0.05 * front
-        rgb, gloss = self._mouth(rgb, gloss)
-        rgb = self._nostrils(rgb)
-        rgb = self._eyes(rgb)
-        return self._clothes(rgb, gloss)
+        rgb = self._brows(self._beard(self._age(rgb)))
+        rgb, gloss = self._mouth(rgb, 0.05 + 0.05 * front)
+        return self._clothes(self._eyes(self._nostrils(rgb)), gloss)
 
     def _age(self, rgb: Tensor) -> Tensor:
         a, x, y, side, s = self.a, self.x, self.y, self.side, self.a["stretch"]
@@ -139,12 +131,8 @@ class _Paint:
         # Nasolabial fold: from the wing of the nose around the corner of the mouth.
         v = ((y - a["nose_y"]) / (a["mouth_y"] - 0.08 - a["nose_y"])).clamp(-0.2, 1.15)
         fold = side - (0.175 + (a["mouth_w"] - 0.10) * v.clamp_min(0) ** 1.1)
-        dark += (
-            (0.50 * old + 0.16 * smile)
-            * self._line(fold, 0.024)
-            * _smooth(v, -0.1, 0.25)
-            * (1 - _smooth(v, 0.85, 1.15))
-        )
+        upper = (0.50 * old + 0.16 * smile) * self._line(fold, 0.024) * _smooth(v, -0.1, 0.25)
+        dark += upper * (1 - _smooth(v, 0.85, 1.15))
         # Marionette line: down from the corner of the mouth.
         w = ((a["mouth_y"] - y) / 0.25).clamp(0, 1)
         dark += 0.42 * old**2 * self._line(side - (a["mouth_w"] + 0.035 + 0.03 * w), 0.022) * torch.sin(3.14 * w)
@@ -190,9 +178,8 @@ class _Paint:
         body = thick * (1 - 0.55 * _smooth(u, 0.2, 1.1)) - (self.y - middle).abs()
         amount = self._cover(body, 0.02) * (1 - _smooth(u.abs(), 0.85, 1.08))
         amount = amount * (0.85 + 0.15 * torch.sin(90 * self.side - 40 * self.y)) * self.front
-        colour = (np.array(HAIR[self.person["hair_colour"]]) * 0.75) * (1 - 0.6 * a["grey"]) + 0.6 * a[
-            "grey"
-        ] * np.array(GREY) * 0.8
+        hair, grey = np.array(HAIR[self.person["hair_colour"]]), 0.6 * a["grey"]
+        colour = (hair * 0.75) * (1 - grey) + grey * np.array(GREY) * 0.8
         return _mix(rgb, colour**2.2, 0.9 * amount)
 
     def _mouth(self, rgb: Tensor, gloss: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,7 +224,7 @@ class _Paint:
         self.eye = self._cover(torch.minimum(up, down)) * close
         r = torch.sqrt((dx * sign - gaze[0]) ** 2 + (self.y - 0.010 - gaze[1]) ** 2)
         iris_r = 0.073
-        iris = torch.as_tensor(np.array(IRIS[self.person["eye_colour"]]) ** 2.2, dtype=rgb.dtype, device=rgb.device)
+        iris = tensor(np.array(IRIS[self.person["eye_colour"]]) ** 2.2, rgb.device)
         ring = 0.55 + 0.75 * (r / iris_r).clamp(0, 1) - 0.75 * _smooth(r, 0.8 * iris_r, iris_r)
         white = tensor([0.80, 0.77, 0.74], rgb.device) - 0.06 * a["age"]
         eye = torch.lerp(white.expand_as(rgb), iris * ring[:, None], self._cover(iris_r - r)[:, None])
@@ -255,20 +242,18 @@ class _Paint:
         return rgb * (1 - dark)[:, None] * (1 - shadow)[:, None]
 
     def _clothes(self, rgb: Tensor, gloss: Tensor) -> tuple[Tensor, Tensor]:
-        scene = self.scene
-        collar = -1.47 - (0.05 + 0.22 * scene["neckline"]) * exp_(-((self.x / 0.30) ** 2)) * (self.z > -0.2)
+        collar = -1.47 - (0.05 + 0.22 * self.scene["neckline"]) * exp_(-((self.x / 0.30) ** 2)) * (self.z > -0.2)
         collar = collar + 0.10 * _smooth(-self.z, 0.0, 0.4)
         worn = self._cover(collar - self.y, 0.01)
-        cloth = torch.as_tensor(scene["cloth"] ** 2.2, dtype=rgb.dtype, device=rgb.device)
+        cloth = tensor(self.scene["cloth"] ** 2.2, rgb.device)
         weave = 1 + 0.05 * torch.sin(60 * self.x) * torch.sin(60 * self.y)
         edge = 1 - 0.35 * self._line(collar - 0.05 - self.y, 0.012)
         return torch.lerp(rgb, cloth * (weave * edge)[:, None], worn[:, None]), gloss * (1 - worn)
 
 
-def glasses(image: Tensor, person: Mapping, a: Mapping, origin, rays, index, t, *, pixel_dm: float) -> None:
+def glasses(image: Tensor, a: Mapping, origin: Tensor, rays: Tensor, *, pixel_dm: float) -> None:
     """Draw frames in a plane just in front of the eyes, over what lies behind it."""
-    plane = 1.0
-    along = (plane - origin[2]) / rays[:, 2]
+    along = (1.0 - origin[2]) / rays[:, 2]  # to the plane
     x = (origin[0] + rays[:, 0] * along).abs()
     y = origin[1] + rays[:, 1] * along
     heavy = 0.5 + 0.5 * np.sign(a["parting"])  # frames differ between people, by a trait that means nothing
