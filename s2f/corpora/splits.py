@@ -55,14 +55,13 @@ def split(
             problem, remedy = "finds no splits in the corpus", "Give the table a column split."
         raise CorpusError(f"split rule '{rule}'", problem, remedy=remedy, reason="rule")
     people = people.drop_duplicates("identity").sort_values("identity")
+    assigned = dict(zip(people["identity"], people["split"], strict=True))
     if rule == "by_fraction":
         assigned = _by_fraction(people, _fractions(fractions), stream(seed, "split"))
-    elif rule == "given":
-        assigned = dict(zip(people["identity"], people["split"], strict=True))
     elif rule == "by_initial":
-        assigned = {name: _initial_split(name) for name in people["identity"]}
-    else:
-        assigned = dict.fromkeys(people["identity"], "all")
+        assigned = {name: _initial_split(name) for name in assigned}
+    elif rule == "none":
+        assigned = dict.fromkeys(assigned, "all")
     counts = {s: sum(v == s for v in assigned.values()) for s in SPLITS[:3]}
     if rule != "none" and 0 in counts.values():
         empty = " and ".join(s for s, n in counts.items() if n == 0)

@@ -81,12 +81,8 @@ def places(root: str | Path, *, kind: str) -> dict[str, list[Path]]:
 
     Where none of a sort exists, its first usual place is given, so that errors can name it.
     """
-    root = Path(root)
-    found = {}
-    for sort, usual in PLACES[kind].items():
-        there = [root / place for place in usual if (root / place).exists()]
-        found[sort] = there or [root / usual[0]]
-    return found
+    below = {sort: [Path(root, place) for place in usual] for sort, usual in PLACES[kind].items()}
+    return {sort: [place for place in usual if place.exists()] or usual[:1] for sort, usual in below.items()}
 
 
 def scan(
@@ -108,7 +104,7 @@ def scan(
     metas : sequence of str or Path
         ``vox1_meta.csv``, ``vox2_meta.csv`` or both.
     suffixes : sequence of str
-        Kinds of recordings.
+        Of recordings.
 
     Raises
     ------
@@ -283,7 +279,6 @@ def expected_against_found(scan: Scan) -> pd.DataFrame:
     expected = pd.Series(REFERENCE.values(), index=["identities", "recordings", "photographs"])
     files = scan.manifest["modality"].value_counts()
     found = pd.Series([len(voice & face), files["voice"], files["face"]], index=expected.index)
-
     beyond = len(named) - expected["identities"]
     causes: dict[str, list[int | None]] = {
         "named in the metadata beyond those expected": [beyond, None, None],
@@ -303,11 +298,11 @@ def expected_against_found(scan: Scan) -> pd.DataFrame:
     short = expected - found
     for lists in causes.values():
         short += pd.Series([0 if v is None else v for v in lists], index=expected.index)
-    kinds = (("voice", "recordings"), ("face", "photographs"))
-    lost = [max(0, min(int(unpaired.get(modality, 0)), int(short[column]))) for modality, column in kinds]
-    causes["of people who lack the other kind here"] = [None, -lost[0], -lost[1]]
-    beyond_them = [lost[0] - short["recordings"], lost[1] - short["photographs"]]
-    causes["not on this disk (-), or beyond those expected (+)"] = [None, *beyond_them]
+    missing = {"voice": int(short["recordings"]), "face": int(short["photographs"])}
+    lost = {modality: max(0, min(int(unpaired.get(modality, 0)), n)) for modality, n in missing.items()}
+    causes["of people who lack the other kind here"] = [None, *(-n for n in lost.values())]
+    rest = [n - missing[modality] for modality, n in lost.items()]
+    causes["not on this disk (-), or beyond those expected (+)"] = [None, *rest]
     rows = {"expected in full": expected.to_list(), **causes, "found": found.to_list()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=expected.index).astype("Int64")
     empty = table.iloc[1:-1].fillna(0).eq(0).all(axis=1)

@@ -75,11 +75,12 @@ class Sizes:
         named = {name: value for name, value in asdict(self).items() if (name, value) != ("prefix", Sizes.prefix)}
         return root / f"synthetic-{hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]}"
 
-    def of_each(self) -> list[tuple[int, int]]:
-        """Numbers of recordings and photographs of each person."""
-        n, totals = self.n_identities, (self.n_recordings, self.n_faces)
-        recordings, photos = ([total // n + (k < total % n) for k in range(n)] for total in totals)
-        return list(zip(recordings, photos, strict=True))
+    def of_person(self, number: int) -> tuple[int, int]:
+        """How many recordings and photographs the person of a number, counted from 0, has."""
+        n = self.n_identities
+        return self.n_recordings // n + (number < self.n_recordings % n), self.n_faces // n + (
+            number < self.n_faces % n
+        )
 
 
 def build(root: str | Path, sizes: Sizes, *, n_workers: int) -> pd.DataFrame:
@@ -152,7 +153,7 @@ def _make(root: Path, people: pd.DataFrame, sizes: Sizes, *, n_workers: int) -> 
         if not all((root / kind / person["identity"]).is_dir() for kind in ("voices", "faces"))
     ]
     total = sizes.n_recordings + sizes.n_faces
-    left = sum(sum(sizes.of_each()[number]) for _, _, number, _ in jobs)
+    left = sum(sum(sizes.of_person(number)) for _, _, number, _ in jobs)
     with tqdm(total=total, initial=total - left, desc="synthetic corpus", unit="file", mininterval=1) as bar:
         if n_workers <= 1:
             n_threads = torch.get_num_threads()
@@ -185,7 +186,7 @@ def _one_thread() -> None:
 
 def _make_person(root: Path, person: dict, number: int, sizes: Sizes) -> int:
     """Make one person's folders, those that are not there. Returns the number of files."""
-    n_files = sizes.of_each()[number]
+    n_files = sizes.of_person(number)
     for kind, write, n in zip(("voices", "faces"), (_record, _photograph), n_files, strict=True):
         final = root / kind / person["identity"]
         if final.is_dir():
@@ -232,9 +233,8 @@ def _photograph(folder: Path, person: dict, *, number: int, n: int, sizes: Sizes
 def _manifest(root: Path, people: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
     """One row a file, in the order of people, then voices, then faces."""
     rows: list[tuple] = []
-    for who, gender, (n_recordings, n_photos) in zip(
-        people["identity"], people["gender"], sizes.of_each(), strict=True
-    ):
+    for number, (who, gender) in enumerate(zip(people["identity"], people["gender"], strict=True)):
+        n_recordings, n_photos = sizes.of_person(number)
         for k in range(n_recordings):
             video, clip = divmod(k, N_RECORDINGS_A_VIDEO)
             source = f"{who}/v{video:03d}"
