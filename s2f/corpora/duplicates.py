@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -45,7 +46,7 @@ def find(manifest: pd.DataFrame, root: str | Path, *, n_threads: int = 8, progre
         looks = ((_size, "sizes"), (_ends, "ends"), (_digest, "contents"))
         for look, desc in looks:
             places = sorted(i for group in groups.values() for i in group)
-            looked = pool.map(look, [paths[i] for i in places])
+            looked = pool.map(functools.partial(_seen, look), [paths[i] for i in places])
             hide = not progress or not places
             bar = tqdm(looked, desc=desc, total=len(places), unit="file", mininterval=1, disable=hide)
             groups = {}
@@ -119,28 +120,27 @@ def settle(
 # ------------------------------------------------------------------------------------------------ parts
 
 
-def _size(path: str) -> int | None:
+def _seen(look: Callable[[str], object], path: str) -> object:
+    """What `look` says of a file; None of one that cannot be opened, or whose name cannot be one."""
     try:
-        return os.stat(path).st_size or None
+        return look(path)
     except (OSError, ValueError):
         return None
 
 
-def _ends(path: str) -> tuple[int, bytes] | None:
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            first = file.read(_PROBE_BYTES)
-            file.seek(max(0, size - _PROBE_BYTES))
-            return size, hashlib.blake2b(first + file.read(_PROBE_BYTES), digest_size=16).digest()
-    except OSError:
-        return None
+def _size(path: str) -> int | None:
+    return os.stat(path).st_size or None
 
 
-def _digest(path: str) -> str | None:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+def _ends(path: str) -> tuple[int, bytes]:
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        first = file.read(_PROBE_BYTES)
+        file.seek(max(0, size - _PROBE_BYTES))
+        return size, hashlib.blake2b(first + file.read(_PROBE_BYTES), digest_size=16).digest()
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

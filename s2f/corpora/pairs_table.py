@@ -205,26 +205,22 @@ def _landmarks(text: str) -> list[float] | None:
 
 def _without_contradictions(found: pd.DataFrame, rejected: list[tuple]) -> pd.DataFrame:
     """Keep one row a file, with all that the table says of it; reject what is said in two ways."""
+    of_person = ("identity", ["identity"], ("gender", "nationality", "split"))
+    of_file = ("file", ["modality", "path"], ("identity", "source_id", "landmarks"))
     bad = pd.Series("", index=found.index)
-    for column in ("gender", "nationality", "split"):
-        several = found.groupby("identity")[column].transform("nunique") > 1  # a missing value contradicts nothing
-        bad[several & (bad == "")] = f"the table gives this identity more than one {column}"
-    owners = found.groupby(["modality", "path"])["identity"].transform("nunique") > 1
-    bad[owners & (bad == "")] = "the table gives this file to more than one identity"
-    for name in ("source_id", "landmarks"):
-        said = found[name].map(str).where(found[name].notna())
-        several = said.groupby([found["modality"], found["path"]]).transform("nunique") > 1
-        bad[several & (bad == "")] = f"the table gives this file more than one {name}"
+    for what, keys, columns in (of_person, of_file):
+        for column in columns:
+            said = found[column].map(str).where(found[column].notna())  # a missing value contradicts nothing
+            several = said.groupby([found[key] for key in keys]).transform("nunique") > 1
+            more = f"{'to ' if column == 'identity' else ''}more than one {column}"
+            bad[several & (bad == "")] = f"the table gives this {what} {more}"
     for row in found.assign(why=bad)[bad != ""].itertuples():
         rejected.append((row.path, row.modality, row.identity, "contradiction", row.why))
     found = found[bad == ""]
-    for column in ("gender", "nationality", "split"):  # what one row says, all rows of the identity know
-        known = found.dropna(subset=[column]).drop_duplicates("identity").set_index("identity")[column]
-        found = found.assign(**{column: found["identity"].map(known).astype(object)})
-        found[column] = found[column].where(found[column].notna(), None)
-    for column in ("source_id", "landmarks"):
-        told = found.dropna(subset=[column])
-        known = dict(zip(zip(told["modality"], told["path"], strict=True), told[column], strict=True))
-        keys = zip(found["modality"], found["path"], strict=True)
-        found = found.assign(**{column: pd.Series([known.get(k) for k in keys], index=found.index, dtype=object)})
+    for _, keys, columns in (of_person, of_file):  # what one row says, all rows of the person or file know
+        for column in columns:
+            told = found[[*keys, column]].dropna().drop_duplicates(keys)
+            known = dict(zip(zip(*(told[key] for key in keys), strict=True), told[column], strict=True))
+            each = [known.get(key) for key in zip(*(found[key] for key in keys), strict=True)]
+            found = found.assign(**{column: pd.Series(each, index=found.index, dtype=object)})
     return found.drop_duplicates(["modality", "path"])
