@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from s2f import files, settings
 from s2f.corpora import rejections, spelling
 from s2f.errors import CorpusError
+
+if TYPE_CHECKING:  # it brings torch, which reading a corpus does without
+    from s2f.corpora.synthetic.build import Sizes
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def make(section: settings.Corpus, *, n_workers: int, project: Path) -> Corpus:
         from s2f.corpora.synthetic import build
 
         sizes = build.Sizes(**section.model_dump(include={field.name for field in fields(build.Sizes)}))
-        root = sizes.folder(project / section.root)
+        root = synthetic_folder(project / section.root, sizes)
         found = build.build(root, sizes, n_workers=n_workers)
         return Corpus(root, found, rejections.frame([]), people=read_people(root))
     if section.kind == "table":
@@ -87,6 +93,12 @@ def make(section: settings.Corpus, *, n_workers: int, project: Path) -> Corpus:
     only_first = set(scan.people["release"]) == {"VoxCeleb1"}
     differences = voxceleb.expected_against_found(scan) if only_first else None
     return Corpus(root, scan.manifest, scan.rejected, matches=scan.matches, differences=differences)
+
+
+def synthetic_folder(root: Path, sizes: Sizes, **more: str) -> Path:
+    """Folder of the synthetic corpus of these sizes: whoever asks for the same people shares them."""
+    name = hashlib.sha256(json.dumps(asdict(sizes) | more, sort_keys=True).encode()).hexdigest()[:12]
+    return root / f"synthetic-{name}"
 
 
 def processed(kind: str) -> bool:

@@ -20,6 +20,7 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 from s2f import files, seeding
+from s2f.corpora import corpus
 from s2f.corpora.synthetic import build, population
 from s2f.errors import RunError
 from s2f.features import pack, store
@@ -125,21 +126,11 @@ def _people(
 ) -> tuple[pd.DataFrame, store.Store, Path]:
     """People, sorted by name, what is stored of their files, and where those start. Made once, shared by runs."""
     c = study.params.corpus
-    sizes = build.Sizes(
-        n_identities=n,
-        n_recordings=n * n_recordings,
-        n_faces=n * n_photos,
-        min_s=c.min_s,
-        max_s=c.max_s,
-        size_px=size_px,
-        seed=made_seed(study),
-        leak=leak,
-        prefix=prefix,
-    )
-    root = sizes.folder(study.root / c.root)
+    sizes = build.Sizes(n, n * n_recordings, n * n_photos, c.min_s, c.max_s, size_px, made_seed(study), leak)
+    root = corpus.synthetic_folder(study.root / c.root, sizes, prefix=prefix)
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.with_suffix(".lock")):  # runs of several seeds may come at the same time
-        manifest = build.build(root, sizes, n_workers=study.params.machine.n_workers)
+        manifest = build.build(root, sizes, n_workers=study.params.machine.n_workers, prefix=prefix)
         pack.build(manifest, root / "store", root=root, n_workers=study.params.machine.n_workers)
     found = store.Store.open(root / "store")
     people = pd.read_parquet(root / "people.parquet").set_index("identity")

@@ -8,7 +8,7 @@ from s2f.corpora.synthetic import anatomy, camera, population
 
 @pytest.fixture
 def scene():
-    return camera.draw_scene(np.random.default_rng(0))
+    return camera._scene(np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("value", [-9.0, 0.0, 9.0])

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from s2f.corpora import corpus
 from s2f.corpora.synthetic import build as module
 from s2f.corpora.synthetic.build import Sizes, build
 from s2f.errors import CorpusError
@@ -135,8 +136,10 @@ def test_sizes_out_of_range(tmp_path, change, message):
 def test_one_folder_for_the_same_people(tmp_path):
     """The names are those of corpora that exist: a change would make every one of them anew."""
     sizes = Sizes(1000, 8000, 4000, 4.0, 12.0, size_px=128, seed=0)
-    assert sizes.folder(tmp_path) == tmp_path / "synthetic-ea64a633a282"
-    assert replace(sizes, prefix="m", leak=0.5).folder(tmp_path) == tmp_path / "synthetic-e2b326bc8c4a"
+    assert corpus.synthetic_folder(tmp_path, sizes) == tmp_path / "synthetic-ea64a633a282"
+    assert (
+        corpus.synthetic_folder(tmp_path, replace(sizes, leak=0.5), prefix="m") == tmp_path / "synthetic-e2b326bc8c4a"
+    )
 
 
 def test_what_a_corpus_is_made_of_is_written_down(tmp_path, stub):

@@ -7,7 +7,7 @@ from s2f.corpora.synthetic import anatomy, camera, surface
 
 
 def test_normals_are_the_gradient_of_the_distance(people):
-    head = surface.Head(anatomy.measures(people[2], camera.draw_scene(np.random.default_rng(0))), device="cpu")
+    head = surface.Head(anatomy.measures(people[2], camera._scene(np.random.default_rng(0))), device="cpu")
     for shape in (head.skin, head.hair):
         shape = surface.Shape(
             *(v.double() for v in (shape.quadrics, shape.sharp, shape.bumps, shape.heights)), shape.blend
@@ -32,7 +32,7 @@ def test_quadric_is_the_rotated_ellipsoid():
 
 def test_a_head_is_as_large_as_its_parts(people):
     """The surface is met at the top of the cranium, and not far above it."""
-    head = surface.Head(anatomy.measures(people[2], camera.draw_scene(np.random.default_rng(0))), device="cpu")
+    head = surface.Head(anatomy.measures(people[2], camera._scene(np.random.default_rng(0))), device="cpu")
     heights = torch.tensor([[0.0, y, -0.12] for y in (0.9, 1.3, 2.0)])
     inside, _, outside = surface.distance(head.skin, surface.monomials(heights)).tolist()
     assert inside < 0 < outside

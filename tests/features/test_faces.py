@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from s2f import weights
 from s2f.corpora.synthetic import camera, population
 from s2f.errors import CheckpointError, ImageError
 from s2f.features import align, landmarks, photo_files, pixels
@@ -379,9 +381,9 @@ def test_turn_rises_with_the_yaw_of_a_head(side):
     person = population.sample(2, seed=3).to_dict("records")[0]
     found = []
     for yaw_deg in (0, 5, 10, 15, 20):
-        scene = camera.draw_scene(np.random.default_rng(0)) | {"yaw": side * yaw_deg, "pitch": 0.0, "roll": 0.0}
+        scene = camera._scene(np.random.default_rng(0)) | {"yaw": side * yaw_deg, "pitch": 0.0, "roll": 0.0}
         rng = np.random.default_rng(0)
-        _, marks = camera.photograph(person, scene, rng=rng, size_px=32, device="cpu")
+        _, marks = camera._photograph(person, scene, rng=rng, size_px=32, device="cpu")
         found.append(align.turn(marks))
     assert found[0] < 0.02 and found[-1] > 0.25
     assert (np.diff(found) > 0.03).all(), found
@@ -448,12 +450,11 @@ def test_no_face():
 
 def test_landmark_model_is_the_declared_file(monkeypatch):
     landmarks._landmark_model.cache_clear()
-    monkeypatch.setitem(landmarks.LANDMARK_MODEL, "sha256", "0" * 64)
-    with pytest.raises(CheckpointError, match="has SHA-256 fbdc2cb8"):
-        landmarks._landmark_model()
-    monkeypatch.setitem(landmarks.LANDMARK_MODEL, "package", "no-such-package")
-    with pytest.raises(CheckpointError, match="is not installed"):
-        landmarks._landmark_model()
+    declared = weights.NETWORKS["landmarks"]
+    for change, said in (({"sha256": "0" * 64}, "has SHA-256 fbdc2cb8"), ({"package": "no-such"}, "is not installed")):
+        monkeypatch.setattr(weights, "NETWORKS", {"landmarks": replace(declared, **change)})
+        with pytest.raises(CheckpointError, match=said):
+            landmarks._landmark_model()
 
 
 @pytest.fixture(scope="module")

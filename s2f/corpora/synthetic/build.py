@@ -41,7 +41,7 @@ class Sizes:
         A recording's duration is uniform between them.
     size_px : int
         Height and width of a photograph.
-    seed, leak, prefix : int, float and str
+    seed, leak : int and float
         As in `population.sample`.
 
     Raises
@@ -58,7 +58,6 @@ class Sizes:
     size_px: int
     seed: int
     leak: float = 0.0
-    prefix: str = "s"
 
     def __post_init__(self) -> None:
         n = self.n_identities
@@ -70,11 +69,6 @@ class Sizes:
             problem = f"are {self.min_s} and {self.max_s}"
             raise CorpusError("min_s, max_s", problem, remedy="Give seconds with 0 < min_s <= max_s.")
 
-    def folder(self, root: Path) -> Path:
-        """Folder below `root` of the corpus of these sizes: whoever asks for the same people shares them."""
-        named = {name: value for name, value in asdict(self).items() if (name, value) != ("prefix", Sizes.prefix)}
-        return root / f"synthetic-{hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]}"
-
     def of_person(self, number: int) -> tuple[int, int]:
         """How many recordings and photographs the person of a number, counted from 0, has."""
         n = self.n_identities
@@ -83,7 +77,7 @@ class Sizes:
         )
 
 
-def build(root: str | Path, sizes: Sizes, *, n_workers: int) -> pd.DataFrame:
+def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") -> pd.DataFrame:
     """Make the corpus under `root`, or continue it, or return it when it is there.
 
     A corpus made by another version of this code is made anew; one of other sizes is left alone.
@@ -95,6 +89,8 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int) -> pd.DataFrame:
         `faces/<identity>/<k>.png` and `people.parquet`, the true attributes.
     n_workers : int
         Processes; any number makes the same files.
+    prefix : str
+        As in `population.sample`.
 
     Returns
     -------
@@ -108,9 +104,9 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int) -> pd.DataFrame:
         `root` holds a corpus of other sizes.
     """
     root = Path(root)
-    made_of = asdict(sizes) | {"generator": _generator()}
+    made_of = asdict(sizes) | {"prefix": prefix, "generator": _generator()}
     _claim(root, made_of)
-    people = population.sample(sizes.n_identities, seed=sizes.seed, leak=sizes.leak, prefix=sizes.prefix)
+    people = population.sample(sizes.n_identities, seed=sizes.seed, leak=sizes.leak, prefix=prefix)
     if not (root / _MARKER).is_file():
         _make(root, people, sizes, n_workers=n_workers)
         with files.whole(root / "people.parquet") as beside:
@@ -145,7 +141,7 @@ def _claim(root: Path, made_of: dict) -> None:
 
 
 def _make(root: Path, people: pd.DataFrame, sizes: Sizes, *, n_workers: int) -> None:
-    for stale in root.glob(f"*/.{sizes.prefix}*"):  # left by a run that was killed
+    for stale in [path for kind in ("voices", "faces") for path in (root / kind).glob(".*")]:  # of a killed run
         shutil.rmtree(stale, ignore_errors=True)
     jobs = [
         (root, person, number, sizes)

@@ -52,12 +52,12 @@ def render(
     landmarks = np.empty((n, 5, 2), np.float32)
     with torch.inference_mode():
         for k in range(n):
-            scene = draw_scene(rng)
-            photos[k], landmarks[k] = photograph(person, scene, rng=rng, size_px=size_px, device=device)
+            scene = _scene(rng)
+            photos[k], landmarks[k] = _photograph(person, scene, rng=rng, size_px=size_px, device=device)
     return photos, landmarks
 
 
-def draw_scene(rng: np.random.Generator) -> dict:
+def _scene(rng: np.random.Generator) -> dict:
     """What differs between two photographs of one person."""
     turn = {
         name: float(np.clip(rng.normal(0.0, sd), -limit, limit))
@@ -137,7 +137,7 @@ def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: 
     return index, torch.where(missed, best_t, t), best * missed
 
 
-def photograph(
+def _photograph(
     person: Mapping, scene: Mapping, *, rng: np.random.Generator, size_px: int, device: Device
 ) -> tuple[np.ndarray, np.ndarray]:
     """One photograph and its landmarks, as `render` gives them; `rng` draws the grain."""
