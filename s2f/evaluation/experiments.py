@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from s2f import files
-from s2f.errors import MetricError
+from s2f.errors import MetricError, RunError
 from s2f.evaluation import face_quality, face_readers
 from s2f.features import front_end
 from s2f.features.store import Store
@@ -30,6 +30,7 @@ from s2f.metrics.standins import FaceSet
 from s2f.networks.inference import Model, draw
 
 METRICS = ("matching_2way", "matching_within_gender", "gender_agreement", "cosine_matched")
+FILE = "experiments.csv"
 RESULT = ("metric", "value", "low", "high", "n_recordings", "n_identities", "reason")
 FRAMES_PER_S = 100
 SEX_GROUPS = (("f", "women"), ("m", "men"))
@@ -539,8 +540,27 @@ def _thirds(ages: np.ndarray) -> list[tuple[str, np.ndarray]]:
     return [(f"{low} to {high} years" if low < high else f"{low} years", who) for who, low, high in ends]
 
 
-def write(tried: Mapping[str, pd.DataFrame], path: Path) -> None:
-    """Write the frames of all experiments below one another, with a column `experiment`."""
+def write(tried: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write the frames of all experiments below one another, ``experiments.csv``, with a column `experiment`."""
     together = pd.concat([frame.assign(experiment=name) for name, frame in tried.items()])
-    with files.whole(path) as beside:
+    with files.whole(folder / FILE) as beside:
         together.to_csv(beside, index=False)
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    """The frame of one experiment from what `write` wrote.
+
+    Raises
+    ------
+    RunError
+        It is not there.
+    """
+    path = folder / FILE
+    remedy = "Measure the variant again: run 06_metrics."
+    if not path.is_file():
+        raise RunError(path, "is not there", remedy=remedy, reason="missing")
+    together = pd.read_csv(path)
+    found = together[together["experiment"] == name]
+    if found.empty:
+        raise RunError(path, f"holds no experiment '{name}'", remedy=remedy, reason="format")
+    return found.dropna(axis=1, how="all").drop(columns="experiment").reset_index(drop=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from s2f import seeding
-from s2f.errors import CheckpointError, MetricError
+from s2f import files, seeding
+from s2f.errors import CheckpointError, MetricError, RunError
 from s2f.evaluation import face_readers
 from s2f.features import landmarks, photo_files
 from s2f.features.store import Store
@@ -19,6 +20,9 @@ from s2f.metrics.standins import FaceSet
 from s2f.networks.readers import Readers
 from s2f.training import readers
 from s2f.training.data import select
+
+VERSION, FILE = 1, "quality.json"
+QUALITY = ("aligned", "original", "original_reason", "fid_real_real")  # what `network_quality` finds
 
 
 def reader(
@@ -63,22 +67,42 @@ def reader(
     return face_readers.Packaged(identity_path=identity_path, gender_path=gender_path), name
 
 
-def spread(files: pd.DataFrame, *, n_most: int, rng: np.random.Generator, n_least: int = 1) -> pd.DataFrame:
+def write(quality: Mapping[str, Any], folder: Path, *, reader_name: str) -> None:
+    """Write what `network_quality` found, ``quality.json``."""
+    files.write_json(folder / FILE, {"version": VERSION, "reader": reader_name, **quality})
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What `write` wrote, with the name of the reader.
+
+    Raises
+    ------
+    RunError
+        Missing, of another version, or without what `network_quality` finds.
+    """
+    path, remedy = folder / FILE, "Judge the networks again: delete this file and run the study (python -m s2f study)."
+    found = files.read_versioned(path, version=VERSION, remedy=remedy, error=RunError)
+    if missing := [key for key in ("reader", *QUALITY) if key not in found]:
+        raise RunError(path, f"has no {missing[0]}", remedy=remedy, reason="format")
+    return found
+
+
+def spread(frame: pd.DataFrame, *, n_most: int, rng: np.random.Generator, n_least: int = 1) -> pd.DataFrame:
     """At most about `n_most` files, the same number of each person where there are enough, in their order.
 
     Parameters
     ----------
-    files : DataFrame
-        With a column identity; its index counts from 0.
+    frame : DataFrame
+        Files, with a column identity; its index counts from 0.
     rng : numpy.random.Generator
         Draws them.
     n_least : int
         Of each person, even where that makes more than `n_most`: 2 photographs, to compare one with the other.
     """
-    if len(files) <= n_most:
-        return files
-    n_each = max(n_least, n_most // files["identity"].nunique())
-    order = files.iloc[rng.permutation(len(files))]
+    if len(frame) <= n_most:
+        return frame
+    n_each = max(n_least, n_most // frame["identity"].nunique())
+    order = frame.iloc[rng.permutation(len(frame))]
     return order.groupby("identity").head(n_each).sort_index().reset_index(drop=True)
 
 

@@ -32,6 +32,7 @@ from s2f.study import stages
 from s2f.study.runs import Study
 from s2f.training import tracks
 
+VERSION = 1  # of answer.json and pooled.json
 PREFIX, LEAKED_PREFIX = "m", "l"  # of their names; a manner of speaking hangs on the name, so none is shared
 N_FREE = 20_000  # people without voices or faces, to fit the ceiling on
 N_FOLDS = 10
@@ -341,8 +342,8 @@ def _table(study: Study, mode: str, truth: np.ndarray, replicates: Mapping[str, 
 def _plain(answer: Answer | None) -> dict:
     """An answer as JSON has it: mode, attribute, level; what does not apply is null."""
     if answer is None:
-        return {"known": False, "reason": UNKNOWN}
-    out: dict = {"known": True, "n_people": answer.n_people, "seeds": list(answer.seeds)}
+        return {"version": VERSION, "known": False, "reason": UNKNOWN}
+    out: dict = {"version": VERSION, "known": True, "n_people": answer.n_people, "seeds": list(answer.seeds)}
     for row in answer.table.to_dict("records"):
         mode, attribute, level = (row.pop(key) for key in ("mode", "attribute", "level"))
         kind = {key: row.pop(key) for key in ("caused", "measure")}

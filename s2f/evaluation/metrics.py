@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ import torch
 from tqdm import tqdm
 
 from s2f import files, seeding
-from s2f.evaluation import face_quality, face_readers
+from s2f.errors import RunError
+from s2f.evaluation import face_quality, face_readers, measured
+from s2f.evaluation.face_readers import known
 from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
 from s2f.metrics import frechet, matching, pairs, rows, standins
@@ -23,7 +25,7 @@ from s2f.study.runs import Study
 from s2f.training import data
 from s2f.training.data import Selection
 
-READINGS = "readings.npz"
+FACES, READINGS = "faces.npy", "readings.npz"
 PENALTIES = tuple(10.0**k for k in range(-4, 4))  # of the linear probe, tried on validation people
 N_PROBE_PHOTOS = 4  # of each training person, whose mean embedding the probe learns
 
@@ -50,7 +52,7 @@ def network_quality(study: Study, store: Store, *, reader: face_readers.Reader) 
     """
     m = study.params.measure
     if m.face_identity is None and m.face_gender is None:
-        return json.loads((study.read("measure") / "quality.json").read_text(encoding="utf-8"))
+        return face_quality.read(study.read("measure"))
     root = preprocessing.inputs(study)["root"]
     return face_quality.network_quality(reader, store, root=root, split="validation", seed=study.seed)
 
@@ -275,29 +277,60 @@ def _others_voice(faces: FaceSet, *, rng: np.random.Generator) -> FaceSet:
     return faces.take(np.arange(len(faces)), identities=people[following[codes]].astype(object))
 
 
-def save_readings(folder: Path, faces: FaceSet, photos: FaceSet) -> None:
-    """Write what was read from drawn faces and photographs, ``readings.npz``; pixels are kept elsewhere."""
+@dataclass(frozen=True)
+class Readings:
+    """Drawn faces and photographs with all that was read from them, and where the store has what they are of.
+
+    Attributes
+    ----------
+    faces, photos : FaceSet
+    voice_rows, photo_rows : ndarray of int
+        Rows of the recordings and of the photographs in the store.
+    """
+
+    faces: FaceSet
+    photos: FaceSet
+    voice_rows: np.ndarray
+    photo_rows: np.ndarray
+
+
+def save_readings(folder: Path, faces: FaceSet, photos: FaceSet, held_out: Selection) -> None:
+    """Write the drawn faces, ``faces.npy``, and ``readings.npz``: what was read, and which files of the store.
+
+    The photographs' pixels stay in the store.
+    """
     arrays: dict[str, np.ndarray] = {}
-    for name, part in (("faces", faces), ("photos", photos)):
+    for name, part, files_of in (("faces", faces, held_out.voices), ("photos", photos, held_out.photos)):
+        arrays[f"{name}_rows"] = files_of["row"].to_numpy()
         arrays[f"{name}_identities"] = part.identities.astype(str)
-        arrays[f"{name}_embeddings"], arrays[f"{name}_female"] = part.embeddings, part.female
+        arrays[f"{name}_embeddings"], arrays[f"{name}_female"] = known(part, "embeddings"), known(part, "female")
         if part.sources is not None:
             arrays[f"{name}_sources"] = part.sources.astype(str)
         if part.inception is not None:
             arrays[f"{name}_extracted"] = np.flatnonzero(np.isfinite(part.inception[:, 0]))
             arrays[f"{name}_inception"] = part.inception[arrays[f"{name}_extracted"]]
+    with files.whole(folder / FACES) as beside:
+        np.save(beside, known(faces, "pixels"))
     with files.whole(folder / READINGS) as beside, open(beside, "wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
-def load_readings(
-    folder: Path, *, pixels: np.ndarray | None = None, photo_pixels: np.ndarray | None = None
-) -> tuple[FaceSet, FaceSet]:
-    """The drawn faces and the photographs of `save_readings`, with their pixels where those are given."""
+def load_readings(folder: Path, store: Store) -> Readings:
+    """What `save_readings` wrote, with the pixels.
+
+    Raises
+    ------
+    RunError
+        Written by a version that did not keep which photographs it read.
+    """
+    sets, rows = [], []
     with np.load(folder / READINGS) as arrays:
-        sets = []
-        for name, own in (("faces", pixels), ("photos", photo_pixels)):
-            n = len(arrays[f"{name}_identities"])
+        for name in ("faces", "photos"):
+            if f"{name}_rows" not in arrays:
+                problem = "does not say which files of the store were read"
+                raise RunError(folder / READINGS, problem, remedy=measured.AGAIN, reason="format")
+            rows.append(arrays[f"{name}_rows"])
+            n = len(rows[-1])
             inception = None
             if f"{name}_inception" in arrays:
                 inception = np.full((n, arrays[f"{name}_inception"].shape[1]), np.nan, np.float32)
@@ -305,14 +338,14 @@ def load_readings(
             sets.append(
                 FaceSet(
                     identities=arrays[f"{name}_identities"].astype(object),
-                    pixels=own,
+                    pixels=np.load(folder / FACES) if name == "faces" else np.asarray(store.faces[rows[-1]]),
                     embeddings=arrays[f"{name}_embeddings"],
                     female=arrays[f"{name}_female"],
                     inception=inception,
                     sources=arrays[f"{name}_sources"].astype(object) if f"{name}_sources" in arrays else None,
                 )
             )
-    return sets[0], sets[1]
+    return Readings(*sets, *rows)
 
 
 def general(study: Study) -> Model | None:

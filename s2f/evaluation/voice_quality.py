@@ -13,6 +13,8 @@ from s2f.errors import MetricError
 from s2f.metrics import verification
 from s2f.training import data
 
+VERSION = 1  # of voice/metrics.json
+
 
 def named_right(
     folder: Path, logits: Callable[[np.ndarray], np.ndarray] | None, training: data.Selection, aside: pd.DataFrame
@@ -73,6 +75,7 @@ def metrics(
     """
     error = None if rates is None else rates.equal_error_rate
     return {
+        "version": VERSION,
         "top1_set_aside": {
             "value": float(right.mean()) if len(right) else None,
             "reason": None if len(right) else "no recording is set aside: nobody has recordings of two videos",

@@ -267,14 +267,15 @@ def _kernels(network: nn.Module) -> str:
 # The four criteria of its text
 
 
-def criteria(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
+def criteria(metrics: Mapping[str, Mapping], same_speaker: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Realism, diversity, coherence and visual appeal: what stands for each here, and our values.
 
     Parameters
     ----------
     metrics : mapping of str to mapping
-        The `metrics.json` of each variant, by name; with "same_speaker", the records of
-        `s2f.evaluation.experiments.same_speaker`, where that was measured.
+        The `metrics.json` of each variant, by name.
+    same_speaker : mapping of str to DataFrame
+        Of each variant, from `s2f.evaluation.experiments.same_speaker`.
 
     Returns
     -------
@@ -287,8 +288,8 @@ def criteria(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
     for criterion, metric, reading in CRITERIA:
         if (criterion, metric) == ("coherence", "cosine_matched"):
             proxy = "cosine, one speaker's faces"
-            shown = {name: _same_speaker(content, "drawn") for name, content in metrics.items()}
-            first = _same_speaker(next(iter(metrics.values())), "real")
+            shown = {name: _same_speaker(same_speaker[name], "drawn") for name in metrics}
+            first = _same_speaker(same_speaker[next(iter(metrics))], "real")
         else:
             proxy = NAMES[metric]
             shown = {name: _entry(content, "model", metric) for name, content in metrics.items()}
@@ -363,11 +364,10 @@ def _printed(metric: str, value: float | None, low: float | None = None, high: f
     return printed(metric, value, low, high).replace("\n", " ")
 
 
-def _same_speaker(content: Mapping, kind: str) -> str:
-    for record in content.get("same_speaker", ()):
-        if (record["faces"], record["metric"]) == (kind, "cosine_matched"):
-            return printed("cosine_matched", record["value"], record["low"], record["high"])
-    return "–"
+def _same_speaker(frame: pd.DataFrame, kind: str) -> str:
+    """The cosine of one person's faces; "drawn" or "real" ones."""
+    (row,) = frame[(frame["faces"] == kind) & (frame["metric"] == "cosine_matched")].itertuples()
+    return printed("cosine_matched", row.value, row.low, row.high)
 
 
 def _people(metrics: Mapping[str, Mapping]) -> str:

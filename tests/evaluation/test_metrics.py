@@ -12,6 +12,7 @@ import torch
 from scipy.linalg import sqrtm
 from sklearn.linear_model import Ridge
 
+from s2f.errors import RunError
 from s2f.evaluation import face_quality, metrics
 from s2f.features import front_end
 from s2f.features.store import Store
@@ -499,18 +500,38 @@ def test_readings_come_back_as_they_were(tmp_path, rng, sources, extracted):
                 sources=np.array([f"v{k}" for k in range(n)], object) if sources else None,
             )
         )
-    metrics.save_readings(tmp_path, *sets)
-    assert [path.name for path in tmp_path.iterdir()] == [metrics.READINGS]
-    found = metrics.load_readings(tmp_path, pixels=sets[0].pixels)
-    for before, after in zip(sets, found, strict=True):
-        for name in ("identities", "embeddings", "female", "inception", "sources"):
+    stored = rng.integers(0, 256, (30, 4, 4, 3), np.uint8)
+    rows = rng.permutation(50)[:6], rng.permutation(30)[:9]
+    sets[1] = replace(sets[1], pixels=stored[rows[1]])
+    held_out = Selection(*(pd.DataFrame({"row": part}) for part in rows), np.array([]))
+    metrics.save_readings(tmp_path, *sets, held_out)
+    assert {path.name for path in tmp_path.iterdir()} == {metrics.READINGS, metrics.FACES}
+    read = metrics.load_readings(tmp_path, SimpleNamespace(faces=stored))
+    np.testing.assert_array_equal(read.voice_rows, rows[0])
+    np.testing.assert_array_equal(read.photo_rows, rows[1])
+    for before, after in zip(sets, (read.faces, read.photos), strict=True):
+        for name in ("identities", "pixels", "embeddings", "female", "inception", "sources"):
             old, new = getattr(before, name), getattr(after, name)
             assert (old is None) == (new is None), name
             if old is not None:
                 assert old.dtype == new.dtype
                 np.testing.assert_array_equal(old, new)
-    assert found[0].pixels is sets[0].pixels and found[1].pixels is None
-    assert metrics.load_readings(tmp_path, photo_pixels=sets[1].pixels)[1].pixels is sets[1].pixels
+
+
+def test_readings_are_of_the_photographs_that_were_read(tmp_path, model):
+    store = world(tmp_path, crowd(test=5), n_photos=8, noise=0.5)
+    held_out = metrics.thinned(data.select(store, split="test"), n_most=15, seed=3)
+    photos = metrics.photographs(store, held_out, reader=Reader())
+    faces = metrics.drawn(model.generator, data.embeddings(tmp_path, held_out.voices), held_out.voices, reader=Reader())
+    metrics.save_readings(tmp_path, faces, photos, held_out)
+    found = metrics.load_readings(tmp_path, store)
+    np.testing.assert_array_equal(found.photos.pixels, photos.pixels)
+    np.testing.assert_array_equal(Reader().embed(found.photos.pixels), found.photos.embeddings)
+    assert list(found.photo_rows) == list(held_out.photos["row"]) and len(found.photo_rows) == 15
+    with np.load(tmp_path / metrics.READINGS) as arrays:
+        np.savez(tmp_path / metrics.READINGS, **{name: arrays[name] for name in arrays if name != "photos_rows"})
+    with pytest.raises(RunError, match=r"readings\.npz does not say which files of the store were read\. Measure"):
+        metrics.load_readings(tmp_path, store)
 
 
 # FID by n
@@ -609,7 +630,8 @@ def test_networks_given_by_path_are_judged_on_validation_people(tmp_path, monkey
     people = crowd(train=4, validation=6, test=2)
     store, reader = world(tmp_path, people), Reader()
     (tmp_path / "measure").mkdir()
-    (tmp_path / "measure" / "quality.json").write_text('{"judged": "before"}', encoding="utf-8")
+    before = {key: {"judged": "before"} for key in face_quality.QUALITY}
+    face_quality.write(before, tmp_path / "measure", reader_name="them")
     monkeypatch.setattr(metrics.preprocessing, "inputs", lambda study: {"root": tmp_path})
 
     def quality(**paths):
@@ -617,7 +639,7 @@ def test_networks_given_by_path_are_judged_on_validation_people(tmp_path, monkey
         study = SimpleNamespace(params=SimpleNamespace(measure=measure), seed=0, read=lambda what: tmp_path / what)
         return metrics.network_quality(study, store, reader=reader)
 
-    assert quality() == {"judged": "before"} and not reader.seen
+    assert quality() == {"reader": "them", **before} and not reader.seen
     aligned = quality(**{given: "mine"})["aligned"]
     photos = data.select(store, split="validation").photos
     np.testing.assert_array_equal(reader.seen[0], store.faces[photos["row"].to_numpy()])
