@@ -11,7 +11,7 @@ import pytest
 
 from s2f import provenance
 from s2f.errors import S2FError
-from s2f.evaluation import experiments, face_quality, known_answer, measured, metrics
+from s2f.evaluation import experiments, face_quality, known_answer, measured, metrics, ten_people
 from s2f.features.store import Store
 from s2f.metrics import rows
 from s2f.networks import inference
@@ -129,7 +129,7 @@ def test_readings_are_of_the_faces_and_photographs_of_the_store(finished):
         for rows_of, part, kind in ((read.voice_rows, read.faces, "voice"), (read.photo_rows, read.photos, "face")):
             index = store.index[store.index["modality"] == kind].set_index("row").loc[rows_of]
             assert list(index["identity"]) == list(part.identities) and set(index["split"]) == {"test"}
-    draws = experiments.ten_people(read.faces, read.photos, n_draws=3, rng=np.random.default_rng(0))
+    draws = ten_people.draws(read.faces, read.photos, n_draws=3, rng=np.random.default_rng(0))
     experiment_figures.ten_people(draws, poster=poster.marks("males"))
 
 

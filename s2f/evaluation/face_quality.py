@@ -13,6 +13,7 @@ import pandas as pd
 from s2f import files, seeding
 from s2f.errors import CheckpointError, MetricError, RunError
 from s2f.evaluation import face_readers
+from s2f.evaluation.face_readers import known
 from s2f.features import landmarks, photo_files
 from s2f.features.store import Store
 from s2f.metrics import bootstrap, frechet, pairs, standins, verification
@@ -106,6 +107,11 @@ def spread(frame: pd.DataFrame, *, n_most: int, rng: np.random.Generator, n_leas
     return order.groupby("identity").head(n_each).sort_index().reset_index(drop=True)
 
 
+def videos(frame: pd.DataFrame) -> pd.Series | None:
+    """Video of each file, its `source_id`; None where not all are known."""
+    return frame["source_id"] if frame["source_id"].notna().all() else None
+
+
 def train_readers(
     store: Store, people: pd.DataFrame, *, seed: int, n_steps: int, device: str, n_threads: int
 ) -> Readers:
@@ -167,11 +173,11 @@ def read_quality(
     except MetricError as error:
         if error.reason != "too_few":  # such as one photo a person, which leaves nothing to compare
             raise
-    known = photos["gender"].notna().to_numpy()
+    has_one = photos["gender"].notna().to_numpy()
     accuracy = None
-    if known.any():
-        right = (female[known] > 0.5) == (photos["gender"].to_numpy()[known] == "f")
-        names, codes = np.unique(identities[known], return_inverse=True)
+    if has_one.any():
+        right = (female[has_one] > 0.5) == (photos["gender"].to_numpy()[has_one] == "f")
+        names, codes = np.unique(identities[has_one], return_inverse=True)
         means = pairs.by_identity(right.astype(float), codes, n_identities=len(names))
         accuracy = asdict(bootstrap.interval(bootstrap.mean(means), len(names), rng=rng))
     return {
@@ -218,19 +224,21 @@ def network_quality(
     photos = spread(select(store, split=split).photos, n_most=max_photos, rng=rng, n_least=2)
     streams = dict(zip(("aligned", "original", "floor"), rng.spawn(3), strict=True))
     original, reason = None, _no_originals(reader, store)
-    if reason is None:
+    if isinstance(reader, face_readers.Packaged) and reason is None:
         vectors, female = reader.originals(_originals(store, photos, Path(root)), n=len(photos))
         original = read_quality(vectors, female, photos, rng=streams["original"])
     described = face_readers.describe(
         np.asarray(store.faces[photos["row"].to_numpy()]),
         photos["identity"],
         reader=reader,
-        sources=photos["source_id"] if photos["source_id"].notna().all() else None,
+        sources=videos(photos),
         inception=inception,
         desc="real faces",
     )
     return {
-        "aligned": read_quality(described.embeddings, described.female, photos, rng=streams["aligned"]),
+        "aligned": read_quality(
+            known(described, "embeddings"), known(described, "female"), photos, rng=streams["aligned"]
+        ),
         "original": original,
         "original_reason": reason,
         "fid_real_real": fid_floor(described, rng=streams["floor"]),
@@ -246,7 +254,7 @@ def fid_floor(photos: FaceSet, *, rng: np.random.Generator) -> dict:
         return {"value": None, "n": None, "reason": "no Inception features"}
     one, other = standins.halves(photos, rng=rng)
     n = min(len(one), len(other))
-    parts = [part.inception[np.sort(rng.permutation(len(part))[:n])] for part in (one, other)]
+    parts = [known(part, "inception")[np.sort(rng.permutation(len(part))[:n])] for part in (one, other)]
     try:
         return {"value": frechet.fid(*parts), "n": n, "reason": None}
     except MetricError as error:

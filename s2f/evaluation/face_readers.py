@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -127,7 +126,7 @@ class Packaged:
         _check_faces(faces, size_px=64)
         parts = [np.zeros((0, 128), np.float32)]
         for images in _batches(faces, n=32, desc="identity embeddings"):
-            parts.append(self._vectors(dlib_chips(images, **_IDENTITY_CHIP)))
+            parts.append(self._vectors(dlib_chips(images, *_IDENTITY_CHIP)))
         return np.concatenate(parts)
 
     def gender(self, faces: np.ndarray) -> np.ndarray:
@@ -150,7 +149,7 @@ class Packaged:
         _check_faces(faces, size_px=64)
         parts = [np.zeros(0, np.float32)]
         for images in _batches(faces, n=256, desc="gender"):
-            parts.append(self._female(dlib_chips(images, **_GENDER_CHIP)))
+            parts.append(self._female(dlib_chips(images, *_GENDER_CHIP)))
         return np.concatenate(parts)
 
     def originals(
@@ -174,8 +173,8 @@ class Packaged:
         """
         vectors, female = [np.zeros((0, 128), np.float32)], [np.zeros(0, np.float32)]
         for image, landmarks in tqdm(photos, desc="original photographs", total=n, unit="photo", mininterval=1.0):
-            vectors.append(self._vectors(photo_chip(image, landmarks, **_IDENTITY_CHIP)[None]))
-            female.append(self._female(photo_chip(image, landmarks, **_GENDER_CHIP)[None]))
+            vectors.append(self._vectors(photo_chip(image, landmarks, *_IDENTITY_CHIP)[None]))
+            female.append(self._female(photo_chip(image, landmarks, *_GENDER_CHIP)[None]))
         return np.concatenate(vectors), np.concatenate(female)
 
     def _vectors(self, chips: np.ndarray) -> np.ndarray:
@@ -189,11 +188,10 @@ class Packaged:
 
 
 # What dlib's networks are given: side in px, and margin.
-_IDENTITY_CHIP = MappingProxyType({"size_px": 150, "padding": 0.25})
-_GENDER_CHIP = MappingProxyType({"size_px": 32, "padding": 0.2})
+_IDENTITY_CHIP, _GENDER_CHIP = (150, 0.25), (32, 0.2)
 
 
-def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray:
+def dlib_chips(faces: np.ndarray, size_px: int, padding: float) -> np.ndarray:
     """The square that dlib's `get_face_chip` would cut, taken from aligned faces.
 
     dlib fits five landmarks to a mean face in the unit square, in which the eye centres lie at
@@ -223,7 +221,7 @@ def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray
     return np.stack([np.asarray(chip) for chip in chips])
 
 
-def photo_chip(image: np.ndarray, landmarks: np.ndarray, *, size_px: int, padding: float) -> np.ndarray:
+def photo_chip(image: np.ndarray, landmarks: np.ndarray, size_px: int, padding: float) -> np.ndarray:
     """The square of `dlib_chips`, cut from the photograph instead of from the aligned face.
 
     A similarity takes the aligned face to the photograph. Where the photograph is finer than the chip, it is shrunk
@@ -263,8 +261,7 @@ def photo_chip(image: np.ndarray, landmarks: np.ndarray, *, size_px: int, paddin
     photo_x, photo_y = ((row[0] * x + row[1] * y + row[2] + 0.5) / shrink - 0.5 for row in to_photo)
     channels = np.moveaxis(np.asarray(Image.fromarray(image).reduce(shrink)), -1, 0)  # [3, H, W]
     drawn = [map_coordinates(c, (photo_y, photo_x), np.float32, order=1, mode="nearest") for c in channels]
-    drawn = np.stack(drawn, axis=-1)  # [size · k, size · k, 3]
-    chip = drawn.reshape(size_px, k, size_px, k, 3).mean((1, 3))
+    chip = np.stack(drawn, axis=-1).reshape(size_px, k, size_px, k, 3).mean((1, 3))
     return np.rint(chip).astype(np.uint8)
 
 
@@ -318,6 +315,7 @@ def describe(
     if inception is not None:
         rows = np.arange(len(faces))
         if max_images is not None and len(faces) > max_images:
+            assert rng is not None  # it comes with max_images
             rows = np.sort(rng.choice(len(faces), max_images, replace=False))
         features = np.full((len(faces), 2048), np.nan, np.float32)
         features[rows] = inception.features(faces[rows], desc=f"Inception: {desc}")
@@ -346,7 +344,8 @@ def known(faces: FaceSet, what: str) -> np.ndarray:
 
 
 def _check_faces(faces: np.ndarray, *, size_px: int | None = None) -> None:
-    shape, dtype = getattr(faces, "shape", ()), getattr(faces, "dtype", None)
+    shape: tuple[int, ...] = getattr(faces, "shape", ())
+    dtype = getattr(faces, "dtype", None)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or (size_px and shape[1:3] != (size_px, size_px)):
         expected = f"[n, {size_px or 'H'}, {size_px or 'W'}, 3]"
         raise ImageError(

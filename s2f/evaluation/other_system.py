@@ -20,7 +20,7 @@ from tqdm import tqdm
 from s2f import seeding
 from s2f.corpora import rejections, spelling, voxceleb
 from s2f.errors import CorpusError, ImageError
-from s2f.evaluation import face_readers
+from s2f.evaluation import face_quality, face_readers
 from s2f.features import align, photo_files
 from s2f.metrics import rows
 from s2f.metrics.standins import FaceSet
@@ -98,19 +98,19 @@ def collect(generated: str | Path, real: str | Path, meta: str | Path) -> Found:
         of the same clip as a photograph; fewer than two people have both; or the metadata is wrong.
     """
     people = read_people(meta)
-    drawn = _scan(Path(generated), people, what="generated")
-    photos = _scan(Path(real), people, what="real")
+    scanned = _scan(Path(generated), people, what="generated"), _scan(Path(real), people, what="real")
+    clips, real_clips = (table["clip"] for table, _ in scanned)
     no_pair = CorpusError(
         generated,
         f"holds no picture of the same clip as one in {real} that can be measured "
-        f"('{drawn[0]['clip'].iloc[0]}' beside '{photos[0]['clip'].iloc[0]}')",
+        f"('{clips.iloc[0]}' beside '{real_clips.iloc[0]}')",
         remedy="Name both files <Name>/<video>_<clip>, with any image suffix.",
         reason="no_pairs",
     )
-    if not set(drawn[0]["clip"]) & set(photos[0]["clip"]):
+    if not set(clips) & set(real_clips):
         raise no_pair
-    photos = _aligned(Path(real), *photos, what="real")
-    drawn = _with_photographs(_aligned(Path(generated), *drawn, what="generated"), photos)
+    photos = _aligned(Path(real), *scanned[1], what="real")
+    drawn = _with_photographs(_aligned(Path(generated), *scanned[0], what="generated"), photos)
     n_people = drawn.files["identity"].nunique()
     if n_people < 2:
         raise CorpusError(
@@ -161,9 +161,15 @@ def measure(
         the row "model"; beyond `beside`, only `CONTROLS` are measured of the others. Everyone who has a photograph is
         somebody to be mistaken for, with or without a drawn picture.
     """
-    read = {"reader": reader, "inception": inception}
     drawn, photos = (
-        face_readers.describe(part.faces, part.files["identity"], sources=_videos(part), desc=desc, **read)
+        face_readers.describe(
+            part.faces,
+            part.files["identity"],
+            reader=reader,
+            sources=face_quality.videos(part.files),
+            inception=inception,
+            desc=desc,
+        )
         for part, desc in ((found.generated, "drawn pictures"), (found.real, "photographs"))
     )
     given = {"model": drawn, **(beside or {})}
@@ -329,8 +335,3 @@ def _with_photographs(drawn: Pictures, photos: Pictures) -> Pictures:
     )
     left_out = pd.concat([drawn.rejected, lost], ignore_index=True)
     return Pictures(drawn.files[has].reset_index(drop=True), drawn.faces[has], drawn.n_found, left_out)
-
-
-def _videos(part: Pictures) -> pd.Series | None:
-    sources = part.files["source_id"]
-    return sources if sources.notna().all() else None

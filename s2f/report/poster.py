@@ -331,7 +331,7 @@ def show_criteria(frame: pd.DataFrame) -> Styler:
 
 
 def show_spread(frame: pd.DataFrame) -> Styler:
-    """`s2f.evaluation.experiments.spread` as a table, a line a metric."""
+    """`s2f.evaluation.ten_people.spread` as a table, a line a metric."""
     lines = {}
     for entry in frame.to_dict("records"):
         metric = entry["metric"]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from s2f.evaluation import experiments
+from s2f.evaluation import experiments, ten_people
 from s2f.report import poster
 from s2f.report.tables import POSTER
 from s2f.study import params
@@ -219,7 +219,7 @@ def test_the_spread_is_shown_by_metric():
         for m, values in {"fid": [np.nan] * 3, "l1_pixel_255": [38.0, 42, 50], "cosine_matched": [39.0, 41, 42]}.items()
         for k, v in enumerate(values)
     ]
-    page = poster.show_spread(experiments.spread(pd.DataFrame(records), n_tries=2)).to_html()
+    page = poster.show_spread(ten_people.spread(pd.DataFrame(records), n_tries=2)).to_html()
     rows = page.split("<tbody>")[1].split("<tr>")[1:]
     lines = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
     assert lines[0] == "FID 40.0 – – – – –"
