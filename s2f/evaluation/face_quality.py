@@ -35,17 +35,8 @@ def reader(
 ) -> tuple[face_readers.Reader, str]:
     """What reads identity and gender from faces, and its name.
 
-    A synthetic corpus is read by networks trained on its own real training faces, a real one by the
-    packaged networks.
-
-    Parameters
-    ----------
-    corpus_kind : str
-        "synthetic", or a kind of real corpus.
-    measure_folder : Path
-        Where the readers of a synthetic corpus are kept.
-    identity_path, gender_path : str or Path, optional
-        Files to use instead of the packaged ones.
+    A synthetic corpus is read by networks trained on its own real training faces, which lie in `measure_folder`, a real
+    one by the packaged networks, or by the files given instead.
 
     Raises
     ------
@@ -89,16 +80,10 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def spread(frame: pd.DataFrame, *, n_most: int, rng: np.random.Generator, n_least: int = 1) -> pd.DataFrame:
-    """At most about `n_most` files, the same number of each person where there are enough, in their order.
+    """At most about `n_most` rows of files, drawn, as many of each person where there are enough, in their order.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Files, with a column identity; its index counts from 0.
-    rng : numpy.random.Generator
-        Draws them.
-    n_least : int
-        Of each person, even where that makes more than `n_most`: 2 photographs, to compare one with the other.
+    The frame has a column identity, and its index counts from 0. Everyone keeps `n_least`, even where that makes more
+    than `n_most`: 2 photographs, to compare one with the other.
     """
     if len(frame) <= n_most:
         return frame
@@ -117,10 +102,7 @@ def train_readers(
 ) -> Readers:
     """Readers of a synthetic corpus, trained on the real photographs of its training people.
 
-    Parameters
-    ----------
-    people : DataFrame
-        True attributes; its numeric columns are what the attribute reader learns.
+    The numeric columns of `people`, true attributes, are what the attribute reader learns.
     """
     training = select(store, split="train")
     names = list(people.select_dtypes("number").columns)
@@ -151,11 +133,7 @@ def read_quality(
         Probability of "f".
     photos : DataFrame [n]
         Columns identity, gender ("f", "m" or None), source_id (text or None): where all have one, the equal error
-        rate is that between the sources (videos) of a person.
-    rng : numpy.random.Generator
-        Stream of the bootstrap.
-    n_resamples : int
-        Bootstrap samples of the equal error rate.
+        rate, of `n_resamples` bootstrap samples, is that between the sources (videos) of a person.
 
     Returns
     -------
@@ -200,14 +178,8 @@ def network_quality(
 ) -> dict:
     """How well the networks read the same real photographs at 64×64 and at their original size, and FID's floor.
 
-    Parameters
-    ----------
-    reader : Reader
-        Only the packaged networks can read photographs at their original size.
-    root : str or Path
-        Folder that the paths in the store start from.
-    inception : Inception, optional
-        Without it there is no floor.
+    Only the packaged networks can read photographs at their original size, which lie below `root`. Without `inception`
+    there is no floor.
 
     Returns
     -------

@@ -51,20 +51,7 @@ class Inception:
 
     @torch.inference_mode()
     def features(self, faces: np.ndarray, *, batch: int = 32, desc: str = "Inception features") -> np.ndarray:
-        """Features of faces.
-
-        Parameters
-        ----------
-        faces : ndarray, uint8 [n, H, W, 3]
-            RGB, 0–255.
-        batch : int
-            Images at a time.
-        desc : str
-            Label of the progress bar.
-
-        Returns
-        -------
-        ndarray, float32 [n, 2048]
+        """Features float32 [n, 2048] of RGB faces uint8 [n, H, W, 3], `batch` at a time; `desc` labels the bar.
 
         Raises
         ------
@@ -106,17 +93,7 @@ class Packaged:
         )
 
     def embed(self, faces: np.ndarray) -> np.ndarray:
-        """Identity embeddings.
-
-        Parameters
-        ----------
-        faces : ndarray, uint8 [n, 64, 64, 3]
-            Aligned faces.
-
-        Returns
-        -------
-        ndarray, float32 [n, 128]
-            Unit length.
+        """Identity embeddings float32 [n, 128], unit length, of aligned faces uint8 [n, 64, 64, 3].
 
         Raises
         ------
@@ -124,22 +101,12 @@ class Packaged:
             Not aligned uint8 faces.
         """
         _check_faces(faces, size_px=64)
-        parts = [np.zeros((0, 128), np.float32)]
-        for images in _batches(faces, n=32, desc="identity embeddings"):
-            parts.append(self._vectors(dlib_chips(images, *_IDENTITY_CHIP)))
-        return np.concatenate(parts)
+        batches = _batches(faces, n=32, desc="identity embeddings")
+        parts = [self._vectors(dlib_chips(images, *_IDENTITY_CHIP)) for images in batches]
+        return np.concatenate([np.zeros((0, 128), np.float32), *parts])
 
     def gender(self, faces: np.ndarray) -> np.ndarray:
-        """Probability of "f".
-
-        Parameters
-        ----------
-        faces : ndarray, uint8 [n, 64, 64, 3]
-            Aligned faces.
-
-        Returns
-        -------
-        ndarray, float32 [n]
+        """Probability of "f", float32 [n], of aligned faces uint8 [n, 64, 64, 3].
 
         Raises
         ------
@@ -147,15 +114,14 @@ class Packaged:
             Not aligned uint8 faces.
         """
         _check_faces(faces, size_px=64)
-        parts = [np.zeros(0, np.float32)]
-        for images in _batches(faces, n=256, desc="gender"):
-            parts.append(self._female(dlib_chips(images, *_GENDER_CHIP)))
-        return np.concatenate(parts)
+        batches = _batches(faces, n=256, desc="gender")
+        parts = [self._female(dlib_chips(images, *_GENDER_CHIP)) for images in batches]
+        return np.concatenate([np.zeros(0, np.float32), *parts])
 
     def originals(
         self, photos: Iterable[tuple[np.ndarray, np.ndarray]], *, n: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What both networks read from photographs of any size: the same squares, cut from the photograph itself.
+        """What `embed` and `gender` read from photographs of any size, as squares cut from the photograph itself.
 
         Parameters
         ----------
@@ -163,13 +129,6 @@ class Packaged:
             A photograph and the landmarks in it, as `s2f.features.landmarks.detect` finds them; taken one by one.
         n : int, optional
             How many there are, for the progress bar.
-
-        Returns
-        -------
-        vectors : ndarray, float32 [n, 128]
-            Unit length.
-        female : ndarray, float32 [n]
-            Probability of "f".
         """
         vectors, female = [np.zeros((0, 128), np.float32)], [np.zeros(0, np.float32)]
         for image, landmarks in tqdm(photos, desc="original photographs", total=n, unit="photo", mininterval=1.0):
@@ -202,13 +161,9 @@ def dlib_chips(faces: np.ndarray, size_px: int, padding: float) -> np.ndarray:
     faces : ndarray, uint8 [n, H, W, 3]
         Aligned to `s2f.features.align.TEMPLATE`; the edge is repeated where the square leaves the face.
     size_px : int
-        Side of a chip.
+        Side of a chip, uint8 [n, size_px, size_px, 3].
     padding : float
         Margin as a share of the unpadded square.
-
-    Returns
-    -------
-    ndarray, uint8 [n, size_px, size_px, 3]
     """
     from PIL import Image
 
@@ -233,14 +188,6 @@ def photo_chip(image: np.ndarray, landmarks: np.ndarray, size_px: int, padding: 
     image : ndarray, uint8 [H, W, 3]
     landmarks : array of 10 numbers or [5, 2]
         In pixels of `image`, ordered as `s2f.features.align.TEMPLATE`.
-    size_px : int
-        Side of the chip.
-    padding : float
-        Margin as a share of the unpadded square.
-
-    Returns
-    -------
-    ndarray, uint8 [size_px, size_px, 3]
 
     Raises
     ------
@@ -286,30 +233,19 @@ def describe(
     rng: np.random.Generator | None = None,
     desc: str = "faces",
 ) -> FaceSet:
-    """Everything the metrics need to know about a set of faces.
+    """Everything the metrics need to know about a set of faces, photographs or drawn from recordings.
 
     Parameters
     ----------
     faces : ndarray, uint8 [n, 64, 64, 3]
-        Photos, or faces drawn from recordings.
-    identities : sequence of str [n]
-        Whose photo each is, or whose recording it was drawn from.
-    reader : Reader
-        Identity and gender reader.
-    sources : sequence of str [n], optional
-        Video of each photo.
+    identities, sources : sequence of str [n]
+        Whose photo or recording each is of, and from which video, where that is known.
     inception : Inception, optional
         Without it there are no FID and KID.
     max_images : int, optional
-        Most faces to extract Inception features of; the rest of a larger set is NaN.
-    rng : numpy.random.Generator, optional
-        Draws those faces; needed with `max_images`.
+        Most faces to extract Inception features of, drawn by `rng`; the rest of a larger set is NaN.
     desc : str
         Label of the progress bar.
-
-    Returns
-    -------
-    FaceSet
     """
     features = None
     if inception is not None:

@@ -128,10 +128,8 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
     ----------
     general : Model, optional
         The General model, where the subject is of one gender: it draws the same people.
-    n_inception : int
-        Faces of each row with Inception features.
-    n_noise : int
-        Most recordings that noise stands in for.
+    n_inception, n_noise : int
+        Faces of each row with Inception features; most recordings that noise stands in for.
 
     Returns
     -------
@@ -174,22 +172,19 @@ def measure(
     n_subsamples: int,
     n_fid: int,
 ) -> dict:
-    """All rows and metrics of a variant, as ``metrics.json`` keeps them.
+    """All rows and metrics of a variant, as `s2f.metrics.rows.evaluate` gives them; says why General has no General.
 
     Parameters
     ----------
-    found : mapping of str to FaceSet
-        From `stand_ins`.
-    photos : FaceSet
-        From `photographs`.
+    found, photos
+        From `stand_ins` and `photographs`.
     people : DataFrame
         identity, gender and nationality of the test people.
     protocol : str
         "held_out" or "closed".
-    n_bootstrap, n_subsamples : int
-        Resamples of identities for intervals, and subsamples of them for KID's.
-    n_fid : int
-        Faces and photographs of FID, KID, precision and recall.
+    n_bootstrap, n_subsamples, n_fid : int
+        Resamples of identities for intervals, and subsamples of them for KID's; faces and photographs of FID, KID,
+        precision and recall.
     """
     absent = {} if "general" in found else {"general": "this is the General model"}
     return rows.evaluate(
