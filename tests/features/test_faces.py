@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from s2f import weights
 from s2f.corpora.synthetic import camera, population
 from s2f.errors import CheckpointError, ImageError
 from s2f.features import align, landmarks, photo_files, pixels
@@ -448,12 +450,11 @@ def test_no_face():
 
 def test_landmark_model_is_the_declared_file(monkeypatch):
     landmarks._landmark_model.cache_clear()
-    monkeypatch.setitem(landmarks.LANDMARK_MODEL, "sha256", "0" * 64)
-    with pytest.raises(CheckpointError, match="has SHA-256 fbdc2cb8"):
-        landmarks._landmark_model()
-    monkeypatch.setitem(landmarks.LANDMARK_MODEL, "package", "no-such-package")
-    with pytest.raises(CheckpointError, match="is not installed"):
-        landmarks._landmark_model()
+    declared = weights.NETWORKS["landmarks"]
+    for change, said in (({"sha256": "0" * 64}, "has SHA-256 fbdc2cb8"), ({"package": "no-such"}, "is not installed")):
+        monkeypatch.setattr(weights, "NETWORKS", {"landmarks": replace(declared, **change)})
+        with pytest.raises(CheckpointError, match=said):
+            landmarks._landmark_model()
 
 
 @pytest.fixture(scope="module")
