@@ -33,6 +33,7 @@ from s2f.networks.inference import draw
 
 METRICS = ("matching_2way", "matching_within_gender", "gender_agreement", "cosine_matched")
 FILE = "experiments.csv"
+GROUPS, SEEN = ("gender_agreement", "matching_within_gender"), (*METRICS[:2], "cosine_matched")
 RESULT = ("metric", "value", "low", "high", "n_recordings", "n_identities", "reason")
 FRAMES_PER_S = 100
 SEX_GROUPS = (("f", "women"), ("m", "men"))
@@ -52,12 +53,7 @@ def lengths(
     The same recordings are cut at each length, and the same resamples of people give the intervals. A cut recording is
     normalised and repeated to 10 s as a short one would be.
 
-    Parameters
-    ----------
-    seconds : sequence of float
-        Lengths, s.
-    n_most : int
-        Most recordings, spread evenly over the people.
+    At most about `n_most` recordings are taken, spread evenly over the people.
 
     Returns
     -------
@@ -107,12 +103,8 @@ def same_speaker(
 ) -> pd.DataFrame:
     """Are the faces of one speaker's recordings nearer to one another than those of two speakers?
 
-    Parameters
-    ----------
-    faces, photos : FaceSet
-        Where sources are given, two faces of one person count only if they are from different videos.
-    n_most : int
-        Most faces and most photographs, spread evenly over the people.
+    Where sources are given, two faces of one person count only if they are from different videos. At most about
+    `n_most` faces and photographs are taken, spread evenly over the people.
 
     Returns
     -------
@@ -172,14 +164,8 @@ def groups(
         members += [("age", group, who) for group, who in _thirds(ages.reindex(names).to_numpy(float))]
     records = []
     for by, group, who in members:
-        measured = _measured(
-            faces,
-            photos,
-            people,
-            metrics=("gender_agreement", "matching_within_gender"),
-            probes=set(names[who]),
-            resamples=_Resamples(rng, n_resamples),
-        )
+        resamples, probes = _Resamples(rng, n_resamples), set(names[who])
+        measured = _measured(faces, photos, people, metrics=GROUPS, probes=probes, resamples=resamples)
         records += [{"by": by, "group": group, **record} for record in measured]
     return _frame(records)
 
@@ -212,13 +198,7 @@ def seen_unseen(
         turn = order.groupby("sex").cumcount()
         kept = order[turn < order["sex"].map(sizes)]
         faces, photos = (part.take(np.isin(part.identities.astype(str), kept["identity"])) for part in (faces, photos))
-        measured = _measured(
-            faces,
-            photos,
-            kept,
-            metrics=("matching_2way", "matching_within_gender", "cosine_matched"),
-            resamples=_Resamples(resamples, n_resamples),
-        )
+        measured = _measured(faces, photos, kept, metrics=SEEN, resamples=_Resamples(resamples, n_resamples))
         records += [{"speakers": name, **record} for record in measured]
     return _frame(records)
 

@@ -47,11 +47,8 @@ def reader(
     if corpus_kind == "synthetic":
         for what, path in given.items():
             if path is not None:
-                raise CheckpointError(
-                    path,
-                    f"is given as the {what}, but drawn heads are read by networks trained on them",
-                    remedy="Leave it out for a synthetic corpus.",
-                )
+                problem = f"is given as the {what}, but drawn heads are read by networks trained on them"
+                raise CheckpointError(path, problem, remedy="Leave it out for a synthetic corpus.")
         return Readers.load(measure_folder), "readers trained on the corpus's real training faces"
     name = "dlib identity embedding and the packaged gender network"
     if any(given.values()):
@@ -95,6 +92,20 @@ def spread(frame: pd.DataFrame, *, n_most: int, rng: np.random.Generator, n_leas
 def videos(frame: pd.DataFrame) -> pd.Series | None:
     """Video of each file, its `source_id`; None where not all are known."""
     return frame["source_id"] if frame["source_id"].notna().all() else None
+
+
+def described_photos(
+    store: Store, photos: pd.DataFrame, *, reader: face_readers.Reader, inception: face_readers.Inception | None
+) -> FaceSet:
+    """What is read from real photographs, rows of the store's index."""
+    return face_readers.describe(
+        np.asarray(store.faces[photos["row"].to_numpy()]),
+        photos["identity"],
+        reader=reader,
+        sources=videos(photos),
+        inception=inception,
+        desc="real faces",
+    )
 
 
 def train_readers(
@@ -156,12 +167,8 @@ def read_quality(
         names, codes = np.unique(identities[has_one], return_inverse=True)
         means = pairs.by_identity(right.astype(float), codes, n_identities=len(names))
         accuracy = asdict(bootstrap.interval(bootstrap.mean(means), len(names), rng=rng))
-    return {
-        "gender_accuracy": accuracy,
-        "equal_error_rate": rate,
-        "n_photos": len(photos),
-        "n_identities": len(np.unique(identities)),
-    }
+    counts = {"n_photos": len(photos), "n_identities": len(np.unique(identities))}
+    return {"gender_accuracy": accuracy, "equal_error_rate": rate, **counts}
 
 
 def network_quality(
@@ -197,18 +204,10 @@ def network_quality(
     if isinstance(reader, face_readers.Packaged) and reason is None:
         vectors, female = reader.originals(_originals(store, photos, Path(root)), n=len(photos))
         original = read_quality(vectors, female, photos, rng=streams["original"])
-    described = face_readers.describe(
-        np.asarray(store.faces[photos["row"].to_numpy()]),
-        photos["identity"],
-        reader=reader,
-        sources=videos(photos),
-        inception=inception,
-        desc="real faces",
-    )
+    described = described_photos(store, photos, reader=reader, inception=inception)
+    parts = known(described, "embeddings"), known(described, "female")
     return {
-        "aligned": read_quality(
-            known(described, "embeddings"), known(described, "female"), photos, rng=streams["aligned"]
-        ),
+        "aligned": read_quality(*parts, photos, rng=streams["aligned"]),
         "original": original,
         "original_reason": reason,
         "fid_real_real": fid_floor(described, rng=streams["floor"]),

@@ -76,14 +76,8 @@ def network_quality(study: Study, subject: Subject) -> dict:
 
 def photographs(subject: Subject) -> FaceSet:
     """What is read from the real photographs of the test people."""
-    photos = subject.held_out.photos
-    return face_readers.describe(
-        np.asarray(subject.store.faces[photos["row"].to_numpy()]),
-        photos["identity"],
-        reader=subject.reader,
-        sources=face_quality.videos(photos),
-        inception=subject.inception,
-        desc="real faces",
+    return face_quality.described_photos(
+        subject.store, subject.held_out.photos, reader=subject.reader, inception=subject.inception
     )
 
 
@@ -96,12 +90,10 @@ def drawn(
     n_inception: int = 0,
     desc: str = "drawn faces",
 ) -> FaceSet:
-    """What is drawn for recordings, and what is read from it.
+    """What is drawn for recordings (rows of the store's index), and what is read from it.
 
     Parameters
     ----------
-    voices : DataFrame [n]
-        Rows of the store's index: who speaks, in which video.
     embeddings : Tensor, float [n, dim]
         What is drawn from: the recordings' own, or what stands in for them.
     generator : Generator, optional
@@ -321,16 +313,11 @@ def load_readings(folder: Path, store: Store) -> Readings:
             if f"{name}_inception" in arrays:
                 inception = np.full((n, arrays[f"{name}_inception"].shape[1]), np.nan, np.float32)
                 inception[arrays[f"{name}_extracted"]] = arrays[f"{name}_inception"]
-            sets.append(
-                FaceSet(
-                    identities=arrays[f"{name}_identities"].astype(object),
-                    pixels=np.load(folder / FACES) if name == "faces" else np.asarray(store.faces[rows[-1]]),
-                    embeddings=arrays[f"{name}_embeddings"],
-                    female=arrays[f"{name}_female"],
-                    inception=inception,
-                    sources=arrays[f"{name}_sources"].astype(object) if f"{name}_sources" in arrays else None,
-                )
-            )
+            pixels = np.load(folder / FACES) if name == "faces" else np.asarray(store.faces[rows[-1]])
+            sources = arrays[f"{name}_sources"].astype(object) if f"{name}_sources" in arrays else None
+            identities = arrays[f"{name}_identities"].astype(object)
+            vectors, female = arrays[f"{name}_embeddings"], arrays[f"{name}_female"]
+            sets.append(FaceSet(identities, pixels, vectors, female, inception, sources))
     return Readings(sets[0], sets[1], rows[0], rows[1])
 
 

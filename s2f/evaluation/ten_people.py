@@ -27,15 +27,8 @@ def draws(
 ) -> pd.DataFrame:
     """The metrics of a handful of people, drawn over and over: one drawn face and one photograph of each.
 
-    Parameters
-    ----------
-    faces, photos : FaceSet
-        Drawn and real ones, with embeddings and pixels, and with Inception features where FID is wanted. Only people
-        whose faces have features are drawn then, if there are `n_people` of them.
-    n_people : int
-        People a draw; everyone where there are fewer.
-    n_draws : int
-        Draws.
+    Both drawn and real faces have embeddings and pixels, and Inception features where FID is wanted: only people whose
+    faces have features are drawn then, if there are `n_people` of them. Where there are fewer people, it is everyone.
 
     Returns
     -------
@@ -88,12 +81,7 @@ def draws(
 def spread(drawn: pd.DataFrame, *, n_tries: int = 10) -> pd.DataFrame:
     """What picking people does to each metric.
 
-    Parameters
-    ----------
-    drawn : DataFrame
-        From `draws`.
-    n_tries : int
-        Draws of which somebody would show the best one.
+    `drawn` comes from `draws`; of `n_tries` draws somebody would show the best one.
 
     Returns
     -------
@@ -113,16 +101,9 @@ def spread(drawn: pd.DataFrame, *, n_tries: int = 10) -> pd.DataFrame:
             ranked = np.sort(sign * values)[::-1]  # the best first, and higher is better
             mean, better = _best_of(ranked, sign * everyone, n_tries=min(n_tries, len(ranked)))
             low, median, high = np.quantile(values, [0.05, 0.5, 0.95])
-            record |= {
-                "median": median,
-                "low": low,
-                "high": high,
-                "best": sign * ranked[0],
-                "worst": sign * ranked[-1],
-                "best_of_tries": sign * mean,
-                "gain": mean - sign * everyone,
-                "share_better": better,
-            }
+            best, worst, gain = sign * ranked[0], sign * ranked[-1], mean - sign * everyone
+            found = (metric, everyone, median, low, high, best, worst, sign * mean, gain, better)
+            record = dict(zip(SPREAD, found, strict=True))
         first = own.iloc[0]
         records.append(record | {"n_people": first["n_people"], "n_draws": len(own), "reason": first["reason"]})
     return pd.DataFrame(records)

@@ -80,19 +80,11 @@ def l1_bounds() -> pd.DataFrame:
     DataFrame
         Columns variant, l1, cosine (the poster's), bound (any two unit 512-d vectors), bound_at_cosine, fewest_dims.
     """
-    return pd.DataFrame(
-        [
-            {
-                "variant": name,
-                "l1": own["l1"],
-                "cosine": own["cosine"],
-                "bound": unit_l1_bound(N_DIMS),
-                "bound_at_cosine": unit_l1_bound(N_DIMS, cosine=own["cosine"]),
-                "fewest_dims": fewest_dims(own["l1"], cosine=own["cosine"]),
-            }
-            for name, own in POSTER.items()
-        ]
-    )
+    rows = []
+    for name, own in POSTER.items():
+        l1, c = own["l1"], own["cosine"]
+        rows.append((name, l1, c, unit_l1_bound(N_DIMS), unit_l1_bound(N_DIMS, cosine=c), fewest_dims(l1, cosine=c)))
+    return pd.DataFrame(rows, columns=["variant", "l1", "cosine", "bound", "bound_at_cosine", "fewest_dims"])
 
 
 def show_l1_bounds() -> pd.DataFrame:
@@ -218,14 +210,12 @@ def _data(metrics: Mapping[str, Mapping], counts: Mapping[str, int] | None) -> l
 
 def _settings(resolved: Mapping | None) -> list[tuple]:
     front = store.FRONT_END
+    repeated_s = front_end.N_FRAMES_MIN * front["hop_ms"] / 1000
     made = {
         "log-mel bins": ("64", str(front["n_mels"])),
         "window": ("25 ms", f"{front['window_ms']} ms"),
         "hop": ("10 ms", f"{front['hop_ms']} ms"),
-        "length that short recordings are repeated to": (
-            "10 s",
-            f"{front_end.N_FRAMES_MIN * front['hop_ms'] / 1000:g} s",
-        ),
+        "length that short recordings are repeated to": ("10 s", f"{repeated_s:g} s"),
         "aligned face": ("64×64×3", f"{align.SIZE_PX}×{align.SIZE_PX}×3"),
         "pixel scale": ("(x − 127.5) / 127.5", _pixel_scale()),
         "kernels of the face embedding": ("1, 4", _kernels(models.FaceEmbedding(width=0.125))),
