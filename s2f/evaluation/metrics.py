@@ -15,7 +15,7 @@ from s2f import files, seeding
 from s2f.evaluation import face_quality, face_readers
 from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
-from s2f.metrics import frechet, matching, pairs, rows, standins
+from s2f.metrics import frechet, matching, measures, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
 from s2f.networks.inference import Model, draw
@@ -139,7 +139,7 @@ def stand_ins(
     Returns
     -------
     dict of str to FaceSet
-        Keys of `s2f.metrics.rows.ROWS`.
+        Keys of `s2f.metrics.catalogue.ROWS`.
     """
     voices, training = held_out.voices, data.select(store, split="train", gender=gender)
     speakers, genders = voices["identity"].to_numpy(), voices["gender"].to_numpy()
@@ -203,9 +203,7 @@ def measure(
         protocol=protocol,
         rng=seeding.stream(seed, "bootstrap"),
         absent=absent,
-        n_resamples=n_bootstrap,
-        n_subsamples=n_subsamples,
-        n_fid=n_fid,
+        sizes=measures.Sizes(n_resamples=n_bootstrap, n_subsamples=n_subsamples, n_fid=n_fid),
     )
 
 

@@ -22,7 +22,7 @@ from s2f.corpora import rejections, spelling, voxceleb
 from s2f.errors import CorpusError, ImageError
 from s2f.evaluation import face_readers
 from s2f.features import align, photo_files
-from s2f.metrics import rows
+from s2f.metrics import catalogue, measures, rows
 from s2f.metrics.standins import FaceSet
 
 PROTOCOL = "pictures of another system"
@@ -148,7 +148,7 @@ def measure(
     inception : Inception, optional
         Without it there are no FID and KID.
     beside : mapping of str to FaceSet, optional
-        Further rows of `s2f.metrics.rows.ROWS` for the same people, such as a probe.
+        Further rows of `s2f.metrics.catalogue.ROWS` for the same people, such as a probe.
     seed : int
         Root seed.
     n_bootstrap : int
@@ -167,7 +167,7 @@ def measure(
         for part, desc in ((found.generated, "drawn pictures"), (found.real, "photographs"))
     )
     given = {"model": drawn, **(beside or {})}
-    others = [row for row in rows.ROWS if row not in (*given, *CONTROLS)]
+    others = [row for row in catalogue.ROWS if row not in (*given, *CONTROLS)]
     metrics = rows.evaluate(
         given,
         photos,
@@ -175,7 +175,7 @@ def measure(
         protocol=PROTOCOL,
         rng=seeding.stream(seed, "bootstrap"),
         absent={row: ABSENT.get(row, "only pictures are given, not what draws them") for row in others},
-        n_resamples=n_bootstrap,
+        sizes=measures.Sizes(n_resamples=n_bootstrap),
     )
     counts = {
         "n_generated": found.generated.n_found,

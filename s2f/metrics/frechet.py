@@ -47,7 +47,7 @@ def fid(features: np.ndarray, reference: np.ndarray, *, min_n: int = MIN_FACES) 
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    x, y = _checked(features, reference, name="fid", min_n=min_n)
+    x, y = checked(features, reference, name="fid", min_n=min_n)
     if len(x) + len(y) < x.shape[1]:
         # All faces lie in a subspace of at most n + m dimensions. The distance does not change under a
         # rotation into it, and the square root of the covariances costs the third power of the dimension.
@@ -147,7 +147,7 @@ def kid(
     MetricError
         Fewer than `min_n` faces.
     """
-    x, y = (part.numpy() for part in _checked(features, reference, name="kid", min_n=min_n))
+    x, y = (part.numpy() for part in checked(features, reference, name="kid", min_n=min_n))
     within = [
         (np.bincount(c, minlength=n_identities), _kernel_sums(z, c, z, c, n_identities), _own(z, c, n_identities))
         for z, c in ((x, codes), (y, reference_codes))
@@ -189,7 +189,7 @@ def _own(features: np.ndarray, codes: np.ndarray, n: int) -> np.ndarray:
     return np.bincount(codes, weights=(squares / features.shape[1] + 1) ** 3, minlength=n)
 
 
-def _checked(features: np.ndarray, reference: np.ndarray, *, name: str, min_n: int) -> tuple[torch.Tensor, ...]:
+def checked(features: np.ndarray, reference: np.ndarray, *, name: str, min_n: int) -> tuple[torch.Tensor, ...]:
     for what, array in (("faces", features), ("reference", reference)):
         if len(array) < max(min_n, 2):
             raise MetricError(

@@ -46,6 +46,19 @@ class FaceSet:
                     remedy="Give one row a face.",
                 )
 
+    def part(self, name: str) -> np.ndarray:
+        """One of the parts, where it cannot do without.
+
+        Raises
+        ------
+        MetricError
+            It is missing.
+        """
+        found = getattr(self, name)
+        if found is None:
+            raise MetricError(f"FaceSet.{name}", "is missing", remedy="Read it from the faces first.", reason="missing")
+        return found
+
     def __len__(self) -> int:
         return len(self.identities)
 
