@@ -208,11 +208,14 @@ def groups() -> dict[str, list[str]]:
     return found
 
 
-def table2() -> tuple[list[str], list[str]]:
-    """Rows and metrics of Table 2, in order."""
-    rows = [row.key for row in sorted(ROWS.values(), key=lambda row: row.table2) if row.table2]
-    metrics = [metric.key for metric in sorted(METRICS.values(), key=lambda metric: metric.table2) if metric.table2]
-    return rows, metrics
+def table2_rows() -> list[str]:
+    """Rows of Table 2, in order."""
+    return [row.key for row in sorted(ROWS.values(), key=lambda row: row.table2) if row.table2]
+
+
+def table2_metrics() -> list[str]:
+    """Metrics of Table 2, in order."""
+    return [metric.key for metric in sorted(METRICS.values(), key=lambda metric: metric.table2) if metric.table2]
 
 
 def comparable() -> list[str]:

@@ -87,7 +87,7 @@ def table2(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
         paired on the same people, by more than chance explains. `l1` and `cosine` are the poster's undefined ones.
     """
     records = []
-    rows, shown = catalogue.table2()
+    rows, shown = catalogue.table2_rows(), catalogue.table2_metrics()
     for variant, content in metrics.items():
         for row in rows:
             entries = content["rows"][row]
@@ -140,7 +140,7 @@ def show_table2(frame: pd.DataFrame) -> Styler:
         Displays in a notebook; `.to_html()` gives the page.
     """
     cells, index, styles = [], [], []
-    metrics = catalogue.table2()[1]
+    metrics = catalogue.table2_metrics()
     for _, line in frame.iterrows():
         if line["row"] == "poster":
             shown = {metric: format(line[name], digits) for metric, (name, digits) in POSTER_COLUMNS.items()}
@@ -205,7 +205,7 @@ def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
     metrics : mapping of str to mapping
         The `metrics.json` of each variant, by name; General's own is left out.
     """
-    lines, shown = {}, catalogue.table2()[1]
+    lines, shown = {}, catalogue.table2_metrics()
     for variant, content in metrics.items():
         found = content["rows"]
         if all(found["general"][metric]["value"] is None for metric in shown):
@@ -238,7 +238,7 @@ def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "mo
     columns = {str(first): main, **{str(o.get("recipe", label)): o for label, o in others.items()}}
     if len(columns) <= len(others):  # equal recipes: labels tell the runs apart
         columns = {str(first): main, **others}
-    shown = catalogue.table2()[1]
+    shown = catalogue.table2_metrics()
     return styled(pd.DataFrame({name: _cells(content["rows"][row], shown) for name, content in columns.items()}))
 
 
@@ -323,15 +323,17 @@ def across_seeds(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return found[found["n_seeds"] == len(frames)].reset_index(drop=True)
 
 
-def seeds_table(frame: pd.DataFrame, *, row: str = "model") -> Styler:
+def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = (), row: str = "model") -> Styler:
     """Mean and range over seeds of one row, a line a variant, a column a metric.
 
     Parameters
     ----------
     frame : DataFrame
         From `across_seeds`.
+    metrics : sequence of str
+        Columns; those of Table 2 if not given.
     """
-    metrics = catalogue.table2()[1]
+    metrics = metrics or catalogue.table2_metrics()
     own = frame[(frame["row"] == row) & frame["metric"].isin(metrics)]
     cells = {
         variant: {label(m): printed(m, *lines.loc[m, ["mean", "low", "high"]]) for m in metrics if m in lines.index}
