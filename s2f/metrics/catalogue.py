@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
@@ -107,93 +108,42 @@ _ROWS = (
     Row("probe", "linear map", direction=True, table2=3),
     Row("ceiling", "another photo of the person", no_video="a photograph, drawn from no voice", table2=9),
 )
-# In the order of metrics.json.
-_METRICS = (
-    Metric("fid", "FID", "sets", "inception", TENTHS, "lower", interval=False, table2=7),
-    Metric("fid_real_real", "FID, real to real", "sets", "inception", TENTHS, interval=False),
-    Metric("kid", "KID × 1000", "sets", "inception", THOUSANDFOLD, "lower", table2=6),
-    Metric("precision", "precision (realism)", "sets", "inception", PERCENT, "higher", interval=False),
-    Metric("recall", "recall (variety)", "sets", "inception", PERCENT, "higher", interval=False),
-    Metric("l1_pixel_255", "L1, pixels (0–255)", "distances", "pixels", TENTHS, "lower", column=2, table2=5),
-    Metric("l1_pixel_unit", "L1, pixels (−1 to 1)", "distances", "pixels", DECIMALS, "lower", column=2),
-    Metric("l1_embedding_sum", "L1, embedding (sum)", "distances", "distances", DECIMALS, "lower", column=1),
-    Metric("l1_embedding_mean", "L1, embedding (mean)", "distances", "distances", DECIMALS, "lower", column=1),
-    Metric(
-        "cosine_matched", "cosine, same person", "distances", "distances", DECIMALS, "higher", table2=4, comparable=True
-    ),
-    Metric("cosine_mismatched", "cosine, other person", "distances", "distances"),
-    Metric("recall_at_1", "recall at 1", "matching", "similarity", PERCENT, "higher", column=2),
-    Metric("recall_at_5", "recall at 5", "matching", "similarity", PERCENT, "higher", column=2),
-    Metric("recall_at_10", "recall at 10", "matching", "similarity", PERCENT, "higher", column=2),
-    Metric("identification_top_1", "identification, top 1", "matching", "similarity", PERCENT, "higher", column=2),
-    Metric("identification_top_5", "identification, top 5", "matching", "similarity", PERCENT, "higher", column=2),
-    Metric(
-        "matching_2way", "matching", "matching", "similarity", PERCENT, "higher", chance=0.5, table2=2, comparable=True
-    ),
-    Metric(
-        "matching_within_gender",
-        "matching within sex",
-        "matching",
-        "similarity",
-        PERCENT,
-        "higher",
-        chance=0.5,
-        table2=1,
-        comparable=True,
-    ),
-    Metric(
-        "matching_within_gender_nationality",
-        "matching within sex and nationality",
-        "matching",
-        "similarity",
-        PERCENT,
-        "higher",
-        chance=0.5,
-    ),
-    Metric("matching_same_video", "matching, own video", "videos", "videos", PERCENT, "higher", chance=0.5),
-    Metric("matching_other_video", "matching, other videos", "videos", "videos", PERCENT, "higher", chance=0.5),
-    Metric("matching_video_difference", "matching, own − other video", "videos", "videos", PERCENT, chance=0.0),
-    Metric(
-        "matching_same_video_within_gender",
-        "matching within sex, own video",
-        "videos",
-        "videos",
-        PERCENT,
-        "higher",
-        chance=0.5,
-    ),
-    Metric(
-        "matching_other_video_within_gender",
-        "matching within sex, other videos",
-        "videos",
-        "videos",
-        PERCENT,
-        "higher",
-        chance=0.5,
-    ),
-    Metric(
-        "matching_video_difference_within_gender",
-        "matching within sex, own − other video",
-        "videos",
-        "videos",
-        PERCENT,
-        chance=0.0,
-    ),
-    Metric(
-        "gender_agreement",
-        "sex shown",
-        "matching",
-        "female",
-        PERCENT,
-        "higher",
-        chance=0.5,
-        column=1,
-        table2=3,
-        comparable=True,
-    ),
-    Metric("diversity", "diversity", "sets", "pixels"),
-    Metric("diversity_share", "diversity, share of real", "sets", "pixels", PERCENT),
-    Metric("consistency", "spread within a speaker", "sets", "pixels", DECIMALS, "lower"),
+_set = partial(Metric, group="sets", needs="inception")
+_distance = partial(Metric, group="distances", needs="distances")
+_pixels = partial(Metric, group="distances", needs="pixels", better="lower", column=2)
+_matching = partial(Metric, group="matching", needs="similarity", form=PERCENT, better="higher")
+_by_video = partial(Metric, group="videos", needs="videos", form=PERCENT)
+_spread = partial(Metric, group="sets", needs="pixels")
+_METRICS = (  # in the order of metrics.json
+    _set("fid", "FID", form=TENTHS, better="lower", interval=False, table2=7),
+    _set("fid_real_real", "FID, real to real", form=TENTHS, interval=False),
+    _set("kid", "KID × 1000", form=THOUSANDFOLD, better="lower", table2=6),
+    _set("precision", "precision (realism)", form=PERCENT, better="higher", interval=False),
+    _set("recall", "recall (variety)", form=PERCENT, better="higher", interval=False),
+    _pixels("l1_pixel_255", "L1, pixels (0–255)", form=TENTHS, table2=5),
+    _pixels("l1_pixel_unit", "L1, pixels (−1 to 1)"),
+    _distance("l1_embedding_sum", "L1, embedding (sum)", better="lower", column=1),
+    _distance("l1_embedding_mean", "L1, embedding (mean)", better="lower", column=1),
+    _distance("cosine_matched", "cosine, same person", better="higher", table2=4, comparable=True),
+    _distance("cosine_mismatched", "cosine, other person"),
+    _matching("recall_at_1", "recall at 1", column=2),
+    _matching("recall_at_5", "recall at 5", column=2),
+    _matching("recall_at_10", "recall at 10", column=2),
+    _matching("identification_top_1", "identification, top 1", column=2),
+    _matching("identification_top_5", "identification, top 5", column=2),
+    _matching("matching_2way", "matching", chance=0.5, table2=2, comparable=True),
+    _matching("matching_within_gender", "matching within sex", chance=0.5, table2=1, comparable=True),
+    _matching("matching_within_gender_nationality", "matching within sex and nationality", chance=0.5),
+    _by_video("matching_same_video", "matching, own video", better="higher", chance=0.5),
+    _by_video("matching_other_video", "matching, other videos", better="higher", chance=0.5),
+    _by_video("matching_video_difference", "matching, own − other video", chance=0.0),
+    _by_video("matching_same_video_within_gender", "matching within sex, own video", better="higher", chance=0.5),
+    _by_video("matching_other_video_within_gender", "matching within sex, other videos", better="higher", chance=0.5),
+    _by_video("matching_video_difference_within_gender", "matching within sex, own − other video", chance=0.0),
+    _matching("gender_agreement", "sex shown", needs="female", chance=0.5, column=1, table2=3, comparable=True),
+    _spread("diversity", "diversity"),
+    _spread("diversity_share", "diversity, share of real", form=PERCENT),
+    _spread("consistency", "spread within a speaker", better="lower"),
 )
 
 ROWS: Mapping[str, Row] = MappingProxyType({row.key: row for row in _ROWS})

@@ -268,7 +268,7 @@ def _diversity(c: Comparison, *, share: bool) -> Measured | str:
     text = "root mean square pixel difference on -1 to 1, different people of one sex"
     if share:
         of_faces, text = bootstrap.ratio(of_faces, of_photos), f"the same among {len(c.gallery)} real photos"
-    return Measured(of_faces, both.any(1), len(c.faces), text)
+    return Measured(of_faces, both.sum(1) > 0, len(c.faces), text)
 
 
 def _consistency(c: Comparison) -> Measured | str:
