@@ -13,7 +13,7 @@ from s2f import provenance
 from s2f.errors import S2FError
 from s2f.evaluation import experiments, face_quality, known_answer, measured, metrics, ten_people
 from s2f.features.store import Store
-from s2f.metrics import rows
+from s2f.metrics import catalogue
 from s2f.networks import inference
 from s2f.networks.readers import Readers
 from s2f.report import experiment_figures, figures, kept_runs, poster, results, tables
@@ -48,7 +48,7 @@ class Watched(dict):
 
     def note(self, key):
         # A row that a variant has not, or a metric without a difference, is no key that somebody forgot to write.
-        if not super().__contains__(key) and key not in (*rows.ROWS, *rows.METRICS):
+        if not super().__contains__(key) and key not in (*catalogue.ROWS, *catalogue.METRICS):
             self.absent.add(".".join(map(str, (*self.place, key))))
 
 

@@ -18,7 +18,7 @@ from s2f.evaluation.face_readers import known
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
-from s2f.metrics import frechet, matching, pairs, rows, standins
+from s2f.metrics import frechet, matching, measures, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
 from s2f.networks.inference import Model, draw
@@ -126,7 +126,7 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
     Returns
     -------
     dict of str to FaceSet
-        Keys of `s2f.metrics.rows.ROWS`.
+        Keys of `s2f.metrics.catalogue.ROWS`.
     """
     voices, store = subject.held_out.voices, subject.store
     training = data.select(store, split="train", gender=subject.gender)
@@ -186,9 +186,7 @@ def measure(
         protocol=protocol,
         rng=seeding.stream(seed, "bootstrap"),
         absent=absent,
-        n_resamples=n_bootstrap,
-        n_subsamples=n_subsamples,
-        n_fid=n_fid,
+        sizes=measures.Sizes(n_resamples=n_bootstrap, n_subsamples=n_subsamples, n_fid=n_fid),
     )
 
 

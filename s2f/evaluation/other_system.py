@@ -22,7 +22,7 @@ from s2f.corpora import rejections, spelling, voxceleb
 from s2f.errors import CorpusError, ImageError
 from s2f.evaluation import face_quality, face_readers
 from s2f.features import align, photo_files
-from s2f.metrics import rows
+from s2f.metrics import catalogue, measures, rows
 from s2f.metrics.standins import FaceSet
 
 PROTOCOL = "pictures of another system"
@@ -133,7 +133,7 @@ def measure(
 ) -> dict:
     """Measure drawn pictures beside photographs of the speakers, with `n_bootstrap` bootstrap samples of people.
 
-    Without `inception` there are no FID and KID. `beside` may hold further rows of `s2f.metrics.rows.ROWS` for the same
+    Without `inception` there are no FID and KID. `beside` may hold further rows of `catalogue.ROWS` for the same
     people, such as a probe.
 
     Returns
@@ -155,7 +155,7 @@ def measure(
         for part, desc in ((found.generated, "drawn pictures"), (found.real, "photographs"))
     )
     given = {"model": drawn, **(beside or {})}
-    others = [row for row in rows.ROWS if row not in (*given, *CONTROLS)]
+    others = [row for row in catalogue.ROWS if row not in (*given, *CONTROLS)]
     metrics = rows.evaluate(
         given,
         photos,
@@ -163,7 +163,7 @@ def measure(
         protocol=PROTOCOL,
         rng=seeding.stream(seed, "bootstrap"),
         absent={row: ABSENT.get(row, "only pictures are given, not what draws them") for row in others},
-        n_resamples=n_bootstrap,
+        sizes=measures.Sizes(n_resamples=n_bootstrap),
     )
     counts = {
         "n_generated": found.generated.n_found,

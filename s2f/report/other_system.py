@@ -12,7 +12,7 @@ from s2f import files, seeding, weights
 from s2f.errors import ParameterError
 from s2f.evaluation import face_readers, measured
 from s2f.evaluation.other_system import CONTROLS, N_LISTED, N_SHOWN, Found, collect, measure
-from s2f.metrics.catalogue import NAMES
+from s2f.metrics import catalogue
 from s2f.report import figures, style, tables
 
 
@@ -58,10 +58,10 @@ def table(metrics: Mapping) -> pd.DataFrame:
             continue
         cells = {"generated": _text(metric, entry), "n": f"{entry['n_recordings']}"}
         for row in controls:
-            cells[NAMES[row]] = _text(metric, {**rows[row][metric], "low": None})
+            cells[catalogue.label(row)] = _text(metric, {**rows[row][metric], "low": None})
         if minus:
             cells["minus sex alone"] = _text(metric, minus.get(metric) or {"value": None, "low": None, "high": None})
-        lines[NAMES.get(metric, metric)] = cells
+        lines[catalogue.label(metric)] = cells
     return pd.DataFrame.from_dict(lines, orient="index")
 
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from s2f.corpora.voxceleb import REFERENCE
 from s2f.features import align, front_end, pixels, store
-from s2f.metrics.catalogue import NAMES
+from s2f.metrics.catalogue import label
 from s2f.networks import models
 from s2f.report.tables import POSTER, printed, styled
 
@@ -273,7 +273,7 @@ def criteria(metrics: Mapping[str, Mapping], same_speaker: Mapping[str, pd.DataF
         Columns criterion, proxy, reading, one a variant, and "another photo of the person" (the first variant's), all
         text.
     """
-    real = NAMES["ceiling"]
+    real = label("ceiling")
     rows = []
     for criterion, metric, reading in CRITERIA:
         if (criterion, metric) == ("coherence", "cosine_matched"):
@@ -281,7 +281,7 @@ def criteria(metrics: Mapping[str, Mapping], same_speaker: Mapping[str, pd.DataF
             shown = {name: _same_speaker(same_speaker[name], "drawn") for name in metrics}
             first = _same_speaker(same_speaker[next(iter(metrics))], "real")
         else:
-            proxy = NAMES[metric]
+            proxy = label(metric)
             shown = {name: _entry(content, "model", metric) for name, content in metrics.items()}
             first = _entry(next(iter(metrics.values())), "ceiling", metric)
         columns = {name[:1].upper() + name[1:]: value for name, value in shown.items()}
@@ -327,7 +327,7 @@ def show_spread(frame: pd.DataFrame) -> Styler:
         metric = entry["metric"]
         values = {key: _printed(metric, entry.get(key)) for key in ("everyone", "best", "worst", "best_of_tries")}
         share = entry.get("share_better")
-        lines[NAMES[metric]] = {
+        lines[label(metric)] = {
             "everyone": values["everyone"],
             "median [5 %, 95 %]": _printed(metric, *(entry.get(key) for key in ("median", "low", "high"))),
             "best": values["best"],

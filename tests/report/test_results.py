@@ -13,12 +13,13 @@ import pytest
 
 from s2f.errors import RunError
 from s2f.evaluation import measured
-from s2f.metrics.rows import METRICS, ROWS
+from s2f.metrics import catalogue
 from s2f.report import results
 from s2f.study import runs
 from s2f.training.data import Selection
 
 ROOT = Path(__file__).resolve().parents[2]
+ROWS, METRICS = list(catalogue.ROWS), list(catalogue.METRICS)
 VARIANTS = ("general", "females", "males")
 
 
@@ -112,7 +113,7 @@ def test_the_gap_holds_both_protocols_of_what_can_be_compared():
     closed = {"General": metrics(0.25, protocol="closed"), "Males": metrics(20, protocol="closed")}
     found = results.gap(held_out, closed)
     assert list(found.columns) == ["protocol", "variant", "metric", "value", "low", "high"]
-    assert len(found) == 2 * 2 * len(results.GAP) and list(found.index) == list(range(len(found)))
+    assert len(found) == 2 * 2 * len(catalogue.comparable()) and list(found.index) == list(range(len(found)))
     starts = {
         ("held_out", "General"): 0.5,
         ("held_out", "Males"): 10,
@@ -120,7 +121,7 @@ def test_the_gap_holds_both_protocols_of_what_can_be_compared():
         ("closed", "Males"): 20,
     }
     assert set(zip(found["protocol"], found["variant"], found["metric"], strict=True)) == {
-        (*key, metric) for key in starts for metric in results.GAP
+        (*key, metric) for key in starts for metric in catalogue.comparable()
     }
     for line in found.itertuples():
         expected = starts[line.protocol, line.variant] + place("model", line.metric)
@@ -130,8 +131,8 @@ def test_the_gap_holds_both_protocols_of_what_can_be_compared():
 
 
 def test_what_depends_on_the_number_of_people_is_not_in_the_gap():
-    assert set(results.GAP) <= set(METRICS)
-    assert not [name for name in results.GAP if name.startswith(("fid", "kid", "recall", "identification"))]
+    assert set(catalogue.comparable()) <= set(METRICS)
+    assert not [name for name in catalogue.comparable() if name.startswith(("fid", "kid", "recall", "identification"))]
 
 
 def test_without_a_closed_run_there_is_no_gap_but_the_command_that_makes_it(capsys):
@@ -145,7 +146,7 @@ def test_without_a_closed_run_there_is_no_gap_but_the_command_that_makes_it(caps
 
 def test_the_gap_is_shown_with_a_panel_a_metric(capsys):
     figure = results.show_gap({"General": metrics(0)}, {"General": metrics(0.3, protocol="closed")})
-    assert len([ax for ax in figure.axes if ax.get_title(loc="left")]) == len(results.GAP)
+    assert len([ax for ax in figure.axes if ax.get_title(loc="left")]) == len(catalogue.comparable())
     assert {"held out", "closed set"} <= {text.get_text() for text in figure.legends[0].get_texts()}
     assert capsys.readouterr().out == ""
 
