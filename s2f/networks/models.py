@@ -86,8 +86,9 @@ class GE2EEmbedding(nn.Module):
 class ConvTranspose2d(nn.ConvTranspose2d):
     """A transposed convolution that adds its bias afterwards: on a CPU the bias's gradient is slow inside of it."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        drawn = F.conv_transpose2d(x, self.weight, None, self.stride, self.padding)
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        assert self.bias is not None and not isinstance(self.padding, str)
+        drawn = F.conv_transpose2d(input, self.weight, None, self.stride, self.padding)
         return drawn.add_(self.bias.to(drawn.dtype)[:, None, None])
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from s2f.errors import TrainingError
+from s2f.features import pixels
 from s2f.features.store import Store
 from s2f.training.tracks import Tracks, read_per_s
 
@@ -84,7 +85,7 @@ class Pairs:
 
     def images(self, picked: torch.Tensor) -> torch.Tensor:
         """The same faces as float32 in [−1, 1]."""
-        return (self.take(picked).float() - 127.5) / 127.5
+        return pixels.scaled(self.take(picked))
 
     def digest(self) -> str:
         """Hash of the data: a run goes on from a save only where it would train on the same."""

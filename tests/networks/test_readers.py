@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from s2f import tensors
 from s2f.errors import CheckpointError
 from s2f.metrics import verification
 from s2f.networks.readers import Readers, Trunk
@@ -81,9 +82,13 @@ def test_saved_readers_read_the_same(readers, corpora, tmp_path):
 def test_missing_and_foreign_files_are_refused(tmp_path):
     from safetensors.torch import save_file
 
-    with pytest.raises(CheckpointError, match="does not exist"):
+    with pytest.raises(CheckpointError, match="is not there"):
         Readers.load(tmp_path)
-    save_file({"model.0.weight": torch.zeros(3)}, tmp_path / "readers.safetensors")
+    path, weights = tmp_path / "readers.safetensors", {"model.0.weight": torch.zeros(3)}
+    save_file(weights, path)
+    with pytest.raises(CheckpointError, match="of another program"):
+        Readers.load(tmp_path)
+    tensors.save(path, weights, header={"attribute_names": [], "centre": [], "scale": []})
     with pytest.raises(CheckpointError, match="other networks"):
         Readers.load(tmp_path)
 
