@@ -110,7 +110,7 @@ def test_the_results_page_reads_what_06_metrics_wrote(finished, content, tmp_pat
     for group in ("matching", "distances", "sets", "videos"):
         assert tables.metrics_table(content["general"], group).to_html()
     assert tables.beside_table(content["general"], {"other": content["males"]}).to_html()
-    assert len(results.gap(named, named)) == 2 * 3 * len(results.GAP)
+    assert len(results.gap(named, named)) == 2 * 3 * len(catalogue.comparable())
     figures.metric_rows(content["general"]["rows"], ["matching_2way", "kid"])
 
 
@@ -122,7 +122,7 @@ def test_the_poster_page_reads_what_06_metrics_wrote(finished, content):
     criteria = poster.criteria(content, same_speaker).set_index("proxy")
     for name, own in content.items():  # a dash only where the file holds no value
         for _, metric, _ in poster.CRITERIA[:-1]:
-            dashed = criteria.loc[poster.NAMES[metric], name.title()] == "–"
+            dashed = criteria.loc[catalogue.label(metric), name.title()] == "–"
             assert dashed == (own["rows"]["model"][metric]["value"] is None), (name, metric)
         assert criteria.loc["cosine, one speaker's faces", name.title()] != "–"
     summary = json.loads((finished / "corpus" / "summary.json").read_text(encoding="utf-8"))
