@@ -77,6 +77,7 @@ class Given:
 
     @cached_property
     def genders(self) -> np.ndarray:
+        """Sex of each person: "f", "m" or None."""
         return self.people["gender"].to_numpy(object)
 
     @cached_property
@@ -119,6 +120,7 @@ class Comparison:
 
     @cached_property
     def no_video(self) -> str | None:
+        """Why nothing can be said of videos."""
         if self.row.no_video is not None:
             return self.row.no_video
         if self.faces.sources is None or self.gallery.sources is None:
@@ -127,6 +129,7 @@ class Comparison:
 
     @cached_property
     def in_both(self) -> np.ndarray:
+        """Faces that can be compared with photos in and out of the voice's video: bool [n]."""
         sources, photo_sources = self.faces.part("sources"), self.gallery.part("sources")
         return matching.in_and_out_of_video(self.codes, sources, self.photo_codes, photo_sources)
 
@@ -162,6 +165,7 @@ class Comparison:
 
     @cached_property
     def rms(self) -> np.ndarray:
+        """Mean pixel distance between the faces of two people, and on the diagonal within one."""
         return pairs.rms_matrix(self.faces.part("pixels"), self.codes, n_identities=self.n)
 
     @cached_property
@@ -181,25 +185,17 @@ class Comparison:
 
     @cached_property
     def wins(self) -> np.ndarray:
+        """How often a photo of the speaker beats one of another person: float [n, n]."""
         return matching.win_matrix(*self.sets, n_identities=self.n)
 
     @cached_property
     def wins_by_video(self) -> tuple[np.ndarray, np.ndarray]:
         """`wins` with the true photos from the voice's video, and from others, of probes that have both."""
-        vectors, codes, photos, photo_codes = self.sets
-        videos, photo_videos = self.faces.part("sources")[self.in_both], self.gallery.part("sources")
+        vectors, codes, *gallery = self.sets
+        probes = vectors[self.in_both], codes[self.in_both]
+        same = self.faces.part("sources")[self.in_both, None] == self.gallery.part("sources")
         inside, outside = (
-            matching.win_matrix(
-                vectors[self.in_both],
-                codes[self.in_both],
-                photos,
-                photo_codes,
-                n_identities=self.n,
-                videos=videos,
-                photo_videos=photo_videos,
-                same_video=same,
-            )
-            for same in (True, False)
+            matching.win_matrix(*probes, *gallery, n_identities=self.n, true=true) for true in (same, ~same)
         )
         return inside, outside
 
