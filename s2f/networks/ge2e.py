@@ -5,68 +5,35 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import itertools
 import multiprocessing
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from s2f import files, provenance, workers
-from s2f.errors import CheckpointError
+from s2f import files, provenance, weights, workers
 from s2f.features import sound_files
 from s2f.features.ge2e_front_end import partials
 from s2f.networks.models import GE2EEmbedding
 
-ENCODER = MappingProxyType(
-    {
-        "package": "resemblyzer",
-        "file": "resemblyzer/pretrained.pt",
-        "sha256": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
-        "licence": "Apache-2.0",
-        "reference": "GE2E speaker encoder, three LSTM layers of 256 on 40 mels (Wan et al. 2018)",
-    }
-)
 PART = 64  # recordings a file of what is done
 
 
-def network(path: str | Path | None = None) -> GE2EEmbedding:
+def network() -> GE2EEmbedding:
     """The speaker encoder, in evaluation mode on the CPU.
-
-    Parameters
-    ----------
-    path : str or Path, optional
-        A file with the declared SHA-256; that of the installed package if not given.
 
     Raises
     ------
     CheckpointError
-        Not installed, or another file than the declared one.
+        As `s2f.weights.locate`.
     """
-    package = ENCODER["package"]
-    try:
-        path = Path(path or importlib.metadata.distribution(package).locate_file(ENCODER["file"]))
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except (importlib.metadata.PackageNotFoundError, FileNotFoundError) as error:
-        raise CheckpointError(
-            path or package,
-            "(voice.encoder: ge2e) is not installed",
-            reason="missing",
-            remedy="Install requirements-weights.lock, as `make book` does.",
-        ) from error
-    if found != ENCODER["sha256"]:
-        raise CheckpointError(
-            path, f"has SHA-256 {found}, not {ENCODER['sha256']}", reason="broken", remedy=f"Install {package} again."
-        )
-    weights = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+    state = torch.load(weights.locate("speaker"), map_location="cpu", weights_only=True)["model_state"]
     encoder = GE2EEmbedding()
-    encoder.load_state_dict({key: weights[key] for key in encoder.state_dict()})  # the rest only served its training
+    encoder.load_state_dict({key: state[key] for key in encoder.state_dict()})  # the rest only served its training
     return encoder.eval()
 
 
@@ -110,7 +77,7 @@ def tracks(
 
 def _keys(parts: list[list[str]], digest: str) -> list[str]:
     """One hash a part, of everything that its embeddings are made from."""
-    base = hashlib.sha256(f"{ENCODER['sha256']} {digest} {provenance.code_key(__name__)}".encode())
+    base = hashlib.sha256(f"{weights.NETWORKS['speaker'].sha256} {digest} {provenance.code_key(__name__)}".encode())
     keys = []
     for part in parts:
         one = base.copy()

@@ -6,18 +6,17 @@ measure, never to train a generator, and reads generated faces as it reads real 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from s2f import tensors
 from s2f.errors import CheckpointError
+from s2f.features import pixels
 
 EMBEDDING_DIM = 64
 FILE = "readers.safetensors"
@@ -97,16 +96,8 @@ class Readers:
     def save(self, folder: str | Path) -> Path:
         """Write `readers.safetensors` into `folder`, whole or not at all."""
         path = Path(folder) / FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        meta = {
-            "attribute_names": json.dumps(self.attribute_names),
-            "centre": json.dumps([float(v) for v in self.centre]),
-            "scale": json.dumps([float(v) for v in self.scale]),
-        }
-        beside = path.with_name(path.name + ".part")
-        state = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
-        save_file(state, beside, metadata=meta)
-        beside.replace(path)
+        header = {"attribute_names": self.attribute_names, "centre": self.centre.tolist(), "scale": self.scale.tolist()}
+        tensors.save(path, self.network.state_dict(), header=header)
         return path
 
     @classmethod
@@ -119,15 +110,9 @@ class Readers:
             Missing, or of another architecture.
         """
         path = Path(folder) / FILE
-        if not path.is_file():
-            raise CheckpointError(
-                path, "does not exist", remedy="Train the readers on this corpus first.", reason="missing"
-            )
-        with safe_open(path, framework="pt", device=device) as stream:
-            meta = stream.metadata() or {}
-            state = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no mapping)
+        state, header = tensors.load(path)
         try:
-            names, centre, scale = (json.loads(meta[key]) for key in ("attribute_names", "centre", "scale"))
+            names, centre, scale = (header[key] for key in ("attribute_names", "centre", "scale"))
             network = Trunk(len(names))
             network.load_state_dict(state)
         except (KeyError, RuntimeError) as error:
@@ -144,4 +129,4 @@ class Readers:
 
 def _to_input(faces: np.ndarray, device: torch.device | str) -> Tensor:
     x = torch.from_numpy(np.array(faces)).to(device).permute(0, 3, 1, 2)  # [B, 3, 64, 64]
-    return (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    return pixels.centred(x).contiguous(memory_format=torch.channels_last)

@@ -138,7 +138,7 @@ def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None
     Parameters
     ----------
     draws : DataFrame
-        From `s2f.evaluation.experiments.ten_people`.
+        From `s2f.evaluation.ten_people.draws`.
     poster : mapping of str to float, optional
         The poster's figure by metric.
     """

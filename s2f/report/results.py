@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from s2f import files, seeding
 from s2f.errors import RunError
+from s2f.evaluation import measured
 from s2f.features.store import Store
 from s2f.metrics import catalogue
 from s2f.report import tables
@@ -60,8 +60,7 @@ def load(study: Study) -> Variant:
     folder = study.read("metrics")
     store = Store.open(study.read("store"))
     held_out = data.select(store, split="test", gender=study.params.variant.gender)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return Variant(metrics, np.load(folder / "faces.npy"), held_out, store)
+    return Variant(measured.read(folder), np.load(folder / "faces.npy"), held_out, store)
 
 
 def beside(study: Study) -> dict[str, Variant]:
@@ -133,7 +132,7 @@ def glue_numbers(found: Mapping[str, float], glue: Callable) -> None:
 
 def _measured(study: Study) -> dict[str, dict]:
     folders = {name.title(): study.of(name).read("metrics") for name in study.params.variants}
-    return {name: json.loads((folder / "metrics.json").read_text("utf-8")) for name, folder in folders.items()}
+    return {name: measured.read(folder) for name, folder in folders.items()}
 
 
 def people(variant: Variant, *, n: int, seed: int) -> Shown:

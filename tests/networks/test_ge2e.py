@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import soundfile
 import torch
 import torchaudio
 
+from s2f import weights
 from s2f.errors import AudioError, CheckpointError, ParameterError
 from s2f.features import ge2e_front_end
 from s2f.metrics import verification
@@ -89,12 +91,12 @@ def test_what_is_no_voice_is_refused(wave, reason):
     assert error.value.reason == reason
 
 
-def test_another_file_than_the_declared_one_is_refused(tmp_path):
-    (tmp_path / "pretrained.pt").write_bytes(b"something else")
-    with pytest.raises(CheckpointError, match="SHA-256"):
-        ge2e.network(tmp_path / "pretrained.pt")
-    with pytest.raises(CheckpointError, match=r"requirements-weights\.lock"):
-        ge2e.network(tmp_path / "nothing.pt")
+def test_another_file_than_the_declared_one_is_refused(monkeypatch):
+    declared = weights.NETWORKS["speaker"]
+    for change, said in (({"sha256": "0" * 64}, "SHA-256"), ({"package": "no-such"}, r"requirements-weights\.lock")):
+        monkeypatch.setattr(weights, "NETWORKS", {"speaker": replace(declared, **change)})
+        with pytest.raises(CheckpointError, match=said):
+            ge2e.network()
 
 
 def test_crops_follow_the_encoder_and_never_leave_the_recording(tmp_path):
@@ -148,7 +150,8 @@ def test_what_was_kept_counts_for_the_same_recordings_weights_and_content_alone(
     first = ge2e._keys(parts, "a")
     assert ge2e._keys(parts, "a") == first and len(set(first)) == 2
     others = [*ge2e._keys(parts, "b"), *ge2e._keys([["0.wav"], ["1.wav", "2.wav"]], "a")]
-    monkeypatch.setattr(ge2e, "ENCODER", ge2e.ENCODER | {"sha256": "another"})
+    another = replace(weights.NETWORKS["speaker"], sha256="another")
+    monkeypatch.setattr(weights, "NETWORKS", {"speaker": another})
     others += ge2e._keys(parts, "a")
     assert len({*first, *others}) == 8
 

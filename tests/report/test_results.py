@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 
 from s2f.errors import RunError
+from s2f.evaluation import measured
 from s2f.metrics import catalogue
 from s2f.report import results
 from s2f.study import runs
@@ -51,7 +51,8 @@ def metrics(value=0.5, *, protocol="held_out"):
         }
         for i, row in enumerate(ROWS)
     }
-    return {"protocol": protocol, "rows": rows, "differences": {}, "recipe": "short"}
+    about = {"variant": "general", "recipe": "short", "reader": "made up", "seed": 0}
+    return {"protocol": protocol, "rows": rows, "differences": {}, **about}
 
 
 def place(row, metric):
@@ -63,7 +64,7 @@ def finish(variants=VARIANTS, *, content=None, **where):
     for k, variant in enumerate(variants):
         one = study("06_metrics", variant=variant, **where)
         folder = one.write("metrics")
-        (folder / "metrics.json").write_text(json.dumps(content or metrics(0.5 + 10 * k)), encoding="utf-8")
+        measured.write(content or metrics(0.5 + 10 * k), folder)
         one.finish("metrics")
 
 
@@ -79,7 +80,7 @@ def test_the_closed_run_is_under_the_label_and_overrides_of_make_study(project):
     assert other.run == project / "runs" / "smoke-closed" / "s2"
     assert (other.notebook, other.variant, other.params.split.rule) == ("06_metrics", "general", "none")
     assert own.params.split.rule != "none"
-    assert {**own.resolved, "split": None} == {**other.resolved, "split": None}
+    assert own.params.model_copy(update={"split": other.params.split}) == other.params
 
 
 def test_the_closed_set_is_there_once_every_variant_is_measured(project):
@@ -165,7 +166,7 @@ def test_seeds_of_a_run_are_its_folders(project):
     assert [one.seed for one in found] == [0, 2, 10]
     assert [one.run.name for one in found] == ["s0", "s2", "s10"]
     for one in found:
-        assert (one.variant, one.label, one.resolved) == (own.variant, own.label, own.resolved)
+        assert (one.variant, one.label, one.params) == (own.variant, own.label, own.params)
         assert one.locks == {}
     assert own.locks
 

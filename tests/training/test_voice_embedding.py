@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from s2f import tensors
+from s2f import tensors, weights
 from s2f.errors import AudioError, CheckpointError, CorpusError
 from s2f.features import ge2e_front_end, preprocessing
 from s2f.networks import ge2e, inference, layers
@@ -71,7 +71,7 @@ def test_the_packaged_encoder_needs_sound(tmp_path):
     assert not (tmp_path / "tracks.npy").exists() and not (tmp_path / "encoder.safetensors").exists()
     made = voice_embedding.make(run, store(), selection(), folder=tmp_path)
     assert isinstance(made.network, GE2EEmbedding) and made.logits is None
-    assert made.weights_sha256 == ge2e.ENCODER["sha256"]
+    assert made.weights_sha256 == weights.NETWORKS["speaker"].sha256
 
 
 def test_an_encoder_that_is_trained_here_names_speakers_and_no_file(tmp_path):
@@ -142,7 +142,7 @@ def test_recordings_that_are_done_are_kept_until_all_are(tmp_path, monkeypatch):
     (sound / "2.wav").write_bytes(wave)
     voice_embedding.keep(run, corpus, made, folder=folder)
     assert not (folder / "state" / "tracks").exists()
-    assert tensors.load(folder / "encoder.safetensors")[1]["weights_sha256"] == ge2e.ENCODER["sha256"]
+    assert tensors.load(folder / "encoder.safetensors")[1]["weights_sha256"] == weights.NETWORKS["speaker"].sha256
     assert tracks.read_per_s(folder) == ge2e_front_end.PER_S
     model = made.network
     for i in range(3):
