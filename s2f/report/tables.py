@@ -328,12 +328,7 @@ def _share(value: Mapping | int | None) -> str:
 def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
     """Counts with thousands separated, shares in per cent, and a dash where something does not apply.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Numbers and text.
-    shares : sequence of str
-        Columns that hold shares from 0 to 1.
+    `shares` are the columns that hold shares from 0 to 1; the others hold numbers or text.
     """
     if frame.empty:
         return _no_table("none")
@@ -363,16 +358,13 @@ def printed(metric: str, value: float | None, low: float | None, high: float | N
 def styled(frame: pd.DataFrame) -> Styler:
     """A frame of text as a page shows it: right-aligned cells, left-aligned names, a line under each row."""
     line = "1px solid #d0d0d0"
-    return frame.map(lambda cell: html.escape(str(cell))).style.set_table_styles(
-        [
-            {"selector": "th.row_heading", "props": f"text-align: left; border-bottom: {line}"},
-            {"selector": "th.col_heading", "props": "text-align: center"},
-            {
-                "selector": "td",
-                "props": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}",
-            },
-        ]
-    )
+    looks = {
+        "th.row_heading": f"text-align: left; border-bottom: {line}",
+        "th.col_heading": "text-align: center",
+        "td": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}",
+    }
+    styles = [{"selector": selector, "props": props} for selector, props in looks.items()]
+    return frame.map(lambda cell: html.escape(str(cell))).style.set_table_styles(styles)
 
 
 def records(frame: pd.DataFrame) -> list[dict]:
