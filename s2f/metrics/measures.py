@@ -62,6 +62,7 @@ class RealSets:
 
     @cached_property
     def fid(self) -> float:
+        """FID of the other real photos: the floor at this n."""
         return frechet.fid(self.source.part("inception"), self.reference.part("inception"), min_n=self.min_n)
 
 
@@ -145,6 +146,7 @@ class Comparison:
 
     @property
     def real(self) -> RealSets:
+        """The real photos that sets are compared with."""
         assert self.given.real is not None  # what needs it is asked for nothing without it
         return self.given.real
 
@@ -157,10 +159,12 @@ class Comparison:
 
     @cached_property
     def precision_recall(self) -> tuple[float, float]:
+        """Both, of the sets."""
         return manifolds.precision_recall(*self.features)
 
     @cached_property
     def l1_pixel(self) -> np.ndarray:
+        """Distance of each face to the photos of its person, 0 to 255: float [n]."""
         return pairs.l1_pixel(self.faces.part("pixels"), self.codes, self.gallery.part("pixels"), self.photo_codes)
 
     @cached_property
@@ -177,10 +181,12 @@ class Comparison:
 
     @cached_property
     def l1_embedding(self) -> np.ndarray:
+        """The same of embeddings, summed over dimensions: float [n]."""
         return pairs.l1_embedding(*self.sets)
 
     @cached_property
     def cosine(self) -> np.ndarray:
+        """Mean cosine between the faces of one person and the photos of another: float [n, n]."""
         return pairs.cosine_matrix(*self.sets, n_identities=self.n)
 
     @cached_property
@@ -201,6 +207,7 @@ class Comparison:
 
     @cached_property
     def gallery_size(self) -> int:
+        """People in a gallery of recall."""
         return matching.gallery_size(self.n_people, n_way=self.given.sizes.n_way)
 
     @cached_property
