@@ -1,9 +1,12 @@
-"""Files appear whole or not at all: written beside their place, then renamed."""
+"""Files and folders appear whole or not at all: written beside their place, then renamed."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +33,49 @@ def whole(path: str | Path) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`; it replaces what is there when the block ends without an error.
+
+    After an error, `path` is as it was. Between two renames there is no `path` for a moment. A process that is
+    killed leaves a hidden folder behind, named ``.<name>.`` and a few letters.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be put in its place, for example because another process has just made one there.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+        new, old = Path(scratch, "new"), Path(scratch, "old")
+        new.mkdir()  # the scratch folder itself is its owner's alone
+        yield new
+        if os.path.lexists(path):
+            _move(path, old)
+        try:
+            _move(new, path)
+        except BaseException:
+            if old.exists() and not os.path.lexists(path):
+                _move(old, path)
+            raise
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV or not source.is_dir():
+            raise
+        # In one folder, yet on two file systems: a layer of a container's image below, the container's own above.
+        try:
+            shutil.copytree(source, target, symlinks=True)
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        shutil.rmtree(source)
 
 
 def write_text(path: str | Path, text: str) -> None:
