@@ -12,7 +12,7 @@ import pandas as pd
 
 from s2f import files
 from s2f.errors import RunError
-from s2f.report import figures, style
+from s2f.report import style, training_figures
 from s2f.training import saves
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
@@ -83,9 +83,11 @@ def _keep_seed(seed: Path, target: Path) -> list[dict]:
             continue  # the voice embedding's own
         shutil.copy(metrics, folder / f"{variant.name}_metrics.json")
         log = pd.DataFrame(saves.read_log(variant / "log.jsonl"))
-        style.save(figures.loss_curves(log), folder / f"{variant.name}_curves.png")
-        style.save(figures.training_health(log), folder / f"{variant.name}_health.png")
-        style.save(figures.sample_grids(np.load(variant / "samples.npz")), folder / f"{variant.name}_samples.png")
+        style.save(training_figures.loss_curves(log), folder / f"{variant.name}_curves.png")
+        style.save(training_figures.training_health(log), folder / f"{variant.name}_health.png")
+        style.save(
+            training_figures.sample_grids(np.load(variant / "samples.npz")), folder / f"{variant.name}_samples.png"
+        )
     noted = sorted((seed / "notebooks").glob("*.json"))
     return [{"notebook": path.stem, **json.loads(path.read_text(encoding="utf-8"))} for path in noted]
 

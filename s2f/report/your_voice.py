@@ -18,7 +18,7 @@ from s2f.errors import S2FError
 from s2f.features import front_end, sound_files
 from s2f.features.store import Store
 from s2f.networks.inference import Model
-from s2f.report import figures, sheets
+from s2f.report import face_figures, sheets, voice_figures
 from s2f.study.runs import Study
 
 _RECORD = """
@@ -84,9 +84,9 @@ def show(sound: Path | np.ndarray, models: Mapping[str, Model]) -> None:
     wave, mask, log_mel = sheets.recording(sound)
     if wave is not None:
         display(Audio(wave, rate=front_end.SAMPLE_RATE))
-    display(figures.voice(wave, mask, log_mel))
+    display(voice_figures.voice(wave, mask, log_mel))
     drawn = [model.reconstruct(sound if wave is None else wave) for model in models.values()]
-    display(figures.face_sheet(drawn, labels=list(models), n_columns=3))
+    display(face_figures.face_sheet(drawn, labels=list(models), n_columns=3))
 
 
 def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
