@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @in_theme
 def face_sheet(
-    faces: np.ndarray, *, labels: Sequence[str] | None = None, n_columns: int = 8, title: str | None = None
+    faces: np.ndarray | Sequence[np.ndarray],
+    *,
+    labels: Sequence[str] | None = None,
+    n_columns: int = 8,
+    title: str | None = None,
 ) -> Figure:
     """Faces in a grid, in reading order.
 

@@ -49,7 +49,9 @@ def data_flow() -> Figure:
     return figure
 
 
-def _rounded(x: float, y: float, width: float, height: float, *, face: str, edge: str) -> FancyBboxPatch:
+def _rounded(
+    x: float, y: float, width: float, height: float, *, face: str | tuple[float, ...], edge: str
+) -> FancyBboxPatch:
     from matplotlib.patches import FancyBboxPatch
 
     shape = "round,pad=0,rounding_size=1.6"

@@ -32,10 +32,9 @@ def theme() -> None:
 
     Seaborn's whitegrid, a colour-blind safe cycle, no frame. The study's own figures have it anyway.
     """
-    import matplotlib as mpl
     import seaborn
 
-    style = {
+    look = {
         "figure.facecolor": "white",
         "savefig.facecolor": "white",
         "text.color": INK,
@@ -46,8 +45,6 @@ def theme() -> None:
         "grid.color": FAINT,
         "axes.spines.top": False,
         "axes.spines.right": False,
-    }
-    sizes = {
         "figure.dpi": 160,
         "savefig.dpi": 160,
         "font.size": 9,
@@ -63,8 +60,7 @@ def theme() -> None:
         "grid.linewidth": 0.7,
         "lines.linewidth": 1.6,
     }
-    seaborn.set_theme(context="paper", style="whitegrid", palette=COLOURS, rc=style)
-    mpl.rcParams.update(sizes)
+    seaborn.set_theme(context="paper", style="whitegrid", palette=COLOURS, rc=look)
 
 
 def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:

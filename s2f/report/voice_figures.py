@@ -30,7 +30,7 @@ def voice(
     Parameters
     ----------
     wave : ndarray, float [n_samples], or None
-        The recording, in [−1, 1]; without one only the spectrogram is drawn.
+        The recording, in [−1, 1]; without it, or `voiced`, only the spectrogram is drawn.
     voiced : ndarray, bool [n_frames], or None
         Voice activity of each frame of `frame_ms`.
     log_mel : ndarray, float [n_mel_frames, 64]
@@ -40,7 +40,7 @@ def voice(
     frame_ms, hop_ms : float
         ms.
     """
-    if wave is None:
+    if wave is None or voiced is None:
         figure, axes = canvas(2.2)
         bottom = axes[0, 0]
     else:
@@ -114,20 +114,19 @@ def embedding_scatter(
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     places = centred @ directions[:2].T  # [n, 2]
     share = sizes[:2] ** 2 / (sizes**2).sum() * 100
-    identities, genders = np.asarray(identities, str), np.asarray(genders, object)
+    whose, sexes = np.asarray(identities, str), np.asarray(genders, object)
     figure, axes = canvas(4.2)
     ax = axes[0, 0]
     known = [key for key, _, _ in SEXES]
     for (key, name, colour), marker in zip((*SEXES, (None, "sex unknown", GREY)), "os^", strict=True):
-        rows = genders == key if key else ~np.isin(genders.astype(str), known)
+        rows = np.isin(sexes.astype(str), [key] if key else known, invert=key is None)
         if not rows.any():
             continue
-        for person in np.unique(identities[rows]):
-            own = places[rows & (identities == person)]
+        for person in np.unique(whose[rows]):
+            own = places[rows & (whose == person)]
             ends = np.stack([own, np.broadcast_to(own.mean(0), own.shape)], axis=1)  # [k, 2, 2]
             ax.plot(*ends.T, color=colour, alpha=0.3, linewidth=0.6)
-        people = len(np.unique(identities[rows]))
-        label = f"{name}: {people} people, {rows.sum()} points"
+        label = f"{name}: {len(np.unique(whose[rows]))} people, {rows.sum()} points"
         ax.scatter(*places[rows].T, s=14, color=colour, marker=marker, alpha=0.8, linewidth=0, label=label)
     ax.set(xlabel=f"first component ({share[0]:.0f} % of the variance)", ylabel=f"second ({share[1]:.0f} %)")
     figure.legend(loc="outside lower center", ncols=3, handletextpad=0.2)
