@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -36,8 +36,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from s2f.settings import Gan
 from s2f.study import params
-from s2f.training import gan
+from s2f.training import gan, loop
 from s2f.training.data import Pairs
 from s2f.training.tracks import Tracks
 
@@ -80,7 +81,7 @@ def synthetic() -> Data:
 class Literal:
     """The 2019 code's iteration; with `shared`, the trunk runs once a use instead."""
 
-    def __init__(self, data: Data, *, settings: gan.GanSettings, device: str, shared: bool) -> None:
+    def __init__(self, data: Data, *, settings: Gan, device: str, shared: bool) -> None:
         torch.manual_seed(0)
         self.device, self.settings, self.shared = device, settings, shared
         voice, generator, trunk = (_plain(kind, settings.width) for kind in ("voice", "generator", "trunk"))
@@ -168,21 +169,18 @@ def _plain(kind: str, width: float) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(channels[-1], 64, 4))
 
 
-def start(
-    variant: str, data: Data, *, settings: gan.GanSettings, device: str, compile_mode: str = "auto"
-) -> Callable[[], object]:
+def start(variant: str, data: Data, *, settings: Gan, device: str, compile_mode: str = "auto") -> Callable[[], object]:
     """One iteration of a variant, as a function."""
     if variant in (LITERAL, SHARED):
         return Literal(data, settings=settings, device=device, shared=variant == SHARED).iterate
-    return gan.Trainer(
-        data.pairs(device), settings=settings, seed=0, precision=variant.rpartition(" ")[2], compile_mode=compile_mode
-    ).iterate
+    setup = loop.Setup(0, precision=variant.rpartition(" ")[2], compile_mode=compile_mode)
+    return gan.Trainer(data.pairs(device), settings=settings, setup=setup).iterate
 
 
-def same_networks(data: Data, settings: gan.GanSettings) -> None:
+def same_networks(data: Data, settings: Gan) -> None:
     """Both sides train the same weights, or this compares nothing."""
     literal = Literal(data, settings=settings, device="cpu", shared=False)
-    engine = gan.Trainer(data.pairs("cpu"), settings=settings, seed=0)
+    engine = gan.Trainer(data.pairs("cpu"), settings=settings, setup=loop.Setup(0))
     ours = [engine.generator, engine.critics.trunk, engine.critics.discriminator, engine.critics.classifier]
     for plain, network in zip(literal.networks, ours, strict=True):
         shapes = [[p.shape for p in part.parameters()] for part in (plain, network)]
@@ -237,7 +235,7 @@ def memory_mb(variant: str, *, device: str, threads: int, quick: bool) -> float:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def alone(variant: str, data: Data, *, settings: gan.GanSettings, device: str) -> float:
+def alone(variant: str, data: Data, *, settings: Gan, device: str) -> float:
     iterate = start(variant, data, settings=settings, device=device, compile_mode="never")
     before = _resident_mb() if device == "cpu" else torch.cuda.memory_allocated() / 1e6
     for _ in range(3):
@@ -251,7 +249,7 @@ def _resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def profile(data: Data, *, settings: gan.GanSettings, device: str, n: int) -> None:
+def profile(data: Data, *, settings: Gan, device: str, n: int) -> None:
     kinds = [torch.profiler.ProfilerActivity.CPU]
     kinds += [torch.profiler.ProfilerActivity.CUDA] if device == "cuda" else []
     for variant in (FLOAT32, BFLOAT16):
@@ -267,7 +265,7 @@ def profile(data: Data, *, settings: gan.GanSettings, device: str, n: int) -> No
         print(found.key_averages(group_by_input_shape=True).table(row_limit=30, **order))
 
 
-def compare(data: Data, *, settings: gan.GanSettings, device: str, n_rounds: int, n: int, args) -> None:
+def compare(data: Data, *, settings: Gan, device: str, n_rounds: int, n: int, args) -> None:
     dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     sizes = PEAK_SIZES[:1] if args.quick else PEAK_SIZES
     counted = {
@@ -356,9 +354,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     root = Path(__file__).resolve().parents[1]
-    settings = gan.GanSettings(**params.resolve("voxceleb", root=root, overrides={"recipe": "wen2019"})["gan"])
+    settings = params.resolve("voxceleb", root=root, overrides={"recipe": "wen2019"}).gan
     if args.quick:
-        settings = replace(settings, width=0.125, batch_size=16)
+        settings = settings.model_copy(update={"width": 0.125, "batch_size": 16})
     data = synthetic()
     if args.alone:
         device, _, variant = args.alone.partition("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,9 +30,26 @@ def one_thread_each() -> Iterator[None]:
 def end_with_parent() -> None:
     """End this worker when the process that started it is gone, killed perhaps; it would wait for ever."""
     parent = multiprocessing.parent_process()
+    assert parent is not None  # called in a worker
 
     def watch():
         connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_stdin() -> None:
+    """End this process, and the one that started it, when its standard input does.
+
+    So that nothing goes on when the process at the other end of a pipe is gone, whatever stands between the two.
+    """
+    starter = os.getppid()
+
+    def watch():
+        os.read(0, 1)  # returns at the end alone: nothing is written
+        if os.getppid() == starter:
+            os.kill(starter, signal.SIGTERM)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

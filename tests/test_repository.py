@@ -24,7 +24,7 @@ LIGHT = (
 )  # also run on a bare GPU machine
 HEAVY = {
     *("matplotlib", "seaborn", "torchaudio", "torchmetrics", "sklearn", "scipy", "dlib", "onnxruntime", "av"),
-    *("soundfile", "webrtcvad", "PIL", "papermill", "snakemake", "nbformat", "IPython", "filelock"),
+    *("soundfile", "webrtcvad", "PIL", "papermill", "snakemake", "nbformat", "IPython"),
 }
 
 
@@ -334,7 +334,7 @@ def test_training_as_a_script_needs_few_packages(tmp_path):
 import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {HEAVY - {"filelock"}}:  # torch itself requires filelock
+        if name.split(".")[0] in {HEAVY}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 from s2f.training import training

@@ -95,12 +95,10 @@ def train_readers(
     training = select(store, split="train")
     names = list(people.select_dtypes("number").columns)
     attributes = people.set_index("identity").loc[training.photos["identity"], names].to_numpy(np.float32)
+    photos = training.photos
+    pixels = np.asarray(store.faces[photos["row"].to_numpy()])
     return readers.train(
-        np.asarray(store.faces[training.photos["row"].to_numpy()]),
-        training.codes(training.photos),
-        training.photos["gender"].to_list(),
-        attributes,
-        attribute_names=names,
+        readers.Faces(pixels, training.codes(photos), photos["gender"].to_list(), attributes, names),
         seed=seeding.number(seed, "readers"),
         n_steps=n_steps,
         device=device,

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from s2f import provenance
+from s2f import provenance, weights
 from s2f.corpora import manifest as manifests
 from s2f.corpora import rejections
 from s2f.errors import AudioError, ImageError, S2FError, StoreError, nearest
-from s2f.features.store import FACE_PX, FILES, FORMAT, FRONT_END, N_MELS, Store, _read_meta, _sha256
-from s2f.files import whole, write_json
+from s2f.features.store import FACE_PX, FILES, FRONT_END, N_MELS, VERSION, Meta, Store
+from s2f.files import whole
 from s2f.workers import end_with_parent, one_thread_each
 
 SEVERAL_FACES = ("prominent", "reject")
@@ -136,23 +136,22 @@ def build_part(
     manifest: pd.DataFrame,
     folder: str | Path,
     *,
-    part: int,
-    n_parts: int,
+    share: tuple[int, int],
     root: str | Path = ".",
     settings: Settings | None = None,
     n_workers: int = 1,
     shard_size: int = 256,
     progress: bool = True,
 ) -> int:
-    """Make every `n_parts`-th shard of a store, counted from `part`, for `build` to find and pack.
+    """Make a share of a store's shards, for `build` to find and pack.
 
-    Jobs on different machines of a cluster share the work so; they may run at the same time, each with a `part`
+    Jobs on different machines of a cluster share the work so; they may run at the same time, each with a share
     of its own. Shards that are there already are not made again. A shard is the same whoever makes it.
 
     Parameters
     ----------
-    part, n_parts : int
-        0 <= part < n_parts.
+    share : (part, n_parts)
+        Every `n_parts`-th shard, counted from `part`; 0 <= part < n_parts.
     manifest, folder, root, settings, n_workers, shard_size, progress
         As `build` will be called with.
 
@@ -168,6 +167,7 @@ def build_part(
     CorpusError
         The manifest is not valid.
     """
+    part, n_parts = share
     _check_counts(n_workers=n_workers, shard_size=shard_size, n_parts=n_parts)
     if not 0 <= part < n_parts:
         raise StoreError("part", f"is {part}", remedy=f"Give 0 to {n_parts - 1}.", reason="value")
@@ -293,7 +293,7 @@ def photo(path: str, landmarks, settings: Settings) -> np.ndarray:
 
 def _fingerprints(table: pd.DataFrame, root: str | Path, settings: Settings) -> list[bytes]:
     """One hash a row: the file's name, size and time, how it is treated, and the code that will read it."""
-    code = hashlib.sha256(repr((FORMAT, settings, provenance.code_key(__name__))).encode())
+    code = hashlib.sha256(repr((VERSION, settings, provenance.code_key(__name__))).encode())
     prints = []
     for row in table.itertuples(index=False):
         try:
@@ -313,14 +313,13 @@ def _fingerprints(table: pd.DataFrame, root: str | Path, settings: Settings) -> 
 def _merge(
     table: pd.DataFrame, places: list[Path], folder: Path, *, settings: Settings, max_rejected: float, key: str
 ) -> None:
-    used, n_frames, problems, start = [], [], [], 0
-    for place in places:
-        with np.load(place) as shard:
-            problems += [(start + i, reason, detail) for i, reason, detail in json.loads(shard["problems"].tobytes())]
-            used.append(shard["used"])
-            n_frames.append(shard["n_frames"])
-            start += len(used[-1])
-    used, n_frames = np.concatenate(used), np.concatenate(n_frames)
+    usable, lengths, problems = [], [], []
+    for rows, said, used in _shards(places, "problems"):
+        problems += [(rows.start + i, reason, detail) for i, reason, detail in json.loads(said.tobytes())]
+        usable.append(used)
+    for _, n_frames, _ in _shards(places, "n_frames"):
+        lengths.append(n_frames)
+    used, n_frames = np.concatenate(usable), np.concatenate(lengths)
     voice = (table["modality"] == "voice").to_numpy()
     keep, incomplete = _complete(table, used)
     rejected = _rejected(table, problems, incomplete)
@@ -341,20 +340,16 @@ def _merge(
     index["row"] = index.groupby("modality").cumcount().astype(np.int64)
     with whole(folder / "index.parquet") as beside:
         _write_index(index, beside)
-        write_json(
-            folder / "meta.json",
-            {
-                "format": FORMAT,
-                "parameters": FRONT_END | asdict(settings),
-                "n_frames": int(offsets[-1]),
-                "n_recordings": len(offsets) - 1,
-                "n_faces": n_faces,
-                "n_identities": int(index["identity"].nunique()),
-                "n_rejected": len(rejected),
-                "index_sha256": _sha256(beside),
-                "input_sha256": key,
-            },
-        )
+        Meta(
+            parameters=FRONT_END | asdict(settings),
+            n_frames=int(offsets[-1]),
+            n_recordings=len(offsets) - 1,
+            n_faces=n_faces,
+            n_identities=int(index["identity"].nunique()),
+            n_rejected=len(rejected),
+            index_sha256=weights.sha256(beside),
+            input_sha256=key,
+        ).write(folder)
 
 
 def _complete(table: pd.DataFrame, used: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
@@ -362,7 +357,7 @@ def _complete(table: pd.DataFrame, used: np.ndarray) -> tuple[np.ndarray, dict[i
     has = {m: set(table.loc[used & (table["modality"] == m).to_numpy(), "identity"]) for m in manifests.MODALITIES}
     both = table["identity"].isin(has["voice"] & has["face"]).to_numpy()
     lacks = {
-        i: "no usable " + ("recording" if table["identity"].iat[i] not in has["voice"] else "photo")
+        int(i): "no usable " + ("recording" if table["identity"].iat[i] not in has["voice"] else "photo")
         for i in np.flatnonzero(used & ~both)
     }
     return used & both, lacks
@@ -407,24 +402,24 @@ def _check_losses(table: pd.DataFrame, keep: np.ndarray, problems: list, folder:
             )
 
 
-def _kept_mels(places, keep, voice, frames) -> Iterator[np.ndarray]:
+def _shards(places: list[Path], name: str) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Rows of the manifest that each shard is of, its array `name`, and which rows could be used."""
     start = 0
     for place in places:
         with np.load(place) as shard:
-            mels, n_rows = shard["mels"], len(shard["used"])
-        rows = slice(start, start + n_rows)
-        start += n_rows
+            array, used = shard[name], shard["used"]
+        yield slice(start, start + len(used)), array, used
+        start += len(used)
+
+
+def _kept_mels(places, keep, voice, frames) -> Iterator[np.ndarray]:
+    for rows, mels, _ in _shards(places, "mels"):
         if (keep & voice)[rows].any():  # rejected recordings have no frames, dropped people's are masked
             yield mels[np.repeat((keep & voice)[rows], frames[rows])]
 
 
 def _kept_faces(places, keep, voice) -> Iterator[np.ndarray]:
-    start = 0
-    for place in places:
-        with np.load(place) as shard:
-            faces, used = shard["faces"], shard["used"]
-        rows = slice(start, start + len(used))
-        start += len(used)
+    for rows, faces, used in _shards(places, "faces"):
         yield faces[keep[rows][used & ~voice[rows]]]
 
 
@@ -458,7 +453,6 @@ def _write_index(index: pd.DataFrame, path: Path) -> None:
 
 def _is_built(folder: Path, key: str) -> bool:
     try:
-        Store.open(folder)
+        return Store.open(folder).digest == key
     except StoreError:
         return False
-    return _read_meta(folder).get("input_sha256") == key

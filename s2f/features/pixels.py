@@ -11,6 +11,8 @@ from s2f.errors import ImageError
 if TYPE_CHECKING:
     import torch
 
+HALF = 127.5  # half of the range of a pixel
+
 
 def normalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     """Scale 0…255 to [-1, 1], (x - 127.5) / 127.5, channels first; for arrays and for tensors.
@@ -34,8 +36,8 @@ def normalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
         )
     if isinstance(images, np.ndarray):
         moved = np.moveaxis(images, -1, -3)  # [..., 3, H, W]
-        return (moved.astype(np.float32, order="C") - np.float32(127.5)) / np.float32(127.5)
-    return (images.movedim(-1, -3).contiguous().float() - 127.5) / 127.5  # [..., 3, H, W]
+        return (moved.astype(np.float32, order="C") - np.float32(HALF)) / np.float32(HALF)
+    return scaled(images.movedim(-1, -3).contiguous())  # [..., 3, H, W]
 
 
 def denormalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
@@ -60,13 +62,30 @@ def denormalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
         )
     if isinstance(images, np.ndarray):
         _check_finite(bool(np.isfinite(images).all()))
-        scaled = np.rint(images.astype(np.float32) * np.float32(127.5) + np.float32(127.5))
-        return np.ascontiguousarray(np.moveaxis(scaled.clip(0, 255).astype(np.uint8), -3, -1))  # [..., H, W, 3]
+        whole = np.rint(images.astype(np.float32) * np.float32(HALF) + np.float32(HALF))
+        return np.ascontiguousarray(np.moveaxis(whole.clip(0, 255).astype(np.uint8), -3, -1))  # [..., H, W, 3]
     _check_finite(bool(images.isfinite().all()))
-    scaled = (images.detach().float() * 127.5 + 127.5).round().clamp(0, 255)
+    whole = (images.detach().float() * HALF + HALF).round().clamp(0, 255)
     import torch
 
-    return scaled.to(torch.uint8).movedim(-3, -1).contiguous()  # [..., H, W, 3]
+    return whole.to(torch.uint8).movedim(-3, -1).contiguous()  # [..., H, W, 3]
+
+
+def scaled(images: torch.Tensor) -> torch.Tensor:
+    """Scale uint8 0…255 to float32 [-1, 1] as `normalise`, in the same shape."""
+    return (images.float() - HALF) / HALF
+
+
+def centred(images: torch.Tensor) -> torch.Tensor:
+    """Scale 0…255 to float32 [-1, 1] by x / 127.5 - 1, which networks for measuring expect and rounds otherwise."""
+    return images.float() / HALF - 1
+
+
+def drawn(images: torch.Tensor) -> torch.Tensor:
+    """Scale what a generator drew, float, to uint8 0…255 in the same shape: clipped, then rounded."""
+    import torch
+
+    return torch.round(images.clamp(-1, 1) * HALF + HALF).to(torch.uint8)
 
 
 def _check_finite(finite: bool) -> None:

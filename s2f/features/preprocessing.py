@@ -52,4 +52,4 @@ def make_part(study: Study, *, part: int, n_parts: int, n_workers: int) -> int:
     """
     given = inputs(study)
     folder = study.share("store", part=f"{part}-of-{n_parts}")
-    return build_part(folder=folder, part=part, n_parts=n_parts, n_workers=n_workers, **given)
+    return build_part(folder=folder, share=(part, n_parts), n_workers=n_workers, **given)

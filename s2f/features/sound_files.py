@@ -272,7 +272,7 @@ def _by_pyav(path: Path, file: BinaryIO, *, container: str) -> Iterator[tuple[np
 
     try:
         # Naming the container keeps the file from being taken for a play list that opens other files.
-        source = av.open(file, format=container, metadata_errors="replace")
+        source = av.open(file, "r", format=container, metadata_errors="replace")
     except av.FFmpegError as error:
         raise damaged(error) from None
     with source:
@@ -356,16 +356,16 @@ def _declared_bytes(file: BinaryIO, *, head: bytes, n_bytes: int) -> int:
         n_segments = tail[page + 26] if len(tail) > page + 26 else 0
         segments = tail[page + 27 : page + 27 + n_segments]
         return start + page + 27 + n_segments + sum(segments)
-    at = _mp3_start(file, head=head)
-    if at is not None:  # the first frame may be a table of contents (Xing) that tells the number of bytes
-        file.seek(at)
+    first = _mp3_start(file, head=head)
+    if first is not None:  # the first frame may be a table of contents (Xing) that tells the number of bytes
+        file.seek(first)
         frame = file.read(64)
         mono, mpeg1 = len(frame) > 3 and frame[3] >> 6 == 3, frame[1] & 0x18 == 0x18
         tag = 4 + ((17 if mono else 32) if mpeg1 else (9 if mono else 17))
         flags = frame[tag + 7] if frame[tag : tag + 4] in (b"Xing", b"Info") else 0
         if flags & 2:
             tag += 12 if flags & 1 else 8
-            return at + int.from_bytes(frame[tag : tag + 4], "big")
+            return first + int.from_bytes(frame[tag : tag + 4], "big")
     return n_bytes
 
 

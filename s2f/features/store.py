@@ -19,18 +19,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from s2f import files
 from s2f.corpora import manifest as manifests
 from s2f.errors import StoreError, nearest
 
-FORMAT = 2
+VERSION = 3  # of the files of a store
 N_MELS, FACE_PX = 64, 64
 # What every store of this version is made with; one made otherwise is refused.
 FRONT_END = {
@@ -44,6 +46,59 @@ FRONT_END = {
 FILES = ("mels.npy", "mel_offsets.npy", "faces.npy", "rejected.csv", "meta.json", "index.parquet")
 
 _BUILD = "Build it: `papermill notebooks/02_preprocessing.ipynb out.ipynb -p profile …`."
+
+
+class Meta(BaseModel):
+    """What ``meta.json`` holds beside its version.
+
+    Attributes
+    ----------
+    parameters : dict
+        What the store was made with: `FRONT_END` and the fields of `s2f.features.pack.Settings`.
+    n_frames, n_recordings, n_faces, n_identities, n_rejected : int
+    index_sha256 : str
+        Of ``index.parquet``.
+    input_sha256 : str
+        Of everything that the store was made from.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    parameters: dict[str, Any]
+    n_frames: int
+    n_recordings: int
+    n_faces: int
+    n_identities: int
+    n_rejected: int
+    index_sha256: str
+    input_sha256: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Meta:
+        """Read it from a store.
+
+        Raises
+        ------
+        StoreError
+            Of another version, another front end, or damaged.
+        """
+        path = folder / "meta.json"
+        found = files.read_versioned(path, version=VERSION, remedy=_BUILD, error=StoreError)
+        made_with = found.get("parameters")
+        for key, value in FRONT_END.items():
+            there = made_with.get(key) if isinstance(made_with, dict) else None
+            if there != value:
+                raise _wrong(folder, f"was made with {key} {there}, this version needs {value}", reason="parameters")
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise _wrong(path, f"has {key} {found.get(key)!r} ({first['msg']})") from None
+
+    def write(self, folder: Path) -> None:
+        """Write it into a store."""
+        files.write_json(folder / "meta.json", {"version": VERSION, **self.model_dump()})
 
 
 @dataclass(frozen=True)
@@ -103,77 +158,34 @@ class Store:
         for name in FILES:
             if not (folder / name).is_file():
                 problem = "does not exist" if not folder.is_dir() else f"is not finished ({name} is missing)"
-                raise StoreError(folder, problem, remedy=_BUILD, reason="missing")
-        meta = _read_meta(folder)
-        if meta.get("format") != FORMAT:
-            raise StoreError(
-                folder,
-                f"has store format {meta.get('format')}, this version reads {FORMAT}",
-                remedy=_BUILD,
-                reason="format",
-            )
-        made_with = meta.get("parameters")
-        made_with = made_with if isinstance(made_with, dict) else {}
-        for key, value in FRONT_END.items():
-            if made_with.get(key) != value:
-                raise StoreError(
-                    folder,
-                    f"was made with {key} {made_with.get(key)}, this version needs {value}",
-                    remedy=_BUILD,
-                    reason="parameters",
-                )
-        for key in ("n_frames", "n_recordings", "n_faces"):
-            if not isinstance(meta.get(key), int):
-                raise StoreError(folder / "meta.json", f"has {key} {meta.get(key)!r}", remedy=_BUILD, reason="damaged")
-        if not isinstance(meta.get("input_sha256"), str):
-            problem = f"has input_sha256 {meta.get('input_sha256')!r}"
-            raise StoreError(folder / "meta.json", problem, remedy=_BUILD, reason="damaged")
-        index = (folder / "index.parquet").read_bytes()
-        if hashlib.sha256(index).hexdigest() != meta.get("index_sha256"):
-            raise StoreError(
-                folder / "index.parquet",
-                "is not the index these arrays were written with",
-                remedy=_BUILD,
-                reason="mixed",
-            )
+                raise _wrong(folder, problem, reason="missing")
+        meta = Meta.read(folder)
+        packed = (folder / "index.parquet").read_bytes()
+        if hashlib.sha256(packed).hexdigest() != meta.index_sha256:
+            raise _wrong(folder / "index.parquet", "is not the index these arrays were written with", reason="mixed")
         arrays = {}
         for name, dtype, shape in (
-            ("mels", np.float16, (meta["n_frames"], N_MELS)),
-            ("mel_offsets", np.int64, (meta["n_recordings"] + 1,)),
-            ("faces", np.uint8, (meta["n_faces"], FACE_PX, FACE_PX, 3)),
+            ("mels", np.float16, (meta.n_frames, N_MELS)),
+            ("mel_offsets", np.int64, (meta.n_recordings + 1,)),
+            ("faces", np.uint8, (meta.n_faces, FACE_PX, FACE_PX, 3)),
         ):
             path = folder / f"{name}.npy"
             try:
                 array = np.load(path, mmap_mode="r" if name != "mel_offsets" else None)
             except (ValueError, OSError, EOFError) as error:
-                raise StoreError(path, f"cannot be read ({error})", remedy=_BUILD, reason="damaged") from error
+                raise _wrong(path, f"cannot be read ({error})") from error
             if array.shape != shape or array.dtype != dtype:
-                raise StoreError(
-                    path,
-                    f"is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}",
-                    remedy=_BUILD,
-                    reason="damaged",
-                )
+                raise _wrong(path, f"is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
             arrays[name] = array
         offsets = arrays["mel_offsets"]
-        if offsets[0] != 0 or offsets[-1] != meta["n_frames"] or (np.diff(offsets) <= 0).any():
-            raise StoreError(
-                folder / "mel_offsets.npy",
-                "does not divide the frames into recordings",
-                remedy=_BUILD,
-                reason="damaged",
-            )
-        index = pd.read_parquet(io.BytesIO(index))
-        for modality, n in (("voice", meta["n_recordings"]), ("face", meta["n_faces"])):
+        if offsets[0] != 0 or offsets[-1] != meta.n_frames or (np.diff(offsets) <= 0).any():
+            raise _wrong(folder / "mel_offsets.npy", "does not divide the frames into recordings")
+        index = pd.read_parquet(io.BytesIO(packed))
+        for modality, n in (("voice", meta.n_recordings), ("face", meta.n_faces)):
             rows = index.loc[index["modality"] == modality, "row"].to_numpy()
             if not np.array_equal(rows, np.arange(n)):
-                raise StoreError(
-                    folder / "index.parquet",
-                    f"does not number the {n} {modality} files",
-                    remedy=_BUILD,
-                    reason="damaged",
-                )
-        return cls(folder=folder, index=index, parameters=made_with, digest=meta["input_sha256"], **arrays)
+                raise _wrong(folder / "index.parquet", f"does not number the {n} {modality} files")
+        return cls(folder=folder, index=index, parameters=meta.parameters, digest=meta.input_sha256, **arrays)
 
     def voices(self, **where) -> pd.DataFrame:
         """Recordings in the index that match, e.g. ``voices(split="train", gender="f", fold=0)``.
@@ -213,7 +225,7 @@ class Store:
 
     def _select(self, modality: str, where: dict) -> pd.DataFrame:
         keep = (self.index["modality"] == modality).to_numpy()
-        known = {"split": manifests.SPLITS, "gender": manifests.GENDERS, "fold": (0, 1)}
+        known: dict[str, tuple] = {"split": manifests.SPLITS, "gender": manifests.GENDERS, "fold": (0, 1)}
         for column, value in where.items():
             if column not in self.index.columns or column in ("modality", "landmarks"):
                 raise StoreError(
@@ -227,7 +239,10 @@ class Store:
             for v in values:
                 if column in known and v is not None and v not in known[column]:
                     raise StoreError(
-                        f"{column} {v!r}", "does not exist", remedy=nearest(str(v), known[column]), reason="value"
+                        f"{column} {v!r}",
+                        "does not exist",
+                        remedy=nearest(str(v), map(str, known[column])),
+                        reason="value",
                     )
             if column == "split":
                 values = [*values, "all"]
@@ -242,15 +257,8 @@ def _being_rebuilt(folder: Path) -> StoreError:
     return StoreError(folder, "is being rebuilt", remedy=remedy, reason="rebuilt")
 
 
-def _read_meta(folder: Path) -> dict:
-    path = folder / "meta.json"
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StoreError(path, f"is not JSON ({error})", remedy=_BUILD, reason="damaged") from error
-    if not isinstance(meta, dict):
-        raise StoreError(path, f"holds a {type(meta).__name__}", remedy=_BUILD, reason="damaged")
-    return meta
+def _wrong(subject: Path, problem: str, *, reason: str = "damaged") -> StoreError:
+    return StoreError(subject, problem, remedy=_BUILD, reason=reason)
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
@@ -260,8 +268,3 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from s2f import tensors
 from s2f.errors import CheckpointError
+from s2f.features import pixels
 from s2f.networks.models import Architecture, GE2EEmbedding, Generator, VoiceEmbedding, unit
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -60,8 +61,8 @@ class Model:
         """
         from s2f.features import front_end, sound_files  # heavier packages, not needed to train
 
-        is_processed = not isinstance(recording, np.ndarray) and Path(recording).suffix.lower() == ".npy"
-        if is_processed and self.architecture.encoder == "own":
+        own = self.architecture.encoder == "own"
+        if own and not isinstance(recording, np.ndarray) and Path(recording).suffix.lower() == ".npy":
             features = front_end.repeat(sound_files.read_features(recording))
         else:
             wave = recording if isinstance(recording, np.ndarray) else sound_files.read(recording)
@@ -121,8 +122,5 @@ def load(variant_folder: str | Path) -> Model:
 @torch.no_grad()
 def draw(generator: Generator, embeddings: Tensor, *, batch_size: int = 256) -> np.ndarray:
     """Faces uint8 [n, 64, 64, 3] of voice embeddings float [n, 64] by a generator in evaluation mode."""
-    faces = [
-        torch.round(generator(unit(part)).clamp(-1, 1) * 127.5 + 127.5).to(torch.uint8).permute(0, 2, 3, 1).cpu()
-        for part in embeddings.split(batch_size)
-    ]
+    faces = [pixels.drawn(generator(unit(part))).permute(0, 2, 3, 1).cpu() for part in embeddings.split(batch_size)]
     return torch.cat(faces).numpy()  # [n, 64, 64, 3]

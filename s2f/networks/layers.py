@@ -98,5 +98,5 @@ def _leaves(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     container = network.model
     if isinstance(container, nn.Sequential):
         yield from ((f"model.{name}", module) for name, module in container.named_children())
-    else:
+    elif isinstance(container, nn.Module):
         yield "model", container

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ GE2E_DIM = 256  # of voices with `voice.encoder: ge2e`
 N_MELS = 64
 FRAMES_PER_VECTOR = 32  # five convolutions of stride 2
 IMAGE_PX = 64
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class VoiceEmbedding(nn.Module):
@@ -83,8 +86,9 @@ class GE2EEmbedding(nn.Module):
 class ConvTranspose2d(nn.ConvTranspose2d):
     """A transposed convolution that adds its bias afterwards: on a CPU the bias's gradient is slow inside of it."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        drawn = F.conv_transpose2d(x, self.weight, None, self.stride, self.padding)
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        assert self.bias is not None and not isinstance(self.padding, str)
+        drawn = F.conv_transpose2d(input, self.weight, None, self.stride, self.padding)
         return drawn.add_(self.bias.to(drawn.dtype)[:, None, None])
 
 
@@ -212,7 +216,7 @@ def unit(vectors: Tensor) -> Tensor:
     return F.normalize(vectors, dim=-1)
 
 
-def seeded(make: Callable[[], nn.Module], *, generator: torch.Generator) -> nn.Module:
+def seeded(make: Callable[[], Network], *, generator: torch.Generator) -> Network:
     """A network made by `make`, its initial weights drawn from `generator` instead of the global stream."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from s2f import tensors
 from s2f.errors import CheckpointError
+from s2f.features import pixels
 
 EMBEDDING_DIM = 64
 FILE = "readers.safetensors"
@@ -128,4 +129,4 @@ class Readers:
 
 def _to_input(faces: np.ndarray, device: torch.device | str) -> Tensor:
     x = torch.from_numpy(np.array(faces)).to(device).permute(0, 3, 1, 2)  # [B, 3, 64, 64]
-    return (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    return pixels.centred(x).contiguous(memory_format=torch.channels_last)

@@ -227,10 +227,7 @@ def _remedy(field: FieldInfo, value: Any, problem: ErrorDetails) -> str:
     bounds = {type(mark).__name__: mark for mark in field.metadata}
     if problem["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
         return f"It must lie in {bounds['Ge'].ge} to {bounds['Le'].le}."
-    is_type = isinstance(field.annotation, type)
-    kind = (
-        field.annotation.__name__ if is_type else "mapping" if get_origin(field.annotation) is dict else "text or null"
-    )
+    kind = getattr(field.annotation, "__name__", "text or null")
     hint = " In YAML write 2.0e-4, not 2e-4, for a number." if isinstance(value, str) else ""
     return f"It must be of type {kind}.{hint}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 import torch
 
 from s2f.errors import TrainingError
+from s2f.features import pixels
 from s2f.features.store import Store
 from s2f.training.tracks import Tracks, read_per_s
 
@@ -26,12 +28,10 @@ class Pairs:
     ----------
     tracks : Tracks
         One track a recording.
-    recording_identities : int [n_recordings]
-        Identity code of each recording.
+    recording_identities, face_identities : int [n_recordings], int [n_faces]
+        Identity code of each; codes run from 0 without gaps and every identity has both modalities.
     faces : uint8 [n_faces, 64, 64, 3]
         May be mapped into memory.
-    face_identities : int [n_faces]
-        Identity code of each face; codes run from 0 without gaps and every identity has both modalities.
     rows : int [n_faces], optional
         Rows of `faces` to use; all of them if not given.
     resident : bool, optional
@@ -61,22 +61,20 @@ class Pairs:
                 f"has {len(heard)} identities with voices and {len(seen)} with faces",
                 remedy="At least two are needed, each with both; see 01_corpus and the store's rejected.csv.",
             )
-        order = np.argsort(face_identities, kind="stable")
-        counts = np.bincount(face_identities)
-        self.tracks = tracks
-        self.n_faces = len(order)
+        order, counts = np.argsort(face_identities, kind="stable"), np.bincount(face_identities)
+        self.tracks, self.device = tracks, device
+        self.n_faces, self.n_identities = len(order), len(counts)
         self.rows = order if rows is None else np.asarray(rows)[order]  # of `faces`, by this class's numbers
         self.mapped = faces
         self.faces: torch.Tensor | None = None  # uint8 [N, 3, 64, 64], channels last
         if resident or (resident is None and fits(self.n_faces * faces[0].nbytes, device)):
             pixels = torch.from_numpy(np.ascontiguousarray(faces[self.rows]))  # [N, 64, 64, 3]
             self.faces = pixels.permute(0, 3, 1, 2).to(device)
-        self.face_identities = torch.from_numpy(face_identities[order].astype(np.int64)).to(device)
-        self.recording_identities = torch.from_numpy(recording_identities.astype(np.int64)).to(device)
-        self.face_counts = torch.from_numpy(counts.astype(np.int64)).to(device)  # [n_identities]
+        codes = (face_identities[order], recording_identities, counts)
+        self.face_identities, self.recording_identities, self.face_counts = (
+            torch.from_numpy(part.astype(np.int64)).to(device) for part in codes
+        )
         self.face_starts = self.face_counts.cumsum(0) - self.face_counts  # [n_identities]
-        self.n_identities = len(counts)
-        self.device = device
 
     def take(self, picked: torch.Tensor) -> torch.Tensor:
         """Faces of the given numbers: uint8 [B, 3, 64, 64] on the device, channels last."""
@@ -85,15 +83,16 @@ class Pairs:
         pixels = torch.from_numpy(np.ascontiguousarray(self.mapped[self.rows[picked.cpu().numpy()]]))
         return pixels.permute(0, 3, 1, 2).to(self.device, non_blocking=True)
 
+    def images(self, picked: torch.Tensor) -> torch.Tensor:
+        """The same faces as float32 in [−1, 1]."""
+        return pixels.scaled(self.take(picked))
+
     def digest(self) -> str:
         """Hash of the data: a run goes on from a save only where it would train on the same."""
         digest = hashlib.blake2b(digest_size=8)
-        for part in (self.tracks.sums, self.recording_identities):
-            digest.update(np.ascontiguousarray(part.cpu().numpy()).data)
-        for picked in torch.arange(self.n_faces).split(4096):
-            faces = self.take(picked.to(self.device))
-            digest.update(np.ascontiguousarray(faces.cpu().contiguous().numpy()).data)
-        digest.update(np.ascontiguousarray(self.face_identities.cpu().numpy()).data)
+        faces = (self.take(picked.to(self.device)) for picked in torch.arange(self.n_faces).split(4096))
+        for part in itertools.chain([self.tracks.sums, self.recording_identities], faces, [self.face_identities]):
+            digest.update(part.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
 
@@ -106,14 +105,9 @@ def fits(n_bytes: int, device: str) -> bool:
 
 @dataclass(frozen=True)
 class Selection:
-    """Voices and photographs of one split and one variant.
+    """Voices and photographs of one split and one variant: rows of the store's index.
 
-    Attributes
-    ----------
-    voices, photos : DataFrame
-        Rows of the store's index.
-    identities : ndarray of str
-        Names, sorted; a code is a place in it.
+    `identities` are their names, sorted; an identity's code is its place there.
     """
 
     voices: pd.DataFrame
@@ -124,8 +118,7 @@ class Selection:
     def people(self) -> pd.DataFrame:
         """One row an identity: identity, gender, nationality."""
         columns = ["identity", "gender", "nationality"]
-        people = self.photos[columns].drop_duplicates("identity").sort_values("identity")
-        return people.reset_index(drop=True)
+        return self.photos[columns].drop_duplicates("identity").sort_values("identity", ignore_index=True)
 
     def codes(self, frame: pd.DataFrame) -> np.ndarray:
         """Codes int64 [n] of a frame's identities."""
@@ -133,13 +126,7 @@ class Selection:
 
 
 def select(store: Store, *, split: str, gender: str | None = None) -> Selection:
-    """Voices and photographs of a split, of one gender or all.
-
-    Raises
-    ------
-    TrainingError
-        Nobody is left.
-    """
+    """Voices and photographs of a split, of one gender or all; a TrainingError where nobody is left."""
     where = {"split": split} | ({"gender": gender} if gender else {})
     voices, photos = store.voices(**where), store.photos(**where)
     identities = np.unique(voices["identity"].to_numpy(str))

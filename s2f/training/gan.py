@@ -8,9 +8,7 @@ voice it drew. Voices come from cached tracks and faces stay on the device, so t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,47 +18,11 @@ from torch.nn import functional as F
 from s2f import files, seeding
 from s2f.networks.inference import draw
 from s2f.networks.models import Classifier, FaceEmbedding, Generator, seeded, start_smooth, unit
+from s2f.settings import Gan
 from s2f.training import loop
 from s2f.training.data import Pairs
 from s2f.training.health import Watch
-from s2f.training.processes import ALONE, Peers
 from s2f.training.tracks import crop_vectors
-
-
-@dataclass(frozen=True)
-class GanSettings:
-    """Section ``gan`` of params/base.yaml, where each field is explained."""
-
-    width: float
-    norm: str
-    tanh: bool
-    head: str
-    smooth_start: bool
-    spectral_norm: bool
-    loss: str
-    steps: int
-    batch_size: int
-    learning_rate_generator: float
-    learning_rate_discriminator: float
-    beta_1: float
-    beta_2: float
-    decay_from: float
-    critics_from: float
-    noise: float
-    spread: float
-    min_crop_s: float
-    max_crop_s: float
-    flip: bool
-    weight_real: float
-    weight_identity: float
-    weight_pixel: float
-    weight_edge: float
-    n_photographs: int
-    average_decay: float
-    on_trouble: str
-    log_every: int
-    save_every: int
-    sample_every: int
 
 
 class Critics(nn.Module):
@@ -81,70 +43,57 @@ class Critics(nn.Module):
             return self.discriminator(embedded)[:, 0], self.classifier(embedded[:n_named])
 
 
-class Trainer:
+class Trainer(loop.Trainer):
     """Networks, optimisers and random streams of one run, and one iteration over them.
 
     Parameters
     ----------
-    pairs : Pairs
-    settings : GanSettings
-    seed : int
-    precision : {"float32", "bfloat16"}
-        What networks compute in; weights, losses and optimisers are float32.
-    compile_mode : {"auto", "always", "never"}
-        See `s2f.training.loop.compiled`.
     samples : Tensor, optional
         Voice embeddings float [n, 64] whose faces are drawn every ``settings.sample_every`` iterations.
-    peers : Peers
-        The processes that train together, and this one's place.
+
+    Raises
+    ------
+    TrainingError
+        A batch that the processes of `setup` cannot share equally.
     """
 
-    def __init__(
-        self,
-        pairs: Pairs,
-        *,
-        settings: GanSettings,
-        seed: int,
-        precision: str = "float32",
-        compile_mode: str = "never",
-        samples: Tensor | None = None,
-        peers: Peers = ALONE,
-    ) -> None:
-        peers.check(settings.batch_size)
-        self.peers = peers
-        s, device = settings, pairs.device
-        self.device, self.precision, self.samples = device, precision, samples
+    PARTS = ("generator", "average", "critics", "generator_adam", "critics_adam", "batches", "noise")
+    settings: Gan
+
+    def __init__(self, pairs: Pairs, *, settings: Gan, setup: loop.Setup, samples: Tensor | None = None) -> None:
+        s, device, peers = settings, pairs.device, setup.peers
+        peers.check(s.batch_size)
+        super().__init__(setup=setup, device=device)
+        self.pairs, self.settings, self.samples, self.peers = pairs, s, samples, peers
         self.sheets: dict[str, np.ndarray] = {}
-        init = seeding.torch_stream(seed, "init")
-        self.pairs, self.settings = pairs, s
-        layers = {"width": s.width, "norm": s.norm, "tanh": s.tanh, "head": s.head, "embedding_dim": pairs.tracks.dim}
-        self.generator = seeded(lambda: Generator(**layers), generator=init)
+        init = seeding.torch_stream(setup.seed, "init")
+        new = partial(Generator, width=s.width, norm=s.norm, tanh=s.tanh, head=s.head, embedding_dim=pairs.tracks.dim)
+        generator = seeded(new, generator=init)
         if s.smooth_start:
-            start_smooth(self.generator, generator=init)
-        self.generator = peers.synchronised(self.generator, device=device)
+            start_smooth(generator, generator=init)
+        self.generator = peers.synchronised(generator, device=device)
         trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=s.spectral_norm), generator=init)
         discriminator = seeded(lambda: Classifier(n_outputs=1), generator=init)
         classifier = seeded(lambda: Classifier(n_outputs=pairs.n_identities), generator=init)
         self.critics = Critics(trunk, discriminator, classifier)
         for network in (self.generator, self.critics):
-            network.to(device, memory_format=torch.channels_last).train()
-        self.average = Generator(**layers).to(device).eval()
+            loop.channels_last(network, device).train()
+        self.average = new().to(device).eval()
         self.average.load_state_dict(self.generator.state_dict())
         self.average.requires_grad_(False)
-        options = {"betas": (s.beta_1, s.beta_2), "fused": True}
-        self.generator_adam = torch.optim.Adam(self.generator.parameters(), lr=s.learning_rate_generator, **options)
-        self.critics_adam = torch.optim.Adam(self.critics.parameters(), lr=s.learning_rate_discriminator, **options)
-        self.batches = seeding.torch_stream(seed, "batches", device=device)
-        self.noise = seeding.torch_stream(seed, "noise", device=device)
+        adam = partial(torch.optim.Adam, betas=(s.beta_1, s.beta_2), fused=True)
+        self.generator_adam = adam(self.generator.parameters(), lr=s.learning_rate_generator)
+        self.critics_adam = adam(self.critics.parameters(), lr=s.learning_rate_discriminator)
+        streams = (seeding.torch_stream(setup.seed, name, device=device) for name in ("batches", "noise"))
+        self.batches, self.noise = streams
         self.axes = _axes(unit(pairs.tracks.whole())) if s.spread else None  # [64, 64]
         self.thumbnails = _thumbnails(pairs) if s.n_photographs > 1 else None  # [N, 3, 16, 16]
-        self.step = 0
         # Wrapped and compiled is what computes; the modules themselves keep the weights, under their own names.
         # The generator's step asks the critics without teaching them, so past the wrapper.
-        options = {"compile_mode": compile_mode, "device": device}
-        self._generate = loop.compiled(peers.wrap(self.generator, device=device), **options)
-        self._teach = loop.compiled(peers.wrap(self.critics, device=device), **options)
-        self._ask = loop.compiled(self.critics, **options) if peers.n > 1 else self._teach
+        compiled = partial(loop.compiled, compile_mode=setup.compile_mode, device=device)
+        self._generate = compiled(peers.wrap(self.generator, device=device))
+        self._teach = compiled(peers.wrap(self.critics, device=device))
+        self._ask = compiled(self.critics) if peers.n > 1 else self._teach
 
     def extra(self) -> dict[str, Tensor]:
         """Samples drawn so far."""
@@ -159,28 +108,12 @@ class Trainer:
         if self.samples is not None and (self.step % self.settings.sample_every == 0 or last):
             self.sheets[f"{self.step:08d}"] = self.draw(self.samples.to(self.device))
 
-    def parts(self) -> dict[str, Any]:
-        """Everything that matters for going on."""
-        return {
-            "generator": self.generator,
-            "average": self.average,
-            "critics": self.critics,
-            "generator_adam": self.generator_adam,
-            "critics_adam": self.critics_adam,
-            "batches": self.batches,
-            "noise": self.noise,
-        }
-
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One iteration; returns its losses as tensors, so that nothing waits for the device.
 
-        Parameters
-        ----------
-        report : bool
-            Also give what only the log and the health checks want: norms of the gradients (`grad_generator`,
-            `grad_critics`), the share of faces on the right side of zero (`d_right`), the distance of the mean
-            scores (`score_gap`), and the deviation of the drawn faces from one another, as a share of the real
-            ones' (`diversity`).
+        With `report` also norms of the gradients (`grad_generator`, `grad_critics`), the share of faces on the right
+        side of zero (`d_right`), the distance of the mean scores (`score_gap`), and the deviation of the drawn faces
+        from one another, as a share of the real ones' (`diversity`).
         """
         s, pairs = self.settings, self.pairs
         self.step += 1
@@ -192,10 +125,10 @@ class Trainer:
         judged = self.step > round(s.critics_from * s.steps)
         if self.device == "cuda":
             torch.compiler.cudagraph_mark_step_begin()
-        with loop.autocast(self.device, self.precision):
+        with loop.autocast(self.device, self.setup.precision):
             fake = self._generate(embeddings).float()  # [B, 3, 64, 64]
         values: dict[str, Tensor] = {}
-        loss = torch.zeros((), device=pairs.device)
+        loss = torch.zeros((), device=self.device)
         if judged:
             values = self._teach_critics(fake.detach(), report=report)
             loss = loss + self._judge(fake, identities, values=values)
@@ -217,7 +150,7 @@ class Trainer:
         picked = self.peers.mine(self._draw(pairs.n_faces))
         real, real_identities = self._faces(picked), pairs.face_identities[picked]
         self.critics.requires_grad_(True)
-        with loop.autocast(self.device, self.precision):
+        with loop.autocast(self.device, self.setup.precision):
             scores, logits = self._teach(torch.cat([real, fake]), len(real))  # [2B], [B, n_identities]
         score_real, score_fake = scores.chunk(2)
         loss_d = self._critic_loss(score_real, score_fake)
@@ -236,7 +169,7 @@ class Trainer:
         """The generator's loss before the critics."""
         s = self.settings
         self.critics.requires_grad_(False)
-        with loop.autocast(self.device, self.precision):
+        with loop.autocast(self.device, self.setup.precision):
             scores, logits = self._ask(fake, len(fake))
         values["g_real"] = self._generator_loss(scores)
         values["g_identity"] = F.cross_entropy(logits, identities)
@@ -252,15 +185,13 @@ class Trainer:
 
     def _diversity(self, fake: Tensor) -> Tensor:
         """How far drawn faces [B, 3, 64, 64] lie from one another, as a share of what real ones do."""
-        real = torch.arange(min(4 * len(fake), self.pairs.n_faces), device=self.device)
-        real = (self.pairs.take(real).float() - 127.5) / 127.5
+        real = self.pairs.images(torch.arange(min(4 * len(fake), self.pairs.n_faces), device=self.device))
         return fake.std(0).mean() / real.std(0).mean()
 
     @torch.no_grad()
     def draw(self, embeddings: Tensor) -> np.ndarray:
         """Faces uint8 [n, 64, 64, 3] of unit embeddings float [n, 64], by the network that is kept."""
-        network = self.kept()
-        network.eval()
+        network = self.kept().eval()
         faces = draw(network, embeddings)
         if network is self.generator:
             network.train()
@@ -271,28 +202,28 @@ class Trainer:
         return self.average if self.settings.average_decay else self.generator
 
     def _draw(self, n: int) -> Tensor:
-        size = (self.settings.batch_size,)
-        return torch.randint(n, size, generator=self.batches, device=self.pairs.device)
+        return torch.randint(n, (self.settings.batch_size,), generator=self.batches, device=self.device)
 
     def _uniform(self, n: int) -> Tensor:
-        return torch.rand(n, generator=self.batches, device=self.pairs.device)
+        return torch.rand(n, generator=self.batches, device=self.device)
+
+    def _normal(self, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self.noise, device=like.device)
 
     def _embeddings(self, recordings: Tensor) -> Tensor:
         low, high = crop_vectors(self.settings.min_crop_s, self.settings.max_crop_s, per_s=self.pairs.tracks.per_s)
         # One crop length a batch, as in the 2019 code.
-        n_vectors = torch.randint(low, high + 1, (), generator=self.batches, device=self.pairs.device)
+        n_vectors = torch.randint(low, high + 1, (), generator=self.batches, device=self.device)
         room = self.pairs.tracks.lengths[recordings] - n_vectors + 1
         first = (self._uniform(len(recordings)) * room).long()
         clean = unit(self.pairs.tracks.windows(recordings, first, n_vectors))
-        noise = torch.randn(clean.shape, generator=self.noise, device=clean.device)
-        embeddings = clean + self.settings.noise * noise
+        embeddings = clean + self.settings.noise * self._normal(clean)
         if self.axes is not None:
-            noise = torch.randn(clean.shape, generator=self.noise, device=clean.device)
-            embeddings = embeddings + self.settings.spread * noise @ self.axes
+            embeddings = embeddings + self.settings.spread * self._normal(clean) @ self.axes
         return unit(embeddings)
 
     def _faces(self, picked: Tensor, *, mirrored: Tensor | None = None) -> Tensor:
-        faces = (self.pairs.take(picked).float() - 127.5) / 127.5  # [B, 3, 64, 64]
+        faces = self.pairs.images(picked)  # [B, 3, 64, 64]
         if self.settings.flip:
             if mirrored is None:
                 mirrored = self.peers.mine(self._uniform(self.settings.batch_size) < 0.5)
@@ -305,7 +236,7 @@ class Trainer:
         counts = self.pairs.face_counts[identities][:, None]
         draws = self.peers.mine(self._uniform(self.settings.batch_size * n).reshape(-1, n))
         picked = self.pairs.face_starts[identities][:, None] + (draws * counts).long()  # [B, n]
-        if n == 1:
+        if self.thumbnails is None:
             return self._faces(picked[:, 0])
         drawn = F.avg_pool2d(fake, 4)[:, None]  # [B, 1, 3, 16, 16]
         candidates = self.thumbnails[picked]  # [B, n, 3, 16, 16]
@@ -349,65 +280,23 @@ def _axes(embeddings: Tensor) -> Tensor:
 def _thumbnails(pairs: Pairs) -> Tensor:
     """All faces at a quarter of their size: float [N, 3, 16, 16] in [−1, 1]."""
     parts = torch.arange(pairs.n_faces, device=pairs.device).split(1024)
-    return torch.cat([F.avg_pool2d((pairs.take(part).float() - 127.5) / 127.5, 4) for part in parts])
+    return torch.cat([F.avg_pool2d(pairs.images(part), 4) for part in parts])
 
 
-def train(
-    pairs: Pairs,
-    *,
-    settings: GanSettings,
-    seed: int,
-    n_threads: int,
-    folder: Path,
-    fingerprint: str,
-    samples: Tensor,
-    label: str = "training",
-    precision: str = "float32",
-    compile_mode: str = "never",
-    peers: Peers = ALONE,
-) -> Trainer:
+def train(pairs: Pairs, *, settings: Gan, setup: loop.Setup, place: loop.Place, samples: Tensor) -> Trainer:
     """Train to ``settings.steps``, going on from the last good save of the same parameters.
 
-    Parameters
-    ----------
-    folder : Path
-        Gets ``log.jsonl``, ``samples.npz`` (faces of `samples` over time) and ``state/`` (saves).
-    fingerprint : str
-        Of the parameters: saves of other parameters are not used.
-    samples : Tensor
-        Voice embeddings float [n, 64] whose faces are drawn every ``settings.sample_every`` iterations.
-    label : str
-        Shown by the progress bar.
-    precision, compile_mode, peers
-        See `Trainer`.
+    `place` also gets ``samples.npz``: faces of `samples` over time. Parameters are those of `Trainer`.
 
     Raises
     ------
     TrainingError
         A value that is not finite, or a bad sign where ``settings.on_trouble`` is "stop"; the last good save stays.
     """
-    torch.set_num_threads(n_threads)
-    trainer = Trainer(
-        pairs,
-        settings=settings,
-        seed=seed,
-        precision=precision,
-        compile_mode=compile_mode,
-        samples=samples,
-        peers=peers,
-    )
-    loop.run(
-        trainer,
-        steps=settings.steps,
-        log_every=settings.log_every,
-        save_every=settings.save_every,
-        folder=folder,
-        fingerprint=fingerprint,
-        label=label,
-        watch=Watch(on_trouble=settings.on_trouble),
-        primary=peers.primary,
-    )
-    if peers.primary:
-        with files.whole(folder / "samples.npz") as beside:
-            np.savez_compressed(beside, **trainer.sheets)
+    torch.set_num_threads(setup.n_threads)
+    trainer = Trainer(pairs, settings=settings, setup=setup, samples=samples)
+    loop.run(trainer, place=place, watch=Watch(on_trouble=settings.on_trouble))
+    if setup.peers.primary:
+        with files.whole(place.folder / "samples.npz") as beside:
+            np.savez_compressed(beside, allow_pickle=False, **trainer.sheets)
     return trainer

@@ -4,55 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from s2f.errors import TrainingError
 
 PATIENCE = 10  # reports in a row before a sign counts: a bad batch is not a trend
 
 
-@dataclass(frozen=True)
-class Sign:
-    """A quantity of the log, the bound beyond which it is a bad sign, and what that means."""
-
-    name: str
-    value: str
-    below: float | None
-    above: float | None
-    meaning: str
-
-    def shows(self, values: Mapping[str, float]) -> bool:
-        """Whether the values are beyond the bound; a quantity that is not there shows nothing."""
-        value = values.get(self.value)
-        if value is None:
-            return False
-        return (self.below is not None and value < self.below) or (self.above is not None and value > self.above)
-
-
-SIGNS = (
-    Sign(
-        "discriminator_won",
-        "d_right",
-        None,
-        0.999,
-        "the discriminator tells every real face from every drawn one, and so tells the generator nothing: "
-        "lower gan.learning_rate_discriminator",
-    ),
-    Sign(
-        "discriminator_collapsed",
-        "score_gap",
-        1e-4,
-        None,
-        "the discriminator gives real and drawn faces the same score: raise gan.learning_rate_discriminator",
-    ),
-    Sign(
-        "no_diversity",
-        "diversity",
-        0.05,
-        None,
-        "the generator draws nearly the same face for every voice: lower gan.learning_rate_generator, or try "
-        "another seed",
-    ),
-)
+# Of each sign the quantity of the log, and the bounds beyond which it shows.
+SIGNS = {
+    "discriminator_won": ("d_right", 0.0, 0.999),
+    "discriminator_collapsed": ("score_gap", 1e-4, inf),
+    "no_diversity": ("diversity", 0.05, inf),
+}
+MEANINGS = {
+    "discriminator_won": "the discriminator tells every real face from every drawn one, and so tells the generator "
+    "nothing: lower gan.learning_rate_discriminator",
+    "discriminator_collapsed": "the discriminator gives real and drawn faces the same score: raise "
+    "gan.learning_rate_discriminator",
+    "no_diversity": "the generator draws nearly the same face for every voice: lower gan.learning_rate_generator, "
+    "or try another seed",
+}
 
 
 @dataclass
@@ -66,26 +38,20 @@ class Watch:
     """
 
     on_trouble: str = "warn"
-    signs: tuple[Sign, ...] = SIGNS
     shown: dict[str, int] = field(default_factory=dict)
 
     def look(self, step: int, values: Mapping[str, float]) -> list[str]:
         """What to say about these values: a sentence for each sign that has just shown long enough."""
         said = []
-        for sign in self.signs:
-            self.shown[sign.name] = self.shown.get(sign.name, 0) + 1 if sign.shows(values) else 0
-            if self.shown[sign.name] == PATIENCE:
-                said.append(f"{sign.name} at step {step} ({sign.value} {values[sign.value]:.4g}): {sign.meaning}.")
+        for sign, (name, low, high) in SIGNS.items():
+            bad = name in values and not low <= values[name] <= high
+            self.shown[sign] = self.shown.get(sign, 0) + 1 if bad else 0
+            if self.shown[sign] == PATIENCE:
+                said.append(f"{sign} at step {step} ({name} {values[name]:.4g}): {MEANINGS[sign]}.")
         return said
 
-    def stop_if_asked(self, step: int, said: list[str]) -> None:
-        """Stop for what was said, where that is asked.
-
-        Raises
-        ------
-        TrainingError
-        """
+    def stop_if_asked(self, said: list[str]) -> None:
+        """Stop for what was said, by a TrainingError, where that is asked."""
         if said and self.on_trouble == "stop":
-            raise TrainingError(
-                "training", f"is in trouble: {said[0]}", remedy="Or set gan.on_trouble to warn, and go on."
-            )
+            remedy = "Or set gan.on_trouble to warn, and go on."
+            raise TrainingError("training", f"is in trouble: {said[0]}", remedy=remedy)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,69 +18,104 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from s2f.errors import TrainingError
+from s2f.networks.models import Network
+from s2f.settings import Training
 from s2f.training import saves
 from s2f.training.health import Watch
+from s2f.training.processes import ALONE, Peers, stacked
 
 PRECISIONS = ("float32", "bfloat16")
 
 
-class Trainer(Protocol):
-    """What the loop needs of a trainer: `s2f.training.gan.Trainer` and `s2f.training.speaker.Trainer` are such."""
+@dataclass(frozen=True)
+class Setup:
+    """What a training computes with, whatever it learns.
 
-    step: int
-    device: str
+    Attributes
+    ----------
+    seed : int
+        Of weights, batches and noise, each a stream of its own.
+    n_threads : int
+        CPU threads of this process.
+    precision : {"float32", "bfloat16"}
+        What networks compute in; weights, losses and optimisers are float32.
+    compile_mode : {"auto", "always", "never"}
+        See `compiled`.
+    peers : Peers
+        The processes that train together, and this one's place.
+    """
 
-    def parts(self) -> dict[str, Any]:
-        """Networks, optimisers and random streams: everything that matters for going on."""
-
-    def extra(self) -> dict[str, Tensor]:
-        """Further tensors to save, such as samples drawn so far."""
-
-    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what `extra` gave."""
-
-    def iterate(self, *, report: bool) -> dict[str, Tensor]:
-        """One iteration; with `report`, what the log and the health checks want, as tensors on the device."""
-
-    def observe(self, *, last: bool) -> None:
-        """Called after every iteration, to draw samples for example."""
+    seed: int
+    n_threads: int = 1
+    precision: str = "float32"
+    compile_mode: str = "never"
+    peers: Peers = ALONE
 
 
-def run(
-    trainer: Trainer,
-    *,
-    steps: int,
-    log_every: int,
-    save_every: int,
-    folder: Path,
-    fingerprint: str,
-    label: str,
-    watch: Watch | None = None,
-    primary: bool = True,
-) -> None:
-    """Train to `steps`, going on from the last good save of the same fingerprint.
+@dataclass(frozen=True)
+class Place:
+    """Where a training keeps what it has done.
 
-    Nothing is read back from the device but every `log_every` steps.
-
-    Parameters
+    Attributes
     ----------
     folder : Path
         Gets ``log.jsonl`` and ``state/`` (saves).
     fingerprint : str
-        Of parameters, data and code: other saves are not used.
+        Of parameters, data and code: saves of another are not used.
     label : str
         Shown by the progress bar.
-    watch : Watch, optional
-        Health checks.
-    primary : bool
-        Whether this process writes; of several that train together one does.
+    """
+
+    folder: Path
+    fingerprint: str
+    label: str = "training"
+
+
+class Trainer(ABC):
+    """What the loop needs of a trainer: its settings, how many steps are done, and all that matters for going on.
+
+    `PARTS` names the attributes that hold the latter: networks, optimisers and random streams.
+    """
+
+    PARTS: ClassVar[tuple[str, ...]]
+    settings: Training
+
+    def __init__(self, *, setup: Setup, device: str) -> None:
+        self.setup, self.device, self.step = setup, device, 0
+
+    def parts(self) -> dict[str, saves.Part]:
+        """Networks, optimisers and random streams by name."""
+        return {name: getattr(self, name) for name in self.PARTS}
+
+    @abstractmethod
+    def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
+        """One iteration; with `report`, what the log and the health checks want, as tensors on the device."""
+
+    @abstractmethod
+    def extra(self) -> dict[str, Tensor]:
+        """Further tensors to save."""
+
+    @abstractmethod
+    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `extra` gave."""
+
+    def observe(self, *, last: bool) -> None:  # noqa: B027 (not every trainer looks)
+        """Called after every iteration, to draw samples for example."""
+
+
+def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
+    """Train to the last of ``trainer.settings.steps``, going on from the last good save of the same fingerprint.
+
+    Nothing is read back from the device but every ``log_every`` steps. Of several processes the first one writes.
 
     Raises
     ------
     TrainingError
         A value that is not finite, or what the health checks stop for; the last good save stays.
     """
-    found = saves.latest(folder / "state", fingerprint=fingerprint)
+    steps, primary = trainer.settings.steps, trainer.setup.peers.primary
+    folder, log_path = place.folder / "state", place.folder / "log.jsonl"
+    found = saves.latest(folder, fingerprint=place.fingerprint)
     if found is not None:
         tensors, header = found
         saves.restore(trainer.parts(), tensors)
@@ -85,50 +123,45 @@ def run(
         trainer.step = header["step"]
         if primary:
             print(f"Going on from step {trainer.step} of {steps}.")
-    if watch is not None and (folder / "log.jsonl").is_file():  # what had shown for how long
-        for line in saves.read_log(folder / "log.jsonl"):
+    if log_path.is_file():  # what had shown for how long
+        for line in saves.read_log(log_path):
             if line["step"] <= trainer.step:
                 watch.look(line["step"], line)
-    log = saves.Log(folder / "log.jsonl", from_step=trainer.step) if primary else None
-    rate = _Rate(trainer.step)
-    with tqdm(
-        initial=trainer.step, total=steps, desc=label, unit="it", mininterval=1, dynamic_ncols=True, disable=not primary
-    ) as progress:
+    log = saves.Log(log_path, from_step=trainer.step) if primary else None
+    reported, moment = trainer.step, time.perf_counter()
+    shown = partial(tqdm, unit="it", mininterval=1, dynamic_ncols=True, disable=not primary)
+    with shown(desc=place.label, initial=trainer.step, total=steps) as progress:
         while trainer.step < steps:
             step, last = trainer.step + 1, trainer.step + 1 == steps
-            save = step % save_every == 0 or last
-            report = step % log_every == 0 or last
+            save = step % trainer.settings.save_every == 0 or last
+            report = step % trainer.settings.log_every == 0 or last
             values = trainer.iterate(report=report or save)
             if report or save:
-                shown = finite(values, step)
+                numbers = finite(values, step)
             if report:
-                said = watch.look(step, shown) if watch is not None else []
+                said = watch.look(step, numbers)
                 if log is not None:
-                    speed = {"it_per_s": rate.at(step), "memory_mb": memory_mb(trainer.device)}
-                    log.write({"step": step, **shown, **speed} | ({"health": said} if said else {}))
+                    now = time.perf_counter()
+                    rate = round((step - reported) / max(now - moment, 1e-9), 3)
+                    speed = {"it_per_s": rate, "memory_mb": memory_mb(trainer.device)}
+                    reported, moment = step, now
+                    log.write({"step": step, **numbers, **speed} | ({"health": said} if said else {}))
                     for sentence in said:
                         progress.write(sentence, file=sys.stderr)
-                    progress.set_postfix({k: f"{v:.2f}" for k, v in list(shown.items())[:6]}, refresh=False)
-                if watch is not None:
-                    watch.stop_if_asked(step, said)
+                    progress.set_postfix({k: f"{v:.2f}" for k, v in list(numbers.items())[:6]}, refresh=False)
+                watch.stop_if_asked(said)
             trainer.observe(last=last)
             if save and primary:
                 tensors = saves.collect(trainer.parts()) | trainer.extra()
-                saves.save_step(folder / "state", step, tensors, header={"fingerprint": fingerprint})
+                saves.save_step(folder, step, tensors, header={"fingerprint": place.fingerprint})
             progress.update()
 
 
 def finite(values: Mapping[str, Tensor], step: int) -> dict[str, float]:
-    """Values as numbers, read back in one go.
-
-    Raises
-    ------
-    TrainingError
-        One is not finite; says which and at which step.
-    """
+    """Values as numbers, read back in one go; a TrainingError says which is not finite, and at which step."""
     if not values:
         return {}
-    numbers = torch.stack([v.detach().float().reshape(()) for v in values.values()]).tolist()
+    numbers = stacked(values).tolist()
     found = dict(zip(values, numbers, strict=True))
     bad = [name for name, value in found.items() if not np.isfinite(value)]
     if bad:
@@ -171,22 +204,14 @@ def compiled(function: Callable, *, compile_mode: str, device: str) -> Callable:
     return torch.compile(function, mode="reduce-overhead" if device == "cuda" else "default", dynamic=False)
 
 
+def channels_last(network: Network, device: str) -> Network:
+    """Move a network to a device, its weights laid out as its images are."""
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's types
+
+
 def memory_mb(device: str) -> float:
     """Highest memory so far, MB: of the device, or of this process on a CPU."""
     if device == "cuda":
         return round(torch.cuda.max_memory_allocated() / 1e6, 1)
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
-
-
-class _Rate:
-    """Iterations a second since the last time it was asked."""
-
-    def __init__(self, step: int) -> None:
-        self.step, self.time = step, time.perf_counter()
-
-    def at(self, step: int) -> float:
-        now = time.perf_counter()
-        rate = (step - self.step) / max(now - self.time, 1e-9)
-        self.step, self.time = step, now
-        return round(rate, 3)

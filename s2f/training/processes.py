@@ -1,19 +1,30 @@
-"""Several processes that train together: each takes its part of every batch, and gradients are averaged."""
+"""Several processes that train together: each takes its part of every batch, and gradients are averaged.
+
+Torch's own launcher, ``torchrun``, starts them: when one dies all are started again, and go on from the last save.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from s2f.errors import TrainingError
+from s2f.networks.models import Network
+from s2f.settings import Machine
+from s2f.workers import end_with_stdin
 
 
 @dataclass(frozen=True)
@@ -38,12 +49,7 @@ class Peers:
         return batch[self.rank * size : (self.rank + 1) * size]
 
     def check(self, batch_size: int) -> None:
-        """Refuse a batch that cannot be shared equally.
-
-        Raises
-        ------
-        TrainingError
-        """
+        """Refuse a batch that cannot be shared equally, by a TrainingError."""
         if batch_size % self.n:
             raise TrainingError(
                 "parameter 'gan.batch_size'",
@@ -55,11 +61,10 @@ class Peers:
         """A network whose gradients are averaged over all processes; itself where there is one."""
         if self.n == 1:
             return network
-        return DistributedDataParallel(
-            network, device_ids=[torch.cuda.current_device()] if device == "cuda" else None, broadcast_buffers=False
-        )
+        ids = [torch.cuda.current_device()] if device == "cuda" else None
+        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
 
-    def synchronised(self, network: nn.Module, *, device: str) -> nn.Module:
+    def synchronised(self, network: Network, *, device: str) -> Network:
         """A network whose batch norm looks at the whole batch: on CUDA. On a CPU torch has none, and this says so."""
         has_norm = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
         if self.n == 1 or not has_norm:
@@ -78,80 +83,112 @@ class Peers:
         """Values averaged over all processes."""
         if self.n == 1 or not values:
             return values
-        together = torch.stack([v.detach().float().reshape(()) for v in values.values()])
+        together = stacked(values)
         distributed.all_reduce(together)
         return dict(zip(values, together / self.n, strict=True))
 
 
+def stacked(values: Mapping[str, Tensor]) -> Tensor:
+    """Values of one number each as float32 [n], without their gradients."""
+    return torch.stack([value.detach().float().reshape(()) for value in values.values()])
+
+
 ALONE = Peers()
 TIMEOUT_S = 300  # that a process waits for the others, at the start or in a step; saves and samples take less
+N_RESTARTS = 3
+WATCHED = "S2F_ENDS_WITH_STDIN"  # set for processes whose standard input ends with the one that waits for them
 
 
-def launch(work: Callable, arguments: tuple, *, n_devices: int, n_nodes: int, rendezvous: str, name: str) -> None:
-    """Run ``work(*arguments)`` in `n_devices` processes here, together with those of other nodes.
+def command(module: str, words: Sequence[str], *, machine: Machine, name: str, log_folder: Path) -> list[str]:
+    """``torchrun``'s words to run ``python -m module words`` in ``machine.n_devices`` processes of this node.
 
-    Torch's elastic launcher: when a process dies, all are started again, at most three times, and go on from the
-    last save.
+    The same words on each of ``machine.n_nodes`` nodes make one group of them all, which meets at
+    ``machine.rendezvous``: ``host:port``, where port 0 on one node finds a free one.
 
     Parameters
     ----------
-    work : callable
-        Of a module, since processes import it. Called with its group ready: see `joined`.
-    rendezvous : str
-        ``host:port`` where the nodes meet; port 0 on one node finds a free one.
     name : str
         The same on all nodes.
+    log_folder : Path
+        Where a process that fails leaves what it failed of, see `launch`.
+    """
+    options = {
+        "nnodes": machine.n_nodes,
+        "nproc-per-node": machine.n_devices,
+        "rdzv-backend": "c10d",
+        "rdzv-endpoint": machine.rendezvous,
+        "rdzv-id": name,
+        "max-restarts": N_RESTARTS,
+        "monitor-interval": 1,
+        "log-dir": log_folder,
+    }
+    given = [f"--{option}={value}" for option, value in options.items()]
+    return [sys.executable, "-m", "torch.distributed.run", *given, "--module", module, *words]
+
+
+def launch(module: str, words: Sequence[str], *, machine: Machine, name: str) -> None:
+    """Run `command`'s processes and wait for them; none of them outlives this process.
+
+    Parameters
+    ----------
+    module, words, machine, name
+        See `command`. The module joins by `joined`; torch's ``record`` around what it does says why it failed.
 
     Raises
     ------
     TrainingError
-        A process failed more often than that.
+        A process failed more often than `N_RESTARTS` times.
     """
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+    environment = {
+        "OMP_NUM_THREADS": "1",  # until training sets the number; torchrun would warn that it sets this
+        **os.environ,
+        # Torch 2.11 shares one store among all starts, under the same keys: a process started again may then read
+        # where one that died was listening, and is refused. So each start meets through a new one.
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        WATCHED: "1",
+    }
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as logs:
+        run = command(module, words, machine=machine, name=name, log_folder=Path(logs))
+        with subprocess.Popen(run, stdin=subprocess.PIPE, env=environment) as torchrun:
+            try:
+                code = torchrun.wait()
+            finally:
+                torchrun.terminate()  # which passes it on
+        if code:
+            where = f" on node {socket.gethostname()}" if machine.n_nodes > 1 else ""
+            who, why = _first_failure(Path(logs), among=f"{machine.n_devices}{where}")
+            remedy = "Mend what it names; the last good save is kept."
+            raise TrainingError(who, f"failed for good ({why})", remedy=remedy)
 
-    config = LaunchConfig(
-        min_nodes=n_nodes,
-        max_nodes=n_nodes,
-        nproc_per_node=n_devices,
-        run_id=name,
-        rdzv_backend="c10d",
-        rdzv_endpoint=rendezvous,
-        max_restarts=3,
-        monitor_interval=1,
-        start_method="spawn",
-    )
-    try:
-        with _a_store_an_attempt():
-            elastic_launch(config, work)(*arguments)
-    except ChildFailedError as error:
-        rank, first = error.get_first_failure()
-        raise TrainingError(
-            f"process {rank} of {n_devices * n_nodes}",
-            f"failed for good ({str(first.message)[:500]})",
-            remedy="Mend what it names; the last good save is kept.",
-        ) from error
+
+def _first_failure(logs: Path, *, among: str) -> tuple[str, str]:
+    """Who failed first at the last start, and of what, by the files that torch's ``record`` writes."""
+    failures, silent = [], []
+    for folder in sorted(logs.glob(f"*/attempt_{N_RESTARTS}/*/")):
+        try:
+            said = json.loads((folder / "error.json").read_text(encoding="utf-8"))["message"]
+        except FileNotFoundError:
+            silent.append(folder.name)
+            continue
+        text, moment = (said, "0") if isinstance(said, str) else (said["message"], said["extraInfo"]["timestamp"])
+        failures.append((int(moment), folder.name, text[:500]))
+    without = f"process {' and '.join(silent)} left no reason: perhaps killed, for its memory" if silent else ""
+    if not failures:
+        return "training in several processes", without or "see torchrun's report above"
+    _, rank, text = min(failures)
+    return f"process {rank} of {among}", "; ".join(filter(None, (text, without)))
 
 
 @contextmanager
-def _a_store_an_attempt() -> Iterator[None]:
-    """Each start of the processes meets through a new store.
-
-    Torch 2.11 shares one among all starts, under the same keys: a process started again may then read where one
-    that died was listening, and is refused.
-    """
-    name = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(name) if before is None else os.environ.update({name: before})
-
-
-def joined(*, device: str) -> Peers:
-    """Join the group that `launch` prepared: nccl on GPUs, gloo on CPUs."""
+def joined(*, device: str) -> Iterator[Peers]:
+    """Join the group that `launch` prepared, nccl on GPUs, gloo on CPUs, and leave it when all are done."""
+    if WATCHED in os.environ:
+        end_with_stdin()
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timedelta(seconds=TIMEOUT_S))
-    return Peers(rank=distributed.get_rank(), n=distributed.get_world_size())
+    try:
+        yield Peers(rank=distributed.get_rank(), n=distributed.get_world_size())
+        distributed.barrier()  # nobody leaves before what the first one writes is there
+    finally:
+        distributed.destroy_process_group()

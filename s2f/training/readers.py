@@ -6,6 +6,7 @@ They learn from the real photographs of the training identities only, and never 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,17 +16,56 @@ from tqdm import tqdm
 
 from s2f.errors import TrainingError
 from s2f.networks.readers import EMBEDDING_DIM, Readers, Trunk, _to_input
+from s2f.training.loop import channels_last
 
 COSINE_SCALE, COSINE_MARGIN = 16.0, 0.2  # CosFace (Wang et al. 2018)
 
 
+@dataclass(frozen=True)
+class Faces:
+    """Real photographs of the training identities, and what is known of each.
+
+    Attributes
+    ----------
+    pixels : ndarray, uint8 [n, 64, 64, 3]
+        Aligned photos.
+    identity_codes : ndarray, int [n]
+        0 to n_identities − 1.
+    genders : sequence of "f", "m" or None [n]
+        None is left out of the loss.
+    attributes : ndarray, float32 [n, A]
+        True attributes of the person on each photo; A may be 0.
+    attribute_names : sequence of str [A]
+
+    Raises
+    ------
+    TrainingError
+        Fewer than two identities, rows that do not match, or values that are not finite.
+    """
+
+    pixels: np.ndarray
+    identity_codes: np.ndarray
+    genders: Sequence[str | None]
+    attributes: np.ndarray
+    attribute_names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        per_row = {"faces": self.pixels} | {k: getattr(self, k) for k in ("identity_codes", "genders", "attributes")}
+        n_rows = {name: len(rows) for name, rows in per_row.items()}
+        shape, names = list(self.attributes.shape), self.attribute_names
+        if len(set(n_rows.values())) > 1:
+            raise TrainingError("readers", f"were given unequal rows: {n_rows}", remedy="Give one row a face.")
+        if len(shape) != 2 or shape[1] != len(names):
+            raise TrainingError("attributes", f"are {shape} for {len(names)} names", remedy="Give one column a name.")
+        if not np.isfinite(self.attributes).all():
+            raise TrainingError("attributes", "hold values that are not finite", remedy="Leave those columns out.")
+        if len(np.unique(self.identity_codes)) < 2:
+            raise TrainingError("readers", "were given fewer than two identities", remedy="Give more people.")
+
+
 def train(
-    faces: np.ndarray,
-    identity_codes: np.ndarray,
-    genders: Sequence[str | None],
-    attributes: np.ndarray,
+    faces: Faces,
     *,
-    attribute_names: Sequence[str],
     seed: int,
     n_steps: int = 300,
     batch: int = 96,
@@ -37,51 +77,35 @@ def train(
 
     Parameters
     ----------
-    faces : ndarray, uint8 [n, 64, 64, 3]
-        Aligned photos.
-    identity_codes : ndarray, int [n]
-        0 to n_identities − 1.
-    genders : sequence of "f", "m" or None [n]
-        None is left out of the loss.
-    attributes : ndarray, float [n, A]
-        True attributes of the person on each photo; A may be 0.
-    attribute_names : sequence of str [A]
-        Their names.
     seed : int
         Of weights, batches and augmentation.
-    n_steps : int
-        Optimiser steps; the learning rate follows one cycle over them.
-    batch : int
-        Photos a step.
+    n_steps, batch : int
+        Optimiser steps, and photos a step.
     learning_rate : float
-        Peak of the cycle (AdamW).
-    device : str
-        Torch device.
+        Peak of the one cycle that it follows over the steps (AdamW).
     n_threads : int, optional
         CPU threads; left as they are if not given.
 
     Raises
     ------
     TrainingError
-        Fewer than two identities, rows that do not match, or a loss that is not finite.
+        A loss that is not finite.
     """
-    identity_codes, attributes = np.asarray(identity_codes), np.asarray(attributes, np.float32)
-    _check(faces, identity_codes, genders, attributes, attribute_names)
     if n_threads is not None:
         torch.set_num_threads(n_threads)
     generator = torch.Generator().manual_seed(seed)
-    centre = attributes.mean(0)
-    scale = np.maximum(attributes.std(0), 1e-6)
-    x = _to_input(faces, device)
-    identity = torch.from_numpy(identity_codes.astype(np.int64)).to(device)
-    female = torch.tensor([{"f": 1.0, "m": 0.0}.get(gender, -1.0) for gender in genders], device=device)
+    attributes = np.asarray(faces.attributes, np.float32)
+    centre, scale = attributes.mean(0), np.maximum(attributes.std(0), 1e-6)
+    x, n = _to_input(faces.pixels, device), len(faces.pixels)
+    identity = torch.from_numpy(faces.identity_codes.astype(np.int64)).to(device)
+    female = torch.tensor([{"f": 1.0, "m": 0.0}.get(gender or "", -1.0) for gender in faces.genders], device=device)
     wanted = torch.from_numpy((attributes - centre) / scale).to(device)  # [n, A]
 
     with torch.random.fork_rng(devices=[]):  # the layers draw from the global generator
         torch.manual_seed(seed)
         network = Trunk(attributes.shape[1])
-        prototypes = nn.Parameter(torch.randn(int(identity_codes.max()) + 1, EMBEDDING_DIM))
-    network = network.to(device, memory_format=torch.channels_last).train()
+        prototypes = nn.Parameter(torch.randn(int(faces.identity_codes.max()) + 1, EMBEDDING_DIM))
+    network = channels_last(network, device).train()
     prototypes = nn.Parameter(prototypes.detach().to(device))
     optimiser = torch.optim.AdamW([*network.parameters(), prototypes], lr=learning_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=learning_rate, total_steps=n_steps)
@@ -89,7 +113,7 @@ def train(
     with torch.random.fork_rng(devices=[]), tqdm(total=n_steps, desc="readers", unit="step", mininterval=1.0) as bar:
         torch.manual_seed(dropout_seed)
         for step in range(n_steps):
-            rows = torch.randint(len(faces), (min(batch, len(faces)),), generator=generator).to(device)
+            rows = torch.randint(n, (min(batch, n),), generator=generator).to(device)
             embedding, logit, predicted = network(_augmented(x[rows], generator))
             loss = _identity_loss(embedding, prototypes, identity[rows])
             known = female[rows] >= 0
@@ -107,9 +131,8 @@ def train(
                     raise TrainingError("readers", f"have loss {value} at step {step}", remedy="Check the faces.")
                 bar.set_postfix(loss=f"{value:.2f}", refresh=False)
             bar.update()
-    return Readers(
-        network=network.eval(), attribute_names=tuple(attribute_names), centre=centre, scale=scale.astype(np.float32)
-    )
+    names = tuple(faces.attribute_names)
+    return Readers(network=network.eval(), attribute_names=names, centre=centre, scale=scale.astype(np.float32))
 
 
 def _augmented(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -133,19 +156,3 @@ def _identity_loss(embedding: Tensor, prototypes: Tensor, identity: Tensor) -> T
     cosine = embedding @ functional.normalize(prototypes, dim=1).T  # [B, n_identities]
     margin = functional.one_hot(identity, len(prototypes)) * COSINE_MARGIN
     return functional.cross_entropy(COSINE_SCALE * (cosine - margin), identity)
-
-
-def _check(
-    faces: np.ndarray, codes: np.ndarray, genders: Sequence, attributes: np.ndarray, names: Sequence[str]
-) -> None:
-    n_rows = {"faces": len(faces), "identity_codes": len(codes), "genders": len(genders), "attributes": len(attributes)}
-    if len(set(n_rows.values())) > 1:
-        raise TrainingError("readers", f"were given unequal rows: {n_rows}", remedy="Give one row a face.")
-    if attributes.ndim != 2 or attributes.shape[1] != len(names):
-        raise TrainingError(
-            "attributes", f"are {list(attributes.shape)} for {len(names)} names", remedy="Give one column a name."
-        )
-    if not np.isfinite(attributes).all():
-        raise TrainingError("attributes", "hold values that are not finite", remedy="Leave those columns out.")
-    if len(np.unique(codes)) < 2:
-        raise TrainingError("readers", "were given fewer than two identities", remedy="Give more people.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,6 @@ from s2f.errors import CheckpointError
 from s2f.tensors import load, save
 
 KEPT = 2  # saves to resume from: the last one, and the one before in case the last is broken
-
-
 Part = nn.Module | torch.optim.Optimizer | torch.Generator | np.random.Generator
 
 
@@ -109,12 +108,8 @@ class Log:
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Lines of a log; a last line cut short by a kill is left out."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").split("\n"):
-        if not text:
-            continue
-        try:
+    lines: list[dict[str, Any]] = []
+    with suppress(json.JSONDecodeError):
+        for text in filter(None, path.read_text(encoding="utf-8").split("\n")):
             lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
     return lines

@@ -8,9 +8,6 @@ which makes unit embeddings comparable by cosine, as the GAN uses them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,28 +17,56 @@ from torch.nn import functional as F
 from s2f import seeding
 from s2f.errors import TrainingError
 from s2f.networks.models import EMBEDDING_DIM, VoiceEmbedding, seeded, unit
+from s2f.settings import Voice
 from s2f.training import loop
 from s2f.training.data import fits
+from s2f.training.health import Watch
 from s2f.training.tracks import FRAMES_PER_S, N_FRAMES
 
 
-@dataclass(frozen=True)
-class SpeakerSettings:
-    """Section ``voice`` of params/base.yaml, where each field is explained."""
+class Recordings:
+    """Training recordings on a device, or where they lie, and crops of them.
 
-    width: float
-    steps: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    min_crop_s: float
-    max_crop_s: float
-    margin: float
-    scale: float
-    log_every: int
-    save_every: int
-    encoder: str = "own"
-    checkpoint: str | None = None
+    Parameters
+    ----------
+    frames : ndarray, float16 or float32 [total, 64]
+        Normalised log-mel frames of recordings, one after another; may be mapped into memory. Copied to a GPU
+        where they fit, otherwise gathered where they lie.
+    starts, lengths : int [n]
+        First frame and number of frames of each recording.
+    speakers : int [n]
+        Speaker of each recording, counted from 0.
+
+    Raises
+    ------
+    TrainingError
+        Fewer than two speakers.
+    """
+
+    def __init__(
+        self, frames: np.ndarray, starts: np.ndarray, lengths: np.ndarray, speakers: np.ndarray, *, device: str
+    ) -> None:
+        self.n_speakers = int(speakers.max()) + 1 if len(speakers) else 0
+        if self.n_speakers < 2:
+            problem, remedy = f"has {self.n_speakers} speaker(s)", "It needs at least two to tell apart."
+            raise TrainingError("speaker pre-training", problem, remedy=remedy)
+        self.starts, self.lengths, self.device = np.asarray(starts), np.asarray(lengths), device
+        self.speakers = torch.from_numpy(speakers.astype(np.int64))
+        self.frames: np.ndarray | Tensor = frames
+        if device == "cuda" and fits(frames.nbytes, device):
+            self.frames = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
+
+    def crops(self, picked: np.ndarray, n_frames: int, places: np.ndarray) -> Tensor:
+        """Crops float32 [B, n_frames, 64] of the recordings `picked`, at `places` in [0, 1) of where they may begin.
+
+        A recording shorter than 1000 frames counts as repeated to 1000, so a crop may wrap around its end.
+        """
+        lengths = self.lengths[picked]
+        first = (places * (np.maximum(lengths, N_FRAMES) - n_frames + 1)).astype(np.int64)
+        rows = (first[:, None] + np.arange(n_frames)) % lengths[:, None] + self.starts[picked][:, None]  # [B, T]
+        if isinstance(self.frames, Tensor):
+            return self.frames[torch.from_numpy(rows).to(self.device)].float()
+        return torch.from_numpy(self.frames[rows].astype(np.float32)).to(self.device)
 
 
 class _Head(nn.Module):
@@ -59,60 +84,26 @@ class _Head(nn.Module):
         return self.scale * cosines  # [B, n_speakers]
 
 
-class Trainer:
-    """Voice embedding, head, optimiser and random stream of one pre-training, and one step over them.
+class Trainer(loop.Trainer):
+    """Voice embedding, head, optimiser and random stream of one pre-training, and one step over them."""
 
-    Parameters
-    ----------
-    frames : ndarray, float16 or float32 [total, 64]
-        Normalised log-mel frames of recordings, one after another; may be mapped into memory. Copied to the
-        device where they fit, otherwise gathered where they lie.
-    starts, lengths : int [n]
-        First frame and number of frames of each training recording.
-    speakers : int [n]
-        Speaker of each training recording, counted from 0.
-    settings : SpeakerSettings
-    """
+    PARTS = ("network", "head", "optimiser", "draws")
+    settings: Voice
 
-    def __init__(
-        self,
-        frames: np.ndarray,
-        starts: np.ndarray,
-        lengths: np.ndarray,
-        speakers: np.ndarray,
-        *,
-        settings: SpeakerSettings,
-        seed: int,
-        device: str,
-        precision: str = "float32",
-    ) -> None:
-        n_speakers = int(speakers.max()) + 1 if len(speakers) else 0
-        if n_speakers < 2:
-            raise TrainingError(
-                "speaker pre-training", f"has {n_speakers} speaker(s)", remedy="It needs at least two to tell apart."
-            )
-        self.settings, self.device, self.precision, self.step = settings, device, precision, 0
-        self.frames = _Frames(frames, starts, lengths, device=device)
-        self.labels = torch.from_numpy(speakers.astype(np.int64))
-        init = seeding.torch_stream(seed, "init")
-        self.network = seeded(lambda: VoiceEmbedding(width=settings.width), generator=init).to(device).train()
-        self.head = seeded(
-            lambda: _Head(n_speakers=n_speakers, scale=settings.scale, margin=settings.margin), generator=init
-        ).to(device)
-        self.optimiser = torch.optim.AdamW(
-            [*self.network.parameters(), *self.head.parameters()],
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            foreach=True,
-        )
+    def __init__(self, recordings: Recordings, *, settings: Voice, setup: loop.Setup) -> None:
+        s, device = settings, recordings.device
+        super().__init__(setup=setup, device=device)
+        self.recordings, self.settings = recordings, s
+        init = seeding.torch_stream(setup.seed, "init")
+        self.network = seeded(lambda: VoiceEmbedding(width=s.width), generator=init).to(device).train()
+        head = seeded(lambda: _Head(n_speakers=recordings.n_speakers, scale=s.scale, margin=s.margin), generator=init)
+        self.head = head.to(device)
+        weights = [*self.network.parameters(), *self.head.parameters()]
+        self.optimiser = torch.optim.AdamW(weights, lr=s.learning_rate, weight_decay=s.weight_decay, foreach=True)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, max_lr=settings.learning_rate, total_steps=settings.steps + 1, pct_start=0.2
+            self.optimiser, max_lr=s.learning_rate, total_steps=s.steps + 1, pct_start=0.2
         )
-        self.draws = seeding.stream(seed, "batches")
-
-    def parts(self) -> dict[str, Any]:
-        """Everything that matters for going on; what is no tensor is in `extra`."""
-        return {"network": self.network, "head": self.head, "optimiser": self.optimiser, "draws": self.draws}
+        self.draws = seeding.stream(setup.seed, "batches")
 
     def extra(self) -> dict[str, Tensor]:
         """The schedule's place, and what it has set in the optimiser."""
@@ -130,83 +121,40 @@ class Trainer:
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One step; with `report`, its loss, its accuracy and the length of its gradients."""
         s = self.settings
-        picked = self.draws.integers(len(self.labels), size=s.batch_size)
-        n_frames = int(self.draws.integers(s.min_crop_s * FRAMES_PER_S, s.max_crop_s * FRAMES_PER_S + 1))
+        picked = self.draws.integers(len(self.recordings.speakers), size=s.batch_size)
+        low, high = int(s.min_crop_s * FRAMES_PER_S), int(s.max_crop_s * FRAMES_PER_S + 1)
+        n_frames = int(self.draws.integers(low, high))
         places = self.draws.random(s.batch_size)
-        inputs = self.frames.crops(picked, n_frames, places).transpose(1, 2)  # [B, 64, T]
-        labels = self.labels[torch.from_numpy(picked)].to(self.device)
+        inputs = self.recordings.crops(picked, n_frames, places).transpose(1, 2)  # [B, 64, T]
+        labels = self.recordings.speakers[torch.from_numpy(picked)].to(self.device)
         self.step += 1
-        with loop.autocast(self.device, self.precision):
+        with loop.autocast(self.device, self.setup.precision):
             embeddings = self.network(inputs)
         logits = self.head(embeddings.float(), labels)
         loss = F.cross_entropy(logits, labels)
         self.optimiser.zero_grad()
         loss.backward()
-        values = {}
+        values: dict[str, Tensor] = {}
         if report:
-            values = {
-                "loss": loss.detach(),
-                "accuracy": (logits.argmax(1) == labels).float().mean(),
-                "grad_network": loop.gradient_norm(list(self.network.parameters())),
-            }
+            accuracy = (logits.argmax(1) == labels).float().mean()
+            norm = loop.gradient_norm(list(self.network.parameters()))
+            values = {"loss": loss.detach(), "accuracy": accuracy, "grad_network": norm}
         self.optimiser.step()
         self.schedule.step()
         return values
 
-    def observe(self, *, last: bool) -> None:
-        """Nothing is drawn on the way."""
-
 
 def train(
-    frames: np.ndarray,
-    starts: np.ndarray,
-    lengths: np.ndarray,
-    speakers: np.ndarray,
-    *,
-    settings: SpeakerSettings,
-    seed: int,
-    device: str,
-    n_threads: int,
-    folder: Path,
-    fingerprint: str,
-    precision: str = "float32",
+    recordings: Recordings, *, settings: Voice, setup: loop.Setup, place: loop.Place
 ) -> tuple[VoiceEmbedding, Callable[[np.ndarray], np.ndarray]]:
     """Train a voice embedding to name the speaker, going on from the last good save of the same fingerprint.
 
-    Parameters
-    ----------
-    frames, starts, lengths, speakers
-        See `Trainer`.
-    folder : Path
-        Gets ``log.jsonl`` and ``state/`` (saves).
-    fingerprint : str
-        Of parameters, data and code.
-
-    Returns
-    -------
-    network : VoiceEmbedding
-        In evaluation mode, on the CPU.
-    logits : callable
-        Speaker logits float32 [n, n_speakers] of embeddings float32 [n, 64].
-
-    Raises
-    ------
-    TrainingError
-        Fewer than two speakers, or a value that is not finite.
+    Gives the network in evaluation mode, on the CPU, and its logits float32 [n, n_speakers] of embeddings float32
+    [n, 64]. A value that is not finite is a TrainingError.
     """
-    torch.set_num_threads(n_threads)
-    trainer = Trainer(
-        frames, starts, lengths, speakers, settings=settings, seed=seed, device=device, precision=precision
-    )
-    loop.run(
-        trainer,
-        steps=settings.steps,
-        log_every=settings.log_every,
-        save_every=settings.save_every,
-        folder=folder,
-        fingerprint=fingerprint,
-        label="speaker pre-training",
-    )
+    torch.set_num_threads(setup.n_threads)
+    trainer = Trainer(recordings, settings=settings, setup=setup)
+    loop.run(trainer, place=place, watch=Watch())
     network, head = trainer.network.eval().cpu(), trainer.head.eval().cpu()
 
     def logits_of(embeddings: np.ndarray) -> np.ndarray:
@@ -214,25 +162,3 @@ def train(
             return head(torch.from_numpy(embeddings)).numpy()
 
     return network, logits_of
-
-
-class _Frames:
-    """Frames of recordings on a device, or where they lie, and crops of them."""
-
-    def __init__(self, frames: np.ndarray, starts: np.ndarray, lengths: np.ndarray, *, device: str) -> None:
-        self.starts, self.lengths, self.device = np.asarray(starts), np.asarray(lengths), device
-        self.frames: np.ndarray | Tensor = frames
-        if device == "cuda" and fits(frames.nbytes, device):
-            self.frames = torch.from_numpy(np.ascontiguousarray(frames)).to(device)
-
-    def crops(self, picked: np.ndarray, n_frames: int, places: np.ndarray) -> Tensor:
-        """Crops float32 [B, n_frames, 64] of the recordings `picked`, at `places` in [0, 1) of where they may begin.
-
-        A recording shorter than 1000 frames counts as repeated to 1000, so a crop may wrap around its end.
-        """
-        lengths = self.lengths[picked]
-        first = (places * (np.maximum(lengths, N_FRAMES) - n_frames + 1)).astype(np.int64)
-        rows = (first[:, None] + np.arange(n_frames)) % lengths[:, None] + self.starts[picked][:, None]  # [B, T]
-        if isinstance(self.frames, Tensor):
-            return self.frames[torch.from_numpy(rows).to(self.device)].float()
-        return torch.from_numpy(self.frames[rows].astype(np.float32)).to(self.device)

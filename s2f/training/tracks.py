@@ -39,18 +39,10 @@ def compute(
     device: str,
     batch_size: int = 64,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tracks of all recordings.
+    """Tracks float32 [total, 64] of all recordings, and their offsets int64 [n_recordings + 1].
 
-    Parameters
-    ----------
-    log_mel : callable
-        Normalised features float32 [n_frames, 64] of recording i.
-
-    Returns
-    -------
-    tracks : float32 [total, 64]
-    offsets : int64 [n_recordings + 1]
-        Recording i has the rows from ``offsets[i]`` to ``offsets[i + 1]``.
+    Recording i, whose normalised features are ``log_mel(i)``, float32 [n_frames, 64], has the rows from
+    ``offsets[i]`` to ``offsets[i + 1]``.
     """
     network = network.eval().to(device)
     tracks: list[np.ndarray] = []
@@ -103,7 +95,7 @@ class Tracks:
         self, tracks: np.ndarray, offsets: np.ndarray, recordings: np.ndarray, *, device: str, per_s: float = OWN_PER_S
     ) -> None:
         self.per_s, self.dim = per_s, tracks.shape[1]
-        lengths = (offsets[1:] - offsets[:-1])[recordings]
+        lengths = np.diff(offsets)[recordings]
         sums = np.zeros((int(lengths.sum()) + len(recordings), tracks.shape[1]), np.float32)
         starts = np.cumsum(lengths + 1) - (lengths + 1)
         for start, length, recording in zip(starts, lengths, recordings, strict=True):
@@ -129,12 +121,10 @@ class Tracks:
 
     def whole(self) -> Tensor:
         """Mean of every recording, as at test time: float [n, dim], not normalised."""
-        return self.windows(
-            torch.arange(len(self), device=self.starts.device), torch.zeros_like(self.starts), self.lengths
-        )
+        everyone = torch.arange(len(self), device=self.starts.device)
+        return self.windows(everyone, torch.zeros_like(self.starts), self.lengths)
 
 
 def crop_vectors(min_s: float, max_s: float, *, per_s: float = OWN_PER_S) -> tuple[int, int]:
     """Shortest and longest crop as numbers of track vectors, of which there are `per_s` a second."""
-    low, high = (max(1, round(s * per_s)) for s in (min_s, max_s))
-    return low, high
+    return max(1, round(min_s * per_s)), max(1, round(max_s * per_s))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
-import torch
+import pandas as pd
+from torch.distributed.elastic.multiprocessing.errors import record
 
 from s2f.features.store import Store
 from s2f.networks import inference
@@ -15,7 +18,7 @@ from s2f.training import data, gan, loop, processes, saves
 
 
 def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
-    """Train a run's variant, or go on with it, and write its checkpoint.
+    """Train a run's variant, or go on with it, write its checkpoint, and give it in evaluation mode, on the CPU.
 
     With ``machine.n_devices`` or ``machine.n_nodes`` above one, processes of their own train, and this one waits.
 
@@ -27,11 +30,6 @@ def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
         The variant's folder, as ``study.write("model")`` gave it.
     label : str
         Shown by the progress bar.
-
-    Returns
-    -------
-    Model
-        In evaluation mode, on the CPU.
 
     Raises
     ------
@@ -48,43 +46,36 @@ def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
         _train(study, folder, label=label, who=processes.ALONE)
     else:
         study.read("store"), study.read("voice")  # a missing input is said once, here
-        arguments = (study.profile, study.variant, study.seed, study.label, study.overrides, str(folder), label)
-        processes.launch(
-            _one_of_several,
-            arguments,
-            n_devices=machine.n_devices,
-            n_nodes=machine.n_nodes,
-            rendezvous=machine.rendezvous,
-            name=f"{study.run.parent.name}-s{study.seed}-{study.variant}",
-        )
+        run = {name: getattr(study, name) for name in ("profile", "variant", "seed", "label", "overrides")}
+        words = json.dumps({"run": run, "folder": str(folder), "label": label})
+        name = f"{study.run.parent.name}-s{study.seed}-{study.variant}"
+        processes.launch("s2f.training.training", [words], machine=machine, name=name)
     return inference.load(folder)
 
 
 def architecture(study: Study) -> Architecture:
     """The networks that a run's parameters describe."""
-    g = study.params.gan
-    voice = study.params.voice
+    g, voice = study.params.gan, study.params.voice
     return Architecture(voice.width, g.width, g.norm, g.tanh, g.head, voice.encoder)
 
 
 def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> None:
-    machine, device = study.params.machine, study.device
+    machine, device, gender = study.params.machine, study.device, study.params.variant.gender
     store, voice = Store.open(study.read("store")), study.read("voice")
-    gender = study.params.variant.gender
-    training = data.select(store, split="train", gender=gender)
-    pairs = data.pairs(store, voice, training, device=device)
-    trained = gan.train(
-        pairs,
-        settings=gan.GanSettings(**study.params.gan.model_dump()),
+    pairs = data.pairs(store, voice, data.select(store, split="train", gender=gender), device=device)
+    setup = loop.Setup(
         seed=study.seed,
         n_threads=max(1, machine.n_threads // machine.n_devices),
-        folder=folder,
-        fingerprint=study.resume_key("s2f.training.gan", pairs.digest()),
-        samples=data.embeddings(voice, watched(store, gender=gender)),
-        label=label,
         precision=loop.choose_precision(machine.precision, device),
         compile_mode=machine.compile,
         peers=who,
+    )
+    trained = gan.train(
+        pairs,
+        settings=study.params.gan,
+        setup=setup,
+        place=loop.Place(folder, study.resume_key("s2f.training.gan", pairs.digest()), label),
+        samples=data.embeddings(voice, watched(store, gender=gender)),
     )
     if who.primary:
         encoder = inference.load_encoder(voice)
@@ -93,19 +84,19 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
         inference.save(folder, model)
 
 
-def watched(store: Store, *, gender: str | None, n: int = 8):
+def watched(store: Store, *, gender: str | None, n: int = 8) -> pd.DataFrame:
     """Recordings of the first `n` validation people, one each, whose faces are drawn as training goes on."""
     return data.select(store, split="validation", gender=gender).voices.groupby("identity").head(1).head(n)
 
 
-def _one_of_several(profile, variant, seed, label, overrides, folder, shown) -> None:
-    """What each process runs."""
-    study = runs.open_study(
-        "05_training", profile=profile, variant=variant, seed=seed, label=label, overrides=overrides
-    )
-    who = processes.joined(device=study.device)
-    try:
-        _train(study, Path(folder), label=shown, who=who)
-        torch.distributed.barrier()  # nobody leaves before the checkpoint is there
-    finally:
-        torch.distributed.destroy_process_group()
+@record
+def _one_of_several(words: str) -> None:
+    """What each of several processes runs."""
+    told = json.loads(words)
+    study = runs.open_study("05_training", **told["run"])
+    with processes.joined(device=study.device) as who:
+        _train(study, Path(told["folder"]), label=told["label"], who=who)
+
+
+if __name__ == "__main__":
+    _one_of_several(sys.argv[1])

@@ -26,7 +26,6 @@ class Encoder:
 
     Attributes
     ----------
-    network : VoiceEmbedding or GE2EEmbedding
     logits : callable, optional
         The classifier of its pre-training, where it was trained here: float32 [n, n_speakers] of [n, 64].
     weights_sha256 : str, optional
@@ -57,26 +56,21 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
     if voice.encoder == "own" and voice.checkpoint is None:
         heard = training.voices[training.voices["fold"] == 0]
         rows = heard["row"].to_numpy()
+        lengths, speakers = np.diff(store.mel_offsets)[rows], training.codes(heard)
         network, logits = speaker.train(
-            store.mels,
-            store.mel_offsets[rows],
-            np.diff(store.mel_offsets)[rows],
-            training.codes(heard),
-            settings=speaker.SpeakerSettings(**study.params.voice.model_dump(exclude={"checkpoint_sha256"})),
-            seed=study.seed,
-            device=study.device,
-            n_threads=machine.n_threads,
-            folder=folder,
-            fingerprint=study.resume_key("s2f.training.speaker", store.digest),
-            precision=loop.choose_precision(machine.precision, study.device),
+            speaker.Recordings(store.mels, store.mel_offsets[rows], lengths, speakers, device=study.device),
+            settings=voice,
+            setup=loop.Setup(study.seed, machine.n_threads, loop.choose_precision(machine.precision, study.device)),
+            place=loop.Place(folder, study.resume_key("s2f.training.speaker", store.digest), "speaker pre-training"),
         )
         return Encoder(network, logits)
     (folder / "log.jsonl").unlink(missing_ok=True)  # of a training with other parameters
     torch.set_num_threads(machine.n_threads)
-    if voice.encoder == "own":
+    if voice.checkpoint is not None:
         path = study.root / voice.checkpoint
-        network = load_released(VoiceEmbedding(width=voice.width), path)
-        return Encoder(network, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        loaded = VoiceEmbedding(width=voice.width)
+        load_released(loaded, path)
+        return Encoder(loaded, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     _check_sound(store)
     from s2f.networks import ge2e  # heavier packages, not needed to train
 
@@ -105,6 +99,7 @@ def keep(study: Study, store: Store, encoder: Encoder, *, folder: Path) -> None:
         tracks.write(folder, rows, offsets, per_s=ge2e_front_end.PER_S)
     else:
         network, n = encoder.network, len(store.voices())
+        assert isinstance(network, VoiceEmbedding)
         rows, offsets = tracks.compute(network, store.mel, n_recordings=n, device=study.device)
         tracks.write(folder, rows, offsets)
     header = {"encoder": voice.encoder, "width": voice.width, "weights_sha256": encoder.weights_sha256}

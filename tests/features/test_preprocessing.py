@@ -17,6 +17,7 @@ from s2f.features import preprocessing
 from s2f.features.pack import Settings, build
 from s2f.features.store import Store
 from s2f.study import runs
+from s2f.study.stages import STAGES
 from tests.features.test_store import contents, make_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,4 +145,5 @@ def test_workflow_profiles_are_accepted_by_snakemake(name):
     _, parsed = parse_args(["--workflow-profile", str(ROOT / "workflow" / "profiles" / name), "--cores", "1", "all"])
     assert parsed.executor == {"local": None, "slurm": "slurm"}[name]
     rules = set(re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(encoding="utf-8"), flags=re.M))
+    rules |= {name.partition("_")[2] for name in STAGES}  # made from there
     assert set(parsed.set_resources or {}) <= rules

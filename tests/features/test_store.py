@@ -17,7 +17,7 @@ import soundfile
 from PIL import Image
 from scipy.signal import lfilter
 
-from s2f import weights, workers
+from s2f import files, weights, workers
 from s2f.corpora import manifest, rejections, splits, voxceleb
 from s2f.errors import CorpusError, StoreError
 from s2f.features import align, front_end, landmarks, pack, photo_files, sound_files, store
@@ -370,8 +370,8 @@ def test_parts_made_at_the_same_time_are_only_packed(corpus, built, tmp_path, mo
     folder = tmp_path / "store"
     code = (
         "import sys; from s2f.features import pack; from s2f.corpora import manifest; "
-        "print(pack.build_part(manifest.read(sys.argv[1]), sys.argv[2], root=sys.argv[3], part=int(sys.argv[4]), "
-        "n_parts=3, shard_size=4, progress=False))"
+        "print(pack.build_part(manifest.read(sys.argv[1]), sys.argv[2], root=sys.argv[3], share=(int(sys.argv[4]), 3), "
+        "shard_size=4, progress=False))"
     )
     places = list(map(str, (tmp_path / "manifest.parquet", folder, root)))
     runs = [
@@ -399,10 +399,10 @@ def test_a_part_makes_its_own_shards_and_none_twice(corpus, built, tmp_path, mon
     monkeypatch.setattr(pack, "_make_shard", count)
     paths = table["path"].tolist()
     again = dict(root=root, shard_size=10, progress=False)
-    assert pack.build_part(table, tmp_path, part=1, n_parts=4, **again) == 1
-    assert pack.build_part(table, tmp_path, part=1, n_parts=4, **again) == 1
+    assert pack.build_part(table, tmp_path, share=(1, 4), **again) == 1
+    assert pack.build_part(table, tmp_path, share=(1, 4), **again) == 1
     assert made == [paths[10:20]]
-    assert pack.build_part(table, tmp_path, part=5, n_parts=6, **again) == 0
+    assert pack.build_part(table, tmp_path, share=(5, 6), **again) == 0
     pack.build(table, tmp_path, **again)
     assert made == [paths[10:20], paths[:10], paths[20:30], paths[30:40], paths[40:]]
     assert contents(tmp_path) == contents(built)
@@ -411,7 +411,7 @@ def test_a_part_makes_its_own_shards_and_none_twice(corpus, built, tmp_path, mon
 @pytest.mark.parametrize(("part", "n_parts"), [(-1, 2), (2, 2), (0, 0), (0, -1)])
 def test_no_such_part(corpus, tmp_path, part, n_parts):
     with pytest.raises(StoreError, match=r"^(part|n_parts) is ") as caught:
-        pack.build_part(corpus[1], tmp_path / "store", root=corpus[0], part=part, n_parts=n_parts)
+        pack.build_part(corpus[1], tmp_path / "store", root=corpus[0], share=(part, n_parts))
     assert caught.value.reason == "value"
     assert not (tmp_path / "store").exists()
 
@@ -426,7 +426,7 @@ def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
     with monkeypatch.context() as patch:
         patch.setattr(pack, "_make_shard", None)
         pack.build(table, copied, root=root, settings=same, progress=False)  # nothing to do
-    pack.build_part(table, copied, part=0, n_parts=1, root=root, settings=same, progress=False)
+    pack.build_part(table, copied, share=(0, 1), root=root, settings=same, progress=False)
     if other.processed:  # neither sound nor photographs of faces that are not 64×64 yet
         monkeypatch.setattr(pack, "recording", lambda path, settings: np.ones((3, 64), np.float16))
     pack.build(table, copied, root=root, settings=other, progress=False)
@@ -496,7 +496,7 @@ def test_readers_beside_a_writer_see_one_store_or_none(corpus, tmp_path):
         "    if Path(f'{folder}-{k}').exists():\n"
         "        shutil.copytree(f'{folder}-{k}', shards)\n"
         "    else:\n"
-        "        pack.build_part(tables[k], f'{folder}-kept-{k}', part=0, n_parts=1, root=root, progress=False)\n"
+        "        pack.build_part(tables[k], f'{folder}-kept-{k}', share=(0, 1), root=root, progress=False)\n"
         "        shutil.copytree(f'{folder}-kept-{k}/shards', f'{folder}-{k}')\n"
         "    pack.build(tables[k], folder, root=root, progress=False)\n"
         "    n += 1\n"
@@ -561,7 +561,7 @@ def test_an_open_store_stays_as_it_was_while_it_is_rebuilt(corpus, copied):
 
 
 REPLACED = {  # what a reader is about to read when a build of other input begins, or has begun and ended
-    "json": ("meta.json", store.json, "loads"),
+    "json": ("meta.json", files.json, "loads"),
     "index": ("index.parquet", store.pd, "read_parquet"),
     "array": ("mels.npy", store.np, "load"),
 }
@@ -748,11 +748,11 @@ def test_open_refuses_what_does_not_belong_together(copied):
 
 def test_open_refuses_other_formats(copied):
     meta = json.loads((copied / "meta.json").read_text())
-    (copied / "meta.json").write_text(json.dumps({**meta, "format": 99}))
-    with pytest.raises(StoreError, match="has store format 99"):
+    (copied / "meta.json").write_text(json.dumps({**meta, "version": 99}))
+    with pytest.raises(StoreError, match="has version 99, this program reads 3"):
         Store.open(copied)
     (copied / "meta.json").write_text("{")
-    with pytest.raises(StoreError, match="is not JSON"):
+    with pytest.raises(StoreError, match="is no JSON"):
         Store.open(copied)
 
 
@@ -765,7 +765,8 @@ def test_open_refuses_other_formats(copied):
         ({"n_frames": None}, "damaged", "n_frames None"),
         ({"n_faces": "18"}, "damaged", "n_faces '18'"),
         ({"n_recordings": 23}, "damaged", "mel_offsets"),
-        ({"index_sha256": None}, "mixed", "index.parquet"),
+        ({"index_sha256": None}, "damaged", "index_sha256 None"),
+        ({"index_sha256": "0"}, "mixed", "index.parquet"),
     ],
 )
 def test_open_refuses_what_was_made_otherwise(copied, change, reason, named):

@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
 from s2f.networks import layers, models
-from s2f.networks.models import Classifier, FaceEmbedding, Generator, VoiceEmbedding
+from s2f.networks.models import Classifier, FaceEmbedding, Generator, VoiceEmbedding, start_smooth
 
 
 def count(network):
@@ -100,3 +101,16 @@ def test_the_layer_table_adds_up():
     assert sum(row["n_parameters"] for row in rows) == count(network)
     assert rows[0]["output"] == "256 × 4 × 4" and rows[-1]["output"] == "3 × 64 × 64"
     assert network.training and layers.summary(network, torch.zeros(1, 64))["layers with weights"] == 9
+
+
+def test_a_smooth_start_interpolates():
+    """With one channel and taps of interpolation by two, an upsampling layer is a bilinear resize inside."""
+    network = Generator(width=0.0625)
+    start_smooth(network, generator=torch.Generator().manual_seed(0))
+    layer = network.model[3]
+    x = torch.rand(1, layer.in_channels, 4, 4)
+    mixture = layer.weight[:, :, 1, 1] / 0.5625
+    assert mixture.std().item() == pytest.approx(layer.in_channels**-0.5, rel=0.1)
+    wanted = F.interpolate(torch.einsum("bchw,cd->bdhw", x, mixture), scale_factor=2, mode="bilinear")
+    inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+    assert torch.allclose((layer(x) - layer.bias[:, None, None])[inside], wanted[inside], atol=1e-5)

@@ -1,0 +1,51 @@
+"""A trained variant's model: kept, read back, and drawing from a recording."""
+
+import numpy as np
+import pytest
+import torch
+
+from s2f import tensors
+from s2f.errors import CheckpointError
+from s2f.features import front_end
+from s2f.networks import inference
+from s2f.networks.models import Architecture
+from s2f.report import sheets
+
+
+def test_a_model_survives_saving(tmp_path):
+    architecture = Architecture(0.0625, 0.0625, "batch", True, "k4")
+    model = inference.Model(
+        architecture.voice_embedding().eval(), architecture.generator().eval(), architecture, "test"
+    )
+    inference.save(tmp_path, model)
+    back = inference.load(tmp_path)
+    features = np.random.default_rng(0).normal(size=(1000, 64)).astype(np.float32)
+    assert np.array_equal(model.embed(features), back.embed(features)) and back.name == "test"
+    assert np.linalg.norm(back.embed(features)) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_processed_recording_gives_the_face_of_its_features(tmp_path):
+    architecture = Architecture(0.0625, 0.0625, "batch", True, "k4")
+    model = inference.Model(architecture.voice_embedding().eval(), architecture.generator().eval(), architecture, "t")
+    frames = np.random.default_rng(0).normal(size=(300, 64))
+    np.save(tmp_path / "clip.npy", frames)
+    features = front_end.repeat(front_end.normalise(frames))
+    expected = inference.draw(model.generator, torch.from_numpy(model.embed(features))[None])[0]
+    assert np.array_equal(model.reconstruct(tmp_path / "clip.npy"), expected)
+    wave, mask, log_mel = sheets.recording(tmp_path / "clip.npy")
+    assert wave is None and mask is None and np.array_equal(log_mel, front_end.normalise(frames))
+
+
+def test_checkpoints_that_are_not_there_or_broken_are_errors(tmp_path):
+    with pytest.raises(CheckpointError, match="make book"):
+        inference.load(tmp_path)
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="truncated"):
+        inference.load(tmp_path)
+    architecture = Architecture(0.0625, 0.0625, "none", True, "k4")
+    model = inference.Model(architecture.voice_embedding(), architecture.generator(), architecture, "")
+    header = {"architecture": {**architecture.__dict__, "head": "k1"}, "name": ""}
+    weights = {f"voice_embedding.{k}": v for k, v in model.voice_embedding.state_dict().items()}
+    tensors.save(tmp_path / "checkpoint.safetensors", weights, header=header)
+    with pytest.raises(CheckpointError, match="another architecture"):
+        inference.load(tmp_path)

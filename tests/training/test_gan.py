@@ -1,0 +1,197 @@
+"""One iteration of the GAN against a plain description of it, and what a training of it promises."""
+
+import shutil
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from s2f.training import gan, loop, tracks
+from tests.training.small import PLAIN, POSTER, SETTINGS, apart, but, equal, pairs, weights
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [SETTINGS, but(SETTINGS, n_photographs=1, spread=0.0), POSTER],
+    ids=["short", "one photograph", "poster"],
+)
+def test_an_iteration_is_that_of_a_plain_loop(settings):
+    """The engine against the description of it, written plainly: separate passes, no caches."""
+    data = pairs()
+    engine = gan.Trainer(data, settings=settings, setup=loop.Setup(3))
+    plain = gan.Trainer(data, settings=settings, setup=loop.Setup(3))
+    start = gan.Trainer(data, settings=settings, setup=loop.Setup(3))
+    for _ in range(2):
+        losses = engine.iterate()
+        expected = plain_iteration(plain)
+        for name, value in expected.items():
+            assert losses[name].item() == pytest.approx(value, rel=2e-4, abs=1e-5), name
+    for name in ("generator", "critics", "average") if settings.average_decay else ("generator", "critics"):
+        shares = apart(*(getattr(trainer, name).state_dict() for trainer in (engine, plain, start)))
+        for key in shares:
+            if name in ("generator", "average") and _idle(getattr(engine, name), key):
+                continue  # a bias before batch norm is idle: its gradient is rounding, which Adam blows up
+            assert shares[key] < 0.03, f"{name}.{key}"
+
+
+def _idle(generator, key):
+    _, index, kind = key.split(".")
+    return kind == "bias" and f"model.{int(index) + 1}.running_mean" in generator.state_dict()
+
+
+def plain_voices(t, recordings):
+    s, p = t.settings, t.pairs
+    low, high = tracks.crop_vectors(s.min_crop_s, s.max_crop_s)
+    n = int(torch.randint(low, high + 1, (), generator=t.batches))
+    starts = torch.rand(s.batch_size, generator=t.batches)
+    clean = []
+    for r, u in zip(recordings.tolist(), starts, strict=True):
+        first = int(u * (int(p.tracks.lengths[r]) - n + 1))
+        at = int(p.tracks.starts[r])
+        steps = (
+            p.tracks.sums[at + 1 : at + 1 + int(p.tracks.lengths[r])]
+            - p.tracks.sums[at : at + int(p.tracks.lengths[r])]
+        )
+        clean.append(steps[first : first + n].mean(0))
+    clean = F.normalize(torch.stack(clean))
+    noisy = clean + s.noise * torch.randn(clean.shape, generator=t.noise)
+    if s.spread:
+        whole = torch.stack(
+            [
+                (p.tracks.sums[at + n] - p.tracks.sums[at]) / n
+                for at, n in zip(p.tracks.starts.tolist(), p.tracks.lengths.tolist(), strict=True)
+            ]
+        )
+        values, axes = torch.linalg.eigh(torch.cov(F.normalize(whole).T))
+        along = torch.randn(clean.shape, generator=t.noise) * values.clamp(min=0).sqrt()
+        noisy = noisy + s.spread * torch.einsum("bk,dk->bd", along, axes)
+    return F.normalize(noisy)
+
+
+def plain_iteration(t):
+    s, p = t.settings, t.pairs
+    t.step += 1
+    recordings = torch.randint(len(p.tracks), (s.batch_size,), generator=t.batches)
+    voices = plain_voices(t, recordings)
+    picked = torch.randint(len(p.faces), (s.batch_size,), generator=t.batches)
+
+    def photographs(rows):
+        faces = [(p.faces[r].float() - 127.5) / 127.5 for r in rows]
+        mirrored = torch.rand(len(faces), generator=t.batches) < 0.5
+        return torch.stack([f.flip(2) if m else f for f, m in zip(faces, mirrored, strict=True)])
+
+    real, labels = photographs(picked), p.face_identities[picked]
+    fake = t.generator(voices)
+    critics = t.critics
+    trunk = critics.trunk(torch.cat([real, fake.detach()]))  # one pass: spectral norm steps once a pass
+    score_real, score_fake = (critics.discriminator(part)[:, 0] for part in trunk.chunk(2))
+    if s.loss == "hinge":
+        d = (1 - score_real).clamp(min=0).mean() + (1 + score_fake).clamp(min=0).mean()
+    else:
+        d = F.binary_cross_entropy_with_logits(score_real, torch.ones(s.batch_size))
+        d = d + F.binary_cross_entropy_with_logits(score_fake, torch.zeros(s.batch_size))
+    c = F.cross_entropy(critics.classifier(trunk[: s.batch_size]), labels)
+    t.critics_adam.zero_grad()
+    (d + c).backward()
+    t.critics_adam.step()
+    trunk = critics.trunk(fake)
+    score = critics.discriminator(trunk)[:, 0]
+    g_real = -score.mean() if s.loss == "hinge" else F.binary_cross_entropy_with_logits(score, torch.ones(s.batch_size))
+    identities = p.recording_identities[recordings]
+    g_identity = F.cross_entropy(critics.classifier(trunk), identities)
+    loss = s.weight_real * g_real + s.weight_identity * g_identity
+    out = {"d": d, "c": c, "g_real": g_real, "g_identity": g_identity}
+    if s.weight_pixel:
+        draws = torch.rand(s.batch_size * s.n_photographs, generator=t.batches).reshape(s.batch_size, -1)
+        mirrored = torch.rand(s.batch_size, generator=t.batches) < 0.5 if s.n_photographs == 1 else [None] * len(fake)
+        drawn, targets = fake, []
+        for face, identity, own, mirror in zip(fake.detach(), identities.tolist(), draws, mirrored, strict=True):
+            rows = p.face_starts[identity] + (own * p.face_counts[identity]).long()
+            assert (p.face_identities[rows] == identity).all()
+            photos = [(p.faces[r].float() - 127.5) / 127.5 for r in rows]
+            if len(photos) == 1:
+                targets += [photos[0].flip(2)] if mirror else photos
+                continue
+            both = [way for photo in photos for way in (photo, photo.flip(2))]
+            small = [F.interpolate(x[None], (16, 16), mode="area")[0] for x in (face, *both)]
+            targets.append(min(zip(both, small[1:], strict=True), key=lambda x: (x[1] - small[0]).abs().mean())[0])
+        target = torch.stack(targets)
+        out["g_pixel"] = (drawn - target).abs().mean()
+        down = (drawn[:, :, 1:] - drawn[:, :, :-1]) - (target[:, :, 1:] - target[:, :, :-1])
+        across = (drawn[..., 1:] - drawn[..., :-1]) - (target[..., 1:] - target[..., :-1])
+        out["g_edge"] = down.abs().mean() + across.abs().mean()
+        loss = loss + s.weight_pixel * out["g_pixel"] + s.weight_edge * out["g_edge"]
+    t.generator_adam.zero_grad()
+    loss.backward()
+    t.generator_adam.step()
+    if s.average_decay:
+        decay = min(s.average_decay, (1 + t.step) / (10 + t.step))
+        for kept, now in zip(t.average.parameters(), t.generator.parameters(), strict=True):
+            kept.data.mul_(decay).add_(now.data, alpha=1 - decay)
+        t.average.load_state_dict({**t.generator.state_dict(), **dict(t.average.named_parameters())})
+    return {k: v.item() for k, v in out.items()}
+
+
+def test_the_generator_step_leaves_the_critics_alone_and_all_weights_move():
+    trainer = gan.Trainer(pairs(), settings=SETTINGS, setup=loop.Setup(0))
+    before = {n: weights(getattr(trainer, n)) for n in ("generator", "critics", "average")}
+    trainer.iterate()
+    for name, old in before.items():
+        parameters = dict(getattr(trainer, name).named_parameters())
+        assert all(not torch.equal(old[k], v) for k, v in parameters.items()), name
+    grads = [p.grad.clone() for p in trainer.critics.parameters()]
+    trainer.critics.requires_grad_(False)
+    scores, _ = trainer.critics(trainer.generator(torch.randn(4, 64)), 4)
+    scores.sum().backward()
+    assert all(torch.equal(a, p.grad) for a, p in zip(grads, trainer.critics.parameters(), strict=True))
+
+
+def test_before_the_critics_take_part_the_generator_learns_from_photographs_alone():
+    trainer = gan.Trainer(pairs(), settings=but(SETTINGS, critics_from=0.5), setup=loop.Setup(0))
+    before = weights(trainer.critics), weights(trainer.generator)
+    losses = [set(trainer.iterate()) for _ in range(4)]
+    assert all(names == {"g_pixel", "g_edge"} for names in losses)
+    assert equal(before[0], weights(trainer.critics)) and not equal(before[1], weights(trainer.generator))
+    assert "d" in trainer.iterate() and not equal(before[0], weights(trainer.critics))
+
+
+def test_learning_rates_fall_to_zero_at_the_end():
+    trainer = gan.Trainer(pairs(), settings=but(SETTINGS, decay_from=0.5), setup=loop.Setup(0))
+    rates = []
+    for trainer.step in range(1, 9):
+        trainer._set_learning_rates()
+        rates.append(trainer.generator_adam.param_groups[0]["lr"] / SETTINGS.learning_rate_generator)
+    assert rates[:5] == [1, 1, 1, 1, 1] and rates[5:] == [0.75, 0.5, 0.25]
+
+
+def test_diversity_is_that_of_the_real_faces_for_real_faces_and_0_for_one_face():
+    trainer = gan.Trainer(pairs(n_faces=15), settings=SETTINGS, setup=loop.Setup(0))
+    real = (trainer.pairs.take(torch.arange(15)).float() - 127.5) / 127.5
+    assert trainer._diversity(real).item() == pytest.approx(1)
+    assert trainer._diversity(real[:1].expand(15, -1, -1, -1)).item() == pytest.approx(0)
+
+
+def test_bfloat16_trains_near_float32_and_keeps_float32_weights(tmp_path):
+    settings = but(PLAIN, steps=4, learning_rate_generator=1e-4)
+    one, two = (gan.Trainer(pairs(), settings=settings, setup=loop.Setup(0, precision=p)) for p in loop.PRECISIONS)
+    for _ in range(3):
+        first, second = one.iterate(report=True), two.iterate(report=True)
+    assert all(p.dtype == torch.float32 for p in [*two.generator.parameters(), *two.critics.parameters()])
+    assert first["g_pixel"].item() != second["g_pixel"].item()  # it does compute in another precision
+    for name in ("d", "c", "g_pixel", "g_identity"):
+        assert first[name].item() == pytest.approx(second[name].item(), rel=0.05, abs=0.02), name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # both are torch's own doing
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_compiled_networks_train_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # torch's own is shared by all runs of a machine
+    one = gan.Trainer(pairs(), settings=POSTER, setup=loop.Setup(0))
+    two = gan.Trainer(pairs(), settings=POSTER, setup=loop.Setup(0, compile_mode="always"))
+    for tolerance in (1e-4, 1e-3):  # the second after a step of Adam, which blows rounding up (see `apart`)
+        first, second = one.iterate(), two.iterate()
+        for name, value in first.items():
+            assert value.item() == pytest.approx(second[name].item(), rel=tolerance, abs=1e-4), name
+    assert two.generator.state_dict().keys() == one.generator.state_dict().keys()

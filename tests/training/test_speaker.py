@@ -1,0 +1,63 @@
+"""Speaker pre-training: it learns, goes on from a save, and cuts crops as it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from s2f import tensors
+from s2f.errors import TrainingError
+from s2f.training import saves, speaker, tracks
+from tests.training.small import equal, speak, weights
+
+
+@pytest.mark.parametrize("loss", [{"scale": 0.0, "margin": 0.0}, {"scale": 20.0, "margin": 0.1}])
+def test_speakers_with_different_spectra_are_learned(tmp_path, loss):
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(3, 64))
+    patterns = [np.outer(np.sin(np.arange(400) * (0.2 + 0.3 * k)), means[k]) for k in range(3)]
+    mels = [(patterns[i % 3] + 0.3 * rng.normal(size=(400, 64))).astype(np.float32) for i in range(12)]
+    network, logits = speak(tmp_path, np.concatenate(mels), np.arange(12) % 3, **loss)
+    rows, offsets = tracks.compute(network, mels.__getitem__, n_recordings=12, device="cpu")
+    whole = tracks.Tracks(rows, offsets, np.arange(12), device="cpu").whole().numpy()
+    assert (logits(whole).argmax(1) == np.arange(12) % 3).mean() > 0.9
+    lines = saves.read_log(tmp_path / "log.jsonl")
+    assert lines[-1]["loss"] < 1 and lines[-1]["accuracy"] > 0.8
+
+
+def test_one_speaker_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="1 speaker"):
+        speak(tmp_path, np.zeros((1600, 64), np.float32), np.zeros(4, int))
+
+
+def test_crops_of_frames_wrap_around_a_short_recording():
+    frames = np.arange(30, dtype=np.float16)[:, None].repeat(64, 1)
+    held = speaker.Recordings(frames, np.array([0, 10]), np.array([10, 20]), np.arange(2), device="cpu")
+    found = held.crops(np.array([0, 1]), 25, np.array([0.0, 0.5]))[:, :, 0]
+    first = int(0.5 * (1000 - 25 + 1))  # of the recording repeated to 1000 frames
+    assert found[0].tolist() == [k % 10 for k in range(25)]
+    assert found[1].tolist() == [10 + (first + k) % 20 for k in range(25)]
+    assert found.dtype == torch.float32
+
+
+def test_pre_training_that_is_resumed_equals_one_that_was_not(tmp_path):
+    frames = np.random.default_rng(0).normal(size=(1600, 64)).astype(np.float16)
+    who = np.arange(4) % 2
+    whole, _ = speak(tmp_path / "whole", frames, who, steps=8)
+    cut = tmp_path / "cut"
+    speak(cut, frames, who, steps=8)
+    kept = saves.saved_steps(cut / "state")
+    kept[-1].unlink()  # as if it had been killed after step 4
+    assert kept[0].stem == "step-00000004"
+    resumed, _ = speak(cut, frames, who, steps=8)
+    assert equal(weights(whole), weights(resumed))
+    names = ("step", "loss", "accuracy")
+    logs = [saves.read_log(tmp_path / name / "log.jsonl") for name in ("whole", "cut")]
+    logs = [[{k: line[k] for k in names} for line in log] for log in logs]
+    assert logs[0] == logs[1] and [line["step"] for line in logs[0]] == [2, 4, 6, 8]
+    rates = [load_rate(tmp_path / n) for n in ("whole", "cut")]
+    assert rates[0] == rates[1]
+
+
+def load_rate(folder):
+    loaded, _ = tensors.load(saves.saved_steps(folder / "state")[-1])
+    return loaded["schedule"].tolist()
