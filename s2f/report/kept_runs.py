@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ import pandas as pd
 from s2f import files
 from s2f.errors import RunError
 from s2f.report import style, training_figures
+from s2f.study import params
 from s2f.training import saves
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
@@ -159,3 +161,10 @@ def _interval(row: pd.Series, column: str) -> str:
 
 def _several(values: Iterable) -> str:
     return ", ".join(sorted({str(value) for value in values if value is not None})) or "not recorded"
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """``python -m s2f keep``."""
+    page = keep(params.project_root(), arguments.run)
+    print(f"Kept: {page.parent}; the next build of the book shows it.")
+    return 0
