@@ -22,8 +22,7 @@ from s2f.corpora import voxceleb
 from s2f.evaluation import face_quality, face_readers, other_system
 from s2f.evaluation.metrics import PENALTIES
 from s2f.features import align, landmarks, photo_files
-from s2f.metrics import bootstrap, matching, pairs, rows, standins
-from s2f.metrics.catalogue import NAMES
+from s2f.metrics import bootstrap, catalogue, matching, measures, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
 from s2f.networks import ge2e
 from s2f.report import tables
@@ -167,7 +166,7 @@ def main() -> None:
         cells = [_cell(metric, entry) for entry in (drawn, guessed, difference.get(metric), photo, sex)]
         if metric in FACES_ONLY:  # a direction is no face
             cells[1:3] = "–", "–"
-        print(f"| {NAMES[metric]} | {drawn['n_recordings']} | {' | '.join(cells)} |")
+        print(f"| {catalogue.label(metric)} | {drawn['n_recordings']} | {' | '.join(cells)} |")
 
     # The same advantage for the drawn faces: what is left of them without their average.
     vectors = reader.embed(found.generated.faces)
@@ -183,12 +182,12 @@ def main() -> None:
         found.people,
         protocol=other_system.PROTOCOL,
         rng=seeding.stream(0, "bootstrap"),
-        n_resamples=args.bootstrap,
+        sizes=measures.Sizes(n_resamples=args.bootstrap),
     )
     print("\n| the drawn faces less their average | Speech2Face 2019 | linear map | difference |\n|---|---|---|---|")
     for metric in SHOWN[:3]:
         entries = (again["rows"]["model"], again["rows"]["probe"], again["differences"]["probe"])
-        print(f"| {NAMES[metric]} | {' | '.join(_cell(metric, entry[metric]) for entry in entries)} |")
+        print(f"| {catalogue.label(metric)} | {' | '.join(_cell(metric, entry[metric]) for entry in entries)} |")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,7 @@ from s2f.errors import CorpusError
 from s2f.features import align, pack
 from s2f.features.pack import Settings
 from s2f.features.store import Store
-from tests.features.test_sound import write_with_av
-from tests.features.test_store import vowel
+from tests.features.making import vowel, write_with_av
 
 PEOPLE = ("id10001", "id10002")  # with good files; all odd ones are the first's
 VIDEO = "voxceleb1/wav/id10001/v1"

@@ -18,7 +18,7 @@ def read(name):
 
 
 def test_the_notebooks_are_those_the_library_knows():
-    assert NAMES == sorted(stages.STAGES)
+    assert sorted(stages.STAGES) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

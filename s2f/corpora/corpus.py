@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from s2f import files
+from s2f import files, settings
 from s2f.corpora import rejections, spelling
 from s2f.errors import CorpusError
-from s2f.settings import Corpus as Settings
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it brings torch, which reading a corpus does without
     from s2f.corpora.synthetic.build import Sizes
 
 
@@ -51,12 +49,11 @@ class Corpus:
     notes: tuple[str, ...] = ()
 
 
-def make(settings: Settings, *, n_workers: int, project: Path) -> Corpus:
+def make(section: settings.Corpus, *, n_workers: int, project: Path) -> Corpus:
     """Make or scan the corpus that section ``corpus`` of the parameters describes.
 
     Parameters
     ----------
-    settings : settings.Corpus
     project : Path
         The project's folder, where relative paths start.
 
@@ -65,50 +62,42 @@ def make(settings: Settings, *, n_workers: int, project: Path) -> Corpus:
     CorpusError
         A folder or file that is missing; says what was looked for, where, and how to get it.
     """
-    s = settings
-    if s.kind == "synthetic":
+    if section.kind == "synthetic":
         from s2f.corpora.synthetic import build
 
-        sizes = build.Sizes(**{field.name: getattr(s, field.name) for field in dataclasses.fields(build.Sizes)})
-        root = synthetic_folder(project / s.root, sizes)
+        sizes = build.Sizes(**section.model_dump(include={field.name for field in fields(build.Sizes)}))
+        root = synthetic_folder(project / section.root, sizes)
         found = build.build(root, sizes, n_workers=n_workers)
-        return Corpus(root, found, rejections.frame([]), people=pd.read_parquet(root / "people.parquet"))
-    if s.kind in ("voxceleb", "wen2019"):
-        from s2f.corpora import voxceleb
+        return Corpus(root, found, rejections.frame([]), people=read_people(root))
+    if section.kind == "table":
+        from s2f.corpora import pairs_table
 
-        root = (project / s.root).resolve()
-        usual = voxceleb.places(root, kind=s.kind)
-        scan = voxceleb.scan(
-            voices=[project / place for place in s.voice_roots] or usual["voices"],
-            faces=[project / place for place in s.face_roots] or usual["faces"],
-            metas=[project / place for place in s.metas] or usual["metas"],
-            suffixes=voxceleb.PROCESSED_SUFFIXES if s.kind == "wen2019" else voxceleb.VOICE_SUFFIXES,
-        )
-        only_first = set(scan.people["release"]) == {"VoxCeleb1"}
-        return Corpus(
-            root,
-            scan.manifest,
-            scan.rejected,
-            matches=scan.matches,
-            differences=voxceleb.expected_against_found(scan) if only_first else None,
-        )
-    from s2f.corpora import pairs_table
+        if section.table is None:
+            remedy = "Name a .csv, .tsv or .parquet file with columns recording, face and identity."
+            raise CorpusError("parameter 'corpus.table'", "is not set", remedy=remedy)
+        path = (project / section.table).resolve()
+        found, rejected, ignored = pairs_table.scan(path)
+        notes = (f"Columns of {path.name} that are not used: {', '.join(ignored)}.",) if ignored else ()
+        return Corpus(path.parent, found, rejected, notes=notes)
 
-    if s.table is None:
-        raise CorpusError(
-            "parameter 'corpus.table'",
-            "is not set",
-            remedy="Name a .csv, .tsv or .parquet file with columns recording, face and identity.",
-        )
-    path = (project / s.table).resolve()
-    found, rejected, ignored = pairs_table.scan(path)
-    notes = (f"Columns of {path.name} that are not used: {', '.join(ignored)}.",) if ignored else ()
-    return Corpus(path.parent, found, rejected, notes=notes)
+    from s2f.corpora import voxceleb
+
+    root = (project / section.root).resolve()
+    usual = voxceleb.places(root, kind=section.kind)
+    scan = voxceleb.scan(
+        voices=[project / place for place in section.voice_roots] or usual["voices"],
+        faces=[project / place for place in section.face_roots] or usual["faces"],
+        metas=[project / place for place in section.metas] or usual["metas"],
+        suffixes=voxceleb.PROCESSED_SUFFIXES if processed(section.kind) else voxceleb.VOICE_SUFFIXES,
+    )
+    only_first = set(scan.people["release"]) == {"VoxCeleb1"}
+    differences = voxceleb.expected_against_found(scan) if only_first else None
+    return Corpus(root, scan.manifest, scan.rejected, matches=scan.matches, differences=differences)
 
 
 def synthetic_folder(root: Path, sizes: Sizes, **more: str) -> Path:
     """Folder of the synthetic corpus of these sizes: whoever asks for the same people shares them."""
-    name = hashlib.sha256(json.dumps({**dataclasses.asdict(sizes), **more}, sort_keys=True).encode()).hexdigest()[:12]
+    name = hashlib.sha256(json.dumps(asdict(sizes) | more, sort_keys=True).encode()).hexdigest()[:12]
     return root / f"synthetic-{name}"
 
 
@@ -137,11 +126,9 @@ def before_and_after(corpus: Corpus, kept: pd.DataFrame) -> pd.DataFrame:
             seen = corpus.matches[(corpus.matches["modality"] == modality) & (corpus.matches["n_files"] > 0)]
             n_people, n_files = seen["identity"].nunique(), int(seen["n_files"].sum())
         else:
-            left = corpus.rejected[
-                (corpus.rejected["modality"] == modality) & corpus.rejected["reason"].str.startswith("without_")
-            ]
-            whole = corpus.manifest[corpus.manifest["modality"] == modality]
-            seen = pd.concat([whole["identity"], left["identity"]])
+            left = corpus.rejected[corpus.rejected["reason"].str.startswith("without_")]
+            both = pd.concat([corpus.manifest[["identity", "modality"]], left[["identity", "modality"]]])
+            seen = both.loc[both["modality"] == modality, "identity"]
             n_people, n_files = seen.nunique(), len(seen)
         rows[what] = (n_people, after["identity"].nunique(), n_files, len(after))
     columns = ["identities before", "after", "files before", "files after"]
@@ -150,6 +137,7 @@ def before_and_after(corpus: Corpus, kept: pd.DataFrame) -> pd.DataFrame:
 
 def matched_names(corpus: Corpus) -> pd.DataFrame:
     """How many folders were matched to people by which rule, with an example of each."""
+    assert corpus.matches is not None, "asked of a corpus that was matched"
     found = corpus.matches.assign(folder=corpus.matches["folder"].map(lambda path: Path(path).name))
     table = found.groupby(["modality", "rule"]).agg(
         folders=("folder", "size"), used=("used", "sum"), example=("folder", "first"), identity=("identity", "first")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,30 +39,29 @@ def find(manifest: pd.DataFrame, root: str | Path, *, n_threads: int = 8, progre
     """
     from tqdm import tqdm
 
-    paths = [os.path.join(root, path) for path in manifest["path"]]
+    paths, modality = [os.path.join(root, path) for path in manifest["path"]], manifest["modality"].to_numpy()
     with ThreadPoolExecutor(n_threads) as pool:  # waiting for a disk or a server, not for the processor
-        keys: Iterable = tqdm(
-            pool.map(_size, paths, chunksize=256),
-            total=len(paths),
-            desc="sizes",
-            unit="file",
-            mininterval=1,
-            disable=not progress,
-        )
-        groups = _repeated(enumerate(keys), manifest)
-        groups = _again(groups, paths, _ends, pool, manifest, desc="ends", progress=progress)
-        groups = _again(groups, paths, _digest, pool, manifest, desc="contents", progress=progress)
+        groups: dict[tuple, list[int]] = {(): list(range(len(paths)))}
+        looks: tuple[tuple[Callable[[str], object], str], ...]
+        looks = ((_size, "sizes"), (_ends, "ends"), (_digest, "contents"))
+        for look, desc in looks:
+            places = sorted(i for group in groups.values() for i in group)
+            looked = pool.map(functools.partial(_seen, look), [paths[i] for i in places])
+            hide = not progress or not places
+            bar = tqdm(looked, desc=desc, total=len(places), unit="file", mininterval=1, disable=hide)
+            groups = {}
+            for i, key in zip(places, bar, strict=True):
+                if key is not None:
+                    groups.setdefault((modality[i], key), []).append(i)
+            groups = {key: several for key, several in groups.items() if len(several) > 1}
     rows = []
     for (_, content), places in groups.items():
         part = manifest.iloc[places]
         splits = part["split"].dropna().nunique()
         kind = KINDS[0 if splits > 1 else 1 if part["identity"].nunique() > 1 else 2]
-        for row in part.itertuples():
-            rows.append((content, kind, row.modality, row.identity, row.split, row.path))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.sort_values(
-        ["kind", "content", "path"], key=lambda c: c.map(KINDS.index) if c.name == "kind" else c, ignore_index=True
-    )
+        rows += [(content, kind, row.modality, row.identity, row.split, row.path) for row in part.itertuples()]
+    rows.sort(key=lambda row: (KINDS.index(row[1]), row[0], row[-1]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def settle(
@@ -102,12 +102,9 @@ def settle(
             return manifest, rejections.frame([])
         one = leaks[leaks["content"] == leaks["content"].iloc[0]].drop_duplicates("split")
         shown = " and ".join(f"{r.path} ({r.identity}, {r.split})" for r in one.head(2).itertuples())
-        raise CorpusError(
-            report,
-            f"lists {leaks['content'].nunique()} contents that lie in two splits, such as {shown}",
-            remedy="Delete the wrong copies, or set corpus.duplicates to drop, which leaves out all copies.",
-            reason="leak",
-        )
+        problem = f"lists {leaks['content'].nunique()} contents that lie in two splits, such as {shown}"
+        remedy = "Delete the wrong copies, or set corpus.duplicates to drop, which leaves out all copies."
+        raise CorpusError(report, problem, remedy=remedy, reason="leak")
     mixed = doubles[doubles["kind"].isin(KINDS[:2])]
     rejected = rejections.frame(
         (row.path, row.modality, row.identity, "duplicate", f"the same content as {other}")
@@ -123,53 +120,27 @@ def settle(
 # ------------------------------------------------------------------------------------------------ parts
 
 
-def _repeated(keys: Iterable[tuple[int, object]], manifest: pd.DataFrame) -> dict[tuple, list[int]]:
-    modality = manifest["modality"].to_numpy()
-    groups: dict[tuple, list[int]] = {}
-    for i, key in keys:
-        if key is not None:
-            groups.setdefault((modality[i], key), []).append(i)
-    return {key: places for key, places in groups.items() if len(places) > 1}
-
-
-def _again(groups, paths, look, pool, manifest, *, desc: str, progress: bool) -> dict[tuple, list[int]]:
-    """Divide groups by what `look` says of each file."""
-    from tqdm import tqdm
-
-    places = sorted(i for group in groups.values() for i in group)
-    found = tqdm(
-        pool.map(look, [paths[i] for i in places], chunksize=64),
-        total=len(places),
-        desc=desc,
-        unit="file",
-        mininterval=1,
-        disable=not progress or not places,
-    )
-    return _repeated(zip(places, found, strict=True), manifest)
-
-
-def _size(path: str) -> int | None:
+def _seen(look: Callable[[str], object], path: str) -> object:
+    """What `look` says of a file; None of one that cannot be opened, or whose name cannot be one."""
     try:
-        return os.stat(path).st_size or None
+        return look(path)
     except (OSError, ValueError):
         return None
 
 
-def _ends(path: str) -> tuple[int, bytes] | None:
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            first = file.read(_PROBE_BYTES)
-            file.seek(max(0, size - _PROBE_BYTES))
-            return size, hashlib.blake2b(first + file.read(_PROBE_BYTES), digest_size=16).digest()
-    except OSError:
-        return None
+def _size(path: str) -> int | None:
+    return os.stat(path).st_size or None
 
 
-def _digest(path: str) -> str | None:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+def _ends(path: str) -> tuple[int, bytes]:
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        first = file.read(_PROBE_BYTES)
+        file.seek(max(0, size - _PROBE_BYTES))
+        return size, hashlib.blake2b(first + file.read(_PROBE_BYTES), digest_size=16).digest()
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,6 +20,7 @@ fold       0 or 1                  1: a training recording set aside to measure 
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -34,8 +35,6 @@ REQUIRED = ("identity", "modality", "path")
 GENDERS = ("f", "m")
 MODALITIES = ("voice", "face")
 SPLITS = ("train", "validation", "test", "all")
-
-_FILES = "Correct the table or the files it was made from."
 
 
 def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.DataFrame:
@@ -65,26 +64,19 @@ def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.Da
     """
     for name in REQUIRED:
         if name not in manifest.columns:
-            raise CorpusError(
-                f"manifest column '{name}'",
-                "is missing",
-                remedy=f"Columns found: {', '.join(map(str, manifest.columns))}.",
-                reason="column",
-            )
+            found = f"Columns found: {', '.join(map(str, manifest.columns))}."
+            raise CorpusError(f"manifest column '{name}'", "is missing", remedy=found, reason="column")
     for name in manifest.columns:
         if name not in COLUMNS:
             raise CorpusError(f"manifest column '{name}'", "is unknown", remedy=nearest(name, COLUMNS), reason="column")
         if (manifest.columns == name).sum() > 1:
             raise CorpusError(f"manifest column '{name}'", "appears twice", remedy="Keep one.", reason="column")
     if manifest.empty:
-        raise CorpusError(
-            "manifest", "has no rows", remedy="Check the folders or the table it was made from.", reason="empty"
-        )
+        remedy = "Check the folders or the table it was made from."
+        raise CorpusError("manifest", "has no rows", remedy=remedy, reason="empty")
 
     table = pd.DataFrame(index=pd.RangeIndex(len(manifest)))
-    for name in COLUMNS:
-        if name in ("landmarks", "fold"):
-            continue
+    for name in (*COLUMNS[:-3], "split"):
         values = manifest[name].to_numpy(dtype=object) if name in manifest else np.full(len(manifest), None)
         table[name] = _texts(values, name)
     marks = manifest["landmarks"].to_numpy(dtype=object) if "landmarks" in manifest else [None] * len(table)
@@ -93,60 +85,32 @@ def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.Da
     table = table[list(COLUMNS)]
 
     for name, valid in (("gender", GENDERS), ("modality", MODALITIES), ("split", SPLITS)):
-        wrong = ~(table[name].isin(valid) | (table[name].isna() & (name != "modality")))
-        if wrong.any():
-            row = table[wrong].iloc[0]
-            raise CorpusError(
-                row["path"],
-                f"has {name} {row[name]!r}",
-                remedy=f"Valid: {', '.join(valid)}"
-                + ("" if name == "modality" else " or none")
-                + f". {int(wrong.sum())} rows are affected.",
-                reason=name,
-            )
+        may_lack = name != "modality"
+        wrong = ~(table[name].isin(valid) | (table[name].isna() & may_lack))
+        remedy = f"Valid: {', '.join(valid)}{' or none' if may_lack else ''}. {int(wrong.sum())} rows are affected."
+        _refuse(table, wrong, f"has {name} {{{name}!r}}", remedy=remedy, reason=name)
     _check_paths(table, root)
     twice = table.duplicated(["modality", "path"])
-    if twice.any():
-        row = table[twice].iloc[0]
-        owners = sorted(set(table.loc[(table["path"] == row["path"]), "identity"]))
-        raise CorpusError(
-            row["path"],
-            f"is listed twice as a {row['modality']} (of {', '.join(owners)})",
-            remedy=f"Keep one row a file; {int(twice.sum())} rows are too many.",
-            reason="duplicate",
-        )
+    owners = table.loc[table["path"].isin(table.loc[twice, "path"][:1]), "identity"]
+    remedy = f"Keep one row a file; {int(twice.sum())} rows are too many."
+    problem = "is listed twice as a {modality} (of {owners})"
+    _refuse(table.assign(owners=", ".join(sorted(set(owners)))), twice, problem, remedy=remedy, reason="duplicate")
     for name in ("gender", "nationality", "split"):
         several = table.groupby("identity")[name].nunique(dropna=False)
         if (several > 1).any():
             who = several.idxmax()
-            found = sorted({str(v) for v in table.loc[table["identity"] == who, name]})
-            raise CorpusError(
-                f"identity '{who}'", f"has more than one {name}: {', '.join(found)}", remedy=_FILES, reason=name
-            )
-    if table["split"].isna().any() and table["split"].notna().any():
-        row = table[table["split"].isna()].iloc[0]
-        raise CorpusError(
-            row["path"],
-            "has no split although other rows have one",
-            remedy="Give every row a split, or none.",
-            reason="split",
-        )
-    aside = (table["fold"] != 0) & ~((table["modality"] == "voice") & table["split"].isin(("train", "all")))
-    if aside.any():
-        raise CorpusError(
-            table.loc[aside, "path"].iloc[0],
-            "has fold 1 but is not a training recording",
-            remedy="Only recordings of training identities are set aside.",
-            reason="fold",
-        )
-    marked = (table["modality"] == "voice") & table["landmarks"].notna()
-    if marked.any():
-        raise CorpusError(
-            table.loc[marked, "path"].iloc[0],
-            "is a voice and has landmarks",
-            remedy="Only photos have landmarks.",
-            reason="landmarks",
-        )
+            found = ", ".join(sorted({str(v) for v in table.loc[table["identity"] == who, name]}))
+            remedy = "Correct the table or the files it was made from."
+            raise CorpusError(f"identity '{who}'", f"has more than one {name}: {found}", remedy=remedy, reason=name)
+    split, voice = table["split"], table["modality"] == "voice"
+    problem, remedy = "has no split although other rows have one", "Give every row a split, or none."
+    _refuse(table, split.isna() & split.notna().any(), problem, remedy=remedy, reason="split")
+    trained = voice & split.isin(("train", "all"))
+    problem = "has fold 1 but is not a training recording"
+    remedy = "Only recordings of training identities are set aside."
+    _refuse(table, (table["fold"] != 0) & ~trained, problem, remedy=remedy, reason="fold")
+    problem, remedy = "is a voice and has landmarks", "Only photos have landmarks."
+    _refuse(table, voice & table["landmarks"].notna(), problem, remedy=remedy, reason="landmarks")
     return table
 
 
@@ -169,13 +133,12 @@ def intersect(manifest: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     has = {m: set(manifest.loc[manifest["modality"] == m, "identity"]) for m in MODALITIES}
     both = has["voice"] & has["face"]
     if not both:
-        raise CorpusError(
-            "manifest",
-            f"has no identity with both a voice and a face ({len(has['voice'])} have a voice, "
-            f"{len(has['face'])} a face)",
-            remedy="Check that both sources name people in the same way.",
-            reason="no_pairs",
+        counts = f"({len(has['voice'])} have a voice, {len(has['face'])} a face)"
+        problem, remedy = (
+            f"has no identity with both a voice and a face {counts}",
+            "Check that both sources name people in the same way.",
         )
+        raise CorpusError("manifest", problem, remedy=remedy, reason="no_pairs")
     keep = manifest["identity"].isin(both)
     lost = manifest[~keep].groupby(["identity", "modality"], sort=True).size().rename("n_files").reset_index()
     lost["reason"] = np.where(lost["modality"] == "voice", "without_face", "without_voice")
@@ -189,21 +152,17 @@ def summary(manifest: pd.DataFrame) -> dict:
     -------
     dict
         Plain numbers, ready for JSON: ``{"total": counts, "splits": {split: {"total": counts, "f": counts,
-        "m": counts, "unknown": counts}}, "n_nationalities": n,
-        "n_videos": n, "n_recordings_set_aside": n}`` with
-        ``counts = {"n_identities", "n_recordings", "n_faces"}``. The splits are those that occur
-        ("unsplit" where none is set).
+        "m": counts, "unknown": counts}}, "n_nationalities": n, "n_videos": n, "n_recordings_set_aside": n}`` with
+        ``counts = {"n_identities", "n_recordings", "n_faces"}``. The splits are those that occur ("unsplit" where
+        none is set).
     """
     names = manifest["split"].fillna("unsplit")
     order = [s for s in (*SPLITS, "unsplit") if (names == s).any()]
     genders = manifest["gender"].fillna("unknown")
-    splits = {}
-    for name in order:
-        part = names == name
-        splits[name] = {"total": _counts(manifest[part])}
-        for gender in (*GENDERS, "unknown"):
-            if (part & (genders == gender)).any():
-                splits[name][gender] = _counts(manifest[part & (genders == gender)])
+    splits = {name: {"total": _counts(manifest[names == name])} for name in order}
+    for name, gender in itertools.product(order, (*GENDERS, "unknown")):
+        if not (part := manifest[(names == name) & (genders == gender)]).empty:
+            splits[name][gender] = _counts(part)
     return {
         "total": _counts(manifest),
         "splits": splits,
@@ -237,46 +196,36 @@ def read(path: str | Path) -> pd.DataFrame:
 
     path = Path(path)
     if not path.is_file():
-        raise CorpusError(
-            path,
-            "does not exist",
-            remedy="Make the corpus first: `papermill notebooks/01_corpus.ipynb out.ipynb -p profile …`.",
-            reason="missing",
-        )
+        remedy = "Make the corpus first: `papermill notebooks/01_corpus.ipynb out.ipynb -p profile …`."
+        raise CorpusError(path, "does not exist", remedy=remedy, reason="missing")
     try:
         table = pd.read_parquet(path)
     except (pa.ArrowException, OSError) as error:
-        raise CorpusError(
-            path,
-            f"cannot be read as Parquet ({error})",
-            remedy="Delete it and make the corpus again.",
-            reason="not_parquet",
-        ) from error
+        problem, remedy = f"cannot be read as Parquet ({error})", "Delete it and make the corpus again."
+        raise CorpusError(path, problem, remedy=remedy, reason="not_parquet") from error
     return validate(table)
 
 
 # ------------------------------------------------------------------------------------------------ parts
 
 
+def _refuse(table: pd.DataFrame, wrong: pd.Series, problem: str, *, remedy: str, reason: str) -> None:
+    """Raise about the first row that is wrong; columns in braces stand for its values."""
+    if wrong.any():
+        row = table[wrong].iloc[0]
+        raise CorpusError(row["path"], problem.format(**row), remedy=remedy, reason=reason)
+
+
 def _texts(values: np.ndarray, name: str) -> np.ndarray:
     missing = pd.isna(values)
     for i in np.flatnonzero(~missing):
         if not isinstance(values[i], str):
-            raise CorpusError(
-                f"manifest row {i}",
-                f"has {name} {values[i]!r} of type {type(values[i]).__name__}",
-                remedy=f"Write {name} as text.",
-                reason="type",
-            )
-        if not values[i].strip():
-            missing[i] = True
+            problem = f"has {name} {values[i]!r} of type {type(values[i]).__name__}"
+            raise CorpusError(f"manifest row {i}", problem, remedy=f"Write {name} as text.", reason="type")
+        missing[i] = not values[i].strip()
     if name in REQUIRED and missing.any():
-        raise CorpusError(
-            f"manifest row {int(np.argmax(missing))}",
-            f"has no {name}",
-            remedy=f"Give every row a value; {int(missing.sum())} rows have none.",
-            reason=name,
-        )
+        remedy = f"Give every row a value; {int(missing.sum())} rows have none."
+        raise CorpusError(f"manifest row {int(np.argmax(missing))}", f"has no {name}", remedy=remedy, reason=name)
     out = values.copy()
     out[missing] = None
     return out
@@ -286,12 +235,9 @@ def _folds(values: pd.Series) -> np.ndarray:
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
     wrong = ~np.isin(numbers, (0, 1))
     if wrong.any():
-        raise CorpusError(
-            f"manifest row {int(np.argmax(wrong))}",
-            f"has fold {values.iloc[int(np.argmax(wrong))]!r}",
-            remedy="Valid: 0 or 1.",
-            reason="fold",
-        )
+        row = int(np.argmax(wrong))
+        problem = f"has fold {values.iloc[row]!r}"
+        raise CorpusError(f"manifest row {row}", problem, remedy="Valid: 0 or 1.", reason="fold")
     return numbers.astype(np.int64)
 
 
@@ -303,29 +249,21 @@ def _landmarks(value, path: str) -> list[float] | None:
     except (TypeError, ValueError):
         points = np.empty(0)
     if points.shape != (10,) or not np.isfinite(points).all():
-        raise CorpusError(
-            path,
-            f"has landmarks {value!r}",
-            reason="landmarks",
-            remedy="Give ten finite numbers (x, y of five points) or none.",
-        )
+        remedy = "Give ten finite numbers (x, y of five points) or none."
+        raise CorpusError(path, f"has landmarks {value!r}", remedy=remedy, reason="landmarks")
     return points.tolist()
 
 
 def _check_paths(table: pd.DataFrame, root: str | Path | None) -> None:
-    base = None if root is None else os.path.join(os.path.abspath(root), "")
+    base = "" if root is None else os.path.join(os.path.abspath(root), "")
     for path in table["path"]:
-        if base is not None:
+        if base:
             outside = not os.path.abspath(os.path.join(base, path)).startswith(base)
         else:
             outside = not os.path.isabs(path) and os.path.normpath(path).split(os.sep)[0] == os.pardir
         if outside:
-            raise CorpusError(
-                path,
-                f"lies outside the corpus's folder{'' if base is None else ' ' + base}",
-                remedy="Give paths inside it.",
-                reason="path",
-            )
+            problem = f"lies outside the corpus's folder {base}".rstrip()
+            raise CorpusError(path, problem, remedy="Give paths inside it.", reason="path")
 
 
 def _counts(part: pd.DataFrame) -> dict[str, int]:

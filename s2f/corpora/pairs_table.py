@@ -33,15 +33,8 @@ from s2f.errors import CorpusError, nearest
 
 KNOWN = ("identity", "recording", "face", "gender", "nationality", "source_id", "landmarks", "split")
 GENDER_CODES = {"": None, "unknown": None, "f": "f", "female": "f", "woman": "f", "m": "m", "male": "m", "man": "m"}
-SPLIT_NAMES = {
-    "": None,
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "test": "test",
+SPLIT_NAMES = {"": None, "training": "train", **dict.fromkeys(("val", "valid", "dev"), "validation")} | {
+    name: name for name in SPLITS[:3]
 }
 SUFFIXES = (".csv", ".tsv", ".parquet")
 
@@ -78,7 +71,7 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     table, ignored = _read(path)
     base = os.path.abspath(path.parent)
     splits_given = "split" in table and (table["split"] != "").any()
-    rows: list[dict] = []
+    rows: list[tuple] = []
     rejected: list[tuple] = []
     seen: set[tuple] = set()
     for i, row in enumerate(table.to_dict("records"), start=1):
@@ -90,8 +83,7 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
             fault = ("missing", "names neither a recording nor a photograph")
         if not fault and tuple(row.values()) in seen:
             fault = ("duplicate_row", f"row {i} says what an earlier row says")
-            first = next(iter(files))
-            shown = {first: files[first]}
+            shown = dict(list(files.items())[:1])
         seen.add(tuple(row.values()))
         if fault:
             rejected += [(place, modality, row["identity"] or None, *fault) for modality, place in shown.items()]
@@ -106,31 +98,17 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
             if fault:
                 rejected.append((file, modality, row["identity"], *fault))
                 continue
-            rows.append(
-                {
-                    "identity": row["identity"],
-                    "gender": GENDER_CODES[row.get("gender", "").lower()],
-                    "nationality": row.get("nationality") or None,
-                    "modality": modality,
-                    "path": file,
-                    "source_id": row.get("source_id") or None,
-                    "landmarks": landmarks,
-                    "split": SPLIT_NAMES[row.get("split", "").lower()],
-                    "fold": 0,
-                }
-            )
+            gender, split = GENDER_CODES[row.get("gender", "").lower()], SPLIT_NAMES[row.get("split", "").lower()]
+            nationality, source = (row.get(name) or None for name in ("nationality", "source_id"))
+            rows.append((row["identity"], gender, nationality, modality, file, source, landmarks, split, 0))
     found = _without_contradictions(pd.DataFrame(rows, columns=list(COLUMNS)), rejected)
     has = {m: set(found.loc[found["modality"] == m, "identity"]) for m in ("voice", "face")}
     both = has["voice"] & has["face"]
     if not both:
         bad = pd.Series([reason for *_, reason, _ in rejected]).value_counts().to_dict()
-        raise CorpusError(
-            path,
-            f"has nobody with both a recording and a photograph ({len(has['voice'])} have a recording, "
-            f"{len(has['face'])} a photograph; left out: {bad or 'nothing'})",
-            remedy=_HOW,
-            reason="no_pairs",
-        )
+        counts = f"{len(has['voice'])} have a recording, {len(has['face'])} a photograph; left out: {bad or 'nothing'}"
+        problem = f"has nobody with both a recording and a photograph ({counts})"
+        raise CorpusError(path, problem, remedy=_HOW, reason="no_pairs")
     for row in found[~found["identity"].isin(both)].itertuples():
         lacks = "face" if row.modality == "voice" else "voice"
         rejected.append((row.path, row.modality, row.identity, f"without_{lacks}", f"no {lacks} of {row.identity}"))
@@ -148,37 +126,26 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise CorpusError(path, f"(the table of pairs) {problem}", remedy=_HOW, reason="missing")
-    if path.suffix.lower() not in SUFFIXES:
-        raise CorpusError(
-            path, f"ends in '{path.suffix}'", remedy=f"Save it as one of {', '.join(SUFFIXES)}.", reason="extension"
-        )
+    if (suffix := path.suffix.lower()) not in SUFFIXES:
+        remedy = f"Save it as one of {', '.join(SUFFIXES)}."
+        raise CorpusError(path, f"ends in '{path.suffix}'", remedy=remedy, reason="extension")
     try:
-        if path.suffix.lower() == ".parquet":
+        if suffix == ".parquet":
             table = pd.read_parquet(path)
         else:
-            table = pd.read_csv(
-                path,
-                sep="\t" if path.suffix.lower() == ".tsv" else ",",
-                header=None,  # so that pandas neither renames columns nor cuts rows that are too long
-                dtype=str,
-                keep_default_na=False,
-                encoding="utf-8-sig",
-            )
+            as_text = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+            # Without a header, pandas neither renames columns nor cuts rows that are too long.
+            table = pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",", header=None, **as_text)
             table = table.iloc[1:].set_axis(table.iloc[0], axis=1)
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowException, OSError) as error:
-        raise CorpusError(
-            path, f"cannot be read as a table ({error})", remedy="Save it anew, in UTF-8.", reason="not_a_table"
-        ) from error
+        problem = f"cannot be read as a table ({error})"
+        raise CorpusError(path, problem, remedy="Save it anew, in UTF-8.", reason="not_a_table") from error
     table.columns = [str(c).strip().lower() for c in table.columns]
     shown = ", ".join(map(repr, table.columns))
     for column in ("identity", "recording", "face"):
         if column not in table.columns:
-            raise CorpusError(
-                path,
-                f"has no column '{column}', only {shown}",
-                remedy=f"{nearest(column, table.columns)} {_HOW}",
-                reason="column",
-            )
+            remedy = f"{nearest(column, table.columns)} {_HOW}"
+            raise CorpusError(path, f"has no column '{column}', only {shown}", remedy=remedy, reason="column")
     if table.columns.duplicated().any():
         twice = table.columns[table.columns.duplicated()][0]
         raise CorpusError(path, f"has two columns '{twice}'", remedy="Keep one.", reason="column")
@@ -187,12 +154,8 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
         # Stricter than `nearest`, to which a duration is almost a nationality.
         close = difflib.get_close_matches(column, [k for k in KNOWN if k not in table.columns], n=1, cutoff=0.8)
         if close:
-            raise CorpusError(
-                path,
-                f"has a column '{column}', which is unknown",
-                remedy=f"Did you mean '{close[0]}'? Otherwise give it a name less alike, or leave it out.",
-                reason="column",
-            )
+            remedy = f"Did you mean '{close[0]}'? Otherwise give it a name less alike, or leave it out."
+            raise CorpusError(path, f"has a column '{column}', which is unknown", remedy=remedy, reason="column")
     if table.empty:
         raise CorpusError(path, "has no rows", remedy=_HOW, reason="empty")
     table = table[[c for c in KNOWN if c in table.columns]].map(_text)
@@ -242,27 +205,22 @@ def _landmarks(text: str) -> list[float] | None:
 
 def _without_contradictions(found: pd.DataFrame, rejected: list[tuple]) -> pd.DataFrame:
     """Keep one row a file, with all that the table says of it; reject what is said in two ways."""
+    of_person = ("identity", ["identity"], ("gender", "nationality", "split"))
+    of_file = ("file", ["modality", "path"], ("identity", "source_id", "landmarks"))
     bad = pd.Series("", index=found.index)
-    for column in ("gender", "nationality", "split"):
-        values = found.groupby("identity")[column].nunique()  # a missing value contradicts nothing
-        several = found["identity"].isin(values.index[values > 1])
-        bad[several & (bad == "")] = f"the table gives this identity more than one {column}"
-    owners = found.groupby(["modality", "path"])["identity"].transform("nunique") > 1
-    bad[owners & (bad == "")] = "the table gives this file to more than one identity"
-    for name in ("source_id", "landmarks"):
-        said = found[name].map(str).where(found[name].notna())
-        several = said.groupby([found["modality"], found["path"]]).transform("nunique") > 1
-        bad[several & (bad == "")] = f"the table gives this file more than one {name}"
+    for what, keys, columns in (of_person, of_file):
+        for column in columns:
+            said = found[column].map(str).where(found[column].notna())  # a missing value contradicts nothing
+            several = said.groupby([found[key] for key in keys]).transform("nunique") > 1
+            more = f"{'to ' if column == 'identity' else ''}more than one {column}"
+            bad[several & (bad == "")] = f"the table gives this {what} {more}"
     for row in found.assign(why=bad)[bad != ""].itertuples():
         rejected.append((row.path, row.modality, row.identity, "contradiction", row.why))
     found = found[bad == ""]
-    for column in ("gender", "nationality", "split"):  # what one row says, all rows of the identity know
-        known = found.dropna(subset=[column]).drop_duplicates("identity").set_index("identity")[column]
-        found = found.assign(**{column: found["identity"].map(known).astype(object)})
-        found[column] = found[column].where(found[column].notna(), None)
-    for column in ("source_id", "landmarks"):
-        told = found.dropna(subset=[column])
-        known = dict(zip(zip(told["modality"], told["path"], strict=True), told[column], strict=True))
-        keys = zip(found["modality"], found["path"], strict=True)
-        found = found.assign(**{column: pd.Series([known.get(k) for k in keys], index=found.index, dtype=object)})
+    for _, keys, columns in (of_person, of_file):  # what one row says, all rows of the person or file know
+        for column in columns:
+            told = found[[*keys, column]].dropna().drop_duplicates(keys)
+            known = dict(zip(zip(*(told[key] for key in keys), strict=True), told[column], strict=True))
+            each = [known.get(key) for key in zip(*(found[key] for key in keys), strict=True)]
+            found = found.assign(**{column: pd.Series(each, index=found.index, dtype=object)})
     return found.drop_duplicates(["modality", "path"])

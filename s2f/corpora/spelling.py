@@ -6,24 +6,8 @@ import unicodedata
 from collections.abc import Iterable
 
 # Letters that Unicode does not take apart into a plain one and an accent.
-_PLAIN_LETTERS = str.maketrans(
-    {
-        "ø": "o",
-        "Ø": "O",
-        "ł": "l",
-        "Ł": "L",
-        "đ": "d",
-        "Đ": "D",
-        "ð": "d",
-        "Ð": "D",
-        "ı": "i",
-        "æ": "ae",
-        "Æ": "AE",
-        "œ": "oe",
-        "Œ": "OE",
-        "þ": "th",
-        "Þ": "TH",
-    }
+_PLAIN_LETTERS = str.maketrans("øØłŁđĐðÐı", "oOlLdDdDi") | str.maketrans(
+    {"æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "TH"}
 )
 
 EXACT = "exact"
@@ -56,13 +40,7 @@ def said(rule: str) -> str:
 
 
 class Matcher:
-    """Find the known name that a spelling stands for.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Known names.
-    """
+    """Find the known name, one of `names`, that a spelling stands for."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = set(names)

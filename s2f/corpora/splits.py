@@ -22,7 +22,6 @@ def split(
 
     Parameters
     ----------
-    manifest : DataFrame
     rule : {"by_fraction", "by_initial", "given", "none"}
         `by_fraction` draws from the seed, in the given fractions for each gender; a gender with three
         identities or more is in every split. `by_initial` goes by the first letter of the name: A–B
@@ -51,32 +50,25 @@ def split(
         raise CorpusError(f"split rule '{rule}'", "is unknown", remedy=nearest(rule, RULES), reason="rule")
     people = manifest.reindex(columns=["identity", "gender", "split"])
     if (rule == "given") != people["split"].notna().any():
-        raise CorpusError(
-            f"split rule '{rule}'",
-            "finds no splits in the corpus" if rule == "given" else "would overwrite the splits the corpus came with",
-            remedy="Give the table a column split." if rule == "given" else "Set split.rule to given, or drop them.",
-            reason="rule",
-        )
+        problem, remedy = "would overwrite the splits the corpus came with", "Set split.rule to given, or drop them."
+        if rule == "given":
+            problem, remedy = "finds no splits in the corpus", "Give the table a column split."
+        raise CorpusError(f"split rule '{rule}'", problem, remedy=remedy, reason="rule")
     people = people.drop_duplicates("identity").sort_values("identity")
+    assigned = dict(zip(people["identity"], people["split"], strict=True))
     if rule == "by_fraction":
         assigned = _by_fraction(people, _fractions(fractions), stream(seed, "split"))
-    elif rule == "given":
-        assigned = dict(zip(people["identity"], people["split"], strict=True))
     elif rule == "by_initial":
-        assigned = {name: _initial_split(name) for name in people["identity"]}
-    else:
-        assigned = dict.fromkeys(people["identity"], "all")
+        assigned = {name: _initial_split(name) for name in assigned}
+    elif rule == "none":
+        assigned = dict.fromkeys(assigned, "all")
     counts = {s: sum(v == s for v in assigned.values()) for s in SPLITS[:3]}
     if rule != "none" and 0 in counts.values():
-        empty = [s for s, n in counts.items() if n == 0]
-        raise CorpusError(
-            f"split rule '{rule}'",
-            f"leaves {' and '.join(empty)} empty: "
-            + ", ".join(f"{s} {n}" for s, n in counts.items())
-            + f" of {len(people)} identities",
-            remedy="Use more identities or another rule (split.rule).",
-            reason="empty_split",
-        )
+        empty = " and ".join(s for s, n in counts.items() if n == 0)
+        found = ", ".join(f"{s} {n}" for s, n in counts.items())
+        problem = f"leaves {empty} empty: {found} of {len(people)} identities"
+        remedy = "Use more identities or another rule (split.rule)."
+        raise CorpusError(f"split rule '{rule}'", problem, remedy=remedy, reason="empty_split")
     return manifest.assign(split=manifest["identity"].map(assigned), fold=0)
 
 
@@ -93,7 +85,6 @@ def set_folds(manifest: pd.DataFrame, *, fraction: float, seed: int) -> pd.DataF
         With `split`.
     fraction : float
         In [0, 1); 0 sets nothing aside.
-    seed : int
 
     Raises
     ------
@@ -128,8 +119,6 @@ def oracle_matching(manifest: pd.DataFrame, *, known: Sequence[str] = ("gender",
 
     Parameters
     ----------
-    manifest : DataFrame
-        Rows of the people to match.
     known : sequence of str
         Columns, such as ``("gender", "nationality")``.
 
@@ -183,20 +172,15 @@ def in_split(manifest: pd.DataFrame, name: str) -> pd.Series:
 
 def _fractions(fractions: Mapping[str, float] | None) -> dict[str, float]:
     given = dict(fractions or {})
+    problem = remedy = ""
     if set(given) != set(SPLITS[:3]):
-        raise CorpusError(
-            "split fractions",
-            f"are for {', '.join(map(str, given)) or 'nothing'}",
-            remedy="Give one each for train, validation and test.",
-            reason="fractions",
-        )
-    if min(given.values()) <= 0 or abs(sum(given.values()) - 1) > 1e-6:
-        raise CorpusError(
-            "split fractions",
-            "are " + ", ".join(f"{k} {v}" for k, v in given.items()),
-            remedy="Each must be above 0 and their sum 1.",
-            reason="fractions",
-        )
+        problem = f"are for {', '.join(map(str, given)) or 'nothing'}"
+        remedy = "Give one each for train, validation and test."
+    elif min(given.values()) <= 0 or abs(sum(given.values()) - 1) > 1e-6:
+        problem = "are " + ", ".join(f"{k} {v}" for k, v in given.items())
+        remedy = "Each must be above 0 and their sum 1."
+    if problem:
+        raise CorpusError("split fractions", problem, remedy=remedy, reason="fractions")
     return given
 
 
@@ -221,7 +205,7 @@ def _apportion(n: int, fractions: dict[str, float]) -> dict[str, int]:
         counts[s] += 1
     for s in order[: min(n, 3)]:
         if counts[s] == 0:
-            counts[max(order, key=counts.get)] -= 1
+            counts[max(order, key=lambda one: counts[one])] -= 1
             counts[s] = 1
     return counts
 
@@ -229,10 +213,7 @@ def _apportion(n: int, fractions: dict[str, float]) -> dict[str, int]:
 def _initial_split(name: str) -> str:
     first = unicodedata.normalize("NFKD", name)[:1].upper()
     if not "A" <= first <= "Z" or any(c.isdigit() for c in name):
-        raise CorpusError(
-            f"identity '{name}'",
-            "is not a person's name (it holds a digit, or starts with no letter from A to Z)",
-            remedy="The rule by_initial needs names; use by_fraction.",
-            reason="initial",
-        )
+        problem = "is not a person's name (it holds a digit, or starts with no letter from A to Z)"
+        remedy = "The rule by_initial needs names; use by_fraction."
+        raise CorpusError(f"identity '{name}'", problem, remedy=remedy, reason="initial")
     return next((s for s, letters in INITIALS.items() if first in letters), "train")

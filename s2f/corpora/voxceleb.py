@@ -36,16 +36,11 @@ RELEASES = {
 REFERENCE = {"n_identities": 1_225, "n_recordings": 149_354, "n_faces": 139_572}
 
 # Where the folders of each corpus lie below its root; all that exist are read.
-PLACES = {
+PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     "voxceleb": {
         "voices": (
-            "voxceleb1/wav",
-            "voxceleb1/dev/wav",
-            "voxceleb1/test/wav",
-            "voxceleb2/aac",
-            "voxceleb2/dev/aac",
-            "voxceleb2/test/aac",
-            "voxceleb2/wav",
+            *("voxceleb1/wav", "voxceleb1/dev/wav", "voxceleb1/test/wav"),
+            *("voxceleb2/aac", "voxceleb2/dev/aac", "voxceleb2/test/aac", "voxceleb2/wav"),
         ),
         "faces": ("vggface", "vggface2/train", "vggface2/test"),
         "metas": ("vox1_meta.csv", "vox2_meta.csv"),
@@ -70,7 +65,7 @@ class Scan:
         See `s2f.corpora.rejections`. A folder of which nothing is used is one row.
     matches : DataFrame
         A row a folder that belongs to somebody: `folder`, `modality`, `identity`, `rule`
-        (see `names.Matcher.find`), `n_files`, `used`.
+        (see `spelling.Matcher.find`), `n_files`, `used`.
     people : DataFrame
         The metadata: `id`, `identity`, `gender`, `nationality`, `release`.
     """
@@ -86,12 +81,8 @@ def places(root: str | Path, *, kind: str) -> dict[str, list[Path]]:
 
     Where none of a sort exists, its first usual place is given, so that errors can name it.
     """
-    root = Path(root)
-    found = {}
-    for sort, usual in PLACES[kind].items():
-        there = [root / place for place in usual if (root / place).exists()]
-        found[sort] = there or [root / usual[0]]
-    return found
+    below = {sort: [Path(root, place) for place in usual] for sort, usual in PLACES[kind].items()}
+    return {sort: [place for place in usual if place.exists()] or usual[:1] for sort, usual in below.items()}
 
 
 def scan(
@@ -113,7 +104,7 @@ def scan(
     metas : sequence of str or Path
         ``vox1_meta.csv``, ``vox2_meta.csv`` or both.
     suffixes : sequence of str
-        Kinds of recordings.
+        Of recordings.
 
     Raises
     ------
@@ -125,54 +116,41 @@ def scan(
     face_roots = [_folder(path, "photographs") for path in faces]
     people = read_metas(metas)
     by_id = people.set_index("id")["identity"].to_dict()
+    known = spelling.Matcher(people["identity"])
     rejected: list[tuple] = []
     matches: list[dict] = []
-
-    known = spelling.Matcher(people["identity"])
     files: dict[str, list[dict]] = {"voice": [], "face": []}
     videos: dict[str, set[str]] = {}
     for modality, roots in (("voice", voice_roots), ("face", face_roots)):
-        for root in roots:
-            for folder in _folders(root, modality, rejected):
-                identity, rule = _owner(folder, modality, by_id, known, rejected)
-                if identity is None:
-                    continue
-                if modality == "voice":
-                    found = list(_clips(folder.path, identity, tuple(suffixes), rejected))
-                    videos.setdefault(identity, set()).update(row["source_id"] for row in found)
-                else:
-                    found = list(_photos(folder.path, identity, videos.get(identity, set()), rejected))
-                files[modality] += found
-                matches.append(
-                    {
-                        "folder": folder.path,
-                        "modality": modality,
-                        "identity": identity,
-                        "rule": rule,
-                        "n_files": len(found),
-                    }
-                )
+        for folder in (folder for root in roots for folder in _folders(root, modality, rejected)):
+            identity, rule = _owner(folder, modality, by_id, known, rejected)
+            if identity is None:
+                continue
+            if modality == "voice":
+                found = list(_clips(folder.path, identity, tuple(suffixes), rejected))
+                videos.setdefault(identity, set()).update(row["source_id"] for row in found)
+            else:
+                found = list(_photos(folder.path, identity, videos.get(identity, set()), rejected))
+            files[modality] += found
+            match = {"folder": folder.path, "modality": modality, "identity": identity, "rule": rule}
+            matches.append(match | {"n_files": len(found)})
+    named = ", ".join(map(str, metas))
     for modality, what, roots, pattern in (
         ("voice", "recordings", voice_roots, "<id>/<video>/<clip>" + " or ".join(suffixes)),
         ("face", "photos", face_roots, "<Name>/<photo>.jpg"),
     ):
         if not files[modality]:
-            raise CorpusError(
-                ", ".join(roots),
-                f"holds no {what} {pattern} of anyone in {', '.join(map(str, metas))}",
-                remedy=_HOW,
-                reason="empty",
-            )
-    has = {m: {row["identity"] for row in rows} for m, rows in files.items()}
+            problem = f"holds no {what} {pattern} of anyone in {named}"
+            raise CorpusError(", ".join(roots), problem, remedy=_HOW, reason="empty")
+    has = {m: {row["identity"] for row in found} for m, found in files.items()}
     both = has["voice"] & has["face"]
     if not both:
-        raise CorpusError(
-            ", ".join(map(str, metas)),
+        problem = (
             f"links no voice to a face: {len(has['voice'])} identities have recordings in {', '.join(voice_roots)}, "
-            f"{len(has['face'])} others have photos in {', '.join(face_roots)}",
-            remedy="Check that the metadata belongs to these folders.",
-            reason="no_pairs",
+            f"{len(has['face'])} others have photos in {', '.join(face_roots)}"
         )
+        remedy = "Check that the metadata belongs to these folders."
+        raise CorpusError(named, problem, remedy=remedy, reason="no_pairs")
     for match in matches:
         match["used"] = match["identity"] in both
         if not match["used"] and match["n_files"]:
@@ -181,9 +159,8 @@ def scan(
             rejected.append((match["folder"], match["modality"], match["identity"], f"without_{lacks}", detail))
         match["folder"] = rejections.printable(match["folder"])
 
-    table = pd.DataFrame(
-        [row for rows in files.values() for row in rows if row["identity"] in both], columns=list(COLUMNS[:6])
-    )
+    rows = [row for found in files.values() for row in found if row["identity"] in both]
+    table = pd.DataFrame(rows, columns=list(COLUMNS[:6]))
     facts = people.set_index("identity")
     for column in ("gender", "nationality"):
         table[column] = table["identity"].map(facts[column]).to_numpy(dtype=object)
@@ -203,12 +180,9 @@ def read_metas(paths: Sequence[str | Path]) -> pd.DataFrame:
     for column in ("id", "identity"):
         twice = table[column].duplicated()
         if twice.any():
-            raise CorpusError(
-                ", ".join(map(str, paths)),
-                f"name {column} '{table.loc[twice, column].iloc[0]}' in two files",
-                remedy="Give each metadata file once.",
-                reason="duplicate",
-            )
+            problem = f"name {column} '{table.loc[twice, column].iloc[0]}' in two files"
+            remedy = "Give each metadata file once."
+            raise CorpusError(", ".join(map(str, paths)), problem, remedy=remedy, reason="duplicate")
     return table
 
 
@@ -261,16 +235,12 @@ def read_meta(path: str | Path) -> pd.DataFrame:
     wanted = RELEASES[release]
     for column in wanted:
         if column not in table.columns:
-            raise CorpusError(
-                path,
-                f"has no column '{column}', only {', '.join(map(repr, table.columns))}",
-                remedy=f"{nearest(column, table.columns)} The table must be separated by tabs or commas.",
-                reason="column",
-            )
+            problem = f"has no column '{column}', only {', '.join(map(repr, table.columns))}"
+            remedy = f"{nearest(column, table.columns)} The table must be separated by tabs or commas."
+            raise CorpusError(path, problem, remedy=remedy, reason="column")
         if list(table.columns).count(column) > 1:
             raise CorpusError(path, f"has two columns '{column}'", remedy="Keep one.", reason="column")
-    table = table[list(wanted)].rename(columns=wanted)
-    table = table.apply(lambda values: values.str.strip())
+    table = table[list(wanted)].rename(columns=wanted).apply(lambda values: values.str.strip())
     if table.empty:
         raise CorpusError(path, "has no rows", remedy=_HOW, reason="empty")
     for column in ("id", "identity"):
@@ -301,16 +271,14 @@ def expected_against_found(scan: Scan) -> pd.DataFrame:
         The metadata is not VoxCeleb1's alone: for others no full counts are known.
     """
     if set(scan.people["release"]) != {"VoxCeleb1"}:
-        raise CorpusError(
-            "the metadata", "is not VoxCeleb1's alone", remedy="Only its full counts are known.", reason="reference"
-        )
+        remedy = "Only its full counts are known."
+        raise CorpusError("the metadata", "is not VoxCeleb1's alone", remedy=remedy, reason="reference")
     named = set(scan.people["identity"])
     present = scan.matches[scan.matches["n_files"] > 0]
     voice, face = (set(present.loc[present["modality"] == m, "identity"]) for m in ("voice", "face"))
     expected = pd.Series(REFERENCE.values(), index=["identities", "recordings", "photographs"])
     files = scan.manifest["modality"].value_counts()
     found = pd.Series([len(voice & face), files["voice"], files["face"]], index=expected.index)
-
     beyond = len(named) - expected["identities"]
     causes: dict[str, list[int | None]] = {
         "named in the metadata beyond those expected": [beyond, None, None],
@@ -319,8 +287,8 @@ def expected_against_found(scan: Scan) -> pd.DataFrame:
         "neither here": [-len(named - voice - face), None, None],
     }
     single = scan.rejected[scan.rejected["identity"].notna() & ~scan.rejected["reason"].str.startswith("without_")]
-    for reason, rows in single.groupby("reason", sort=True):
-        n = rows["modality"].value_counts()
+    for reason, of_it in single.groupby("reason", sort=True):
+        n = of_it["modality"].value_counts()
         causes[f"left out: {reason}"] = [None, -int(n.get("voice", 0)), -int(n.get("face", 0))]
     # Files of people without the other kind count only as far as something is missing. In the full folders a few
     # people have no photographs either: where no more lack them here, no recording is lost by that.
@@ -330,19 +298,13 @@ def expected_against_found(scan: Scan) -> pd.DataFrame:
     short = expected - found
     for lists in causes.values():
         short += pd.Series([0 if v is None else v for v in lists], index=expected.index)
-    kinds = (("voice", "recordings"), ("face", "photographs"))
-    lost = [max(0, min(int(unpaired.get(modality, 0)), int(short[column]))) for modality, column in kinds]
-    causes["of people who lack the other kind here"] = [None, -lost[0], -lost[1]]
-    causes["not on this disk (-), or beyond those expected (+)"] = [
-        None,
-        lost[0] - short["recordings"],
-        lost[1] - short["photographs"],
-    ]
-    table = pd.DataFrame.from_dict(
-        {"expected in full": expected.to_list(), **causes, "found": found.to_list()},
-        orient="index",
-        columns=expected.index,
-    ).astype("Int64")
+    missing = {"voice": int(short["recordings"]), "face": int(short["photographs"])}
+    lost = {modality: max(0, min(int(unpaired.get(modality, 0)), n)) for modality, n in missing.items()}
+    causes["of people who lack the other kind here"] = [None, *(-n for n in lost.values())]
+    rest = [n - missing[modality] for modality, n in lost.items()]
+    causes["not on this disk (-), or beyond those expected (+)"] = [None, *rest]
+    rows = {"expected in full": expected.to_list(), **causes, "found": found.to_list()}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=expected.index).astype("Int64")
     empty = table.iloc[1:-1].fillna(0).eq(0).all(axis=1)
     return table.drop(index=empty[empty].index)
 
@@ -350,37 +312,30 @@ def expected_against_found(scan: Scan) -> pd.DataFrame:
 # ------------------------------------------------------------------------------------------------ parts
 
 
-def _owner(folder: os.DirEntry, modality: str, by_id: dict, known: spelling.Matcher, rejected: list):
+def _owner(
+    folder: os.DirEntry, modality: str, by_id: dict[str, str], known: spelling.Matcher, rejected: list
+) -> tuple[str | None, str]:
     """Whose folder it is, and by which rule; None and a reason in `rejected` where nobody knows."""
     if modality == "voice" and folder.name in by_id:
         return by_id[folder.name], "id"
     found, rule = known.find(folder.name)
     if len(found) == 1:
         return found[0], rule
+    reason, detail = "unknown_identity", f"'{folder.name}' is not in the metadata"
     if found:
-        detail = f"'{folder.name}' may be {' or '.join(found)}"
-        rejected.append((folder.path, modality, None, "ambiguous_name", detail))
-    else:
-        rejected.append((folder.path, modality, None, "unknown_identity", f"'{folder.name}' is not in the metadata"))
+        reason, detail = "ambiguous_name", f"'{folder.name}' may be {' or '.join(found)}"
+    rejected.append((folder.path, modality, None, reason, detail))
     return None, ""
 
 
 def _folder(path: str | Path, what: str) -> str:
     path = os.path.abspath(path)
     if not os.path.isdir(path):
-        raise CorpusError(
-            path,
-            f"(the folder of {what}) {'is not a folder' if os.path.exists(path) else 'does not exist'}",
-            remedy=_HOW,
-            reason="missing",
-        )
+        problem = f"(the folder of {what}) {'is not a folder' if os.path.exists(path) else 'does not exist'}"
+        raise CorpusError(path, problem, remedy=_HOW, reason="missing")
     if not os.access(path, os.R_OK | os.X_OK):
-        raise CorpusError(
-            path,
-            f"(the folder of {what}) may not be read by this user",
-            remedy="Change its permissions.",
-            reason="permission",
-        )
+        problem = f"(the folder of {what}) may not be read by this user"
+        raise CorpusError(path, problem, remedy="Change its permissions.", reason="permission")
     return path
 
 
@@ -437,9 +392,5 @@ def _clips(folder: str, identity: str, suffixes: tuple, rejected: list) -> Itera
 def _photos(folder: str, identity: str, videos: set[str], rejected: list) -> Iterator[dict]:
     for file in _files(folder, "face", identity, FACE_SUFFIXES, rejected):
         video = os.path.splitext(file.name)[0].rpartition("_")[0]
-        yield {
-            "identity": identity,
-            "modality": "face",
-            "path": file.path,
-            "source_id": video if video in videos else None,
-        }
+        source = video if video in videos else None
+        yield {"identity": identity, "modality": "face", "path": file.path, "source_id": source}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from s2f import seeding
-from s2f.errors import CheckpointError, MetricError
+from s2f import files, seeding
+from s2f.errors import CheckpointError, MetricError, RunError
 from s2f.evaluation import face_readers
+from s2f.evaluation.face_readers import known
 from s2f.features import landmarks, photo_files
 from s2f.features.store import Store
 from s2f.metrics import bootstrap, frechet, pairs, standins, verification
@@ -19,6 +21,9 @@ from s2f.metrics.standins import FaceSet
 from s2f.networks.readers import Readers
 from s2f.training import readers
 from s2f.training.data import select
+
+VERSION, FILE = 1, "quality.json"
+QUALITY = ("aligned", "original", "original_reason", "fid_real_real")  # what `network_quality` finds
 
 
 def reader(
@@ -30,17 +35,8 @@ def reader(
 ) -> tuple[face_readers.Reader, str]:
     """What reads identity and gender from faces, and its name.
 
-    A synthetic corpus is read by networks trained on its own real training faces, a real one by the
-    packaged networks.
-
-    Parameters
-    ----------
-    corpus_kind : str
-        "synthetic", or a kind of real corpus.
-    measure_folder : Path
-        Where the readers of a synthetic corpus are kept.
-    identity_path, gender_path : str or Path, optional
-        Files to use instead of the packaged ones.
+    A synthetic corpus is read by networks trained on its own real training faces, which lie in `measure_folder`, a real
+    one by the packaged networks, or by the files given instead.
 
     Raises
     ------
@@ -51,11 +47,8 @@ def reader(
     if corpus_kind == "synthetic":
         for what, path in given.items():
             if path is not None:
-                raise CheckpointError(
-                    path,
-                    f"is given as the {what}, but drawn heads are read by networks trained on them",
-                    remedy="Leave it out for a synthetic corpus.",
-                )
+                problem = f"is given as the {what}, but drawn heads are read by networks trained on them"
+                raise CheckpointError(path, problem, remedy="Leave it out for a synthetic corpus.")
         return Readers.load(measure_folder), "readers trained on the corpus's real training faces"
     name = "dlib identity embedding and the packaged gender network"
     if any(given.values()):
@@ -63,23 +56,56 @@ def reader(
     return face_readers.Packaged(identity_path=identity_path, gender_path=gender_path), name
 
 
-def spread(files: pd.DataFrame, *, n_most: int, rng: np.random.Generator, n_least: int = 1) -> pd.DataFrame:
-    """At most about `n_most` files, the same number of each person where there are enough, in their order.
+def write(quality: Mapping[str, Any], folder: Path, *, reader_name: str) -> None:
+    """Write what `network_quality` found, ``quality.json``."""
+    files.write_json(folder / FILE, {"version": VERSION, "reader": reader_name, **quality})
 
-    Parameters
-    ----------
-    files : DataFrame
-        With a column identity; its index counts from 0.
-    rng : numpy.random.Generator
-        Draws them.
-    n_least : int
-        Of each person, even where that makes more than `n_most`: 2 photographs, to compare one with the other.
+
+def read(folder: Path) -> dict[str, Any]:
+    """What `write` wrote, with the name of the reader.
+
+    Raises
+    ------
+    RunError
+        Missing, of another version, or without what `network_quality` finds.
     """
-    if len(files) <= n_most:
-        return files
-    n_each = max(n_least, n_most // files["identity"].nunique())
-    order = files.iloc[rng.permutation(len(files))]
+    path, remedy = folder / FILE, "Judge the networks again: delete this file and run the study (python -m s2f study)."
+    found = files.read_versioned(path, version=VERSION, remedy=remedy, error=RunError)
+    if missing := [key for key in ("reader", *QUALITY) if key not in found]:
+        raise RunError(path, f"has no {missing[0]}", remedy=remedy, reason="format")
+    return found
+
+
+def spread(frame: pd.DataFrame, *, n_most: int, rng: np.random.Generator, n_least: int = 1) -> pd.DataFrame:
+    """At most about `n_most` rows of files, drawn, as many of each person where there are enough, in their order.
+
+    The frame has a column identity, and its index counts from 0. Everyone keeps `n_least`, even where that makes more
+    than `n_most`: 2 photographs, to compare one with the other.
+    """
+    if len(frame) <= n_most:
+        return frame
+    n_each = max(n_least, n_most // frame["identity"].nunique())
+    order = frame.iloc[rng.permutation(len(frame))]
     return order.groupby("identity").head(n_each).sort_index().reset_index(drop=True)
+
+
+def videos(frame: pd.DataFrame) -> pd.Series | None:
+    """Video of each file, its `source_id`; None where not all are known."""
+    return frame["source_id"] if frame["source_id"].notna().all() else None
+
+
+def described_photos(
+    store: Store, photos: pd.DataFrame, *, reader: face_readers.Reader, inception: face_readers.Inception | None
+) -> FaceSet:
+    """What is read from real photographs, rows of the store's index."""
+    return face_readers.describe(
+        np.asarray(store.faces[photos["row"].to_numpy()]),
+        photos["identity"],
+        reader=reader,
+        sources=videos(photos),
+        inception=inception,
+        desc="real faces",
+    )
 
 
 def train_readers(
@@ -87,10 +113,7 @@ def train_readers(
 ) -> Readers:
     """Readers of a synthetic corpus, trained on the real photographs of its training people.
 
-    Parameters
-    ----------
-    people : DataFrame
-        True attributes; its numeric columns are what the attribute reader learns.
+    The numeric columns of `people`, true attributes, are what the attribute reader learns.
     """
     training = select(store, split="train")
     names = list(people.select_dtypes("number").columns)
@@ -119,11 +142,7 @@ def read_quality(
         Probability of "f".
     photos : DataFrame [n]
         Columns identity, gender ("f", "m" or None), source_id (text or None): where all have one, the equal error
-        rate is that between the sources (videos) of a person.
-    rng : numpy.random.Generator
-        Stream of the bootstrap.
-    n_resamples : int
-        Bootstrap samples of the equal error rate.
+        rate, of `n_resamples` bootstrap samples, is that between the sources (videos) of a person.
 
     Returns
     -------
@@ -141,19 +160,15 @@ def read_quality(
     except MetricError as error:
         if error.reason != "too_few":  # such as one photo a person, which leaves nothing to compare
             raise
-    known = photos["gender"].notna().to_numpy()
+    has_one = photos["gender"].notna().to_numpy()
     accuracy = None
-    if known.any():
-        right = (female[known] > 0.5) == (photos["gender"].to_numpy()[known] == "f")
-        names, codes = np.unique(identities[known], return_inverse=True)
+    if has_one.any():
+        right = (female[has_one] > 0.5) == (photos["gender"].to_numpy()[has_one] == "f")
+        names, codes = np.unique(identities[has_one], return_inverse=True)
         means = pairs.by_identity(right.astype(float), codes, n_identities=len(names))
         accuracy = asdict(bootstrap.interval(bootstrap.mean(means), len(names), rng=rng))
-    return {
-        "gender_accuracy": accuracy,
-        "equal_error_rate": rate,
-        "n_photos": len(photos),
-        "n_identities": len(np.unique(identities)),
-    }
+    counts = {"n_photos": len(photos), "n_identities": len(np.unique(identities))}
+    return {"gender_accuracy": accuracy, "equal_error_rate": rate, **counts}
 
 
 def network_quality(
@@ -168,14 +183,8 @@ def network_quality(
 ) -> dict:
     """How well the networks read the same real photographs at 64×64 and at their original size, and FID's floor.
 
-    Parameters
-    ----------
-    reader : Reader
-        Only the packaged networks can read photographs at their original size.
-    root : str or Path
-        Folder that the paths in the store start from.
-    inception : Inception, optional
-        Without it there is no floor.
+    Only the packaged networks can read photographs at their original size, which lie below `root`. Without `inception`
+    there is no floor.
 
     Returns
     -------
@@ -192,19 +201,13 @@ def network_quality(
     photos = spread(select(store, split=split).photos, n_most=max_photos, rng=rng, n_least=2)
     streams = dict(zip(("aligned", "original", "floor"), rng.spawn(3), strict=True))
     original, reason = None, _no_originals(reader, store)
-    if reason is None:
+    if isinstance(reader, face_readers.Packaged) and reason is None:
         vectors, female = reader.originals(_originals(store, photos, Path(root)), n=len(photos))
         original = read_quality(vectors, female, photos, rng=streams["original"])
-    described = face_readers.describe(
-        np.asarray(store.faces[photos["row"].to_numpy()]),
-        photos["identity"],
-        reader=reader,
-        sources=photos["source_id"] if photos["source_id"].notna().all() else None,
-        inception=inception,
-        desc="real faces",
-    )
+    described = described_photos(store, photos, reader=reader, inception=inception)
+    parts = known(described, "embeddings"), known(described, "female")
     return {
-        "aligned": read_quality(described.embeddings, described.female, photos, rng=streams["aligned"]),
+        "aligned": read_quality(*parts, photos, rng=streams["aligned"]),
         "original": original,
         "original_reason": reason,
         "fid_real_real": fid_floor(described, rng=streams["floor"]),
@@ -220,7 +223,7 @@ def fid_floor(photos: FaceSet, *, rng: np.random.Generator) -> dict:
         return {"value": None, "n": None, "reason": "no Inception features"}
     one, other = standins.halves(photos, rng=rng)
     n = min(len(one), len(other))
-    parts = [part.inception[np.sort(rng.permutation(len(part))[:n])] for part in (one, other)]
+    parts = [known(part, "inception")[np.sort(rng.permutation(len(part))[:n])] for part in (one, other)]
     try:
         return {"value": frechet.fid(*parts), "n": n, "reason": None}
     except MetricError as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +17,7 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from s2f.errors import ImageError
+from s2f.errors import ImageError, MetricError
 from s2f.features.align import TEMPLATE, similarity
 from s2f.metrics.standins import FaceSet
 from s2f.weights import locate
@@ -52,20 +51,7 @@ class Inception:
 
     @torch.inference_mode()
     def features(self, faces: np.ndarray, *, batch: int = 32, desc: str = "Inception features") -> np.ndarray:
-        """Features of faces.
-
-        Parameters
-        ----------
-        faces : ndarray, uint8 [n, H, W, 3]
-            RGB, 0–255.
-        batch : int
-            Images at a time.
-        desc : str
-            Label of the progress bar.
-
-        Returns
-        -------
-        ndarray, float32 [n, 2048]
+        """Features float32 [n, 2048] of RGB faces uint8 [n, H, W, 3], `batch` at a time; `desc` labels the bar.
 
         Raises
         ------
@@ -107,17 +93,7 @@ class Packaged:
         )
 
     def embed(self, faces: np.ndarray) -> np.ndarray:
-        """Identity embeddings.
-
-        Parameters
-        ----------
-        faces : ndarray, uint8 [n, 64, 64, 3]
-            Aligned faces.
-
-        Returns
-        -------
-        ndarray, float32 [n, 128]
-            Unit length.
+        """Identity embeddings float32 [n, 128], unit length, of aligned faces uint8 [n, 64, 64, 3].
 
         Raises
         ------
@@ -125,22 +101,12 @@ class Packaged:
             Not aligned uint8 faces.
         """
         _check_faces(faces, size_px=64)
-        parts = [np.zeros((0, 128), np.float32)]
-        for images in _batches(faces, n=32, desc="identity embeddings"):
-            parts.append(self._vectors(dlib_chips(images, **_IDENTITY_CHIP)))
-        return np.concatenate(parts)
+        batches = _batches(faces, n=32, desc="identity embeddings")
+        parts = [self._vectors(dlib_chips(images, *_IDENTITY_CHIP)) for images in batches]
+        return np.concatenate([np.zeros((0, 128), np.float32), *parts])
 
     def gender(self, faces: np.ndarray) -> np.ndarray:
-        """Probability of "f".
-
-        Parameters
-        ----------
-        faces : ndarray, uint8 [n, 64, 64, 3]
-            Aligned faces.
-
-        Returns
-        -------
-        ndarray, float32 [n]
+        """Probability of "f", float32 [n], of aligned faces uint8 [n, 64, 64, 3].
 
         Raises
         ------
@@ -148,15 +114,14 @@ class Packaged:
             Not aligned uint8 faces.
         """
         _check_faces(faces, size_px=64)
-        parts = [np.zeros(0, np.float32)]
-        for images in _batches(faces, n=256, desc="gender"):
-            parts.append(self._female(dlib_chips(images, **_GENDER_CHIP)))
-        return np.concatenate(parts)
+        batches = _batches(faces, n=256, desc="gender")
+        parts = [self._female(dlib_chips(images, *_GENDER_CHIP)) for images in batches]
+        return np.concatenate([np.zeros(0, np.float32), *parts])
 
     def originals(
         self, photos: Iterable[tuple[np.ndarray, np.ndarray]], *, n: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What both networks read from photographs of any size: the same squares, cut from the photograph itself.
+        """What `embed` and `gender` read from photographs of any size, as squares cut from the photograph itself.
 
         Parameters
         ----------
@@ -164,18 +129,11 @@ class Packaged:
             A photograph and the landmarks in it, as `s2f.features.landmarks.detect` finds them; taken one by one.
         n : int, optional
             How many there are, for the progress bar.
-
-        Returns
-        -------
-        vectors : ndarray, float32 [n, 128]
-            Unit length.
-        female : ndarray, float32 [n]
-            Probability of "f".
         """
         vectors, female = [np.zeros((0, 128), np.float32)], [np.zeros(0, np.float32)]
         for image, landmarks in tqdm(photos, desc="original photographs", total=n, unit="photo", mininterval=1.0):
-            vectors.append(self._vectors(photo_chip(image, landmarks, **_IDENTITY_CHIP)[None]))
-            female.append(self._female(photo_chip(image, landmarks, **_GENDER_CHIP)[None]))
+            vectors.append(self._vectors(photo_chip(image, landmarks, *_IDENTITY_CHIP)[None]))
+            female.append(self._female(photo_chip(image, landmarks, *_GENDER_CHIP)[None]))
         return np.concatenate(vectors), np.concatenate(female)
 
     def _vectors(self, chips: np.ndarray) -> np.ndarray:
@@ -189,11 +147,10 @@ class Packaged:
 
 
 # What dlib's networks are given: side in px, and margin.
-_IDENTITY_CHIP = MappingProxyType({"size_px": 150, "padding": 0.25})
-_GENDER_CHIP = MappingProxyType({"size_px": 32, "padding": 0.2})
+_IDENTITY_CHIP, _GENDER_CHIP = (150, 0.25), (32, 0.2)
 
 
-def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray:
+def dlib_chips(faces: np.ndarray, size_px: int, padding: float) -> np.ndarray:
     """The square that dlib's `get_face_chip` would cut, taken from aligned faces.
 
     dlib fits five landmarks to a mean face in the unit square, in which the eye centres lie at
@@ -204,13 +161,9 @@ def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray
     faces : ndarray, uint8 [n, H, W, 3]
         Aligned to `s2f.features.align.TEMPLATE`; the edge is repeated where the square leaves the face.
     size_px : int
-        Side of a chip.
+        Side of a chip, uint8 [n, size_px, size_px, 3].
     padding : float
         Margin as a share of the unpadded square.
-
-    Returns
-    -------
-    ndarray, uint8 [n, size_px, size_px, 3]
     """
     from PIL import Image
 
@@ -223,7 +176,7 @@ def dlib_chips(faces: np.ndarray, *, size_px: int, padding: float) -> np.ndarray
     return np.stack([np.asarray(chip) for chip in chips])
 
 
-def photo_chip(image: np.ndarray, landmarks: np.ndarray, *, size_px: int, padding: float) -> np.ndarray:
+def photo_chip(image: np.ndarray, landmarks: np.ndarray, size_px: int, padding: float) -> np.ndarray:
     """The square of `dlib_chips`, cut from the photograph instead of from the aligned face.
 
     A similarity takes the aligned face to the photograph. Where the photograph is finer than the chip, it is shrunk
@@ -235,14 +188,6 @@ def photo_chip(image: np.ndarray, landmarks: np.ndarray, *, size_px: int, paddin
     image : ndarray, uint8 [H, W, 3]
     landmarks : array of 10 numbers or [5, 2]
         In pixels of `image`, ordered as `s2f.features.align.TEMPLATE`.
-    size_px : int
-        Side of the chip.
-    padding : float
-        Margin as a share of the unpadded square.
-
-    Returns
-    -------
-    ndarray, uint8 [size_px, size_px, 3]
 
     Raises
     ------
@@ -263,8 +208,7 @@ def photo_chip(image: np.ndarray, landmarks: np.ndarray, *, size_px: int, paddin
     photo_x, photo_y = ((row[0] * x + row[1] * y + row[2] + 0.5) / shrink - 0.5 for row in to_photo)
     channels = np.moveaxis(np.asarray(Image.fromarray(image).reduce(shrink)), -1, 0)  # [3, H, W]
     drawn = [map_coordinates(c, (photo_y, photo_x), np.float32, order=1, mode="nearest") for c in channels]
-    drawn = np.stack(drawn, axis=-1)  # [size · k, size · k, 3]
-    chip = drawn.reshape(size_px, k, size_px, k, 3).mean((1, 3))
+    chip = np.stack(drawn, axis=-1).reshape(size_px, k, size_px, k, 3).mean((1, 3))
     return np.rint(chip).astype(np.uint8)
 
 
@@ -289,35 +233,25 @@ def describe(
     rng: np.random.Generator | None = None,
     desc: str = "faces",
 ) -> FaceSet:
-    """Everything the metrics need to know about a set of faces.
+    """Everything the metrics need to know about a set of faces, photographs or drawn from recordings.
 
     Parameters
     ----------
     faces : ndarray, uint8 [n, 64, 64, 3]
-        Photos, or faces drawn from recordings.
-    identities : sequence of str [n]
-        Whose photo each is, or whose recording it was drawn from.
-    reader : Reader
-        Identity and gender reader.
-    sources : sequence of str [n], optional
-        Video of each photo.
+    identities, sources : sequence of str [n]
+        Whose photo or recording each is of, and from which video, where that is known.
     inception : Inception, optional
         Without it there are no FID and KID.
     max_images : int, optional
-        Most faces to extract Inception features of; the rest of a larger set is NaN.
-    rng : numpy.random.Generator, optional
-        Draws those faces; needed with `max_images`.
+        Most faces to extract Inception features of, drawn by `rng`; the rest of a larger set is NaN.
     desc : str
         Label of the progress bar.
-
-    Returns
-    -------
-    FaceSet
     """
     features = None
     if inception is not None:
         rows = np.arange(len(faces))
         if max_images is not None and len(faces) > max_images:
+            assert rng is not None  # it comes with max_images
             rows = np.sort(rng.choice(len(faces), max_images, replace=False))
         features = np.full((len(faces), 2048), np.nan, np.float32)
         features[rows] = inception.features(faces[rows], desc=f"Inception: {desc}")
@@ -331,8 +265,23 @@ def describe(
     )
 
 
+def known(faces: FaceSet, what: str) -> np.ndarray:
+    """A part of faces that must have been read, such as "embeddings".
+
+    Raises
+    ------
+    MetricError
+        It was not.
+    """
+    part = getattr(faces, what)
+    if part is None:
+        raise MetricError("faces", f"have no {what}", remedy="Read them first.", reason="not_read")
+    return part
+
+
 def _check_faces(faces: np.ndarray, *, size_px: int | None = None) -> None:
-    shape, dtype = getattr(faces, "shape", ()), getattr(faces, "dtype", None)
+    shape: tuple[int, ...] = getattr(faces, "shape", ())
+    dtype = getattr(faces, "dtype", None)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or (size_px and shape[1:3] != (size_px, size_px)):
         expected = f"[n, {size_px or 'H'}, {size_px or 'W'}, 3]"
         raise ImageError(

@@ -27,18 +27,19 @@ from s2f.features import pack, store
 from s2f.metrics import pairs, recovery
 from s2f.metrics.recovery import Attributes, Level
 from s2f.networks import inference
+from s2f.networks.models import VoiceEmbedding
 from s2f.networks.readers import Readers
 from s2f.study import stages
 from s2f.study.runs import Study
 from s2f.training import tracks
 
+VERSION = 1  # of answer.json and pooled.json
 PREFIX, LEAKED_PREFIX = "m", "l"  # of their names; a manner of speaking hangs on the name, so none is shared
 N_FREE = 20_000  # people without voices or faces, to fit the ceiling on
 N_FOLDS = 10
 N_LEAKED, LEAKED_PX = 150, 64  # people of the planted leak, and the side of their photographs, which nobody uses
 MODES = ("overall", "within sex")
 LEVELS = ("ceiling", "embedding", "face", "photographs")
-VERDICTS = (recovery.RECOVERED, recovery.MISSED, recovery.CHANCE, recovery.ABOVE)
 UNKNOWN = "The answer is not known here: only the synthetic corpus says what causes what."
 CAUSES = ("sex", "age_years", "height_cm", "bmi")  # what the voice and the face share
 NAMES = (*CAUSES, *population.CAUSED, *population.INDEPENDENT)
@@ -151,9 +152,9 @@ def _embeddings(study: Study, model: inference.Model, found: store.Store, root: 
         paths = [root / path for path in found.voices()["path"]]
         rows, offsets = ge2e.tracks(paths, n_workers=study.params.machine.n_workers)
     else:
-        rows, offsets = tracks.compute(
-            model.voice_embedding, found.mel, n_recordings=len(found.voices()), device=study.device
-        )
+        network = model.voice_embedding
+        assert isinstance(network, VoiceEmbedding)  # of every other encoder
+        rows, offsets = tracks.compute(network, found.mel, n_recordings=len(found.voices()), device=study.device)
     whole = tracks.Tracks(rows, offsets, np.arange(len(offsets) - 1), device="cpu").whole()
     return torch.nn.functional.normalize(whole, dim=1).numpy()
 
@@ -252,7 +253,7 @@ def _levels(
     for mode in MODES:
         given = within_sex if mode == "within sex" else lambda values, female: values
         truth[mode] = given(targets(people), female)
-        predictors = {
+        predictors: dict[str, recovery.Predictor] = {
             "ceiling": recovery.fixed(best[mode]),
             "embedding": recovery.Ridge(given(embedded, female), folds),
         }
@@ -281,7 +282,7 @@ def write(measured: Measured | None, answers: Mapping[str, Answer | None], folde
         for (mode, name), one in measured.levels.items():
             arrays |= {f"{mode}/{name}/predicted": one.predicted, f"{mode}/{name}/null": one.null}
         with files.whole(folder / "readings.npz") as beside:
-            np.savez_compressed(beside, **arrays)
+            np.savez_compressed(beside, allow_pickle=False, **arrays)
     for name, answer in answers.items():
         files.write_json(folder / f"{name}.json", _plain(answer))
 
@@ -341,8 +342,8 @@ def _table(study: Study, mode: str, truth: np.ndarray, replicates: Mapping[str, 
 def _plain(answer: Answer | None) -> dict:
     """An answer as JSON has it: mode, attribute, level; what does not apply is null."""
     if answer is None:
-        return {"known": False, "reason": UNKNOWN}
-    out: dict = {"known": True, "n_people": answer.n_people, "seeds": list(answer.seeds)}
+        return {"version": VERSION, "known": False, "reason": UNKNOWN}
+    out: dict = {"version": VERSION, "known": True, "n_people": answer.n_people, "seeds": list(answer.seeds)}
     for row in answer.table.to_dict("records"):
         mode, attribute, level = (row.pop(key) for key in ("mode", "attribute", "level"))
         kind = {key: row.pop(key) for key in ("caused", "measure")}
@@ -384,7 +385,7 @@ def leak(study: Study, answer: Answer | None) -> pd.DataFrame | None:
     if "in the training too" not in parts:
         trained = study.beside("leak")
         with contextlib.suppress(RunError):  # nobody made that run
-            parts["in the training too"] = alone(trained, read(trained.read("answer"))).table
+            parts["in the training too"] = _answer(trained, {trained.seed: read(trained.read("answer"))}).table
     shown = pd.concat([part.assign(planted=planted) for planted, part in parts.items()], ignore_index=True)
     wanted = (shown["attribute"] == "skin_tone") & (shown["mode"] == "overall") & (shown["level"] != "photographs")
     return shown[wanted].reset_index(drop=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,22 @@ import torch
 from tqdm import tqdm
 
 from s2f import files, seeding
-from s2f.evaluation import face_quality, face_readers
+from s2f.errors import RunError
+from s2f.evaluation import face_quality, face_readers, measured
+from s2f.evaluation.face_readers import known
+from s2f.evaluation.subject import Subject
 from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
-from s2f.metrics import frechet, matching, pairs, rows, standins
+from s2f.metrics import frechet, matching, measures, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
 from s2f.networks.inference import Model, draw
+from s2f.networks.models import Generator
 from s2f.study.runs import Study
 from s2f.training import data
 from s2f.training.data import Selection
 
-READINGS = "readings.npz"
+FACES, READINGS = "faces.npy", "readings.npz"
 PENALTIES = tuple(10.0**k for k in range(-4, 4))  # of the linear probe, tried on validation people
 N_PROBE_PHOTOS = 4  # of each training person, whose mean embedding the probe learns
 
@@ -42,7 +46,22 @@ def thinned(held_out: Selection, *, n_most: int, seed: int) -> Selection:
     return Selection(held_out.voices, photos, held_out.identities)
 
 
-def network_quality(study: Study, store: Store, *, reader: face_readers.Reader) -> dict:
+def subject(study: Study) -> tuple[Subject, str]:
+    """The trained variant of a study with all that it is measured with, and the name of what reads faces."""
+    p = study.params
+    store, m = Store.open(study.read("store")), p.measure
+    model = inference.load(study.read("model"))
+    held_out = data.select(store, split="test", gender=p.variant.gender)
+    held_out = thinned(held_out, n_most=m.max_images, seed=study.seed)
+    reader, name = face_quality.reader(
+        p.corpus.kind, study.read("measure"), identity_path=m.face_identity, gender_path=m.face_gender
+    )
+    inception = face_readers.Inception(path=m.inception, device=study.device)
+    found = Subject(model, store, study.read("voice"), held_out, reader, inception, p.variant.gender, study.seed)
+    return found, name
+
+
+def network_quality(study: Study, subject: Subject) -> dict:
     """How well the networks that measure read real faces, as `s2f.evaluation.face_quality.network_quality` says it.
 
     The preprocessing has judged the readers of a synthetic corpus and the packaged networks. Files given instead of
@@ -50,119 +69,86 @@ def network_quality(study: Study, store: Store, *, reader: face_readers.Reader) 
     """
     m = study.params.measure
     if m.face_identity is None and m.face_gender is None:
-        return json.loads((study.read("measure") / "quality.json").read_text(encoding="utf-8"))
+        return face_quality.read(study.read("measure"))
     root = preprocessing.inputs(study)["root"]
-    return face_quality.network_quality(reader, store, root=root, split="validation", seed=study.seed)
+    return face_quality.network_quality(subject.reader, subject.store, root=root, split="validation", seed=study.seed)
 
 
-def photographs(
-    store: Store, held_out: Selection, *, reader: face_readers.Reader, inception: face_readers.Inception | None = None
-) -> FaceSet:
-    """What is read from the real photographs of a selection."""
-    sources = held_out.photos["source_id"]
-    return face_readers.describe(
-        np.asarray(store.faces[held_out.photos["row"].to_numpy()]),
-        held_out.photos["identity"],
-        reader=reader,
-        sources=sources if sources.notna().all() else None,
-        inception=inception,
-        desc="real faces",
+def photographs(subject: Subject) -> FaceSet:
+    """What is read from the real photographs of the test people."""
+    return face_quality.described_photos(
+        subject.store, subject.held_out.photos, reader=subject.reader, inception=subject.inception
     )
 
 
 def drawn(
-    generator: torch.nn.Module,
-    embeddings: torch.Tensor,
+    subject: Subject,
     voices: pd.DataFrame,
+    embeddings: torch.Tensor,
     *,
-    reader: face_readers.Reader,
-    inception: face_readers.Inception | None = None,
+    generator: Generator | None = None,
     n_inception: int = 0,
-    seed: int = 0,
     desc: str = "drawn faces",
 ) -> FaceSet:
-    """What a generator draws, and what is read from it.
+    """What is drawn for recordings (rows of the store's index), and what is read from it.
 
     Parameters
     ----------
     embeddings : Tensor, float [n, dim]
-        Voice embeddings.
-    voices : DataFrame [n]
-        Their rows of the store's index: who speaks, in which video.
+        What is drawn from: the recordings' own, or what stands in for them.
+    generator : Generator, optional
+        What draws, instead of the variant's own.
     n_inception : int
         Most faces to extract Inception features of, drawn by the seed.
     """
-    sources = voices["source_id"]
     return face_readers.describe(
-        draw(generator, embeddings),
+        draw(generator or subject.model.generator, embeddings),
         voices["identity"],
-        reader=reader,
-        sources=sources if sources.notna().all() else None,
-        inception=inception,
+        reader=subject.reader,
+        sources=face_quality.videos(voices),
+        inception=subject.inception,
         max_images=max(n_inception, 1),
-        rng=seeding.stream(seed, "subsets"),
+        rng=seeding.stream(subject.seed, "subsets"),
         desc=desc,
     )
 
 
-def stand_ins(
-    model: Model,
-    store: Store,
-    voice: Path,
-    held_out: Selection,
-    *,
-    reader: face_readers.Reader,
-    inception: face_readers.Inception,
-    general: Model | None = None,
-    gender: str | None = None,
-    n_inception: int,
-    n_noise: int,
-    seed: int,
-) -> dict[str, FaceSet]:
+def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: int, n_noise: int) -> dict[str, FaceSet]:
     """Every set of faces that is measured as the model's: its own, and what needs no voice or no model.
 
     Parameters
     ----------
-    voice : Path
-        Folder of 04_voice_embedding.
-    held_out : Selection
-        Test people.
     general : Model, optional
-        The General model, where `model` is that of one gender: it draws the same people.
-    gender : "f", "m" or None
-        Whom the model was trained on.
-    n_inception : int
-        Faces of each row with Inception features.
-    n_noise : int
-        Most recordings that noise stands in for.
+        The General model, where the subject is of one gender: it draws the same people.
+    n_inception, n_noise : int
+        Faces of each row with Inception features; most recordings that noise stands in for.
 
     Returns
     -------
     dict of str to FaceSet
-        Keys of `s2f.metrics.rows.ROWS`.
+        Keys of `s2f.metrics.catalogue.ROWS`.
     """
-    voices, training = held_out.voices, data.select(store, split="train", gender=gender)
+    voices, store = subject.held_out.voices, subject.store
+    training = data.select(store, split="train", gender=subject.gender)
     speakers, genders = voices["identity"].to_numpy(), voices["gender"].to_numpy()
-    embeddings = data.embeddings(voice, voices)
-    read = {"reader": reader, "inception": inception, "n_inception": n_inception, "seed": seed}
-    found = {"model": drawn(model.generator, embeddings, voices, **read)}
+    heard = data.embeddings(subject.voice, voices)
+    found = {"model": drawn(subject, voices, heard, n_inception=n_inception)}
     if general is not None:
-        found["general"] = drawn(general.generator, embeddings, voices, desc="General's faces", **read)
-    means, names = standins.mean_faces(
+        found["general"] = drawn(
+            subject, voices, heard, generator=general.generator, n_inception=n_inception, desc="General's faces"
+        )
+    pixels, names = standins.mean_faces(
         np.asarray(store.faces[training.photos["row"].to_numpy()]), training.photos["gender"].to_numpy()
     )
-    means = face_readers.describe(means, names, reader=reader, inception=inception, desc="mean faces")
+    means = face_readers.describe(pixels, names, reader=subject.reader, inception=subject.inception, desc="mean faces")
     found["mean_face"] = standins.repeated(means, names, speakers, genders=None)
     found["gender_mean_face"] = standins.repeated(means, names, speakers, genders=genders)
-    some = face_quality.spread(voices, n_most=n_noise, rng=seeding.stream(seed, "noise"))
-    found["noise_voice"] = drawn(
-        model.generator, noise_embeddings(model, store, some, seed=seed), some, desc="faces of noise", **read
-    )
-    found["shuffled_voice"] = _others_voice(found["model"], rng=seeding.stream(seed, "bootstrap"))
+    some = face_quality.spread(voices, n_most=n_noise, rng=seeding.stream(subject.seed, "noise"))
+    noise = noise_embeddings(subject, some)
+    found["noise_voice"] = drawn(subject, some, noise, n_inception=n_inception, desc="faces of noise")
+    found["shuffled_voice"] = _others_voice(found["model"], rng=seeding.stream(subject.seed, "bootstrap"))
     found["probe"] = FaceSet(
-        identities=speakers.astype(object),
-        embeddings=probe(store, voice, embeddings.numpy(), reader=reader, gender=gender, seed=seed),
-        sources=found["model"].sources,
+        identities=speakers.astype(object), embeddings=probe(subject, heard.numpy()), sources=found["model"].sources
     )
     return found
 
@@ -178,22 +164,19 @@ def measure(
     n_subsamples: int,
     n_fid: int,
 ) -> dict:
-    """All rows and metrics of a variant, as ``metrics.json`` keeps them.
+    """All rows and metrics of a variant, as `s2f.metrics.rows.evaluate` gives them; says why General has no General.
 
     Parameters
     ----------
-    found : mapping of str to FaceSet
-        From `stand_ins`.
-    photos : FaceSet
-        From `photographs`.
+    found, photos
+        From `stand_ins` and `photographs`.
     people : DataFrame
         identity, gender and nationality of the test people.
     protocol : str
         "held_out" or "closed".
-    n_bootstrap, n_subsamples : int
-        Resamples of identities for intervals, and subsamples of them for KID's.
-    n_fid : int
-        Faces and photographs of FID, KID, precision and recall.
+    n_bootstrap, n_subsamples, n_fid : int
+        Resamples of identities for intervals, and subsamples of them for KID's; faces and photographs of FID, KID,
+        precision and recall.
     """
     absent = {} if "general" in found else {"general": "this is the General model"}
     return rows.evaluate(
@@ -203,19 +186,17 @@ def measure(
         protocol=protocol,
         rng=seeding.stream(seed, "bootstrap"),
         absent=absent,
-        n_resamples=n_bootstrap,
-        n_subsamples=n_subsamples,
-        n_fid=n_fid,
+        sizes=measures.Sizes(n_resamples=n_bootstrap, n_subsamples=n_subsamples, n_fid=n_fid),
     )
 
 
-def noise_embeddings(model: Model, store: Store, voices: pd.DataFrame, *, seed: int) -> torch.Tensor:
+def noise_embeddings(subject: Subject, voices: pd.DataFrame) -> torch.Tensor:
     """What the encoder makes of noise as long as each recording: float32 [n, dim].
 
     Our own encoder reads log-mel frames of standard normal noise, which is what normalised frames would be without a
     voice in them; a packaged one that brings its own front end reads white noise of 6 s.
     """
-    rng = seeding.stream(seed, "noise")
+    rng, model, store = seeding.stream(subject.seed, "noise"), subject.model, subject.store
     found = []
     for row in tqdm(voices["row"], desc="noise instead of voices", unit="voice", mininterval=1.0):
         if model.architecture.encoder == "ge2e":
@@ -230,9 +211,7 @@ def noise_embeddings(model: Model, store: Store, voices: pd.DataFrame, *, seed: 
     return torch.from_numpy(np.stack(found))
 
 
-def probe(
-    store: Store, voice: Path, new_voices: np.ndarray, *, reader: face_readers.Reader, gender: str | None, seed: int
-) -> np.ndarray:
+def probe(subject: Subject, new_voices: np.ndarray) -> np.ndarray:
     """What a ridge regression tells of identity straight from voice embeddings: directions float32 [n, d].
 
     It learns each training person's mean embedding of a few photographs from all recordings of that person. Its
@@ -240,29 +219,28 @@ def probe(
     """
 
     def known(split: str) -> tuple[Selection, np.ndarray, np.ndarray]:
-        selection = data.select(store, split=split, gender=gender)
+        selection = data.select(subject.store, split=split, gender=subject.gender)
         n_most = N_PROBE_PHOTOS * len(selection.identities)
-        photos = face_quality.spread(selection.photos, n_most=n_most, rng=seeding.stream(seed, "subsets"))
-        return selection, reader.embed(np.asarray(store.faces[photos["row"].to_numpy()])), selection.codes(photos)
+        photos = face_quality.spread(selection.photos, n_most=n_most, rng=seeding.stream(subject.seed, "subsets"))
+        faces = np.asarray(subject.store.faces[photos["row"].to_numpy()])
+        return selection, subject.reader.embed(faces), selection.codes(photos)
 
     training, vectors, codes = known("train")
     n_people = len(training.identities)
     means = pairs.by_identity(vectors, codes, n_identities=n_people)
     means /= np.linalg.norm(means, axis=1, keepdims=True)  # [n_people, d]
     targets = means[training.codes(training.voices)]
-    voices = data.embeddings(voice, training.voices).numpy()
+    voices = data.embeddings(subject.voice, training.voices).numpy()
     validation, photos, photo_codes = known("validation")
-    heard, heard_codes = data.embeddings(voice, validation.voices).numpy(), validation.codes(validation.voices)
+    heard = data.embeddings(subject.voice, validation.voices).numpy()
+    heard_codes, n_heard = validation.codes(validation.voices), len(validation.identities)
 
     def matched(penalty: float) -> float:
         guessed = standins.linear_probe(voices, targets, heard, penalty=penalty)
-        return float(
-            np.nanmean(
-                matching.win_matrix(guessed, heard_codes, photos, photo_codes, n_identities=len(validation.identities))
-            )
-        )
+        wins = matching.win_matrix(guessed, heard_codes, photos, photo_codes, n_identities=n_heard)
+        return float(np.nanmean(wins))
 
-    best = max(PENALTIES, key=matched) if len(validation.identities) > 1 else 1.0
+    best = max(PENALTIES, key=matched) if n_heard > 1 else 1.0
     return standins.linear_probe(voices, targets, new_voices, penalty=best)
 
 
@@ -275,44 +253,70 @@ def _others_voice(faces: FaceSet, *, rng: np.random.Generator) -> FaceSet:
     return faces.take(np.arange(len(faces)), identities=people[following[codes]].astype(object))
 
 
-def save_readings(folder: Path, faces: FaceSet, photos: FaceSet) -> None:
-    """Write what was read from drawn faces and photographs, ``readings.npz``; pixels are kept elsewhere."""
+@dataclass(frozen=True)
+class Readings:
+    """Drawn faces and photographs with all that was read from them, and where the store has what they are of.
+
+    Attributes
+    ----------
+    faces, photos : FaceSet
+    voice_rows, photo_rows : ndarray of int
+        Rows of the recordings and of the photographs in the store.
+    """
+
+    faces: FaceSet
+    photos: FaceSet
+    voice_rows: np.ndarray
+    photo_rows: np.ndarray
+
+
+def save_readings(folder: Path, faces: FaceSet, photos: FaceSet, held_out: Selection) -> None:
+    """Write the drawn faces, ``faces.npy``, and ``readings.npz``: what was read, and which files of the store.
+
+    The photographs' pixels stay in the store.
+    """
     arrays: dict[str, np.ndarray] = {}
-    for name, part in (("faces", faces), ("photos", photos)):
+    for name, part, files_of in (("faces", faces, held_out.voices), ("photos", photos, held_out.photos)):
+        arrays[f"{name}_rows"] = files_of["row"].to_numpy()
         arrays[f"{name}_identities"] = part.identities.astype(str)
-        arrays[f"{name}_embeddings"], arrays[f"{name}_female"] = part.embeddings, part.female
+        arrays[f"{name}_embeddings"], arrays[f"{name}_female"] = known(part, "embeddings"), known(part, "female")
         if part.sources is not None:
             arrays[f"{name}_sources"] = part.sources.astype(str)
         if part.inception is not None:
-            arrays[f"{name}_extracted"] = np.flatnonzero(np.isfinite(part.inception[:, 0]))
-            arrays[f"{name}_inception"] = part.inception[arrays[f"{name}_extracted"]]
+            extracted = np.flatnonzero(np.isfinite(part.inception[:, 0]))
+            arrays[f"{name}_extracted"], arrays[f"{name}_inception"] = extracted, part.inception[extracted]
+    with files.whole(folder / FACES) as beside:
+        np.save(beside, known(faces, "pixels"))
     with files.whole(folder / READINGS) as beside, open(beside, "wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
-def load_readings(
-    folder: Path, *, pixels: np.ndarray | None = None, photo_pixels: np.ndarray | None = None
-) -> tuple[FaceSet, FaceSet]:
-    """The drawn faces and the photographs of `save_readings`, with their pixels where those are given."""
+def load_readings(folder: Path, store: Store) -> Readings:
+    """What `save_readings` wrote, with the pixels.
+
+    Raises
+    ------
+    RunError
+        Written by a version that did not keep which photographs it read.
+    """
+    sets, rows = [], []
     with np.load(folder / READINGS) as arrays:
-        sets = []
-        for name, own in (("faces", pixels), ("photos", photo_pixels)):
-            n = len(arrays[f"{name}_identities"])
+        for name in ("faces", "photos"):
+            if f"{name}_rows" not in arrays:
+                problem = "does not say which files of the store were read"
+                raise RunError(folder / READINGS, problem, remedy=measured.AGAIN, reason="format")
+            rows.append(arrays[f"{name}_rows"])
+            n = len(rows[-1])
             inception = None
             if f"{name}_inception" in arrays:
                 inception = np.full((n, arrays[f"{name}_inception"].shape[1]), np.nan, np.float32)
                 inception[arrays[f"{name}_extracted"]] = arrays[f"{name}_inception"]
-            sets.append(
-                FaceSet(
-                    identities=arrays[f"{name}_identities"].astype(object),
-                    pixels=own,
-                    embeddings=arrays[f"{name}_embeddings"],
-                    female=arrays[f"{name}_female"],
-                    inception=inception,
-                    sources=arrays[f"{name}_sources"].astype(object) if f"{name}_sources" in arrays else None,
-                )
-            )
-    return sets[0], sets[1]
+            pixels = np.load(folder / FACES) if name == "faces" else np.asarray(store.faces[rows[-1]])
+            sources = arrays[f"{name}_sources"].astype(object) if f"{name}_sources" in arrays else None
+            identities = arrays[f"{name}_identities"].astype(object)
+            vectors, female = arrays[f"{name}_embeddings"], arrays[f"{name}_female"]
+            sets.append(FaceSet(identities, pixels, vectors, female, inception, sources))
+    return Readings(sets[0], sets[1], rows[0], rows[1])
 
 
 def general(study: Study) -> Model | None:
@@ -326,16 +330,17 @@ def fid_by_n(faces: FaceSet, photos: FaceSet, *, n_most: int, seed: int) -> dict
     Nothing where fewer than half of `frechet.MIN_FACES` can be compared, as where people have one photograph each.
     """
     reference, source = standins.halves(photos, rng=seeding.stream(seed, "subsets"))
-    extracted = [part.inception[np.isfinite(part.inception[:, 0])] for part in (faces, source, reference)]
+    features = [known(part, "inception") for part in (faces, source, reference)]
+    extracted = [part[np.isfinite(part[:, 0])] for part in features]
     most = min(n_most, *map(len, extracted))
     if most < frechet.MIN_FACES // 2:
         return {}
-    ns = np.unique(np.linspace(frechet.MIN_FACES // 2, most, 4).astype(int))
+    ns = np.unique(np.linspace(frechet.MIN_FACES // 2, most, 4).astype(int)).tolist()
     rng = seeding.stream(seed, "bootstrap")
-    drawn, real, reference = extracted
+    *parts, reference_features = extracted
     return {
-        "drawn to real": frechet.fid_by_n(drawn, reference, ns=ns, rng=rng, min_n=2),
-        "real to real": frechet.fid_by_n(real, reference, ns=ns, rng=rng, min_n=2),
+        name: frechet.fid_by_n(part, reference_features, ns=ns, rng=rng, min_n=2)
+        for name, part in zip(("drawn to real", "real to real"), parts, strict=True)
     }
 
 
@@ -345,21 +350,13 @@ def ages(study: Study) -> pd.Series | None:
     return pd.read_parquet(path).set_index("identity")["age_years"] if path.is_file() else None
 
 
-def seen(
-    model: Model,
-    store: Store,
-    voice: Path,
-    held_out: Selection,
-    *,
-    reader: face_readers.Reader,
-    gender: str | None,
-    seed: int,
-) -> tuple[FaceSet, FaceSet, pd.DataFrame]:
+def seen(subject: Subject) -> tuple[FaceSet, FaceSet, pd.DataFrame]:
     """Faces, photographs and people of training: as many as are held out, of each sex, with as many files each.
 
     The recordings are those that the model was trained on, whole; no Inception features.
     """
-    training, rng = data.select(store, split="train", gender=gender), seeding.stream(seed, "subsets")
+    rng, held_out = seeding.stream(subject.seed, "subsets"), subject.held_out
+    training = data.select(subject.store, split="train", gender=subject.gender)
     people = training.people.iloc[rng.permutation(len(training.people))]
     wanted = held_out.people["gender"].fillna("").value_counts()
     place = people.groupby(people["gender"].fillna(""))["identity"].cumcount()
@@ -368,5 +365,6 @@ def seen(
     voices = face_quality.spread(voices.reset_index(drop=True), n_most=len(held_out.voices), rng=rng)
     photos = face_quality.spread(photos.reset_index(drop=True), n_most=len(held_out.photos), rng=rng, n_least=2)
     chosen = Selection(voices, photos, np.unique(people["identity"].to_numpy(str)))
-    faces = drawn(model.generator, data.embeddings(voice, voices), voices, reader=reader, desc="faces of seen speakers")
-    return faces, photographs(store, chosen, reader=reader), chosen.people
+    others = replace(subject, held_out=chosen, inception=None)
+    faces = drawn(others, voices, data.embeddings(subject.voice, voices), desc="faces of seen speakers")
+    return faces, photographs(others), chosen.people

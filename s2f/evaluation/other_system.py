@@ -20,9 +20,9 @@ from tqdm import tqdm
 from s2f import seeding
 from s2f.corpora import rejections, spelling, voxceleb
 from s2f.errors import CorpusError, ImageError
-from s2f.evaluation import face_readers
+from s2f.evaluation import face_quality, face_readers
 from s2f.features import align, photo_files
-from s2f.metrics import rows
+from s2f.metrics import catalogue, measures, rows
 from s2f.metrics.standins import FaceSet
 
 PROTOCOL = "pictures of another system"
@@ -84,12 +84,7 @@ class Found:
 def collect(generated: str | Path, real: str | Path, meta: str | Path) -> Found:
     """Find, pair and align drawn pictures and photographs.
 
-    Parameters
-    ----------
-    generated, real : str or Path
-        Folders, laid out as this module says.
-    meta : str or Path
-        See `read_people`.
+    The folders are laid out as this module says, and `meta` as `read_people` says.
 
     Raises
     ------
@@ -98,27 +93,24 @@ def collect(generated: str | Path, real: str | Path, meta: str | Path) -> Found:
         of the same clip as a photograph; fewer than two people have both; or the metadata is wrong.
     """
     people = read_people(meta)
-    drawn = _scan(Path(generated), people, what="generated")
-    photos = _scan(Path(real), people, what="real")
+    scanned = _scan(Path(generated), people, what="generated"), _scan(Path(real), people, what="real")
+    clips, real_clips = (table["clip"] for table, _ in scanned)
     no_pair = CorpusError(
         generated,
         f"holds no picture of the same clip as one in {real} that can be measured "
-        f"('{drawn[0]['clip'].iloc[0]}' beside '{photos[0]['clip'].iloc[0]}')",
+        f"('{clips.iloc[0]}' beside '{real_clips.iloc[0]}')",
         remedy="Name both files <Name>/<video>_<clip>, with any image suffix.",
         reason="no_pairs",
     )
-    if not set(drawn[0]["clip"]) & set(photos[0]["clip"]):
+    if not set(clips) & set(real_clips):
         raise no_pair
-    photos = _aligned(Path(real), *photos, what="real")
-    drawn = _with_photographs(_aligned(Path(generated), *drawn, what="generated"), photos)
+    photos = _aligned(Path(real), *scanned[1], what="real")
+    drawn = _with_photographs(_aligned(Path(generated), *scanned[0], what="generated"), photos)
     n_people = drawn.files["identity"].nunique()
     if n_people < 2:
-        raise CorpusError(
-            generated,
-            f"and {real} have {n_people} {'person' if n_people == 1 else 'people'} in common",
-            remedy="Give pictures and photographs of 2 people or more: a voice is matched against others.",
-            reason="too_few",
-        )
+        problem = f"and {real} have {n_people} {'person' if n_people == 1 else 'people'} in common"
+        remedy = "Give pictures and photographs of 2 people or more: a voice is matched against others."
+        raise CorpusError(generated, problem, remedy=remedy, reason="too_few")
     both = pd.merge(
         drawn.files.reset_index(names="generated"), photos.files.reset_index(names="real"), on=["clip", "identity"]
     )[["generated", "real", "identity"]]
@@ -139,20 +131,10 @@ def measure(
     seed: int = 0,
     n_bootstrap: int = 1000,
 ) -> dict:
-    """Measure drawn pictures beside photographs of the speakers.
+    """Measure drawn pictures beside photographs of the speakers, with `n_bootstrap` bootstrap samples of people.
 
-    Parameters
-    ----------
-    reader : Reader
-        Identity and gender reader.
-    inception : Inception, optional
-        Without it there are no FID and KID.
-    beside : mapping of str to FaceSet, optional
-        Further rows of `s2f.metrics.rows.ROWS` for the same people, such as a probe.
-    seed : int
-        Root seed.
-    n_bootstrap : int
-        Bootstrap samples of people.
+    Without `inception` there are no FID and KID. `beside` may hold further rows of `catalogue.ROWS` for the same
+    people, such as a probe.
 
     Returns
     -------
@@ -161,13 +143,19 @@ def measure(
         the row "model"; beyond `beside`, only `CONTROLS` are measured of the others. Everyone who has a photograph is
         somebody to be mistaken for, with or without a drawn picture.
     """
-    read = {"reader": reader, "inception": inception}
     drawn, photos = (
-        face_readers.describe(part.faces, part.files["identity"], sources=_videos(part), desc=desc, **read)
+        face_readers.describe(
+            part.faces,
+            part.files["identity"],
+            reader=reader,
+            sources=face_quality.videos(part.files),
+            inception=inception,
+            desc=desc,
+        )
         for part, desc in ((found.generated, "drawn pictures"), (found.real, "photographs"))
     )
     given = {"model": drawn, **(beside or {})}
-    others = [row for row in rows.ROWS if row not in (*given, *CONTROLS)]
+    others = [row for row in catalogue.ROWS if row not in (*given, *CONTROLS)]
     metrics = rows.evaluate(
         given,
         photos,
@@ -175,7 +163,7 @@ def measure(
         protocol=PROTOCOL,
         rng=seeding.stream(seed, "bootstrap"),
         absent={row: ABSENT.get(row, "only pictures are given, not what draws them") for row in others},
-        n_resamples=n_bootstrap,
+        sizes=measures.Sizes(n_resamples=n_bootstrap),
     )
     counts = {
         "n_generated": found.generated.n_found,
@@ -214,12 +202,8 @@ def read_people(path: str | Path) -> pd.DataFrame:
             return voxceleb.read_meta(path)[["id", "identity", "gender", "nationality"]]
         for column in ("identity", "gender"):
             if column not in columns:
-                raise CorpusError(
-                    path,
-                    f"has no column '{column}', only {', '.join(map(repr, columns))}",
-                    remedy=remedy,
-                    reason="column",
-                )
+                problem = f"has no column '{column}', only {', '.join(map(repr, columns))}"
+                raise CorpusError(path, problem, remedy=remedy, reason="column")
         table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
         raise CorpusError(path, f"cannot be read as a table ({error})", remedy=remedy, reason="not_a_table") from error
@@ -258,27 +242,18 @@ def _scan(folder: Path, people: pd.DataFrame, *, what: str) -> tuple[pd.DataFram
                 continue
             owners = [by_id[path.parts[0]]] if path.parts[0] in by_id else known.find(path.parts[0])[0]
             identity = owners[0] if len(owners) == 1 else path.parts[0]
-            found.append(
-                {
-                    "path": path.as_posix(),
-                    "identity": identity,
-                    "clip": Path(identity, *path.parts[1:]).with_suffix("").as_posix(),
-                    "source_id": path.stem.rpartition("_")[0] or None,
-                }
-            )
+            clip = Path(identity, *path.parts[1:]).with_suffix("").as_posix()
+            found.append((path.as_posix(), identity, clip, path.stem.rpartition("_")[0] or None))
     if not found:
         problem = f"holds no {what} pictures ({', '.join(SUFFIXES)}) in folders of people"
         raise CorpusError(folder, problem, remedy=_LAYOUT, reason="empty")
-    table = pd.DataFrame(found).sort_values("path", ignore_index=True)
+    table = pd.DataFrame(found, columns=["path", "identity", "clip", "source_id"])
+    table = table.sort_values("path", ignore_index=True)
     twice = table[table["clip"].duplicated(keep=False)]
     if len(twice):
         one, other = twice.sort_values("clip", kind="stable")["path"].iloc[:2]
-        raise CorpusError(
-            folder,
-            f"holds '{one}' and '{other}', which are of the same clip",
-            remedy="Keep one of them.",
-            reason="duplicate",
-        )
+        problem = f"holds '{one}' and '{other}', which are of the same clip"
+        raise CorpusError(folder, problem, remedy="Keep one of them.", reason="duplicate")
     return table, left_out
 
 
@@ -309,12 +284,9 @@ def _aligned(folder: Path, found: pd.DataFrame, left_out: list[tuple], *, what: 
     out = rejections.frame(left_out)
     if not kept:
         reasons = ", ".join(f"{reason} {n}" for reason, n in out["reason"].value_counts().items())
-        raise CorpusError(
-            folder,
-            f"holds {len(found)} {what} pictures, none with a face that can be aligned ({reasons})",
-            remedy="Give pictures of one clear, roughly frontal face each.",
-            reason="empty",
-        )
+        problem = f"holds {len(found)} {what} pictures, none with a face that can be aligned ({reasons})"
+        remedy = "Give pictures of one clear, roughly frontal face each."
+        raise CorpusError(folder, problem, remedy=remedy, reason="empty")
     return Pictures(found.iloc[kept].reset_index(drop=True), np.stack(images), len(found), out)
 
 
@@ -329,8 +301,3 @@ def _with_photographs(drawn: Pictures, photos: Pictures) -> Pictures:
     )
     left_out = pd.concat([drawn.rejected, lost], ignore_index=True)
     return Pictures(drawn.files[has].reset_index(drop=True), drawn.faces[has], drawn.n_found, left_out)
-
-
-def _videos(part: Pictures) -> pd.Series | None:
-    sources = part.files["source_id"]
-    return sources if sources.notna().all() else None

@@ -13,20 +13,16 @@ from s2f.errors import MetricError
 from s2f.metrics import verification
 from s2f.training import data
 
+VERSION = 1  # of voice/metrics.json
+
 
 def named_right(
     folder: Path, logits: Callable[[np.ndarray], np.ndarray] | None, training: data.Selection, aside: pd.DataFrame
 ) -> np.ndarray:
-    """Whether each recording that was set aside is given to its speaker, bool [n]; n may be 0.
+    """Whether each recording that was set aside (rows of the store's index) is given to its speaker, bool [n].
 
-    Parameters
-    ----------
-    folder : Path
-        With the voice tracks.
-    logits : callable
-        The classifier of the pre-training; None names the speaker whose mean embedding is nearest.
-    aside : DataFrame
-        Rows of the store's index.
+    `folder` has the voice tracks. `logits` is the classifier of the pre-training; without it the speaker is named whose
+    mean embedding is nearest. n may be 0.
     """
     if logits is None:
         return _nearest(folder, training, aside) == training.codes(aside)
@@ -66,13 +62,11 @@ def metrics(
 ) -> dict:
     """What ``voice/metrics.json`` keeps; what could not be measured is null, with the reason.
 
-    Parameters
-    ----------
-    weights_sha256 : str, optional
-        Of the file that the encoder's weights were loaded from.
+    `weights_sha256` is that of the file that the encoder's weights were loaded from.
     """
     error = None if rates is None else rates.equal_error_rate
     return {
+        "version": VERSION,
         "top1_set_aside": {
             "value": float(right.mean()) if len(right) else None,
             "reason": None if len(right) else "no recording is set aside: nobody has recordings of two videos",
@@ -80,9 +74,7 @@ def metrics(
         "n_set_aside": len(right),
         "n_speakers": n_speakers,
         "equal_error_rate": {
-            "value": None if error is None else error.value,
-            "low": None if error is None else error.low,
-            "high": None if error is None else error.high,
+            **{part: None if error is None else getattr(error, part) for part in ("value", "low", "high")},
             "reason": None if error is not None else "too few strangers with two recordings to compare",
         },
         "n_same": 0 if rates is None else rates.n_same,

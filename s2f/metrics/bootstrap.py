@@ -24,10 +24,8 @@ class Estimate:
 
     Attributes
     ----------
-    value : float
-        The statistic of the data as they are.
-    low, high : float
-        Bounds of the 95 % interval.
+    value, low, high : float
+        The statistic of the data as they are, and the bounds of its 95 % interval.
     """
 
     value: float
@@ -42,12 +40,8 @@ def interval(statistic: Statistic, n_identities: int, *, rng: np.random.Generato
     ----------
     statistic : callable
         Maps counts [B, n_identities] to values [B]; NaN where a resample leaves it undefined.
-    n_identities : int
-        People to draw from.
-    rng : numpy.random.Generator
-        Stream of the draws.
-    n_resamples : int
-        Bootstrap samples.
+    n_identities, n_resamples : int
+        People to draw from, and bootstrap samples, drawn from the stream `rng`.
 
     Raises
     ------
@@ -70,8 +64,6 @@ def estimate(statistic: Statistic, counts: np.ndarray, *, people: np.ndarray) ->
 
     Parameters
     ----------
-    statistic : callable
-        As in `interval`.
     counts : ndarray, float [B, n_identities]
         From `resamples`.
     people : ndarray, bool [n_identities]
@@ -98,14 +90,8 @@ def subsampled(
 
     Parameters
     ----------
-    statistic : callable
-        As in `interval`.
     people : ndarray, bool [n_identities]
-        Whom to draw from.
-    rng : numpy.random.Generator
-        Stream of the draws.
-    n_subsamples : int
-        Halves drawn.
+        Whom to draw from: `n_subsamples` halves of them, from the stream `rng`.
 
     Raises
     ------
@@ -124,24 +110,16 @@ def subsampled(
 
 def _enough(people: np.ndarray, *, at_least: int) -> None:
     if people.sum() < at_least:
-        raise MetricError(
-            "bootstrap",
-            f"has {people.sum()} identities",
-            remedy=f"Measure on at least {at_least} people.",
-            reason="too_few",
-        )
+        remedy = f"Measure on at least {at_least} people."
+        raise MetricError("bootstrap", f"has {people.sum()} identities", remedy=remedy, reason="too_few")
 
 
 def _percentiles(statistic: Statistic, draws: np.ndarray, people: np.ndarray) -> Estimate:
     value = float(statistic(np.ones((1, len(people))))[0])
     defined = draws[np.isfinite(draws)]
     if not np.isfinite(value) or len(defined) * 2 < len(draws):
-        raise MetricError(
-            "bootstrap",
-            f"is undefined with {people.sum()} identities",
-            remedy="Measure on more people.",
-            reason="too_few",
-        )
+        problem = f"is undefined with {people.sum()} identities"
+        raise MetricError("bootstrap", problem, remedy="Measure on more people.", reason="too_few")
     low, high = np.quantile(defined, [0.025, 0.975])
     return Estimate(value=value, low=float(low), high=float(high))
 
@@ -212,4 +190,4 @@ def within(statistic: Statistic, people: np.ndarray) -> Statistic:
 def distinct(difference: Mapping[str, float | int | str | None]) -> bool:
     """Whether a difference, with its `low` and `high`, has an interval that does not contain zero."""
     low, high = difference["low"], difference["high"]
-    return low is not None and (low > 0 or high < 0)
+    return isinstance(low, float | int) and isinstance(high, float | int) and (low > 0 or high < 0)

@@ -1,74 +1,178 @@
-"""What readers see for the rows and metrics, and which metrics are shares."""
+"""Every metric and every row, once: what it is called, where it is shown, how it is printed, and what it needs.
+
+A new metric is an entry of `METRICS` and a function of `s2f.metrics.measures` under the same key. It is then in
+``metrics.json``, in the table of its group and in ``rows.csv``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import Literal
 
-NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "model": "generated",
-        "general": "General on the same people",
-        "chance": "chance",
-        "mean_face": "mean face",
-        "gender_mean_face": "mean face of the sex",
-        "random_real": "someone else's photo",
-        "gender_oracle": "sex alone",
-        "noise_voice": "noise instead of a voice",
-        "shuffled_voice": "someone else's voice",
-        "probe": "linear map",
-        "ceiling": "another photo of the person",
-        "fid": "FID",
-        "fid_real_real": "FID, real to real",
-        "kid": "KID × 1000",
-        "precision": "precision (realism)",
-        "recall": "recall (variety)",
-        "l1_pixel_255": "L1, pixels (0–255)",
-        "l1_pixel_unit": "L1, pixels (−1 to 1)",
-        "l1_embedding_sum": "L1, embedding (sum)",
-        "l1_embedding_mean": "L1, embedding (mean)",
-        "cosine_matched": "cosine, same person",
-        "cosine_mismatched": "cosine, other person",
-        "recall_at_1": "recall at 1",
-        "recall_at_5": "recall at 5",
-        "recall_at_10": "recall at 10",
-        "identification_top_1": "identification, top 1",
-        "identification_top_5": "identification, top 5",
-        "matching_2way": "matching",
-        "matching_within_gender": "matching within sex",
-        "matching_within_gender_nationality": "matching within sex and nationality",
-        "matching_same_video": "matching, own video",
-        "matching_other_video": "matching, other videos",
-        "matching_video_difference": "matching, own − other video",
-        "matching_same_video_within_gender": "matching within sex, own video",
-        "matching_other_video_within_gender": "matching within sex, other videos",
-        "matching_video_difference_within_gender": "matching within sex, own − other video",
-        "gender_agreement": "sex shown",
-        "diversity": "diversity",
-        "diversity_share": "diversity, share of real",
-        "consistency": "spread within a speaker",
-    }
+
+@dataclass(frozen=True)
+class Form:
+    """How a value is printed: times `scale`, with so many digits, followed by the unit."""
+
+    scale: float = 1
+    digits: int = 3
+    unit: str = ""
+
+
+DECIMALS, TENTHS, THOUSANDFOLD, PERCENT = Form(), Form(digits=1), Form(1000, 1), Form(100, 1, " %")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One way of measuring a set of faces.
+
+    Attributes
+    ----------
+    key, label : str
+        Its name in files, and in tables and figures.
+    group : str
+        The table of a variant that shows it.
+    needs : str
+        What has to be known of the faces: a part of `FaceSet`, or of their embeddings that they lie where photographs
+        do ("distances"), that they can be compared with them ("similarity"), or that videos are known too ("videos").
+    form : Form
+        How it is printed; shares from 0 to 1 in percent.
+    better : "higher", "lower" or None
+        Which value is the better one, if either is.
+    interval : bool
+        Whether there is a 95 % interval over people, and so paired differences.
+    chance : float, optional
+        What guessing gives, whoever the people are.
+    column : int
+        Its place in the table of the group; equal ones stand in the order of `METRICS`.
+    table2 : int
+        Its place in Table 2, from 1; 0 is not in it.
+    comparable : bool
+        Whether protocols can be compared by it: it does not depend on how many people there are.
+    """
+
+    key: str
+    label: str
+    group: Literal["matching", "videos", "distances", "sets"]
+    needs: Literal["inception", "pixels", "distances", "similarity", "videos", "female"]
+    form: Form = DECIMALS
+    better: Literal["higher", "lower"] | None = None
+    interval: bool = True
+    chance: float | None = None
+    column: int = 0
+    table2: int = 0
+    comparable: bool = False
+
+    @property
+    def title(self) -> str:
+        """The label with the unit, for figures."""
+        return self.label + (f" ({self.form.unit.strip()})" if self.form.unit else "")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set of faces that is measured.
+
+    Attributes
+    ----------
+    key, label : str
+        Its name in files, and in tables and figures.
+    no_video : str, optional
+        Why no photograph can be from the video of the voice.
+    direction : bool
+        Its embeddings are directions away from the mean face: they tell who, and not how far from the photographs.
+    table2 : int
+        Its place in Table 2, from 1; 0 is not in it.
+    """
+
+    key: str
+    label: str
+    no_video: str | None = None
+    direction: bool = False
+    table2: int = 0
+
+
+_ROWS = (
+    Row("model", "generated", table2=1),
+    Row("general", "General on the same people", table2=2),
+    Row("chance", "chance", table2=8),
+    Row("mean_face", "mean face"),
+    Row("gender_mean_face", "mean face of the sex", table2=5),
+    Row("random_real", "someone else's photo", no_video="a photograph, drawn from no voice"),
+    Row("gender_oracle", "sex alone", table2=4),
+    Row("noise_voice", "noise instead of a voice", table2=7),
+    Row("shuffled_voice", "someone else's voice", no_video="the voice is someone else's", table2=6),
+    Row("probe", "linear map", direction=True, table2=3),
+    Row("ceiling", "another photo of the person", no_video="a photograph, drawn from no voice", table2=9),
+)
+_set = partial(Metric, group="sets", needs="inception")
+_distance = partial(Metric, group="distances", needs="distances")
+_pixels = partial(Metric, group="distances", needs="pixels", better="lower", column=2)
+_matching = partial(Metric, group="matching", needs="similarity", form=PERCENT, better="higher")
+_by_video = partial(Metric, group="videos", needs="videos", form=PERCENT)
+_spread = partial(Metric, group="sets", needs="pixels")
+_METRICS = (  # in the order of metrics.json
+    _set("fid", "FID", form=TENTHS, better="lower", interval=False, table2=7),
+    _set("fid_real_real", "FID, real to real", form=TENTHS, interval=False),
+    _set("kid", "KID × 1000", form=THOUSANDFOLD, better="lower", table2=6),
+    _set("precision", "precision (realism)", form=PERCENT, better="higher", interval=False),
+    _set("recall", "recall (variety)", form=PERCENT, better="higher", interval=False),
+    _pixels("l1_pixel_255", "L1, pixels (0–255)", form=TENTHS, table2=5),
+    _pixels("l1_pixel_unit", "L1, pixels (−1 to 1)"),
+    _distance("l1_embedding_sum", "L1, embedding (sum)", better="lower", column=1),
+    _distance("l1_embedding_mean", "L1, embedding (mean)", better="lower", column=1),
+    _distance("cosine_matched", "cosine, same person", better="higher", table2=4, comparable=True),
+    _distance("cosine_mismatched", "cosine, other person"),
+    _matching("recall_at_1", "recall at 1", column=2),
+    _matching("recall_at_5", "recall at 5", column=2),
+    _matching("recall_at_10", "recall at 10", column=2),
+    _matching("identification_top_1", "identification, top 1", column=2),
+    _matching("identification_top_5", "identification, top 5", column=2),
+    _matching("matching_2way", "matching", chance=0.5, table2=2, comparable=True),
+    _matching("matching_within_gender", "matching within sex", chance=0.5, table2=1, comparable=True),
+    _matching("matching_within_gender_nationality", "matching within sex and nationality", chance=0.5),
+    _by_video("matching_same_video", "matching, own video", better="higher", chance=0.5),
+    _by_video("matching_other_video", "matching, other videos", better="higher", chance=0.5),
+    _by_video("matching_video_difference", "matching, own − other video", chance=0.0),
+    _by_video("matching_same_video_within_gender", "matching within sex, own video", better="higher", chance=0.5),
+    _by_video("matching_other_video_within_gender", "matching within sex, other videos", better="higher", chance=0.5),
+    _by_video("matching_video_difference_within_gender", "matching within sex, own − other video", chance=0.0),
+    _matching("gender_agreement", "sex shown", needs="female", chance=0.5, column=1, table2=3, comparable=True),
+    _spread("diversity", "diversity"),
+    _spread("diversity_share", "diversity, share of real", form=PERCENT),
+    _spread("consistency", "spread within a speaker", better="lower"),
 )
 
-PERCENT = frozenset(
-    {
-        "precision",
-        "recall",
-        "recall_at_1",
-        "recall_at_5",
-        "recall_at_10",
-        "identification_top_1",
-        "identification_top_5",
-        "matching_2way",
-        "matching_within_gender",
-        "matching_within_gender_nationality",
-        "matching_same_video",
-        "matching_other_video",
-        "matching_video_difference",
-        "matching_same_video_within_gender",
-        "matching_other_video_within_gender",
-        "matching_video_difference_within_gender",
-        "gender_agreement",
-        "diversity_share",
-    }
-)
+ROWS: Mapping[str, Row] = MappingProxyType({row.key: row for row in _ROWS})
+METRICS: Mapping[str, Metric] = MappingProxyType({metric.key: metric for metric in _METRICS})
+
+
+def groups() -> dict[str, list[str]]:
+    """Metrics of each table of a variant, in the order of its columns."""
+    found: dict[str, list[str]] = {"matching": [], "videos": [], "distances": [], "sets": []}
+    for metric in sorted(METRICS.values(), key=lambda metric: metric.column):
+        found[metric.group].append(metric.key)
+    return found
+
+
+def table2_rows() -> list[str]:
+    """Rows of Table 2, in order."""
+    return [row.key for row in sorted(ROWS.values(), key=lambda row: row.table2) if row.table2]
+
+
+def table2_metrics() -> list[str]:
+    """Metrics of Table 2, in order."""
+    return [metric.key for metric in sorted(METRICS.values(), key=lambda metric: metric.table2) if metric.table2]
+
+
+def comparable() -> list[str]:
+    """Metrics that do not depend on how many people there are, in the order of the tables."""
+    return [key for keys in groups().values() for key in keys if METRICS[key].comparable]
+
+
+def label(key: str) -> str:
+    """What readers see for a row or a metric."""
+    return (ROWS.get(key) or METRICS[key]).label

@@ -3,6 +3,9 @@
 FID compares means and covariances and is biased: with n faces it is too large by an amount that depends
 on n, so it carries its n, no interval, and the FID of real against real faces at the same n beside it.
 KID is unbiased; its interval comes from subsamples of identities.
+
+All functions take Inception features, float [n, d] of the faces and [m, d] of the real photos, and refuse fewer than
+`min_n` on either side.
 """
 
 from __future__ import annotations
@@ -33,21 +36,14 @@ class _Precomputed(torch.nn.Module):
 def fid(features: np.ndarray, reference: np.ndarray, *, min_n: int = MIN_FACES) -> float:
     """Fréchet inception distance (Heusel et al. 2017, equation 6).
 
-    Parameters
-    ----------
-    features, reference : ndarray, float [n, d] and [m, d]
-        Inception features of the faces and of the real photos.
-    min_n : int
-        Fewest faces on either side.
-
     Raises
     ------
     MetricError
-        Fewer than `min_n` faces.
+        Fewer than `min_n` faces, or features that are not finite.
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    x, y = _checked(features, reference, name="fid", min_n=min_n)
+    x, y = checked(features, reference, name="fid", min_n=min_n)
     if len(x) + len(y) < x.shape[1]:
         # All faces lie in a subspace of at most n + m dimensions. The distance does not change under a
         # rotation into it, and the square root of the covariances costs the third power of the dimension.
@@ -72,16 +68,10 @@ def fid_by_n(
 
     Parameters
     ----------
-    features, reference : ndarray, float [n, d] and [m, d]
-        Inception features of drawn faces, or of one half of the real photos, and of (other) real photos.
+    features, reference : ndarray
+        Of drawn faces, or of one half of the real photos, and of (other) real photos.
     ns : sequence of int
-        Faces, and photos, of a draw, without replacement.
-    rng : numpy.random.Generator
-        Stream of the draws.
-    n_draws : int
-        Draws for each n.
-    min_n : int
-        Fewest faces.
+        Faces, and photos, of a draw, without replacement; `n_draws` for each n, from the stream `rng`.
 
     Returns
     -------
@@ -95,12 +85,8 @@ def fid_by_n(
     """
     n_most = min(len(features), len(reference))
     if max(ns, default=0) > n_most:
-        raise MetricError(
-            "fid_by_n",
-            f"has n = {max(ns)} but {len(features)} faces and {len(reference)} photos",
-            remedy=f"Ask for n up to {n_most}.",
-            reason="too_few",
-        )
+        problem = f"has n = {max(ns)} but {len(features)} faces and {len(reference)} photos"
+        raise MetricError("fid_by_n", problem, remedy=f"Ask for n up to {n_most}.", reason="too_few")
     records = []
     for n in ns:
         draws = [
@@ -127,14 +113,8 @@ def kid(
 
     Parameters
     ----------
-    features, reference : ndarray, float [n, d] and [m, d]
-        Inception features of the faces and of the real photos.
     codes, reference_codes : ndarray, int [n] and [m]
-        Identities.
-    n_identities : int
-        People there are.
-    min_n : int
-        Fewest faces on either side.
+        Identities, of `n_identities` people.
 
     Returns
     -------
@@ -147,7 +127,7 @@ def kid(
     MetricError
         Fewer than `min_n` faces.
     """
-    x, y = (part.numpy() for part in _checked(features, reference, name="kid", min_n=min_n))
+    x, y = (part.numpy() for part in checked(features, reference, name="kid", min_n=min_n))
     within = [
         (np.bincount(c, minlength=n_identities), _kernel_sums(z, c, z, c, n_identities), _own(z, c, n_identities))
         for z, c in ((x, codes), (y, reference_codes))
@@ -189,15 +169,12 @@ def _own(features: np.ndarray, codes: np.ndarray, n: int) -> np.ndarray:
     return np.bincount(codes, weights=(squares / features.shape[1] + 1) ** 3, minlength=n)
 
 
-def _checked(features: np.ndarray, reference: np.ndarray, *, name: str, min_n: int) -> tuple[torch.Tensor, ...]:
+def checked(features: np.ndarray, reference: np.ndarray, *, name: str, min_n: int) -> tuple[torch.Tensor, ...]:
+    """Both as float64 tensors; raises a MetricError about the metric `name` as all functions here do."""
     for what, array in (("faces", features), ("reference", reference)):
         if len(array) < max(min_n, 2):
-            raise MetricError(
-                name,
-                f"has {len(array)} {what} (at least {max(min_n, 2)})",
-                remedy="Measure on more recordings or photos.",
-                reason="too_few",
-            )
+            problem = f"has {len(array)} {what} (at least {max(min_n, 2)})"
+            raise MetricError(name, problem, remedy="Measure on more recordings or photos.", reason="too_few")
         if not np.isfinite(array).all():
             raise MetricError(name, f"has {what} with features that are not finite", remedy="Extract them again.")
     return torch.from_numpy(np.asarray(features, np.float64)), torch.from_numpy(np.asarray(reference, np.float64))

@@ -5,6 +5,8 @@ Both depend on how many faces there are, as FID does, and are taken at the same 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from s2f.errors import MetricError
@@ -39,11 +41,7 @@ def inside(points: np.ndarray, manifold: np.ndarray, *, k: int, block: int = 102
     Parameters
     ----------
     points, manifold : ndarray, float [n, d] and [m, d]
-        Features of what is looked at, and of the faces that span the manifold.
-    k : int
-        Neighbour to which a ball reaches.
-    block : int
-        Points compared at a time.
+        Features of what is looked at, `block` at a time, and of the faces that span the manifold.
 
     Raises
     ------
@@ -51,19 +49,17 @@ def inside(points: np.ndarray, manifold: np.ndarray, *, k: int, block: int = 102
         The manifold has no more than `k` faces.
     """
     if len(manifold) <= k:
-        raise MetricError(
-            "manifold", f"has {len(manifold)} faces (more than {k})", remedy="Measure on more faces.", reason="too_few"
-        )
+        problem = f"has {len(manifold)} faces (more than {k})"
+        raise MetricError("manifold", problem, remedy="Measure on more faces.", reason="too_few")
     centre = manifold.mean(0, dtype=float)  # smaller numbers, less rounding; distances stay
     points, manifold = points - centre, manifold - centre
-    radii = np.concatenate(
-        [np.partition(part, k, axis=1)[:, k] for part in _distances(manifold, manifold, block)]
-    )  # [m]; the nearest of all is the face itself
+    nearest = [np.partition(part, k, axis=1)[:, k] for part in _distances(manifold, manifold, block)]
+    radii = np.concatenate(nearest)  # [m]; the nearest of all is the face itself
     found = [(part <= radii).any(1) for part in _distances(points, manifold, block)]
     return float(np.concatenate(found).mean())
 
 
-def _distances(left: np.ndarray, right: np.ndarray, block: int):
+def _distances(left: np.ndarray, right: np.ndarray, block: int) -> Iterator[np.ndarray]:
     """Squared distances, `block` rows at a time: float [block, m]."""
     squares = np.einsum("md,md->m", right, right)
     for start in range(0, len(left), block):

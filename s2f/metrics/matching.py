@@ -4,6 +4,10 @@ A probe is the face drawn from one recording; the gallery holds real photos. Two
 often a true photo is more similar to the probe than a distractor's photo, over all true photos, all
 distractors and all their photos: nothing is sampled. A tie counts half. People weigh equally, however
 many recordings or photos they have.
+
+All functions take `probes`, float [n, d], the embeddings of the drawn faces at unit length, and `codes`, int [n], the
+speaker of each; `photos`, float [m, d], and `photo_codes`, int [m], are those of the real photos and who is on them.
+`n_identities` is how many people there are.
 """
 
 from __future__ import annotations
@@ -29,16 +33,6 @@ def win_matrix(
 
     Parameters
     ----------
-    probes : ndarray, float [n, d]
-        Embeddings of the drawn faces, unit length.
-    codes : ndarray, int [n]
-        Speaker of each.
-    photos : ndarray, float [m, d]
-        Embeddings of real photos, unit length.
-    photo_codes : ndarray, int [m]
-        Person on each.
-    n_identities : int
-        Size of the result.
     videos, photo_videos : ndarray [n] and [m], optional
         Video of each probe's voice, and of each photo. The true photos are then those of the speaker from that
         video, or with `same_video` false those from any other; distractors keep all their photos.
@@ -53,7 +47,7 @@ def win_matrix(
     n_probes = np.zeros(n_identities)
     for row, (probe, code) in enumerate(zip(probes, codes, strict=True)):
         own = np.flatnonzero(photo_codes == code)
-        if videos is not None:
+        if videos is not None and photo_videos is not None:
             own = own[(photo_videos[own] == videos[row]) == same_video]
         if not len(own):
             continue
@@ -72,12 +66,7 @@ def in_and_out_of_video(
 ) -> np.ndarray:
     """Probes whose person has photos from the video of the probe's voice and from another one: bool [n].
 
-    Parameters
-    ----------
-    codes, photo_codes : ndarray, int [n] and [m]
-        As in `win_matrix`.
-    videos, photo_videos : ndarray [n] and [m]
-        As in `win_matrix`.
+    `videos` [n] and `photo_videos` [m] as in `win_matrix`.
     """
     both = np.zeros(len(codes), bool)
     for row, (code, video) in enumerate(zip(codes, videos, strict=True)):
@@ -117,16 +106,12 @@ def recall(
 
     Parameters
     ----------
-    probes, codes, photos, photo_codes
-        As in `win_matrix`.
     ks : tuple of int
         Ranks.
     n_way : int
         People in a gallery; chance is k / n_way.
     n_galleries : int
-        Galleries a probe.
-    rng : numpy.random.Generator
-        Stream of the galleries.
+        Galleries a probe, from the stream `rng`.
 
     Returns
     -------
@@ -173,8 +158,6 @@ def identification(
 
     Parameters
     ----------
-    probes, codes, photos, photo_codes
-        As in `win_matrix`.
     ks : tuple of int
         Ranks; chance is k divided by the number of people with photos.
 

@@ -1,4 +1,9 @@
-"""Distances between faces: to the person's real photos, between people, and within one person."""
+"""Distances between faces: to the person's real photos, between people, and within one person.
+
+All functions take one thing a face and `codes`, int [n], whose face each is; `photo_codes`, int [m], says the same of
+real photos. Pixels are uint8 [n, H, W, 3]; vectors are embeddings, float [n, d], of unit length. `n_identities` is how
+many people there are.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +24,6 @@ def by_identity(values: np.ndarray, codes: np.ndarray, *, n_identities: int) -> 
 def l1_pixel(faces: np.ndarray, codes: np.ndarray, photos: np.ndarray, photo_codes: np.ndarray) -> np.ndarray:
     """Mean absolute pixel difference to every photo of the person.
 
-    Parameters
-    ----------
-    faces : ndarray, uint8 [n, H, W, 3]
-        Faces drawn from recordings.
-    codes : ndarray, int [n]
-        Identity of each.
-    photos : ndarray, uint8 [m, H, W, 3]
-        Real photos.
-    photo_codes : ndarray, int [m]
-        Identity of each.
-
     Returns
     -------
     ndarray, float [n]
@@ -49,17 +43,10 @@ def l1_embedding(
 ) -> np.ndarray:
     """L1 distance, summed over dimensions, to every photo of the person, averaged.
 
-    Parameters
-    ----------
-    vectors, photo_vectors : ndarray, float [n, d] and [m, d]
-        Unit-length embeddings, so that the sum is at most 2·√d.
-    codes, photo_codes : ndarray, int [n] and [m]
-        Identities.
-
     Returns
     -------
     ndarray, float [n]
-        NaN for a person without photos.
+        At most 2·√d; NaN for a person without photos.
     """
     out = np.full(len(vectors), np.nan)
     for code in np.unique(codes):
@@ -74,15 +61,6 @@ def cosine_matrix(
     vectors: np.ndarray, codes: np.ndarray, photo_vectors: np.ndarray, photo_codes: np.ndarray, *, n_identities: int
 ) -> np.ndarray:
     """Mean cosine between the faces of person i and the photos of person j.
-
-    Parameters
-    ----------
-    vectors, photo_vectors : ndarray, float [n, d] and [m, d]
-        Unit-length embeddings.
-    codes, photo_codes : ndarray, int [n] and [m]
-        Identities.
-    n_identities : int
-        Size of the result.
 
     Returns
     -------
@@ -103,12 +81,6 @@ def rms_matrix(faces: np.ndarray, codes: np.ndarray, *, n_identities: int, block
 
     Parameters
     ----------
-    faces : ndarray, uint8 [n, H, W, 3]
-        Faces.
-    codes : ndarray, int [n]
-        Identity of each.
-    n_identities : int
-        Size of the result.
     block : int
         Faces compared at a time.
 

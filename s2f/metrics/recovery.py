@@ -307,12 +307,10 @@ def estimates(
 
     value, draws = mean()[0], mean(counts)  # [A], [B, A]
     null = np.mean([one.null for one in replicates], axis=0)  # [n_permutations, A]
-    p = (1 + (null >= value).sum(0)) / (1 + len(null))
+    p, null_high = (1 + (null >= value).sum(0)) / (1 + len(null)), np.quantile(null, 0.975, axis=0)
     low, high = np.nanquantile(np.where(np.isfinite(value), draws, 0), [0.025, 0.975], axis=0)
-    frame = pd.DataFrame(
-        {"value": value, "low": low, "high": high, "null_high": np.quantile(null, 0.975, axis=0), "p": p},
-        index=pd.Index(attributes.names, name="attribute"),
-    )
+    columns = {"value": value, "low": low, "high": high, "null_high": null_high, "p": p}
+    frame = pd.DataFrame(columns, index=pd.Index(attributes.names, name="attribute"))
     frame[~np.isfinite(value)] = np.nan
     return frame
 
@@ -331,10 +329,9 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
     """One table of all levels, with what each attribute's numbers mean.
 
     A caused attribute is recovered where its interval lies above the 97.5 % quantile of permuted people, and above an
-    R² of 0 or an area of 0.5. An independent one is at chance where its p-value, corrected for all
-    independent attributes of the level, is 0.05 or more. What is not read or not legible on real photographs has no
-    verdict in a face, and what even the ceiling does not recover has none anywhere. Of photographs it is only said
-    whether they are legible.
+    R² of 0 or an area of 0.5. An independent one is at chance where its p-value, corrected for all independent ones of
+    the level, is 0.05 or more. What is not read or not legible on real photographs has no verdict in a face, and what
+    even the ceiling does not recover has none anywhere. Of photographs it is only said whether they are legible.
 
     Parameters
     ----------
@@ -351,13 +348,12 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
     chance = np.where(attributes.by_auc, 0.5, 0.0)
     ceiling = levels["ceiling"]["value"].to_numpy() - chance
     in_voice = _above(levels["ceiling"], chance)
-    seen = levels.get("photographs")
     tables = []
     for name, frame in levels.items():
         value, is_photographs = frame["value"].to_numpy(), name == "photographs"
         without = np.full(len(frame), "", object)
         if name in ("face", "photographs"):
-            real = seen["value"].to_numpy()
+            real = levels["photographs"]["value"].to_numpy()
             without[np.where(attributes.by_auc, 2 * real - 1, real) < LEGIBLE_FROM] = NOT_LEGIBLE
         without[np.isnan(value)] = NOT_READ
         if not is_photographs:
@@ -372,30 +368,10 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
             np.where(corrected < SIGNIFICANT, ABOVE, CHANCE),
         ).astype(object)
         said = np.where(judged, said, np.where(without == "", LEGIBLE, without))
-        tables.append(
-            frame.reset_index().assign(
-                level=name,
-                caused=attributes.caused,
-                measure=measures,
-                p_holm=corrected,
-                share_of_ceiling=shares,
-                verdict=said,
-            )
-        )
-    order = [
-        "attribute",
-        "level",
-        "caused",
-        "measure",
-        "value",
-        "low",
-        "high",
-        "null_high",
-        "p",
-        "p_holm",
-        "share_of_ceiling",
-        "verdict",
-    ]
+        own = frame.reset_index().assign(level=name, caused=attributes.caused, measure=measures)
+        tables.append(own.assign(p_holm=corrected, share_of_ceiling=shares, verdict=said))
+    estimated = ["value", "low", "high", "null_high", "p"]
+    order = ["attribute", "level", "caused", "measure", *estimated, "p_holm", "share_of_ceiling", "verdict"]
     return pd.concat(tables, ignore_index=True)[order]
 
 

@@ -40,21 +40,23 @@ class FaceSet:
         for name in ("pixels", "embeddings", "female", "inception", "sources"):
             part = getattr(self, name)
             if part is not None and len(part) != len(self.identities):
-                raise MetricError(
-                    f"FaceSet.{name}",
-                    f"has {len(part)} rows for {len(self.identities)} identities",
-                    remedy="Give one row a face.",
-                )
+                problem = f"has {len(part)} rows for {len(self.identities)} identities"
+                raise MetricError(f"FaceSet.{name}", problem, remedy="Give one row a face.")
+
+    def part(self, name: str) -> np.ndarray:
+        """One of the parts; it is a MetricError if it is missing."""
+        found = getattr(self, name)
+        if found is None:
+            raise MetricError(f"FaceSet.{name}", "is missing", remedy="Read it from the faces first.", reason="missing")
+        return found
 
     def __len__(self) -> int:
         return len(self.identities)
 
     def take(self, rows: np.ndarray, *, identities: np.ndarray | None = None) -> FaceSet:
         """The faces at `rows` (positions or a mask), as stand-ins for `identities` if given."""
-        parts = {
-            name: None if part is None else part[rows] for name, part in vars(self).items() if name != "identities"
-        }
-        return FaceSet(identities=self.identities[rows] if identities is None else identities, **parts)
+        parts = {name: None if part is None else part[rows] for name, part in vars(self).items()}
+        return FaceSet(**parts if identities is None else parts | {"identities": identities})
 
 
 def mean_faces(photos: np.ndarray, genders: np.ndarray) -> tuple[np.ndarray, list[str]]:

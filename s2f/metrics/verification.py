@@ -56,9 +56,7 @@ def error_rates(
     sources : ndarray of str [n], optional
         Where each comes from (a video): pairs of one person within one source are then left out.
     rng : numpy.random.Generator
-        Stream of the bootstrap, and of the items where there are too many.
-    n_resamples : int
-        Bootstrap samples.
+        Stream of the `n_resamples` bootstrap samples, and of the items where there are too many.
     max_items : int
         More items than this are drawn from without replacement.
 
@@ -78,12 +76,9 @@ def error_rates(
         elsewhere = np.asarray(sources, str)[left] != np.asarray(sources, str)[right]
         left, right, same = (a[~same | elsewhere] for a in (left, right, same))
     if not same.any() or same.all():
-        raise MetricError(
-            "error rates",
-            f"have {same.sum()} pairs of one person and {(~same).sum()} of different people",
-            remedy="Give at least two people, one with two items.",
-            reason="too_few",
-        )
+        problem = f"have {same.sum()} pairs of one person and {(~same).sum()} of different people"
+        remedy = "Give at least two people, one with two items."
+        raise MetricError("error rates", problem, remedy=remedy, reason="too_few")
     scores = np.einsum("nd,nd->n", vectors[left], vectors[right])
     order = np.argsort(scores, kind="stable")
     scores, same = scores[order], same[order]

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from s2f.evaluation.known_answer import LEVELS, UNKNOWN, Answer
 from s2f.metrics import recovery
 from s2f.report.style import BLUE, GREEN, GREY, INK, PURPLE, RED, canvas, in_theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-from s2f.evaluation.known_answer import LEVELS as LEVEL_NAMES
-from s2f.evaluation.known_answer import UNKNOWN, VERDICTS, Answer
 
 # Level: its name, colour, marker, size of the marker, place above or below the middle of a line.
-LEVELS = {
+MARKS = {
     "ceiling": ("true parameters of the voice", GREY, "d", 4.4, -0.27),
     "embedding": ("voice embedding", BLUE, "s", 3.6, 0.0),
     "face": ("drawn face", GREEN, "o", 4.4, 0.27),
@@ -27,6 +26,7 @@ SHORT = {"age_years": "age", "height_cm": "height", "bmi": "body mass index"}
 BAND = "#E9E9E9"
 FAILS = (recovery.MISSED, recovery.ABOVE)
 UNASKED = (recovery.NOT_LEGIBLE, recovery.NOT_READ, recovery.NOT_IN_VOICE)
+VERDICTS = (recovery.RECOVERED, recovery.MISSED, recovery.CHANCE, recovery.ABOVE)
 GAP = 1.6  # lines between the caused attributes and the independent ones
 LINE_IN = 0.178
 
@@ -68,21 +68,11 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
     first = min(places[name] for name in shares.loc[~shares["caused"], "attribute"])
     for ax in axes[1]:
         for at, text in ((-1, "shares causes with the voice"), (first - 1, "independent of the voice")):
-            ax.text(
-                0.99,
-                at,
-                text,
-                transform=ax.get_yaxis_transform(),
-                ha="right",
-                va="center",
-                fontsize=7.5,
-                fontweight="bold",
-                color=INK,
-            )
+            _at_the_right(ax, at, text, fontsize=7.5, fontweight="bold", color=INK)
     note = f"{n_people} people made for this, {seeds}\nbars: 95 % intervals over people"
     axes[0, -1].text(0.0, 0.5, note, transform=axes[0, -1].transAxes, va="center", fontsize=7.5, color=GREY)
     figure.legend(handles=_handles(), loc="outside upper center", ncols=3, fontsize=7.5, columnspacing=1.4)
-    figure.get_layout_engine().set(wspace=0.02, hspace=0.01)
+    figure.set_layout_engine("constrained", wspace=0.02, hspace=0.01)
     return figure
 
 
@@ -130,24 +120,19 @@ def _lines(ax: Axes, part: pd.DataFrame, places: dict[str, float], *, chance: fl
         if row.level == "photographs":
             ax.plot([row.value] * 2, [at - 0.38, at + 0.38], color=PHOTOGRAPHS[1], alpha=0.55, linewidth=1.6, zorder=2)
             continue
-        _, colour, marker, size, shift = LEVELS[row.level]
+        _, colour, marker, size, shift = MARKS[row.level]
         reached = max(row.null_high, chance) - left
         ax.barh(at + shift, reached, left=left, height=0.27, color=BAND, linewidth=0, zorder=0)
         if row.level == "face" and row.verdict in UNASKED:
-            ax.text(
-                0.99,
-                at,
-                row.verdict,
-                transform=ax.get_yaxis_transform(),
-                ha="right",
-                va="center",
-                fontsize=6.3,
-                color=GREY,
-            )
+            _at_the_right(ax, at, row.verdict, fontsize=6.3, color=GREY)
             continue
         colour = RED if row.verdict in FAILS else colour
         ax.plot([row.low, row.high], [at + shift] * 2, color=colour, linewidth=1.1, alpha=0.8, zorder=3)
         ax.plot(row.value, at + shift, marker, color=colour, markersize=size, markeredgewidth=0, zorder=4)
+
+
+def _at_the_right(ax: Axes, at: float, text: str, **look) -> None:
+    ax.text(0.99, at, text, transform=ax.get_yaxis_transform(), ha="right", va="center", **look)
 
 
 def _handles(*, photographs: bool = True) -> list:
@@ -156,22 +141,13 @@ def _handles(*, photographs: bool = True) -> list:
 
     shown = [
         Line2D([], [], color=colour, marker=marker, markersize=size, linewidth=1.1, label=label)
-        for label, colour, marker, size, _ in LEVELS.values()
+        for label, colour, marker, size, _ in MARKS.values()
     ]
     if photographs:
-        shown.append(
-            Line2D(
-                [],
-                [],
-                color=PHOTOGRAPHS[1],
-                alpha=0.55,
-                marker="|",
-                markersize=8,
-                markeredgewidth=1.6,
-                linewidth=0,
-                label=PHOTOGRAPHS[0],
-            )
-        )
+        label, colour = PHOTOGRAPHS
+        tick = Line2D([], [], color=colour, alpha=0.55, marker="|", markersize=8, linewidth=0, label=label)
+        tick.set_markeredgewidth(1.6)
+        shown.append(tick)
     return [*shown, Patch(color=BAND, label="what chance reaches"), Patch(color=RED, label="fails the check")]
 
 
@@ -201,7 +177,7 @@ def exceptions(answer: Answer | None) -> pd.DataFrame | str:
     """Attributes that fail in the face or have no verdict there, with what each level reaches; else a sentence."""
     if answer is None:
         return UNKNOWN
-    values = answer.table.pivot(index=["mode", "attribute"], columns="level", values="value")[list(LEVEL_NAMES)]
+    values = answer.table.pivot(index=["mode", "attribute"], columns="level", values="value")[list(LEVELS)]
     face = answer.table[answer.table["level"] == "face"].set_index(["mode", "attribute"])
     rows = face[~face["verdict"].isin((recovery.RECOVERED, recovery.CHANCE))]
     return values.round(3).join(rows[["verdict"]], how="right")

@@ -1,6 +1,6 @@
-"""Figures of the experiments: each function takes a frame of `s2f.experiments`, or one like it, and returns a figure.
+"""Figures of the experiments: each takes a frame of `s2f.evaluation.experiments`, or one like it.
 
-They share the look of the others.
+They share the look of `s2f.report.figures`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from s2f.metrics.catalogue import NAMES, PERCENT
+from s2f.metrics.catalogue import METRICS
 from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, canvas, in_theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-CHANCE_METRICS = ("matching_2way", "matching_within_gender", "matching_within_gender_nationality", "gender_agreement")
 DASHED = (0, (4, 3))
 PANELS_IN_A_ROW = 4
 
@@ -41,12 +41,12 @@ def lengths(frame: pd.DataFrame) -> Figure:
         ax.axis("off")
     for ax, metric in zip(axes.flat, metrics, strict=False):
         own = frame[frame["metric"] == metric].sort_values("seconds")
-        scale = _scale(metric)
+        scale, chance = METRICS[metric].form.scale, METRICS[metric].chance
         ax.fill_between(own["seconds"], own["low"] * scale, own["high"] * scale, color=BLUE, alpha=0.18, linewidth=0)
         ax.plot(own["seconds"], own["value"] * scale, "o-", color=BLUE, markersize=4)
-        if metric in CHANCE_METRICS:
-            ax.axhline(50, color=GREY, linestyle=DASHED, linewidth=1)
-        ax.set_title(_titled(metric), fontsize=9.5)
+        if chance is not None:
+            ax.axhline(chance * scale, color=GREY, linestyle=DASHED, linewidth=1)
+        ax.set_title(METRICS[metric].title, fontsize=9.5)
         seconds = own["seconds"].to_numpy(float)
         ax.set_xticks(seconds, [f"{s:g}" for s in seconds])
     shares = frame.drop_duplicates("seconds").sort_values("seconds")
@@ -87,20 +87,16 @@ def dots(
         for ax, metric in zip(axes[0], metrics, strict=True):
             found = own[own["metric"] == metric]
             if len(found):
-                _dot(ax, found.iloc[0], place, colour=colour, scale=_scale(metric))
+                _dot(ax, found.iloc[0], place, colour=colour, scale=METRICS[metric].form.scale)
         n = int(own["n_identities"].max()) if len(own) else 0
-        labels.append(
-            f"{line[columns[-1]]} ({n})"
-            if len(columns) == 1 or columns[0] == "by"
-            else f"{line[columns[0]]}: {line[columns[1]]} ({n})"
-        )
+        group = "" if len(columns) == 1 or columns[0] == "by" else f"{line[columns[0]]}: "
+        labels.append(f"{group}{line[columns[-1]]} ({n})")
     for ax, metric in zip(axes[0], metrics, strict=True):
-        if chance is not None and metric in CHANCE_METRICS:
-            ax.axvline(chance * _scale(metric), color=GREY, linestyle=DASHED, linewidth=1)
+        if chance is not None and METRICS[metric].chance is not None:
+            ax.axvline(chance * METRICS[metric].form.scale, color=GREY, linestyle=DASHED, linewidth=1)
         _panel(ax, metric, n_panels=len(metrics))
-    axes[0, 0].set_yticks(range(len(lines)), labels)
-    axes[0, 0].set_ylim(len(lines) - 0.5, -0.5)
-    figure.get_layout_engine().set(wspace=0.06)
+    _name_lines(axes, labels)
+    figure.set_layout_engine("constrained", wspace=0.06)
     text = "bar: 95 % interval over people; in brackets: people" + ("" if chance is None else "; dashed: chance")
     figure.supxlabel(text, fontsize=8.5, color=GREY)
     return figure
@@ -130,9 +126,8 @@ def same_speaker(frame: pd.DataFrame) -> Figure:
                 handles[f"of {entry['pair']}"] = _dot(ax, entry, place, colour=colour, scale=1)
         ax.set_title(title, fontsize=9.5)
         ax.grid(axis="y", visible=False)
-    axes[0, 0].set_yticks(range(len(names)), names.values())
-    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=2)
+    _name_lines(axes, list(names.values()))
+    _legend(figure, handles)
     return figure
 
 
@@ -143,7 +138,7 @@ def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None
     Parameters
     ----------
     draws : DataFrame
-        From `s2f.evaluation.experiments.ten_people`.
+        From `s2f.evaluation.ten_people.draws`.
     poster : mapping of str to float, optional
         The poster's figure by metric.
     """
@@ -156,12 +151,12 @@ def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None
         handles["everyone"] = ax.axvline(own["everyone"].iloc[0], color=RED, linewidth=2)
         if poster and metric in poster:
             handles["poster (undefined)"] = ax.axvline(poster[metric], color=GREY, linestyle=DASHED, linewidth=1.6)
-        ax.set_title(NAMES[metric], fontsize=9.5)
+        ax.set_title(METRICS[metric].label, fontsize=9.5)
         ax.locator_params(axis="x", nbins=5)
         ax.grid(axis="x", visible=False)
     n = int(draws["n_people"].iloc[0])
     axes[0, 0].set_ylabel(f"draws of {n} people")
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles))
+    _legend(figure, handles)
     return figure
 
 
@@ -207,23 +202,31 @@ def gap(frame: pd.DataFrame) -> Figure:
     figure, axes = canvas(0.42 * max(len(variants), 2) + 0.9, n_columns=n_columns, sharey=True)
     handles = {}
     for ax, metric in zip(axes[0], metrics, strict=True):
-        scale = _scale(metric)
+        scale = METRICS[metric].form.scale
         for protocol, label, colour, shift in protocols:
             own = frame[(frame["metric"] == metric) & (frame["protocol"] == protocol)]
             for _, entry in own.iterrows():
                 place = variants.index(entry["variant"]) + shift
                 handles[label] = _dot(ax, entry, place, colour=colour, scale=scale)
-        if metric in CHANCE_METRICS:
-            handles["chance"] = ax.axvline(50, color=GREY, linestyle=DASHED, linewidth=1)
+        if (chance := METRICS[metric].chance) is not None:
+            handles["chance"] = ax.axvline(chance * scale, color=GREY, linestyle=DASHED, linewidth=1)
         _panel(ax, metric, n_panels=len(metrics))
-    axes[0, 0].set_yticks(range(len(variants)), [name[:1].upper() + name[1:] for name in variants])
-    axes[0, 0].set_ylim(len(variants) - 0.5, -0.5)
-    figure.get_layout_engine().set(wspace=0.06)
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles))
+    _name_lines(axes, [name[:1].upper() + name[1:] for name in variants])
+    figure.set_layout_engine("constrained", wspace=0.06)
+    _legend(figure, handles)
     return figure
 
 
-def _dot(ax: Axes, entry: pd.Series, place: float, *, colour: str, scale: float):
+def _name_lines(axes: np.ndarray, names: Sequence[str]) -> None:
+    axes[0, 0].set_yticks(range(len(names)), names)
+    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+
+
+def _legend(figure: Figure, handles: Mapping[str, Line2D]) -> None:
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=len(handles))
+
+
+def _dot(ax: Axes, entry: pd.Series, place: float, *, colour: str, scale: float) -> Line2D:
     """A value and its interval on a line of their own; the handle for a legend."""
     if np.isfinite(entry["low"]):
         ax.plot([entry["low"] * scale, entry["high"] * scale], [place, place], color=colour, linewidth=2)
@@ -231,17 +234,9 @@ def _dot(ax: Axes, entry: pd.Series, place: float, *, colour: str, scale: float)
 
 
 def _panel(ax: Axes, metric: str, *, n_panels: int) -> None:
-    ax.set_title(textwrap.fill(_titled(metric), 54 // n_panels), fontsize=9)
+    ax.set_title(textwrap.fill(METRICS[metric].title, 54 // n_panels), fontsize=9)
     ax.grid(axis="y", visible=False)
     ax.locator_params(axis="x", nbins=4 if n_panels > 1 else 8)
-
-
-def _titled(metric: str) -> str:
-    return NAMES[metric] + (" (%)" if metric in PERCENT else "")
-
-
-def _scale(metric: str) -> float:
-    return 100 if metric in PERCENT else 1000 if metric == "kid" else 1
 
 
 def _apart(sizes: np.ndarray) -> list[int]:

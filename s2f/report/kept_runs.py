@@ -13,19 +13,12 @@ import pandas as pd
 
 from s2f import files
 from s2f.errors import RunError
-from s2f.report import style, training_figures
+from s2f.metrics import catalogue
+from s2f.report import style, tables, training_figures
 from s2f.study import params
 from s2f.training import saves
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
-_SHOWN = {
-    "fid": ".1f",
-    "kid": ".3f",
-    "gender_agreement": ".1%",
-    "matching_2way": ".1%",
-    "matching_within_gender": ".1%",
-    "diversity_share": ".2f",
-}
 
 
 def keep(root: Path, run: Path) -> Path:
@@ -85,28 +78,20 @@ def _keep_seed(seed: Path, target: Path) -> list[dict]:
             continue  # the voice embedding's own
         shutil.copy(metrics, folder / f"{variant.name}_metrics.json")
         log = pd.DataFrame(saves.read_log(variant / "log.jsonl"))
+        samples = np.load(variant / "samples.npz")
         style.save(training_figures.loss_curves(log), folder / f"{variant.name}_curves.png")
         style.save(training_figures.training_health(log), folder / f"{variant.name}_health.png")
-        style.save(
-            training_figures.sample_grids(np.load(variant / "samples.npz")), folder / f"{variant.name}_samples.png"
-        )
+        style.save(training_figures.sample_grids(samples), folder / f"{variant.name}_samples.png")
     noted = sorted((seed / "notebooks").glob("*.json"))
     return [{"notebook": path.stem, **json.loads(path.read_text(encoding="utf-8"))} for path in noted]
 
 
 def _page(name: str, seeds: list[Path], facts: list[dict], folder: Path) -> list[str]:
     profile, _, label = name.partition("-")
-    lines = [
-        f"# Kept results: {name}",
-        "",
-        "These results were made once and are kept with the book, since not everybody can repeat the run.",
-        "They are of the run named here, whatever this build of the book shows elsewhere.",
-        "",
-        "## What made them",
-        "",
-        "| | |",
-        "|---|---|",
-    ]
+    lines = [f"# Kept results: {name}", ""]
+    lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
+    lines += ["They are of the run named here, whatever this build of the book shows elsewhere.", ""]
+    lines += ["## What made them", "", "| | |", "|---|---|"]
     for key in ("machine", "device", "threads", "commit"):
         lines.append(f"| {key} | {_several(fact.get(key) for fact in facts)} |")
     trained = [fact for fact in facts if fact["notebook"].startswith("05_training")]
@@ -121,42 +106,30 @@ def _page(name: str, seeds: list[Path], facts: list[dict], folder: Path) -> list
     command += f" --seeds {len(seeds)}" if len(seeds) > 1 else ""
     lines += [command, f"python -m s2f keep runs/{name}", "```", ""]
     for seed in seeds:
-        lines += _seed_lines(seed.name, folder / seed.name)
+        lines += _seed_lines(seed.name, folder / seed.name, profile)
     return lines
 
 
-def _seed_lines(name: str, folder: Path) -> list[str]:
-    table = pd.read_csv(folder / "table2.csv")
-    table = table[table["row"] == "model"]
-    columns = [column for column in _SHOWN if column in table]
-    lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(c.replace('_', ' ') for c in columns)} |"]
-    lines.append("|---" * (2 + len(columns)) + "|")
-    for _, row in table.iterrows():
-        cells = [_interval(row, column) for column in columns]
-        lines.append(f"| {row['variant']} | {int(row['n_identities'])} | {' | '.join(cells)} |")
+def _seed_lines(name: str, folder: Path, profile: str) -> list[str]:
+    shown = catalogue.table2_metrics()
+    lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(map(catalogue.label, shown))} |"]
+    lines.append("|---" * (2 + len(shown)) + "|")
+    for line in tables.read_table2(folder / "table2.json", profile=profile):
+        if line.row == "model":
+            cells = [line.variant, str(line.n_identities), *(line.printed(metric) for metric in shown)]
+            lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
     lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
     for samples in sorted(folder.glob("*_samples.png")):
         variant = samples.name.removesuffix("_samples.png")
-        lines += [
-            f"### {variant.title()}",
-            "",
-            f"![Faces drawn as training went on]({name}/{samples.name})",
-            "",
-            f"![Learning curves]({name}/{variant}_curves.png)",
-            "",
-            f"![Gradients, variety, speed and memory]({name}/{variant}_health.png)",
-            "",
-        ]
+        lines += [f"### {variant.title()}", ""]
+        for what, caption in (
+            ("samples", "Faces drawn as training went on"),
+            ("curves", "Learning curves"),
+            ("health", "Gradients, variety, speed and memory"),
+        ):
+            lines += [f"![{caption}]({name}/{variant}_{what}.png)", ""]
     return lines
-
-
-def _interval(row: pd.Series, column: str) -> str:
-    value, low, high = (row.get(name) for name in (column, f"{column}_low", f"{column}_high"))
-    if pd.isna(value):
-        return "–"
-    shown = format(value, _SHOWN[column])
-    return shown if pd.isna(low) else f"{shown} [{format(low, _SHOWN[column])}, {format(high, _SHOWN[column])}]"
 
 
 def _several(values: Iterable) -> str:

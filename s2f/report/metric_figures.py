@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from s2f.metrics.catalogue import NAMES, PERCENT
+from s2f.metrics import catalogue
 from s2f.report.style import BLUE, GREY, RED, canvas, in_theme, spacing
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def metric_rows(rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, ch
     names = [r for r in rows if r != "chance" and any(rows[r][metric]["value"] is not None for metric in metrics)]
     figure, axes = canvas(0.32 * max(len(names), 2) + 0.75, n_columns=len(metrics), sharey=True)
     for ax, metric in zip(axes[0], metrics, strict=True):
-        scale = 100 if metric in PERCENT else 1000 if metric == "kid" else 1
+        scale = catalogue.METRICS[metric].form.scale
         if chance is not None:
             ax.axvline(chance * scale, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
         for place, row in enumerate(names):
@@ -42,11 +42,10 @@ def metric_rows(rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, ch
                 ends = [entry["low"] * scale, entry["high"] * scale]
                 ax.plot(ends, [place, place], color=colour, linewidth=2)
             ax.plot(entry["value"] * scale, place, "o", color=colour, markersize=size)
-        title = NAMES[metric] + (" (%)" if metric in PERCENT else "")
-        ax.set_title(textwrap.fill(title, 54 // len(metrics)), fontsize=9)
+        ax.set_title(textwrap.fill(catalogue.METRICS[metric].title, 54 // len(metrics)), fontsize=9)
         ax.grid(axis="y", visible=False)
         ax.locator_params(axis="x", nbins=4 if len(metrics) > 1 else 8)
-    axes[0, 0].set_yticks(range(len(names)), [NAMES[row] for row in names])
+    axes[0, 0].set_yticks(range(len(names)), [catalogue.label(row) for row in names])
     axes[0, 0].set_ylim(max(len(names), 1) - 0.5, -0.5)
     if not names:
         axes[0, 0].text(0.5, 0.5, "no row has a value", transform=axes[0, 0].transAxes, ha="center", color=GREY)

@@ -10,9 +10,9 @@ import pandas as pd
 
 from s2f import files, seeding, weights
 from s2f.errors import ParameterError
-from s2f.evaluation import face_readers
+from s2f.evaluation import face_readers, measured
 from s2f.evaluation.other_system import CONTROLS, N_LISTED, N_SHOWN, Found, collect, measure
-from s2f.metrics.catalogue import NAMES
+from s2f.metrics import catalogue
 from s2f.report import face_figures, style, tables
 
 
@@ -50,18 +50,18 @@ def table(metrics: Mapping) -> pd.DataFrame:
 
     Where a metric was also compared with sex alone on the same people, the difference is in a column of its own.
     """
-    measured, minus = metrics["rows"], metrics.get("differences", {}).get("gender_oracle", {})
-    controls = [row for row in CONTROLS if any(entry["value"] is not None for entry in measured[row].values())]
+    rows, minus = metrics["rows"], metrics["differences"].get("gender_oracle", {})
+    controls = [row for row in CONTROLS if any(entry["value"] is not None for entry in rows[row].values())]
     lines = {}
-    for metric, entry in measured["model"].items():
+    for metric, entry in rows["model"].items():
         if entry["value"] is None:
             continue
         cells = {"generated": _text(metric, entry), "n": f"{entry['n_recordings']}"}
         for row in controls:
-            cells[NAMES[row]] = _text(metric, {**measured[row][metric], "low": None})
+            cells[catalogue.label(row)] = _text(metric, {**rows[row][metric], "low": None})
         if minus:
             cells["minus sex alone"] = _text(metric, minus.get(metric) or {"value": None, "low": None, "high": None})
-        lines[NAMES.get(metric, metric)] = cells
+        lines[catalogue.label(metric)] = cells
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
@@ -69,7 +69,7 @@ def write(found: Found, metrics: Mapping, folder: str | Path, *, variant: str, s
     """Write ``metrics.json``, ``table.csv``, ``rejected.csv`` and ``pairs.png`` into a folder."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_json(folder / "metrics.json", metrics)
+    measured.write(metrics, folder, form=measured.OfSystem)
     with files.whole(folder / "table.csv") as beside:
         tables.long(metrics, variant=variant).to_csv(beside, index=False)
     with files.whole(folder / "rejected.csv") as beside:

@@ -17,7 +17,7 @@ from torch import nn
 
 from s2f.corpora.voxceleb import REFERENCE
 from s2f.features import align, front_end, pixels, store
-from s2f.metrics.catalogue import NAMES
+from s2f.metrics.catalogue import label
 from s2f.networks import models
 from s2f.report.tables import POSTER, printed, styled
 
@@ -80,19 +80,11 @@ def l1_bounds() -> pd.DataFrame:
     DataFrame
         Columns variant, l1, cosine (the poster's), bound (any two unit 512-d vectors), bound_at_cosine, fewest_dims.
     """
-    return pd.DataFrame(
-        [
-            {
-                "variant": name,
-                "l1": own["l1"],
-                "cosine": own["cosine"],
-                "bound": unit_l1_bound(N_DIMS),
-                "bound_at_cosine": unit_l1_bound(N_DIMS, cosine=own["cosine"]),
-                "fewest_dims": fewest_dims(own["l1"], cosine=own["cosine"]),
-            }
-            for name, own in POSTER.items()
-        ]
-    )
+    rows = []
+    for name, own in POSTER.items():
+        l1, c = own["l1"], own["cosine"]
+        rows.append((name, l1, c, unit_l1_bound(N_DIMS), unit_l1_bound(N_DIMS, cosine=c), fewest_dims(l1, cosine=c)))
+    return pd.DataFrame(rows, columns=["variant", "l1", "cosine", "bound", "bound_at_cosine", "fewest_dims"])
 
 
 def show_l1_bounds() -> pd.DataFrame:
@@ -218,14 +210,12 @@ def _data(metrics: Mapping[str, Mapping], counts: Mapping[str, int] | None) -> l
 
 def _settings(resolved: Mapping | None) -> list[tuple]:
     front = store.FRONT_END
+    repeated_s = front_end.N_FRAMES_MIN * front["hop_ms"] / 1000
     made = {
         "log-mel bins": ("64", str(front["n_mels"])),
         "window": ("25 ms", f"{front['window_ms']} ms"),
         "hop": ("10 ms", f"{front['hop_ms']} ms"),
-        "length that short recordings are repeated to": (
-            "10 s",
-            f"{front_end.N_FRAMES_MIN * front['hop_ms'] / 1000:g} s",
-        ),
+        "length that short recordings are repeated to": ("10 s", f"{repeated_s:g} s"),
         "aligned face": ("64×64×3", f"{align.SIZE_PX}×{align.SIZE_PX}×3"),
         "pixel scale": ("(x − 127.5) / 127.5", _pixel_scale()),
         "kernels of the face embedding": ("1, 4", _kernels(models.FaceEmbedding(width=0.125))),
@@ -267,14 +257,15 @@ def _kernels(network: nn.Module) -> str:
 # The four criteria of its text
 
 
-def criteria(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
+def criteria(metrics: Mapping[str, Mapping], same_speaker: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Realism, diversity, coherence and visual appeal: what stands for each here, and our values.
 
     Parameters
     ----------
     metrics : mapping of str to mapping
-        The `metrics.json` of each variant, by name; with "same_speaker", the records of
-        `s2f.evaluation.experiments.same_speaker`, where that was measured.
+        The `metrics.json` of each variant, by name.
+    same_speaker : mapping of str to DataFrame
+        Of each variant, from `s2f.evaluation.experiments.same_speaker`.
 
     Returns
     -------
@@ -282,15 +273,15 @@ def criteria(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
         Columns criterion, proxy, reading, one a variant, and "another photo of the person" (the first variant's), all
         text.
     """
-    real = NAMES["ceiling"]
+    real = label("ceiling")
     rows = []
     for criterion, metric, reading in CRITERIA:
         if (criterion, metric) == ("coherence", "cosine_matched"):
             proxy = "cosine, one speaker's faces"
-            shown = {name: _same_speaker(content, "drawn") for name, content in metrics.items()}
-            first = _same_speaker(next(iter(metrics.values())), "real")
+            shown = {name: _same_speaker(same_speaker[name], "drawn") for name in metrics}
+            first = _same_speaker(same_speaker[next(iter(metrics))], "real")
         else:
-            proxy = NAMES[metric]
+            proxy = label(metric)
             shown = {name: _entry(content, "model", metric) for name, content in metrics.items()}
             first = _entry(next(iter(metrics.values())), "ceiling", metric)
         columns = {name[:1].upper() + name[1:]: value for name, value in shown.items()}
@@ -330,13 +321,13 @@ def show_criteria(frame: pd.DataFrame) -> Styler:
 
 
 def show_spread(frame: pd.DataFrame) -> Styler:
-    """`s2f.evaluation.experiments.spread` as a table, a line a metric."""
+    """`s2f.evaluation.ten_people.spread` as a table, a line a metric."""
     lines = {}
     for entry in frame.to_dict("records"):
         metric = entry["metric"]
         values = {key: _printed(metric, entry.get(key)) for key in ("everyone", "best", "worst", "best_of_tries")}
         share = entry.get("share_better")
-        lines[NAMES[metric]] = {
+        lines[label(metric)] = {
             "everyone": values["everyone"],
             "median [5 %, 95 %]": _printed(metric, *(entry.get(key) for key in ("median", "low", "high"))),
             "best": values["best"],
@@ -363,11 +354,10 @@ def _printed(metric: str, value: float | None, low: float | None = None, high: f
     return printed(metric, value, low, high).replace("\n", " ")
 
 
-def _same_speaker(content: Mapping, kind: str) -> str:
-    for record in content.get("same_speaker", ()):
-        if (record["faces"], record["metric"]) == (kind, "cosine_matched"):
-            return printed("cosine_matched", record["value"], record["low"], record["high"])
-    return "–"
+def _same_speaker(frame: pd.DataFrame, kind: str) -> str:
+    """The cosine of one person's faces; "drawn" or "real" ones."""
+    (row,) = frame[(frame["faces"] == kind) & (frame["metric"] == "cosine_matched")].itertuples()
+    return printed("cosine_matched", row.value, row.low, row.high)
 
 
 def _people(metrics: Mapping[str, Mapping]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,13 +10,12 @@ import pandas as pd
 
 from s2f import files, seeding
 from s2f.errors import RunError
+from s2f.evaluation import measured
 from s2f.features.store import Store
+from s2f.metrics import catalogue
 from s2f.report import tables
 from s2f.study.runs import Study
 from s2f.training import data
-
-# What does not depend on how many people there are, and so can be compared between the protocols.
-GAP = ("matching_2way", "matching_within_gender", "gender_agreement", "cosine_matched")
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,7 @@ def load(study: Study) -> Variant:
     folder = study.read("metrics")
     store = Store.open(study.read("store"))
     held_out = data.select(store, split="test", gender=study.params.variant.gender)
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return Variant(metrics, np.load(folder / "faces.npy"), held_out, store)
+    return Variant(measured.read(folder), np.load(folder / "faces.npy"), held_out, store)
 
 
 def beside(study: Study) -> dict[str, Variant]:
@@ -82,10 +79,10 @@ def closed(study: Study) -> dict[str, dict]:
 
 
 def gap(
-    held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping], *, metrics: Sequence[str] = GAP
+    held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping], *, metrics: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Both protocols side by side: columns protocol, variant, metric, value, low and high of the row `model`."""
-    columns = ["protocol", "variant", "metric", "value", "low", "high"]
+    columns, metrics = ["protocol", "variant", "metric", "value", "low", "high"], metrics or catalogue.comparable()
     if not closed:
         return pd.DataFrame(columns=columns)
     both = [*held_out.items(), *closed.items()]
@@ -135,7 +132,7 @@ def glue_numbers(found: Mapping[str, float], glue: Callable) -> None:
 
 def _measured(study: Study) -> dict[str, dict]:
     folders = {name.title(): study.of(name).read("metrics") for name in study.params.variants}
-    return {name: json.loads((folder / "metrics.json").read_text("utf-8")) for name, folder in folders.items()}
+    return {name: measured.read(folder) for name, folder in folders.items()}
 
 
 def people(variant: Variant, *, n: int, seed: int) -> Shown:
@@ -165,27 +162,28 @@ def compare(main: Variant, others: dict[str, Variant], shown: Shown) -> dict[str
 def numbers(variant: Variant) -> dict[str, float]:
     """The numbers that the prose quotes; shares in percent, NaN where a metric does not apply."""
 
-    def get(row: str, metric: str, part: str = "value", scale: float = 1.0) -> float:
+    def get(row: str, metric: str, part: str = "value") -> float:
         value = variant.metrics["rows"][row][metric][part]
+        scale = 100 if catalogue.METRICS[metric].form == catalogue.PERCENT else 1
         return float("nan") if value is None else scale * float(value)
 
     index = variant.store.index
     found = {
         "n_identities": float(index["identity"].nunique()),
         "n_test_identities": float(len(variant.held_out.identities)),
-        "gender_agreement": get("model", "gender_agreement", scale=100),
-        "reader_gender_accuracy": get("ceiling", "gender_agreement", scale=100),
+        "gender_agreement": get("model", "gender_agreement"),
+        "reader_gender_accuracy": get("ceiling", "gender_agreement"),
         "kid": get("model", "kid"),
         "kid_gender_mean": get("gender_mean_face", "kid"),
-        "diversity_share": get("model", "diversity_share", scale=100),
+        "diversity_share": get("model", "diversity_share"),
         "fid": get("model", "fid"),
         "fid_real_real": get("model", "fid_real_real"),
         "n_fid": float(variant.metrics["rows"]["model"]["fid"]["n_recordings"] or "nan"),
-        "matching_oracle": get("gender_oracle", "matching_2way", scale=100),
+        "matching_oracle": get("gender_oracle", "matching_2way"),
     }
     for row, short in (("model", ""), ("probe", "_probe"), ("ceiling", "_ceiling")):
         for metric in ("matching_2way", "matching_within_gender"):
-            found[metric + short] = get(row, metric, scale=100)
+            found[metric + short] = get(row, metric)
             for part in ("low", "high"):
-                found[f"{metric}{short}_{part}"] = get(row, metric, part, 100)
+                found[f"{metric}{short}_{part}"] = get(row, metric, part)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ import pandas as pd
 from s2f.errors import AudioError, ImageError
 from s2f.features import align, front_end, photo_files, sound_files
 from s2f.features.store import Store
-from s2f.training import saves
-from s2f.training.voice_embedding import Encoder
+
+if TYPE_CHECKING:
+    from s2f.training.voice_embedding import Encoder
 
 GREY = np.full((align.SIZE_PX, align.SIZE_PX, 3), 128, np.uint8)
 
@@ -65,8 +67,6 @@ def durations(manifest: pd.DataFrame, root: Path, *, max_files: int = 2000) -> p
 
     A recording whose header cannot be read is left to preprocessing, which rejects it.
     """
-    from s2f.features import sound_files
-
     paths = manifest.loc[manifest["modality"] == "voice", "path"].to_numpy()
     step = max(1, -(-len(paths) // max_files))  # rounded up, so that there are never more
     seconds = []
@@ -78,8 +78,6 @@ def durations(manifest: pd.DataFrame, root: Path, *, max_files: int = 2000) -> p
 
 def some_photos(manifest: pd.DataFrame, root: Path, *, n: int) -> list[np.ndarray]:
     """One photograph each of the first `n` people, the first of theirs that can be read, uint8 [H, W, 3] each."""
-    from s2f.features import photo_files
-
     shown = []
     for _, paths in manifest[manifest["modality"] == "face"].groupby("identity", sort=False)["path"]:
         for path in paths:
@@ -94,6 +92,7 @@ def some_photos(manifest: pd.DataFrame, root: Path, *, n: int) -> list[np.ndarra
 def show_learning(encoder: Encoder, *, folder: Path):
     """Learning curves where the encoder was trained here, otherwise a sentence."""
     from s2f.report import training_figures
+    from s2f.training import saves
 
     if encoder.weights_sha256 is not None:
         return print(f"The encoder was not trained here: its weights were loaded (SHA-256 {encoder.weights_sha256}).")

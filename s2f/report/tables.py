@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,8 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from s2f import files
+from s2f.errors import RunError
+from s2f.metrics import catalogue
 from s2f.metrics.bootstrap import distinct
-from s2f.metrics.catalogue import NAMES, PERCENT
+from s2f.metrics.catalogue import label
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -31,56 +35,16 @@ POSTER: Mapping[str, Mapping[str, float]] = MappingProxyType(
     }
 )
 
-# Rows and metrics of Table 2, in order.
-TABLE2_ROWS = (
-    "model",
-    "general",
-    "probe",
-    "gender_oracle",
-    "gender_mean_face",
-    "shuffled_voice",
-    "noise_voice",
-    "chance",
-    "ceiling",
-)
-TABLE2 = ("matching_within_gender", "matching_2way", "gender_agreement", "cosine_matched", "l1_pixel_255", "kid", "fid")
-# What the metrics of a variant are shown in, a table each.
-GROUPS: Mapping[str, Sequence[str]] = MappingProxyType(
-    {
-        "matching": (
-            "matching_2way",
-            "matching_within_gender",
-            "matching_within_gender_nationality",
-            "gender_agreement",
-            "recall_at_1",
-            "recall_at_5",
-            "recall_at_10",
-            "identification_top_1",
-            "identification_top_5",
-        ),
-        "videos": (
-            "matching_same_video",
-            "matching_other_video",
-            "matching_video_difference",
-            "matching_same_video_within_gender",
-            "matching_other_video_within_gender",
-            "matching_video_difference_within_gender",
-        ),
-        "distances": (
-            "cosine_matched",
-            "cosine_mismatched",
-            "l1_embedding_sum",
-            "l1_embedding_mean",
-            "l1_pixel_255",
-            "l1_pixel_unit",
-        ),
-        "sets": ("fid", "fid_real_real", "kid", "precision", "recall", "diversity", "diversity_share", "consistency"),
-    }
-)
 POSTER_ROW = "poster, not the same data"
+# Our metric beside each of its figures, which is printed with the digits given.
 POSTER_COLUMNS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"fid": ("fid", ".1f"), "l1_pixel_255": ("l1", ".2f"), "cosine_matched": ("cosine", ".3f")}
 )
+
+
+TABLE2_VERSION = 1
+PARTS = ("value", "low", "high")
+BOLD = "font-weight: bold"
 
 
 def long(metrics: Mapping, *, variant: str) -> pd.DataFrame:
@@ -119,19 +83,20 @@ def table2(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
     -------
     DataFrame
         Columns variant, row, source ("ours" or "poster"), data, n_recordings, n_identities, and for each metric
-        of `TABLE2` its value, `_low`, `_high` and `_differs`: whether the model's value differs from this row's,
+        of Table 2 its value, `_low`, `_high` and `_differs`: whether the model's value differs from this row's,
         paired on the same people, by more than chance explains. `l1` and `cosine` are the poster's undefined ones.
     """
     records = []
+    rows, shown = catalogue.table2_rows(), catalogue.table2_metrics()
     for variant, content in metrics.items():
-        for row in TABLE2_ROWS:
+        for row in rows:
             entries = content["rows"][row]
-            if all(entries[metric]["value"] is None for metric in TABLE2):
+            if all(entries[metric]["value"] is None for metric in shown):
                 continue
             record = {"variant": variant, "row": row, "source": "ours", "data": content["protocol"]}
             for count in ("n_recordings", "n_identities"):
-                record[count] = max(entries[metric][count] or 0 for metric in entries) or None
-            for metric in TABLE2:
+                record[count] = max(entry[count] or 0 for entry in entries.values()) or None
+            for metric in shown:
                 entry = entries[metric]
                 record |= {metric: entry["value"], f"{metric}_low": entry["low"], f"{metric}_high": entry["high"]}
                 record[f"{metric}_differs"] = differs(content, row, metric)
@@ -141,7 +106,7 @@ def table2(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
             figures = POSTER[variant.lower()]
             records.append({"variant": variant, "row": "poster", "source": "poster", "data": data, **figures})
     frame = pd.DataFrame(records).astype({"n_recordings": "Int64", "n_identities": "Int64"})
-    flags = [f"{metric}_differs" for metric in TABLE2]
+    flags = [f"{metric}_differs" for metric in shown]
     frame[flags] = frame[flags].astype("boolean").fillna(False).astype(bool)
     texts = ("variant", "row", "source", "data", "n_recordings", "n_identities", *flags)
     return frame.astype({c: float for c in frame.columns if c not in texts})
@@ -174,21 +139,31 @@ def show_table2(frame: pd.DataFrame) -> Styler:
     Styler
         Displays in a notebook; `.to_html()` gives the page.
     """
-    cells, index, bold = [], [], []
+    cells, index, styles = [], [], []
+    metrics = catalogue.table2_metrics()
     for _, line in frame.iterrows():
-        index.append((line["variant"], POSTER_ROW if line["row"] == "poster" else NAMES[line["row"]]))
         if line["row"] == "poster":
             shown = {metric: format(line[name], digits) for metric, (name, digits) in POSTER_COLUMNS.items()}
             shown = {m: text if m == "fid" else f"{text}\n(undefined)" for m, text in shown.items()}
+            index.append((line["variant"], POSTER_ROW))
+            styles.append(["font-style: italic; color: #6b6b6b"] * len(metrics))
         else:
-            shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in TABLE2}
-        cells.append({NAMES[metric]: shown.get(metric, "–") for metric in TABLE2})
-        bold.append([bool(line[f"{metric}_differs"]) for metric in TABLE2])
-    shown = pd.DataFrame(cells, index=pd.MultiIndex.from_tuples(index))
-    grey = "font-style: italic; color: #6b6b6b"
-    weights = pd.DataFrame(np.where(bold, "font-weight: bold", ""), index=shown.index, columns=shown.columns)
-    weights.loc[[row for row in shown.index if row[1] == POSTER_ROW]] = grey
-    return styled(shown).apply(lambda _: weights, axis=None)
+            shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in metrics}
+            index.append((line["variant"], label(line["row"])))
+            styles.append([BOLD if line[f"{metric}_differs"] else "" for metric in metrics])
+        cells.append({label(metric): shown.get(metric, "–") for metric in metrics})
+    return _emphasised(pd.DataFrame(cells, index=pd.MultiIndex.from_tuples(index)), styles)
+
+
+def _emphasised(frame: pd.DataFrame, styles: Sequence[Sequence[str]]) -> Styler:
+    """A frame of text, each cell in its own style."""
+    weights = pd.DataFrame(styles, index=frame.index, columns=frame.columns)
+    return styled(frame).apply(lambda _: weights, axis=None)
+
+
+def _cells(entries: Mapping[str, Mapping], metrics: Iterable[str]) -> dict[str, str]:
+    """Entries of `metrics.json` as text, by the metrics' labels."""
+    return {label(m): printed(m, *(entries.get(m, {}).get(part) for part in PARTS)) for m in metrics}
 
 
 def metrics_table(metrics: Mapping, group: str) -> Styler:
@@ -202,25 +177,24 @@ def metrics_table(metrics: Mapping, group: str) -> Styler:
     metrics : mapping
         The content of `metrics.json`.
     group : str
-        Of `GROUPS`.
+        "matching", "videos", "distances" or "sets": see `s2f.metrics.catalogue.Metric`.
 
     Returns
     -------
     Styler
     """
     measured = metrics["rows"]
-    shown = [m for m in GROUPS[group] if any(measured[row][m]["value"] is not None for row in measured)]
-    found = [r for r in measured if any(measured[r][m]["value"] is not None for m in shown)]
+    asked = catalogue.groups()[group]
+    shown = [m for m in asked if any(entries[m]["value"] is not None for entries in measured.values())]
+    found = [row for row in measured if any(measured[row][m]["value"] is not None for m in shown)]
     if not shown:
-        return styled(pd.DataFrame({"": ["–"]}, index=["none of these can be measured here"]))
-    cells = [
-        {NAMES[m]: printed(m, *(measured[row][m][part] for part in ("value", "low", "high"))) for m in shown}
-        for row in found
-    ]
-    frame = pd.DataFrame(cells, index=[NAMES[row] for row in found])
-    bold = [["font-weight: bold" if differs(metrics, row, m) else "" for m in shown] for row in found]
-    weights = pd.DataFrame(bold, index=frame.index, columns=frame.columns)
-    return styled(frame).apply(lambda _: weights, axis=None)
+        return _no_table("none of these can be measured here")
+    frame = pd.DataFrame([_cells(measured[row], shown) for row in found], index=[label(row) for row in found])
+    return _emphasised(frame, [[BOLD if differs(metrics, row, m) else "" for m in shown] for row in found])
+
+
+def _no_table(why: str) -> Styler:
+    return styled(pd.DataFrame({"": ["–"]}, index=[why]))
 
 
 def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
@@ -231,23 +205,17 @@ def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
     metrics : mapping of str to mapping
         The `metrics.json` of each variant, by name; General's own is left out.
     """
-    lines = {}
+    lines, shown = {}, catalogue.table2_metrics()
     for variant, content in metrics.items():
         found = content["rows"]
-        if all(found["general"][metric]["value"] is None for metric in TABLE2):
+        if all(found["general"][metric]["value"] is None for metric in shown):
             continue
-        for name, row in ((variant, "model"), ("General on the same people", "general")):
-            lines[variant, name] = {
-                NAMES[m]: printed(m, *(found[row][m][part] for part in ("value", "low", "high"))) for m in TABLE2
-            }
-        minus = content["differences"]["general"]
-        lines[variant, f"{variant} minus General"] = {
-            NAMES[m]: printed(m, *(minus.get(m, {}).get(part) for part in ("value", "low", "high"))) for m in TABLE2
-        }
+        lines[variant, variant] = _cells(found["model"], shown)
+        lines[variant, label("general")] = _cells(found["general"], shown)
+        lines[variant, f"{variant} minus General"] = _cells(content["differences"]["general"], shown)
     if not lines:
-        return styled(pd.DataFrame({"": ["–"]}, index=["this corpus has General alone"]))
-    frame = pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines))
-    return styled(frame)
+        return _no_table("this corpus has General alone")
+    return styled(pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines)))
 
 
 def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "model") -> Styler:
@@ -270,25 +238,62 @@ def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "mo
     columns = {str(first): main, **{str(o.get("recipe", label)): o for label, o in others.items()}}
     if len(columns) <= len(others):  # equal recipes: labels tell the runs apart
         columns = {str(first): main, **others}
-    return _entries({name: content["rows"][row] for name, content in columns.items()}, TABLE2)
-
-
-def _entries(columns: Mapping[str, Mapping], metrics: Sequence[str]) -> Styler:
-    cells = {
-        name: {
-            NAMES[metric]: printed(metric, *(entries[metric][part] for part in ("value", "low", "high")))
-            for metric in metrics
-        }
-        for name, entries in columns.items()
-    }
-    return styled(pd.DataFrame(cells))
+    shown = catalogue.table2_metrics()
+    return styled(pd.DataFrame({name: _cells(content["rows"][row], shown) for name, content in columns.items()}))
 
 
 def write_table2(frame: pd.DataFrame, folder: str | Path) -> None:
-    """Write `table2.csv` and `table2.json` into `folder`."""
-    frame.to_csv(Path(folder) / "table2.csv", index=False)
-    text = json.dumps(records(frame), indent=1, allow_nan=False)
-    (Path(folder) / "table2.json").write_text(text + "\n", encoding="utf-8")
+    """Write `table2.csv` and, with its version, `table2.json` into `folder`."""
+    with files.whole(Path(folder) / "table2.csv") as beside:
+        frame.to_csv(beside, index=False)
+    text = json.dumps({"version": TABLE2_VERSION, "rows": records(frame)}, indent=1, allow_nan=False)
+    files.write_text(Path(folder) / "table2.json", text + "\n")
+
+
+@dataclass(frozen=True)
+class Table2Line:
+    """A line of ``table2.json``.
+
+    Attributes
+    ----------
+    variant, row, source, data : str
+        As `table2` has them.
+    n_recordings, n_identities : int, optional
+    numbers : mapping of str to float, bool or None
+        The other columns: value, interval and difference of each metric.
+    """
+
+    variant: str
+    row: str
+    source: str
+    data: str
+    n_recordings: int | None
+    n_identities: int | None
+    numbers: Mapping[str, float | None]
+
+    def printed(self, metric: str) -> str:
+        """A metric's value and interval on one line, or a dash."""
+        return printed(metric, *(self.numbers.get(metric + part) for part in ("", "_low", "_high"))).replace("\n", " ")
+
+
+def read_table2(path: Path, *, profile: str) -> list[Table2Line]:
+    """The lines of a run's ``table2.json``.
+
+    Raises
+    ------
+    RunError
+        Missing, damaged or of another version; names the command that writes it again.
+    """
+    remedy = f"Make the results again: make book PROFILE={profile}"
+    found = files.read_versioned(path, version=TABLE2_VERSION, remedy=remedy, error=RunError)
+    own = [field.name for field in fields(Table2Line) if field.name != "numbers"]
+    try:
+        return [
+            Table2Line(**{key: row[key] for key in own}, numbers={key: row[key] for key in row if key not in own})
+            for row in found["rows"]
+        ]
+    except (KeyError, TypeError) as problem:
+        raise RunError(path, f"has no rows of Table 2 ({problem})", remedy=remedy, reason="damaged") from None
 
 
 def write_rows(metrics: Mapping[str, Mapping], folder: str | Path) -> None:
@@ -298,7 +303,8 @@ def write_rows(metrics: Mapping[str, Mapping], folder: str | Path) -> None:
         frames.append(long(content, variant=variant).assign(what="value"))
         minus = {"protocol": content["protocol"], "rows": content["differences"]}
         frames.append(long(minus, variant=variant).assign(what="model minus row"))
-    pd.concat(frames).to_csv(Path(folder) / "rows.csv", index=False)
+    with files.whole(Path(folder) / "rows.csv") as beside:
+        pd.concat(frames).to_csv(beside, index=False)
 
 
 def across_seeds(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -317,17 +323,20 @@ def across_seeds(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return found[found["n_seeds"] == len(frames)].reset_index(drop=True)
 
 
-def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = TABLE2, row: str = "model") -> Styler:
+def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = (), row: str = "model") -> Styler:
     """Mean and range over seeds of one row, a line a variant, a column a metric.
 
     Parameters
     ----------
     frame : DataFrame
         From `across_seeds`.
+    metrics : sequence of str
+        Columns; those of Table 2 if not given.
     """
+    metrics = metrics or catalogue.table2_metrics()
     own = frame[(frame["row"] == row) & frame["metric"].isin(metrics)]
     cells = {
-        variant: {NAMES[m]: printed(m, *lines.loc[m, ["mean", "low", "high"]]) for m in metrics if m in lines.index}
+        variant: {label(m): printed(m, *lines.loc[m, ["mean", "low", "high"]]) for m in metrics if m in lines.index}
         for variant, lines in ((v, part.set_index("metric")) for v, part in own.groupby("variant", sort=False))
     }
     return styled(pd.DataFrame(cells).T.fillna("–"))
@@ -367,9 +376,8 @@ def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
     shares : sequence of str
         Columns that hold shares from 0 to 1.
     """
-
     if frame.empty:
-        return styled(pd.DataFrame({"": ["–"]}, index=["none"]))
+        return _no_table("none")
 
     def shown(value, is_share: bool) -> str:
         if value is None or value is pd.NA or value != value:  # the last: NaN
@@ -386,17 +394,11 @@ def printed(metric: str, value: float | None, low: float | None, high: float | N
     """A value as text with its interval on a second line, or a dash where there is none."""
     if value is None or not np.isfinite(value):
         return "–"
-    scale, digits, unit = 1.0, 3, ""
-    if metric in PERCENT:
-        scale, digits, unit = 100.0, 1, " %"
-    elif metric == "kid":
-        scale, digits = 1000.0, 1
-    elif metric in ("fid", "fid_real_real", "l1_pixel_255"):
-        digits = 1
-    text = f"{value * scale:.{digits}f}{unit}"
-    if low is None or not np.isfinite(low):
+    form = catalogue.METRICS[metric].form
+    text = f"{value * form.scale:.{form.digits}f}{form.unit}"
+    if low is None or high is None or not np.isfinite(low):
         return text
-    return f"{text}\n[{low * scale:.{digits}f}, {high * scale:.{digits}f}]"
+    return f"{text}\n[{low * form.scale:.{form.digits}f}, {high * form.scale:.{form.digits}f}]"
 
 
 def styled(frame: pd.DataFrame) -> Styler:

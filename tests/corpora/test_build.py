@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from s2f.corpora import corpus
 from s2f.corpora.synthetic import build as module
 from s2f.corpora.synthetic.build import Sizes, build
 from s2f.errors import CorpusError
 
-SMALL = dict(n_identities=3, n_recordings=8, n_faces=7, min_s=0.6, max_s=1.0, size_px=32, seed=1)
+SMALL = Sizes(n_identities=3, n_recordings=8, n_faces=7, min_s=0.6, max_s=1.0, size_px=32, seed=1)
 
 
 def _digests(root):
@@ -45,7 +47,7 @@ def test_manifest_and_files(tmp_path, stub):
     import soundfile
     from PIL import Image
 
-    manifest = build(tmp_path, Sizes(**SMALL), n_workers=1)
+    manifest = build(tmp_path, SMALL, n_workers=1)
     voices, faces = (manifest[manifest["modality"] == kind] for kind in ("voice", "face"))
     assert len(voices) == 8 and len(faces) == 7
     assert voices.groupby("identity").size().tolist() == [3, 3, 2]  # totals spread evenly
@@ -66,7 +68,7 @@ def test_manifest_and_files(tmp_path, stub):
 
 
 def test_a_video_shares_its_channel_and_nothing_else(tmp_path, stub):
-    manifest = build(tmp_path, Sizes(**(SMALL | {"n_recordings": 15})), n_workers=1)
+    manifest = build(tmp_path, replace(SMALL, n_recordings=15), n_workers=1)
     assert manifest[manifest["modality"] == "voice"].groupby("source_id").size().max() == 3
     channels = [h[2] for h in stub[:5]]  # first person: a video of three and one of two
     assert len(set(channels[:3])) == 1 and len(set(channels)) == 2
@@ -74,14 +76,14 @@ def test_a_video_shares_its_channel_and_nothing_else(tmp_path, stub):
 
 
 def test_second_call_returns_at_once(tmp_path, stub):
-    first = build(tmp_path, Sizes(**SMALL), n_workers=1)
+    first = build(tmp_path, SMALL, n_workers=1)
     calls = len(stub)
-    pd.testing.assert_frame_equal(first, build(tmp_path, Sizes(**SMALL), n_workers=1))
+    pd.testing.assert_frame_equal(first, build(tmp_path, SMALL, n_workers=1))
     assert len(stub) == calls
 
 
 def test_an_interrupted_build_goes_on(tmp_path, stub, monkeypatch):
-    build(tmp_path / "whole", Sizes(**SMALL), n_workers=1)
+    build(tmp_path / "whole", SMALL, n_workers=1)
     render, calls = module.camera.render, []
 
     def failing(*args, **options):
@@ -92,25 +94,25 @@ def test_an_interrupted_build_goes_on(tmp_path, stub, monkeypatch):
 
     monkeypatch.setattr(module.camera, "render", failing)
     with pytest.raises(KeyboardInterrupt):
-        build(tmp_path / "cut", Sizes(**SMALL), n_workers=1)
+        build(tmp_path / "cut", SMALL, n_workers=1)
     assert not (tmp_path / "cut" / "complete.json").exists()
-    build(tmp_path / "cut", Sizes(**SMALL), n_workers=1)
+    build(tmp_path / "cut", SMALL, n_workers=1)
     assert len(calls) == 4  # one person was there already, one is repeated
     assert _digests(tmp_path / "cut") == _digests(tmp_path / "whole")
     assert not list((tmp_path / "cut").glob("*/.s*"))
 
 
 def test_other_parameters_in_the_same_folder_are_an_error(tmp_path, stub):
-    build(tmp_path, Sizes(**SMALL), n_workers=1)
+    build(tmp_path, SMALL, n_workers=1)
     with pytest.raises(CorpusError, match="seed is 1 there, 2 here"):
-        build(tmp_path, Sizes(**(SMALL | {"seed": 2})), n_workers=1)
+        build(tmp_path, replace(SMALL, seed=2), n_workers=1)
 
 
 def test_another_version_of_the_code_makes_it_anew(tmp_path, stub, monkeypatch):
-    build(tmp_path, Sizes(**SMALL), n_workers=1)
+    build(tmp_path, SMALL, n_workers=1)
     before = len(stub)
     monkeypatch.setattr(module, "_generator", lambda: "another")
-    build(tmp_path, Sizes(**SMALL), n_workers=1)
+    build(tmp_path, SMALL, n_workers=1)
     assert len(stub) == 2 * before
 
 
@@ -127,8 +129,26 @@ def test_another_version_of_the_code_makes_it_anew(tmp_path, stub, monkeypatch):
 )
 def test_sizes_out_of_range(tmp_path, change, message):
     with pytest.raises(CorpusError, match=message):
-        build(tmp_path, Sizes(**(SMALL | change)), n_workers=1)
+        build(tmp_path, replace(SMALL, **change), n_workers=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_one_folder_for_the_same_people(tmp_path):
+    """The names are those of corpora that exist: a change would make every one of them anew."""
+    sizes = Sizes(1000, 8000, 4000, 4.0, 12.0, size_px=128, seed=0)
+    assert corpus.synthetic_folder(tmp_path, sizes) == tmp_path / "synthetic-ea64a633a282"
+    assert (
+        corpus.synthetic_folder(tmp_path, replace(sizes, leak=0.5), prefix="m") == tmp_path / "synthetic-e2b326bc8c4a"
+    )
+
+
+def test_what_a_corpus_is_made_of_is_written_down(tmp_path, stub):
+    build(tmp_path, SMALL, n_workers=1)
+    text = (tmp_path / "parameters.json").read_text()
+    assert text.startswith('{\n "n_identities": 3,\n "n_recordings": 8,\n "n_faces": 7,\n "min_s": 0.6,\n "max_s": 1.0')
+    *_, leak, prefix, generator = text.rstrip("}\n").split(",\n")
+    assert (leak, prefix, generator.split(":")[0]) == (' "leak": 0.0', ' "prefix": "s"', ' "generator"')
+    assert (tmp_path / "complete.json").read_text() == text
 
 
 def _runs(pid):
@@ -142,12 +162,12 @@ def _runs(pid):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at child processes through /proc")
 def test_workers_and_a_kill_change_nothing(tmp_path):
     """One process makes it; another is killed with two workers at it, then goes on: the same bytes."""
-    sizes = SMALL | {"n_identities": 4, "n_recordings": 4, "n_faces": 4, "min_s": 1.0, "max_s": 1.2}
-    alone = build(tmp_path / "alone", Sizes(**sizes), n_workers=1)
+    sizes = replace(SMALL, n_identities=4, n_recordings=4, n_faces=4, min_s=1.0, max_s=1.2)
+    alone = build(tmp_path / "alone", sizes, n_workers=1)
     root = tmp_path / "killed"
     program = (
         "from s2f.corpora.synthetic.build import Sizes, build\n"
-        f"if __name__ == '__main__': build({str(root)!r}, Sizes(**{sizes!r}), n_workers=2)\n"
+        f"if __name__ == '__main__': build({str(root)!r}, {sizes!r}, n_workers=2)\n"
     )
     script = tmp_path / "program.py"
     script.write_text(program)
@@ -163,6 +183,6 @@ def test_workers_and_a_kill_change_nothing(tmp_path):
     while any(_runs(child) for child in children):  # workers end with the process that started them
         assert time.monotonic() < deadline, children
         time.sleep(0.05)
-    manifest = build(root, Sizes(**sizes), n_workers=2)
+    manifest = build(root, sizes, n_workers=2)
     pd.testing.assert_frame_equal(manifest, alone)
     assert _digests(root) == _digests(tmp_path / "alone")

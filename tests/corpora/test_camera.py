@@ -1,37 +1,10 @@
-"""Photographs of synthetic heads: shapes, landmarks, and what changes between two of them."""
+"""Photographs of synthetic heads: where eyes, nose and mouth are, and what differs between two of them."""
 
 import numpy as np
 import pytest
 import torch
 
-from s2f.corpora.synthetic import camera, population
-
-
-@pytest.fixture(scope="module")
-def people():
-    return population.sample(12, seed=5).to_dict("records")
-
-
-@pytest.fixture(scope="module")
-def average():
-    """A person in the middle of everything, whose hair, beard and age leave room both ways."""
-    person = {name: 0.0 for name in population.CAUSED + population.INDEPENDENT}
-    return person | {
-        "wrinkles": 0.5,
-        "grey_hair": 0.5,
-        "hair_length": 0.6,
-        "beard_density": 0.5,
-        "skin_tone": 0.2,
-        "fringe": 0.3,
-        "glasses": False,
-        "hair_colour": "brown",
-        "eye_colour": "blue",
-        "beard_style": "stubble",
-    }
-
-
-def _photo(person, seed=0, **options):
-    return camera.render(person, n=1, rng=np.random.default_rng(seed), **({"size_px": 64} | options))
+from s2f.corpora.synthetic import camera
 
 
 def test_shapes_types_and_landmark_order(people):
@@ -48,16 +21,16 @@ def test_shapes_types_and_landmark_order(people):
     assert ((between > 11) & (between < 24)).all()  # a head fills most of the frame
 
 
-def test_same_generator_same_photographs_however_many_follow(people):
-    one, marks = _photo(people[1])
+def test_same_generator_same_photographs_however_many_follow(people, photo):
+    one, marks = photo(people[1])
     three, more = camera.render(people[1], n=3, rng=np.random.default_rng(0), size_px=64)
     np.testing.assert_array_equal(one[0], three[0])
     np.testing.assert_array_equal(marks[0], more[0])
     assert np.abs(three[1].astype(int) - three[2]).mean() > 5
 
 
-def test_people_differ_under_one_scene_and_the_background_does_not(people):
-    photos = np.stack([_photo(person, seed=3)[0][0] for person in people]).astype(int)  # [n, 64, 64, 3]
+def test_people_differ_under_one_scene_and_the_background_does_not(people, photo):
+    photos = np.stack([photo(person, seed=3)[0][0] for person in people]).astype(int)  # [n, 64, 64, 3]
     assert (photos[:, 0, 0] == photos[0, 0, 0]).all()
     distances = [np.abs(a - b).mean() for i, a in enumerate(photos) for b in photos[:i]]
     assert min(distances) > 4
@@ -81,10 +54,10 @@ def test_eyes_are_where_the_landmarks_say(average):
 
 
 @pytest.mark.gpu
-def test_the_gpu_draws_the_same_picture(people):
+def test_the_gpu_draws_the_same_picture(people, photo):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    cpu, cpu_marks = _photo(people[3], seed=1)
-    gpu, gpu_marks = _photo(people[3], seed=1, device="cuda")
+    cpu, cpu_marks = photo(people[3], seed=1)
+    gpu, gpu_marks = photo(people[3], seed=1, device="cuda")
     assert np.abs(cpu.astype(int) - gpu).mean() < 0.5
     np.testing.assert_allclose(cpu_marks, gpu_marks, atol=0.05)

@@ -6,6 +6,7 @@ import pytest
 import soundfile
 import yaml
 from PIL import Image
+from pydantic import ValidationError
 
 from s2f import settings
 from s2f.corpora import corpus, manifest
@@ -20,8 +21,8 @@ META = (
 
 
 def make(project, **given):
-    assert set(given) <= set(BASE["corpus"])
-    return corpus.make(settings.Corpus(**{**BASE["corpus"], **given}), n_workers=1, project=project)
+    section = settings.Corpus(**{**BASE["corpus"], **given})
+    return corpus.make(section, n_workers=1, project=project)
 
 
 def touch(root, *paths):
@@ -135,6 +136,20 @@ def test_make_table(tmp_path, absolute):
 def test_what_cannot_be_made(tmp_path, given, message):
     with pytest.raises(CorpusError, match=message):
         make(tmp_path, **given)
+
+
+def test_a_kind_that_is_not_known(tmp_path):
+    with pytest.raises(ValidationError, match="'synthetic', 'voxceleb', 'wen2019' or 'table'"):
+        make(tmp_path, kind="voxceleb2")
+
+
+def test_make_synthetic(tmp_path):
+    sizes = {"n_identities": 2, "n_recordings": 2, "n_faces": 2, "min_s": 1.0, "max_s": 1.1, "size_px": 64}
+    found = make(tmp_path, kind="synthetic", root="data", **sizes)
+    assert found.root.parent == tmp_path / "data" and found.root.name.startswith("synthetic-")
+    assert len(found.manifest) == 4 and found.rejected.empty
+    assert set(found.people["identity"]) == set(found.manifest["identity"])
+    pd.testing.assert_frame_equal(corpus.read_people(found.root), found.people)
 
 
 def test_before_and_after_the_intersection(voxceleb):

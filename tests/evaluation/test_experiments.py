@@ -13,42 +13,13 @@ import torch
 
 from s2f.errors import MetricError
 from s2f.evaluation import experiments
+from s2f.evaluation.subject import Subject
 from s2f.features import front_end
 from s2f.metrics.standins import FaceSet
 from s2f.networks.inference import Model
 from s2f.networks.models import Architecture
 from s2f.report import experiment_figures
-
-
-def unit(x):
-    return (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(3)
-
-
-@pytest.fixture
-def people():
-    """Twelve people, six of each sex."""
-    names = [f"p{k:02d}" for k in range(12)]
-    return pd.DataFrame({"identity": names, "gender": ["f", "m"] * 6, "nationality": [None] * 12})
-
-
-def faces_of(people, rng, *, n_each, likeness, inception=False, videos=None):
-    """Faces whose embedding is the person's own direction, with weight `likeness`, and noise."""
-    owners = np.random.default_rng(0).normal(size=(len(people), 16))
-    rows = np.repeat(np.arange(len(people)), n_each)
-    noise = rng.normal(size=(len(rows), 16))
-    return FaceSet(
-        identities=people["identity"].to_numpy(object)[rows],
-        pixels=rng.integers(0, 256, (len(rows), 4, 4, 3), dtype=np.uint8),
-        embeddings=unit(likeness * owners[rows] + (1 - likeness) * noise),
-        female=(people["gender"].to_numpy()[rows] == "f").astype(np.float32),
-        inception=rng.normal(size=(len(rows), 32)).astype(np.float32) if inception else None,
-        sources=videos,
-    )
+from tests.evaluation.conftest import faces_of, unit
 
 
 def entry(frame, metric, **where):
@@ -119,6 +90,11 @@ def heard(store, rng):
     return voices, photos, people
 
 
+def subject(model, store, heard):
+    voices, _, people = heard
+    return Subject(model, store, None, SimpleNamespace(voices=voices, people=people), Reader())
+
+
 def test_a_cut_recording_is_what_a_short_one_would_be(rng):
     log_mel = rng.normal(size=(700, 64)) * 2 - 5
     short = front_end.repeat(front_end.normalise(log_mel[:200]))
@@ -130,7 +106,7 @@ def test_a_cut_recording_is_what_a_short_one_would_be(rng):
 def test_lengths_measure_what_is_drawn_from_the_first_seconds(model, store, heard, rng):
     voices, photos, people = heard
     frame = experiments.lengths(
-        model, store, *heard, reader=Reader(), seconds=(2, 5, 30), n_most=99, rng=rng, n_resamples=50
+        subject(model, store, heard), photos, seconds=(2, 5, 30), n_most=99, rng=rng, n_resamples=50
     )
     assert list(frame["seconds"].unique()) == [2, 5, 30]
     assert frame.groupby("seconds")["share_cut"].first().tolist() == [5 / 6, 2 / 6, 0]  # 150, 220, 300, 500, 700, 900
@@ -148,8 +124,9 @@ def test_lengths_measure_what_is_drawn_from_the_first_seconds(model, store, hear
 
 
 def test_every_length_has_the_same_recordings_and_resamples(model, store, heard, rng):
-    settings = {"reader": Reader(), "n_most": 3, "n_resamples": 50}
-    frame = experiments.lengths(model, store, *heard, seconds=(10, 20), rng=rng, **settings)
+    frame = experiments.lengths(
+        subject(model, store, heard), heard[1], seconds=(10, 20), n_most=3, rng=rng, n_resamples=50
+    )
     assert (frame["n_recordings"][frame["metric"] == "matching_2way"] == 3).all()  # one of each person
     first, second = (frame[frame["seconds"] == s].drop(columns="seconds").reset_index(drop=True) for s in (10, 20))
     pd.testing.assert_frame_equal(first, second)  # no recording is longer than 10 s
@@ -157,7 +134,7 @@ def test_every_length_has_the_same_recordings_and_resamples(model, store, heard,
 
 def test_lengths_say_why_they_cannot_be_measured(store, heard, rng):
     model = SimpleNamespace(architecture=SimpleNamespace(encoder="ge2e"))
-    frame = experiments.lengths(model, store, *heard, reader=Reader(), seconds=(1, 2), n_most=9, rng=rng)
+    frame = experiments.lengths(subject(model, store, heard), heard[1], seconds=(1, 2), n_most=9, rng=rng)
     assert len(frame) == 2 * len(experiments.METRICS)
     assert frame["value"].isna().all() and frame["reason"].str.contains("ge2e reads sound").all()
     assert "ge2e reads sound" in " ".join(words(experiment_figures.lengths(frame)))
@@ -165,7 +142,7 @@ def test_lengths_say_why_they_cannot_be_measured(store, heard, rng):
 
 def test_a_length_below_a_frame_is_refused(model, store, heard, rng):
     with pytest.raises(MetricError, match=r"holds 0\.001"):
-        experiments.lengths(model, store, *heard, reader=Reader(), seconds=(0.001, 1), n_most=9, rng=rng)
+        experiments.lengths(subject(model, store, heard), heard[1], seconds=(0.001, 1), n_most=9, rng=rng)
 
 
 # One speaker
@@ -280,87 +257,6 @@ def test_seen_speakers_win_and_both_sides_are_alike_in_size(people, rng):
     assert entry(frame, "matching_2way", speakers="seen in training")["low"] > 0.9
     assert abs(entry(frame, "matching_2way", speakers="unseen")["value"] - 0.5) < 0.2
     assert entry(frame, "cosine_matched", speakers="seen in training")["value"] > 0.5
-
-
-# Ten people
-
-
-def test_ten_people_are_ten_people_with_one_face_each(people, rng):
-    faces, photos = (faces_of(people, rng, n_each=n, likeness=0.5, inception=True) for n in (3, 2))
-    draws = experiments.ten_people(faces, photos, n_people=12, n_draws=3, rng=rng)
-    # All twelve in every draw: the cosine is a mean over people of one of 3 × 2 products each.
-    products = {
-        name: (faces.embeddings[faces.identities == name] @ photos.embeddings[photos.identities == name].T).ravel()
-        for name in people["identity"]
-    }
-    low, high = (np.mean([pick(values) for values in products.values()]) for pick in (min, max))
-    cosines = draws.loc[draws["metric"] == "cosine_matched"]
-    assert cosines["value"].between(low, high).all() and cosines["value"].nunique() == 3
-    assert cosines["everyone"].iloc[0] == pytest.approx(np.mean([v.mean() for v in products.values()]), abs=1e-6)
-    assert (draws["n_people"] == 12).all() and draws["reason"].isna().all()
-
-
-def test_one_face_and_photo_a_person_leave_nothing_to_pick(people, rng):
-    faces, photos = (faces_of(people, rng, n_each=1, likeness=0.5, inception=True) for _ in range(2))
-    draws = experiments.ten_people(faces, photos, n_people=12, n_draws=2, rng=rng)
-    assert draws["value"].to_numpy() == pytest.approx(draws["everyone"].to_numpy(), rel=1e-4)
-    pixels = np.abs(faces.pixels.astype(float) - photos.pixels.astype(float)).mean()
-    assert draws.loc[draws["metric"] == "l1_pixel_255", "value"].iloc[0] == pytest.approx(pixels)
-    x, y = faces.inception.astype(float), photos.inception.astype(float)
-    product = np.linalg.eigvals(np.cov(x, rowvar=False) @ np.cov(y, rowvar=False))
-    trace = np.var(x, axis=0, ddof=1).sum() + np.var(y, axis=0, ddof=1).sum()
-    fid = ((x.mean(0) - y.mean(0)) ** 2).sum() + trace - 2 * np.sqrt(np.maximum(product.real, 0)).sum()
-    assert draws.loc[draws["metric"] == "fid", "value"].iloc[0] == pytest.approx(fid, rel=1e-3)
-
-
-def test_ten_people_without_enough_features_have_no_fid(people, rng):
-    faces, photos = (faces_of(people, rng, n_each=2, likeness=0.5, inception=True) for _ in range(2))
-    faces.inception[:18] = np.nan  # three people keep theirs
-    draws = experiments.ten_people(faces, photos, n_people=4, n_draws=2, rng=rng)
-    own = draws[draws["metric"] == "fid"]
-    assert own["value"].isna().all() and own["reason"].str.startswith("3 people").all()
-    assert np.isfinite(draws.loc[draws["metric"] == "cosine_matched", "value"]).all()
-    assert experiments.spread(draws).set_index("metric")["best"].isna().to_dict() == {
-        "fid": True,
-        "l1_pixel_255": False,
-        "cosine_matched": False,
-    }
-
-
-def test_only_people_with_features_are_drawn_for_fid(people, rng):
-    faces, photos = (faces_of(people, rng, n_each=2, likeness=0.5, inception=True) for _ in range(2))
-    faces.inception[:12] = np.nan  # six people keep theirs
-    draws = experiments.ten_people(faces, photos, n_people=4, n_draws=5, rng=rng)
-    assert np.isfinite(draws["value"]).all()
-    assert set(draws.loc[draws["metric"] == "fid", "n_everyone"]) == {6}
-
-
-def test_one_person_cannot_be_ten(people, rng):
-    one = faces_of(people[:1], rng, n_each=2, likeness=0.5)
-    with pytest.raises(MetricError, match="are 1"):
-        experiments.ten_people(one, one, rng=rng)
-
-
-def test_spread_against_all_choices_of_draws(rng):
-    values = {"fid": rng.normal(100, 9, 7), "l1_pixel_255": rng.normal(40, 3, 7), "cosine_matched": rng.normal(0, 1, 7)}
-    everyone = {"fid": 95.0, "l1_pixel_255": 41.0, "cosine_matched": 0.5}
-    same = {"n_people": 10, "n_everyone": 40, "reason": None}
-    records = [
-        {"draw": k, "metric": m, "value": v[k], "everyone": everyone[m], **same}
-        for m, v in values.items()
-        for k in range(7)
-    ]
-    frame = experiments.spread(pd.DataFrame(records), n_tries=3).set_index("metric")
-    for metric, own in values.items():
-        sign = 1 if metric == "cosine_matched" else -1
-        bests = [max(sign * np.array(tries)) for tries in itertools.combinations(own, 3)]
-        row = frame.loc[metric]
-        assert row["best_of_tries"] == pytest.approx(sign * np.mean(bests))
-        assert row["gain"] == pytest.approx(np.mean(bests) - sign * everyone[metric])
-        assert row["share_better"] == pytest.approx(np.mean(np.array(bests) > sign * everyone[metric]))
-        ends = sorted(own) if sign > 0 else sorted(own, reverse=True)
-        assert (row["worst"], row["best"]) == (ends[0], ends[-1])
-        assert row["median"] == pytest.approx(np.median(own))
 
 
 # Figures

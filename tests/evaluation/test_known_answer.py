@@ -190,7 +190,7 @@ def test_the_page_of_an_answer(measured):
     study = open_study("09_known_answer")
     answer = known_answer.alone(study, measured)
     face = answer.table[(answer.table["level"] == "face") & (answer.table["mode"] == "overall")]
-    n = {verdict: (face["verdict"] == verdict).sum() for verdict in known_answer.VERDICTS}
+    n = {verdict: (face["verdict"] == verdict).sum() for verdict in answer_figures.VERDICTS}
     assert answer_figures.sentence(answer) == (
         f"On 20 people and 1 seed of training, the drawn faces show {n[recovery.RECOVERED]} of the "
         f"{n[recovery.RECOVERED] + n[recovery.MISSED]} traits that share causes with the voice and can be told "

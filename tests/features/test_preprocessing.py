@@ -18,7 +18,7 @@ from s2f.features.pack import Settings, build
 from s2f.features.store import Store
 from s2f.study import runs
 from s2f.study.stages import STAGES
-from tests.features.test_store import contents, make_corpus
+from tests.features.making import contents, make_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 

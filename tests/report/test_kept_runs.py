@@ -2,12 +2,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
 
 from s2f.errors import RunError
-from s2f.report import book, kept_runs
+from s2f.report import book, kept_runs, tables
 
 
 @pytest.fixture
@@ -18,11 +19,11 @@ def run(tmp_path):
         (seed / folder).mkdir(parents=True)
     (seed.parent / "s1").mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(seed / "results" / "table1.png")
-    header = "variant,row,source,n_identities,fid,kid,kid_low,kid_high\n"
-    table = header + "General,model,ours,48,,0.0821,0.07,0.1\nGeneral,chance,ours,48,,,,\n"
-    table += "General,poster,poster,,114.4,,,\n"
-    (seed / "results" / "table2.csv").write_text(table)
-    (seed / "results" / "table2.json").write_text("{}")
+    table = pd.DataFrame({"variant": "General", "row": ["model", "chance", "poster"]})
+    table = table.assign(source=["ours", "ours", "poster"], data="held_out", n_recordings=[96, 96, None])
+    table = table.assign(n_identities=[48, 48, None], fid=[None, None, 114.4], kid=[0.0821, None, None])
+    table = table.assign(kid_low=[0.07, None, None], kid_high=[0.1, None, None])
+    tables.write_table2(table.astype({"n_recordings": "Int64", "n_identities": "Int64"}), seed / "results")
     for folder in ("general", "voice"):
         (seed / folder / "metrics.json").write_text("{}")
     log = [{"step": step, "d": 1.0 / step, "it_per_s": 3.0, "diversity": 0.5} for step in (1, 2, 3)]
@@ -65,7 +66,8 @@ def test_a_run_is_kept_with_a_page(tmp_path, run):
         "| 1.00 h |",
         "python -m s2f study --profile synthetic --label x --set …",
         "python -m s2f keep runs/synthetic-x",
-        "| General | 48 | – | 0.082 [0.070, 0.100] |",
+        "| KID × 1000 | FID |",
+        "| General | 48 | – | – | – | – | – | 82.1 [70.0, 100.0] | – |",
     ):
         assert said in text
     assert "114.4" not in text  # the poster's figures are no results of this run
@@ -84,7 +86,8 @@ def test_keeping_again_replaces_what_was_kept(tmp_path, run):
 def test_a_file_that_is_too_large_is_refused_and_nothing_changes(tmp_path, run):
     page = kept_runs.keep(tmp_path, run)
     before = page.read_text(encoding="utf-8")
-    (run / "s0" / "results" / "table2.json").write_bytes(b" " * (kept_runs.MAX_BYTES + 1))
+    large = run / "s0" / "results" / "table2.json"
+    large.write_text(large.read_text().ljust(kept_runs.MAX_BYTES + 1))
     with pytest.raises(RunError, match="1,000,001 bytes, more than 1,000,000"):
         kept_runs.keep(tmp_path, run)
     assert page.read_text(encoding="utf-8") == before
@@ -94,6 +97,14 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path, run):
     (run / "s0" / "results" / "table2.csv").unlink()
     with pytest.raises(RunError, match="has no finished results"):
         kept_runs.keep(tmp_path, run)
+
+
+def test_a_table_of_another_version_is_refused_with_the_command(tmp_path, run):
+    path = run / "s0" / "results" / "table2.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 0'))
+    with pytest.raises(RunError, match=r"make book PROFILE=synthetic$"):
+        kept_runs.keep(tmp_path, run)
+    assert not (tmp_path / "book" / "results" / "synthetic-x").exists()
 
 
 def test_the_book_lists_what_is_kept_and_nothing_where_nothing_is(tmp_path, run):

@@ -12,10 +12,9 @@ import yaml
 
 from s2f.errors import MetricError
 from s2f.evaluation import face_readers, metrics
-from s2f.metrics import bootstrap, frechet, manifolds, matching, rows
-from s2f.metrics.catalogue import NAMES
+from s2f.metrics import bootstrap, catalogue, frechet, manifolds, matching
+from s2f.metrics.measures import Sizes
 from s2f.networks import readers
-from s2f.report import tables
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "book" / "metrics.md").read_text(encoding="utf-8")
@@ -48,7 +47,9 @@ def overview(kind: str) -> dict[str, list[str]]:
 # --- names
 
 
-@pytest.mark.parametrize(("kind", "names"), [("metric", rows.METRICS), ("row", rows.ROWS)], ids=["metrics", "rows"])
+@pytest.mark.parametrize(
+    ("kind", "names"), [("metric", catalogue.METRICS), ("row", catalogue.ROWS)], ids=["metrics", "rows"]
+)
 def test_every_name_is_defined_and_nothing_else_is(kind, names):
     headings = defined(kind)
     assert set(headings) == {label(kind, name) for name in names}
@@ -57,13 +58,13 @@ def test_every_name_is_defined_and_nothing_else_is(kind, names):
 
 
 def test_every_metric_of_the_tables_is_defined():
-    shown = {metric for group in tables.GROUPS.values() for metric in group} | set(tables.TABLE2)
+    shown = {metric for group in catalogue.groups().values() for metric in group} | set(catalogue.table2_metrics())
     assert {label("metric", name) for name in shown} <= set(defined("metric"))
 
 
 def test_rows_are_called_what_the_tables_call_them():
     called = {row: cells[0] for row, cells in overview("row").items()}
-    assert called == {row: NAMES[row] for row in rows.ROWS}
+    assert called == {key: row.label for key, row in catalogue.ROWS.items()}
 
 
 def test_links_within_the_page_lead_somewhere():
@@ -81,7 +82,7 @@ def test_links_within_the_page_lead_somewhere():
 @pytest.mark.parametrize(
     ("sentence", "value"),
     [
-        ("one photograph of each of {} people", default(rows.evaluate, "n_way")),
+        ("one photograph of each of {} people", Sizes().n_way),
         ("drawn anew for each of {} galleries a probe", default(matching.recall, "n_galleries")),
         ("A set of fewer than {} faces is not measured", frechet.MIN_FACES),
         ("its third nearest other photograph (k = {})", default(manifolds.precision_recall, "k")),
@@ -90,10 +91,10 @@ def test_links_within_the_page_lead_somewhere():
         ("`measure.max_images` of them are taken ({} in `base.yaml`)", MEASURE["max_images"]),
         ("which is {} with the 400 of `base.yaml`", metrics.n_distribution(MEASURE["max_images"])),
         ("the mean embedding of {} photographs of each", metrics.N_PROBE_PHOTOS),
-        ("at {} px | 128 numbers", face_readers._IDENTITY_CHIP["size_px"]),
-        ("with a margin of {:.0f} %, at 150 px", 100 * face_readers._IDENTITY_CHIP["padding"]),
-        ("at {} px | the probability", face_readers._GENDER_CHIP["size_px"]),
-        ("with a margin of {:.0f} %, at 32 px", 100 * face_readers._GENDER_CHIP["padding"]),
+        ("at {} px | 128 numbers", face_readers._IDENTITY_CHIP[0]),
+        ("with a margin of {:.0f} %, at 150 px", 100 * face_readers._IDENTITY_CHIP[1]),
+        ("at {} px | the probability", face_readers._GENDER_CHIP[0]),
+        ("with a margin of {:.0f} %, at 32 px", 100 * face_readers._GENDER_CHIP[1]),
         ("the face itself, 64 px | {} numbers of unit length", readers.EMBEDDING_DIM),
     ],
 )
@@ -132,8 +133,9 @@ def test_kid_is_the_formula_of_the_page():
 
 
 def test_metrics_without_an_interval_are_those_that_the_page_names():
-    assert set(rows.SETS) == {"fid", "fid_real_real", "precision", "recall"}
-    for name in rows.SETS:
+    without = [key for key, metric in catalogue.METRICS.items() if not metric.interval]
+    assert set(without) == {"fid", "fid_real_real", "precision", "recall"}
+    for name in without:
         section = PAGE.split(f"({label('metric', name)})=")[1].split("\n(")[0]
         assert re.search(r"\bno interval\b|\[no interval\]", section), name
 

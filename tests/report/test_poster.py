@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from s2f.evaluation import experiments
+from s2f.evaluation import experiments, ten_people
 from s2f.report import poster
 from s2f.report.tables import POSTER
 from s2f.study import params
@@ -55,7 +56,7 @@ def metrics():
 
 @pytest.fixture
 def resolved():
-    return params.resolve("demo", variant="general", root=params.project_root())
+    return params.resolve("demo", variant="general", root=params.project_root()).model_dump()
 
 
 def test_the_bound_is_reached_and_never_passed():
@@ -171,35 +172,45 @@ def test_settings_are_read_from_the_run(metrics, resolved):
 
 
 def test_the_scan_is_read_where_the_corpus_is_the_posters(tmp_path):
+    def kind(name):
+        return SimpleNamespace(corpus=SimpleNamespace(kind=name))
+
     (tmp_path / "summary.json").write_text(json.dumps({"total": {"n_faces": 7}}), encoding="utf-8")
-    study = SimpleNamespace(resolved={"corpus": {"kind": "voxceleb"}}, read=lambda what: tmp_path)
+    study = SimpleNamespace(params=kind("voxceleb"), read=lambda what: tmp_path)
     assert poster.scanned(study) == {"n_faces": 7}
-    assert poster.scanned(SimpleNamespace(resolved={"corpus": {"kind": "synthetic"}})) is None
+    assert poster.scanned(SimpleNamespace(params=kind("synthetic"))) is None
 
 
-def test_criteria_have_stand_ins_and_appeal_has_none(metrics):
-    metrics["general"]["same_speaker"] = [
-        {"faces": kind, "metric": "cosine_matched", "value": value, "low": value - 0.1, "high": value + 0.1}
-        for kind, value in (("drawn", 0.7), ("real", 0.8))
-    ]
-    frame = poster.criteria(metrics).set_index(["criterion", "proxy"])
+@pytest.fixture
+def same_speaker():
+    """What a smoke run wrote of the general variant, for all of them."""
+    return dict.fromkeys(VARIANTS, experiments.read(Path(__file__).with_name("run"), "same speaker"))
+
+
+def test_criteria_have_stand_ins_and_appeal_has_none(metrics, same_speaker):
+    lower = same_speaker["females"].assign(value=0.25, low=0.125, high=0.375)
+    frame = poster.criteria(metrics, same_speaker | {"females": lower}).set_index(["criterion", "proxy"])
     assert list(frame.columns) == ["reading", "General", "Females", "Males", "another photo of the person"]
     assert set(frame.index.get_level_values(0)) == {"realism", "diversity", "coherence", "visual appeal"}
     assert frame.loc["realism", "General"].tolist() == ["80.0\n[70.0, 90.0]", "60.0 %\n[50.0, 70.0]"]
     cosine = frame.loc["coherence", "cosine, one speaker's faces"]
-    assert cosine["General"] == "0.700\n[0.600, 0.800]" and cosine["Females"] == "–"
-    assert cosine.iloc[-1].startswith("0.800")
+    drawn, real = (
+        same_speaker["general"].query(f"faces == '{kind}' and metric == 'cosine_matched'").iloc[0]
+        for kind in ("drawn", "real")
+    )
+    texts = [f"{row.value:.3f}\n[{row.low:.3f}, {row.high:.3f}]" for row in (drawn, real)]
+    assert cosine.drop("reading").tolist() == [texts[0], "0.250\n[0.125, 0.375]", texts[0], texts[1]]
     appeal = frame.loc["visual appeal"].iloc[0]
     assert set(appeal.drop("reading")) == {"–"}
 
 
-def test_tables_are_shown_whole(metrics, resolved):
+def test_tables_are_shown_whole(metrics, resolved, same_speaker):
     frame = poster.examined(metrics, resolved=resolved)
     for part in frame["part"].unique():
         page = poster.show(frame, part=part).to_html()
         assert page.count("<tr>") == (frame["part"] == part).sum() + 2  # two lines of names
         assert "white-space: normal" in page
-    assert "not measured" in poster.show_criteria(poster.criteria(metrics)).to_html()
+    assert "not measured" in poster.show_criteria(poster.criteria(metrics, same_speaker)).to_html()
 
 
 def test_the_spread_is_shown_by_metric():
@@ -208,7 +219,7 @@ def test_the_spread_is_shown_by_metric():
         for m, values in {"fid": [np.nan] * 3, "l1_pixel_255": [38.0, 42, 50], "cosine_matched": [39.0, 41, 42]}.items()
         for k, v in enumerate(values)
     ]
-    page = poster.show_spread(experiments.spread(pd.DataFrame(records), n_tries=2)).to_html()
+    page = poster.show_spread(ten_people.spread(pd.DataFrame(records), n_tries=2)).to_html()
     rows = page.split("<tbody>")[1].split("<tr>")[1:]
     lines = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
     assert lines[0] == "FID 40.0 – – – – –"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from pathlib import Path
@@ -13,12 +12,14 @@ import pandas as pd
 import pytest
 
 from s2f.errors import RunError
-from s2f.metrics.rows import METRICS, ROWS
+from s2f.evaluation import measured
+from s2f.metrics import catalogue
 from s2f.report import results
 from s2f.study import runs
 from s2f.training.data import Selection
 
 ROOT = Path(__file__).resolve().parents[2]
+ROWS, METRICS = list(catalogue.ROWS), list(catalogue.METRICS)
 VARIANTS = ("general", "females", "males")
 
 
@@ -50,7 +51,8 @@ def metrics(value=0.5, *, protocol="held_out"):
         }
         for i, row in enumerate(ROWS)
     }
-    return {"protocol": protocol, "rows": rows, "differences": {}, "recipe": "short"}
+    about = {"variant": "general", "recipe": "short", "reader": "made up", "seed": 0}
+    return {"protocol": protocol, "rows": rows, "differences": {}, **about}
 
 
 def place(row, metric):
@@ -62,7 +64,7 @@ def finish(variants=VARIANTS, *, content=None, **where):
     for k, variant in enumerate(variants):
         one = study("06_metrics", variant=variant, **where)
         folder = one.write("metrics")
-        (folder / "metrics.json").write_text(json.dumps(content or metrics(0.5 + 10 * k)), encoding="utf-8")
+        measured.write(content or metrics(0.5 + 10 * k), folder)
         one.finish("metrics")
 
 
@@ -78,7 +80,7 @@ def test_the_closed_run_is_under_the_label_and_overrides_of_make_study(project):
     assert other.run == project / "runs" / "smoke-closed" / "s2"
     assert (other.notebook, other.variant, other.params.split.rule) == ("06_metrics", "general", "none")
     assert own.params.split.rule != "none"
-    assert {**own.resolved, "split": None} == {**other.resolved, "split": None}
+    assert own.params.model_copy(update={"split": other.params.split}) == other.params
 
 
 def test_the_closed_set_is_there_once_every_variant_is_measured(project):
@@ -111,7 +113,7 @@ def test_the_gap_holds_both_protocols_of_what_can_be_compared():
     closed = {"General": metrics(0.25, protocol="closed"), "Males": metrics(20, protocol="closed")}
     found = results.gap(held_out, closed)
     assert list(found.columns) == ["protocol", "variant", "metric", "value", "low", "high"]
-    assert len(found) == 2 * 2 * len(results.GAP) and list(found.index) == list(range(len(found)))
+    assert len(found) == 2 * 2 * len(catalogue.comparable()) and list(found.index) == list(range(len(found)))
     starts = {
         ("held_out", "General"): 0.5,
         ("held_out", "Males"): 10,
@@ -119,7 +121,7 @@ def test_the_gap_holds_both_protocols_of_what_can_be_compared():
         ("closed", "Males"): 20,
     }
     assert set(zip(found["protocol"], found["variant"], found["metric"], strict=True)) == {
-        (*key, metric) for key in starts for metric in results.GAP
+        (*key, metric) for key in starts for metric in catalogue.comparable()
     }
     for line in found.itertuples():
         expected = starts[line.protocol, line.variant] + place("model", line.metric)
@@ -129,8 +131,8 @@ def test_the_gap_holds_both_protocols_of_what_can_be_compared():
 
 
 def test_what_depends_on_the_number_of_people_is_not_in_the_gap():
-    assert set(results.GAP) <= set(METRICS)
-    assert not [name for name in results.GAP if name.startswith(("fid", "kid", "recall", "identification"))]
+    assert set(catalogue.comparable()) <= set(METRICS)
+    assert not [name for name in catalogue.comparable() if name.startswith(("fid", "kid", "recall", "identification"))]
 
 
 def test_without_a_closed_run_there_is_no_gap_but_the_command_that_makes_it(capsys):
@@ -144,7 +146,7 @@ def test_without_a_closed_run_there_is_no_gap_but_the_command_that_makes_it(caps
 
 def test_the_gap_is_shown_with_a_panel_a_metric(capsys):
     figure = results.show_gap({"General": metrics(0)}, {"General": metrics(0.3, protocol="closed")})
-    assert len([ax for ax in figure.axes if ax.get_title(loc="left")]) == len(results.GAP)
+    assert len([ax for ax in figure.axes if ax.get_title(loc="left")]) == len(catalogue.comparable())
     assert {"held out", "closed set"} <= {text.get_text() for text in figure.legends[0].get_texts()}
     assert capsys.readouterr().out == ""
 
@@ -164,7 +166,7 @@ def test_seeds_of_a_run_are_its_folders(project):
     assert [one.seed for one in found] == [0, 2, 10]
     assert [one.run.name for one in found] == ["s0", "s2", "s10"]
     for one in found:
-        assert (one.variant, one.label, one.resolved) == (own.variant, own.label, own.resolved)
+        assert (one.variant, one.label, one.params) == (own.variant, own.label, own.params)
         assert one.locks == {}
     assert own.locks
 

@@ -9,7 +9,8 @@ import re
 import numpy as np
 import pytest
 
-from s2f.metrics import catalogue, rows
+from s2f.errors import RunError
+from s2f.metrics import catalogue
 from s2f.report import tables
 
 
@@ -33,15 +34,15 @@ def metrics(shift=0.0, **extra):
         }
 
     def minus(row, metric):
-        if metric in rows.SETS or row == "probe":
+        if not catalogue.METRICS[metric].interval or row == "probe":
             return {"value": None, "low": None, "high": None, "n_identities": None, "reason": "not measured"}
         low = 0.01 if (row, metric) in DIFFERENT else -0.01  # whether the interval holds zero
         return {"value": 0.02, "low": low, "high": 0.05, "n_identities": 12, "reason": None}
 
     return {
         "protocol": "held_out",
-        "rows": {row: {metric: entry(row, k) for k, metric in enumerate(rows.METRICS)} for row in rows.ROWS},
-        "differences": {row: {m: minus(row, m) for m in rows.METRICS} for row in rows.ROWS if row != "model"},
+        "rows": {row: {metric: entry(row, k) for k, metric in enumerate(catalogue.METRICS)} for row in catalogue.ROWS},
+        "differences": {row: {m: minus(row, m) for m in catalogue.METRICS} for row in catalogue.ROWS if row != "model"},
     } | extra
 
 
@@ -53,21 +54,16 @@ def table2():
     return tables.table2({"General": metrics(), "Females": metrics(0.1), "Males": metrics(0.2)})
 
 
-def test_every_row_and_metric_has_a_name():
-    assert set(catalogue.NAMES) == {*rows.ROWS, *rows.METRICS}
-    assert set(rows.METRICS) >= catalogue.PERCENT
-
-
 def test_long_holds_every_entry_once():
     frame = tables.long(metrics(), variant="general")
-    assert len(frame) == len(rows.ROWS) * len(rows.METRICS)
+    assert len(frame) == len(catalogue.ROWS) * len(catalogue.METRICS)
     one = frame[(frame["row"] == "model") & (frame["metric"] == "kid")].iloc[0]
-    assert one["value"] == pytest.approx(0.5 + rows.METRICS.index("kid") / 100) and one["n_identities"] == 12
+    assert one["value"] == pytest.approx(0.5 + list(catalogue.METRICS).index("kid") / 100) and one["n_identities"] == 12
     assert frame.loc[frame["row"] == "probe", "value"].isna().all()
 
 
 def test_table2_has_every_row_and_the_posters_line(table2):
-    shown = [row for row in tables.TABLE2_ROWS if row != "probe"]  # it has no value here
+    shown = [row for row in catalogue.table2_rows() if row != "probe"]  # it has no value here
     assert list(table2["row"]) == [*shown, "poster"] * 3
     assert {"gender_oracle", "general", "ceiling"} <= set(shown) and "matching_within_gender" in table2.columns
     poster = table2[table2["source"] == "poster"].set_index("variant")
@@ -87,13 +83,43 @@ def test_the_probe_has_a_line_where_it_has_values():
 def test_table2_files_hold_the_same_numbers(table2, tmp_path):
     tables.write_table2(table2, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table2.csv", "table2.json"]
-    content = json.loads((tmp_path / "table2.json").read_text())
+    written = json.loads((tmp_path / "table2.json").read_text())
+    assert written["version"] == tables.TABLE2_VERSION
+    content = written["rows"]
     with open(tmp_path / "table2.csv", newline="") as stream:
         printed = list(csv.DictReader(stream))
     assert len(content) == len(printed) == len(table2)
     assert float(printed[2]["fid"]) == content[2]["fid"] == table2.loc[2, "fid"]
     last = len(table2) // 3 - 1
     assert content[last]["kid"] is None and content[last]["l1"] == 61.9460271
+
+
+def test_table2_is_read_as_it_was_written(table2, tmp_path):
+    tables.write_table2(table2, tmp_path)
+    lines = tables.read_table2(tmp_path / "table2.json", profile="short")
+    assert [(line.variant, line.row) for line in lines] == list(zip(table2["variant"], table2["row"], strict=True))
+    assert (lines[0].n_identities, lines[0].source, lines[0].data) == (12, "ours", "held_out")
+    assert lines[0].numbers["kid"] == table2.loc[0, "kid"]
+    value = table2.loc[0, "matching_2way"]
+    assert lines[0].printed("matching_2way") == f"{100 * value:.1f} % [{100 * value - 10:.1f}, {100 * value + 10:.1f}]"
+    assert lines[len(lines) // 3 - 1].printed("kid") == "–"  # the poster has none
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"version": 0, "rows": []}', "has version 0, this program reads 1"),
+        ("[]", "holds a list, not a mapping"),
+        ('{"version": 1, "rows": [{"variant": "General"}]}', "has no rows of Table 2"),
+        ('{"version": 1}', "has no rows of Table 2"),
+    ],
+)
+def test_another_table2_names_the_file_and_the_command(tmp_path, content, problem):
+    path = tmp_path / "table2.json"
+    path.write_text(content)
+    with pytest.raises(RunError, match=problem) as error:
+        tables.read_table2(path, profile="short")
+    assert error.value.subject == str(path) and "make book PROFILE=short" in error.value.remedy
 
 
 def bold(page):
@@ -130,30 +156,26 @@ def test_a_difference_below_zero_differs_too():
 
 def test_metrics_table_leaves_out_rows_and_metrics_without_values():
     content = metrics()
-    for row in rows.ROWS:
+    for row in catalogue.ROWS:
         content["rows"][row]["recall_at_5"] |= {"value": None, "low": None, "high": None}
     page = tables.metrics_table(content, "matching").to_html()
     assert "mean face of the sex" in page and "linear map" not in page
     assert "recall at 10" in page and "recall at 5<" not in page
-    matching = 100 * (0.5 + rows.METRICS.index("matching_2way") / 100)
+    matching = 100 * (0.5 + list(catalogue.METRICS).index("matching_2way") / 100)
     assert f"{matching:.1f} %" in page and f"[{matching - 10:.1f}, {matching + 10:.1f}]" in page
 
 
 def test_metrics_table_says_where_nothing_can_be_measured():
     content = metrics()
-    for row in rows.ROWS:
-        for metric in tables.GROUPS["videos"]:
+    for row in catalogue.ROWS:
+        for metric in catalogue.groups()["videos"]:
             content["rows"][row][metric] |= {"value": None}
     assert "none of these" in tables.metrics_table(content, "videos").to_html()
 
 
-def test_every_metric_is_in_a_table():
-    assert sorted(m for group in tables.GROUPS.values() for m in group) == sorted(rows.METRICS)
-
-
 def test_by_gender_pairs_a_variant_with_general():
     content = {"General": metrics(), "Females": metrics(0.1)}
-    for metric in rows.METRICS:
+    for metric in catalogue.METRICS:
         content["General"]["rows"]["general"][metric] |= {"value": None}
     page = tables.by_gender(content).to_html()
     assert "Females minus General" in page and "General minus General" not in page
@@ -166,10 +188,10 @@ def test_write_rows_holds_values_and_differences(tmp_path):
 
     tables.write_rows({"General": metrics()}, tmp_path)
     frame = pd.read_csv(tmp_path / "rows.csv")
-    n = len(rows.METRICS)
+    n = len(catalogue.METRICS)
     assert frame["what"].value_counts().to_dict() == {
-        "value": n * len(rows.ROWS),
-        "model minus row": n * (len(rows.ROWS) - 1),
+        "value": n * len(catalogue.ROWS),
+        "model minus row": n * (len(catalogue.ROWS) - 1),
     }
 
 

@@ -103,7 +103,8 @@ def test_a_process_that_is_killed_every_time_is_named(tmp_path):
 
 
 WAITS = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background is started without it
 from pathlib import Path
 from tests.training.test_processes import PLAIN, but, launch
 launch("works", Path(sys.argv[1]), but(PLAIN, steps=10**6))

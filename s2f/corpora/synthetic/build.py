@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -24,14 +23,13 @@ from s2f.workers import end_with_parent
 
 N_RECORDINGS_A_VIDEO = 3
 N_PHOTOS_A_SOURCE = 3
-SAMPLE_RATE = 16_000
 _MARKER = "complete.json"
 _PURPOSES = ("duration", "recording", "channel", "photos")  # order is part of the streams: append only
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a synthetic corpus is made of: the same sizes and seed, the same files.
+    """How much of everything a corpus holds: same sizes, same files.
 
     Attributes
     ----------
@@ -43,9 +41,13 @@ class Sizes:
         A recording's duration is uniform between them.
     size_px : int
         Height and width of a photograph.
-    seed : int
-    leak : float
+    seed, leak : int and float
         As in `population.sample`.
+
+    Raises
+    ------
+    CorpusError
+        A size is out of range.
     """
 
     n_identities: int
@@ -58,21 +60,27 @@ class Sizes:
     leak: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise CorpusError where a size is out of range."""
         n = self.n_identities
         for name, low in (("n_identities", 2), ("n_recordings", n), ("n_faces", n), ("size_px", 32)):
-            if (value := getattr(self, name)) < low:
-                remedy = "Ask for at least one file a person."
-                raise CorpusError(name, f"is {value} (at least {low})", remedy=remedy)
+            if getattr(self, name) < low:
+                problem = f"is {getattr(self, name)} (at least {low})"
+                raise CorpusError(name, problem, remedy="Ask for at least one file a person.")
         if not 0 < self.min_s <= self.max_s:
-            problem, remedy = f"are {self.min_s} and {self.max_s}", "Give seconds with 0 < min_s <= max_s."
-            raise CorpusError("min_s, max_s", problem, remedy=remedy)
+            problem = f"are {self.min_s} and {self.max_s}"
+            raise CorpusError("min_s, max_s", problem, remedy="Give seconds with 0 < min_s <= max_s.")
+
+    def of_person(self, number: int) -> tuple[int, int]:
+        """How many recordings and photographs the person of a number, counted from 0, has."""
+        n = self.n_identities
+        return self.n_recordings // n + (number < self.n_recordings % n), self.n_faces // n + (
+            number < self.n_faces % n
+        )
 
 
 def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") -> pd.DataFrame:
     """Make the corpus under `root`, or continue it, or return it when it is there.
 
-    A corpus made by another version of this code is made anew; one of other parameters is left alone.
+    A corpus made by another version of this code is made anew; one of other sizes is left alone.
 
     Parameters
     ----------
@@ -80,7 +88,7 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") 
         Folder of the corpus: `voices/<identity>/<video>/<k>.wav` (16 kHz, 16-bit, mono),
         `faces/<identity>/<k>.png` and `people.parquet`, the true attributes.
     n_workers : int
-        Processes; the files do not depend on it.
+        Processes; any number makes the same files.
     prefix : str
         As in `population.sample`.
 
@@ -93,19 +101,18 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") 
     Raises
     ------
     CorpusError
-        `root` holds a corpus of other parameters.
+        `root` holds a corpus of other sizes.
     """
     root = Path(root)
-    made_of = {**asdict(sizes), "prefix": prefix, "generator": _generator()}
-    root.mkdir(parents=True, exist_ok=True)
+    made_of = asdict(sizes) | {"prefix": prefix, "generator": _generator()}
     _claim(root, made_of)
     people = population.sample(sizes.n_identities, seed=sizes.seed, leak=sizes.leak, prefix=prefix)
     if not (root / _MARKER).is_file():
-        _make(root, people, made_of, n_workers=n_workers)
+        _make(root, people, sizes, n_workers=n_workers)
         with files.whole(root / "people.parquet") as beside:
             people.to_parquet(beside)
         files.write_text(root / _MARKER, json.dumps(made_of, indent=1))
-    return _manifest(root, people, made_of)
+    return _manifest(root, people, sizes)
 
 
 def _generator() -> str:
@@ -125,43 +132,37 @@ def _claim(root: Path, made_of: dict) -> None:
         differ = [name for name in made_of if name != "generator" and there.get(name) != made_of[name]]
         if differ:
             detail = ", ".join(f"{name} is {there.get(name)} there, {made_of[name]} here" for name in differ)
-            raise CorpusError(
-                root,
-                f"holds a corpus of other parameters ({detail})",
-                remedy="Choose another folder or delete this one.",
-            )
+            problem = f"holds a corpus of other parameters ({detail})"
+            raise CorpusError(root, problem, remedy="Choose another folder or delete this one.")
         (root / _MARKER).unlink(missing_ok=True)  # first: what is half deleted must not pass for complete
         for kind in ("voices", "faces"):
             shutil.rmtree(root / kind, ignore_errors=True)
     files.write_text(declared, json.dumps(made_of, indent=1))
 
 
-def _make(root: Path, people: pd.DataFrame, made_of: dict, *, n_workers: int) -> None:
-    for stale in root.glob(f"*/.{made_of['prefix']}*"):  # left by a run that was killed
+def _make(root: Path, people: pd.DataFrame, sizes: Sizes, *, n_workers: int) -> None:
+    for stale in [path for kind in ("voices", "faces") for path in (root / kind).glob(".*")]:  # of a killed run
         shutil.rmtree(stale, ignore_errors=True)
-    recordings = _spread(made_of["n_recordings"], len(people))
-    photos = _spread(made_of["n_faces"], len(people))
     jobs = [
-        dict(person=person, number=k, n_recordings=recordings[k], n_photos=photos[k], made_of=made_of)
-        for k, person in enumerate(people.to_dict("records"))
-        if not _is_made(root, person["identity"])
+        (root, person, number, sizes)
+        for number, person in enumerate(people.to_dict("records"))
+        if not all((root / kind / person["identity"]).is_dir() for kind in ("voices", "faces"))
     ]
-    total = made_of["n_recordings"] + made_of["n_faces"]
-    done = total - sum(job["n_recordings"] + job["n_photos"] for job in jobs)
-    with tqdm(total=total, initial=done, desc="synthetic corpus", unit="file", mininterval=1) as bar:
+    total = sizes.n_recordings + sizes.n_faces
+    left = sum(sum(sizes.of_person(number)) for _, _, number, _ in jobs)
+    with tqdm(total=total, initial=total - left, desc="synthetic corpus", unit="file", mininterval=1) as bar:
         if n_workers <= 1:
             n_threads = torch.get_num_threads()
             _one_thread()
             try:
                 for job in jobs:
-                    bar.update(_make_person(root, **job))
+                    bar.update(_make_person(*job))
             finally:
                 torch.set_num_threads(n_threads)
             return
         # Started afresh rather than forked: a process forked after torch has used threads can hang.
-        pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_start_worker)
-        with pool:
-            futures = [pool.submit(_make_person, root, **job) for job in jobs]
+        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
+            futures = [pool.submit(_make_person, *job) for job in jobs]
             try:
                 for future in as_completed(futures):
                     bar.update(future.result())
@@ -179,89 +180,65 @@ def _one_thread() -> None:
     torch.set_num_threads(1)  # one process a core already, and the same arithmetic with any number of workers
 
 
-def _spread(total: int, n: int) -> list[int]:
-    return [total // n + (k < total % n) for k in range(n)]
-
-
-def _is_made(root: Path, identity: str) -> bool:
-    return (root / "voices" / identity).is_dir() and (root / "faces" / identity).is_dir()
-
-
-def _stream(seed: int, number: int, purpose: str, index: int = 0) -> np.random.Generator:
-    key = (number, _PURPOSES.index(purpose), index)
-    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
-
-
-def _make_person(root: Path, *, person: dict, number: int, n_recordings: int, n_photos: int, made_of: dict) -> int:
-    """Write one person's files beside their place, then move them into it. Returns the number of files."""
-    identity = person["identity"]
-    for kind, write, n in (("voices", _record, n_recordings), ("faces", _photograph, n_photos)):
-        final = root / kind / identity
+def _make_person(root: Path, person: dict, number: int, sizes: Sizes) -> int:
+    """Make one person's folders, those that are not there. Returns the number of files."""
+    n_files = sizes.of_person(number)
+    for kind, write, n in zip(("voices", "faces"), (_record, _photograph), n_files, strict=True):
+        final = root / kind / person["identity"]
         if final.is_dir():
             continue
-        beside = final.with_name(f".{identity}.{os.getpid()}")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        write(beside, person, number=number, n=n, made_of=made_of)
         try:
-            beside.rename(final)
+            with files.whole_folder(final) as beside:
+                write(beside, person, number=number, n=n, sizes=sizes)
         except OSError:
-            if not final.is_dir():
+            if not final.is_dir():  # else a worker that outlived a killed run was faster, with the same files
                 raise
-            shutil.rmtree(beside)  # a worker that outlived a killed run was faster, with the same files
-    return n_recordings + n_photos
+    return sum(n_files)
 
 
-def _record(folder: Path, person: dict, *, number: int, n: int, made_of: dict) -> None:
+def _stream(sizes: Sizes, number: int, purpose: str, index: int = 0) -> np.random.Generator:
+    key = (number, _PURPOSES.index(purpose), index)
+    return np.random.default_rng(np.random.SeedSequence(entropy=sizes.seed, spawn_key=key))
+
+
+def _record(folder: Path, person: dict, *, number: int, n: int, sizes: Sizes) -> None:
     import soundfile
 
-    seed = made_of["seed"]
     for k in range(n):
         video, clip = divmod(k, N_RECORDINGS_A_VIDEO)
-        duration_s = _stream(seed, number, "duration", k).uniform(made_of["min_s"], made_of["max_s"])
         wave = voices.synthesise(
             person,
-            duration_s=float(duration_s),
-            rng=_stream(seed, number, "recording", k),
-            channel_rng=_stream(seed, number, "channel", video),
+            duration_s=float(_stream(sizes, number, "duration", k).uniform(sizes.min_s, sizes.max_s)),
+            rng=_stream(sizes, number, "recording", k),
+            channel_rng=_stream(sizes, number, "channel", video),
         )
         path = folder / f"v{video:03d}" / f"{clip:05d}.wav"
         path.parent.mkdir(exist_ok=True)
-        soundfile.write(path, wave, SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(path, wave, voices.SAMPLE_RATE, subtype="PCM_16")
 
 
-def _photograph(folder: Path, person: dict, *, number: int, n: int, made_of: dict) -> None:
+def _photograph(folder: Path, person: dict, *, number: int, n: int, sizes: Sizes) -> None:
     from PIL import Image
 
-    rng = _stream(made_of["seed"], number, "photos")
-    photos, landmarks = camera.render(person, n=n, rng=rng, size_px=made_of["size_px"])
+    photos, landmarks = camera.render(person, n=n, rng=_stream(sizes, number, "photos"), size_px=sizes.size_px)
     for k, photo in enumerate(photos):
         Image.fromarray(photo).save(folder / f"{k:05d}.png", compress_level=1)
     np.save(folder / "landmarks.npy", landmarks)
 
 
-def _manifest(root: Path, people: pd.DataFrame, made_of: dict) -> pd.DataFrame:
+def _manifest(root: Path, people: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
     """One row a file, in the order of people, then voices, then faces."""
-    recordings = _spread(made_of["n_recordings"], len(people))
-    photos = _spread(made_of["n_faces"], len(people))
-    rows = []
-    for identity, gender, n_voice, n_face in zip(people["identity"], people["gender"], recordings, photos, strict=True):
-        common = {"identity": identity, "gender": gender, "nationality": None, "fold": 0}
-        for k in range(n_voice):
+    rows: list[tuple] = []
+    for number, (who, gender) in enumerate(zip(people["identity"], people["gender"], strict=True)):
+        n_recordings, n_photos = sizes.of_person(number)
+        for k in range(n_recordings):
             video, clip = divmod(k, N_RECORDINGS_A_VIDEO)
-            path = f"voices/{identity}/v{video:03d}/{clip:05d}.wav"
-            source = f"{identity}/v{video:03d}"
-            rows.append(common | dict(modality="voice", path=path, source_id=source, landmarks=None))
-        marks = np.load(root / "faces" / identity / "landmarks.npy")
-        for k in range(n_face):
-            rows.append(
-                common
-                | dict(
-                    modality="face",
-                    path=f"faces/{identity}/{k:05d}.png",
-                    source_id=f"{identity}/p{k // N_PHOTOS_A_SOURCE:03d}",
-                    landmarks=[float(v) for v in marks[k].ravel()],
-                )
-            )
+            source = f"{who}/v{video:03d}"
+            rows.append((who, gender, None, "voice", f"voices/{source}/{clip:05d}.wav", source, None, 0))
+        marks = np.load(root / "faces" / who / "landmarks.npy")
+        for k in range(n_photos):
+            source = f"{who}/p{k // N_PHOTOS_A_SOURCE:03d}"
+            points = [float(v) for v in marks[k].ravel()]
+            rows.append((who, gender, None, "face", f"faces/{who}/{k:05d}.png", source, points, 0))
     columns = ["identity", "gender", "nationality", "modality", "path", "source_id", "landmarks", "fold"]
     return pd.DataFrame(rows, columns=columns)

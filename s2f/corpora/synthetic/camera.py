@@ -1,4 +1,8 @@
-"""Shaded photographs of a person's head, sphere-traced in vectorised torch, with exact landmarks."""
+"""Shaded photographs of a person's head: its surface is sphere-traced in vectorised torch.
+
+`anatomy` says what a head is put together from, `surface` where it begins, `paint` what colour it has there; here
+is what changes between photographs, and how a ray finds the head.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ from math import cos, radians, sin
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from s2f.corpora.synthetic.anatomy import Head, measures, mouth_bend
-from s2f.corpora.synthetic.paint import Paint, mix, smooth
-from s2f.corpora.synthetic.surface import distance, monomials, tensor
+from s2f.corpora.synthetic import anatomy
+from s2f.corpora.synthetic.paint import glasses, shade
+from s2f.corpora.synthetic.surface import Device, Head, distance, monomials, tensor
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
 HALF_FRAME_DM = 1.5  # half of what a photograph covers at the distance of the head
@@ -20,7 +25,7 @@ N_COARSE, N_FINE, N_LATE = 12, 2, 20  # marching steps: on half the grid, on all
 
 
 def render(
-    person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128, device: str = "cpu"
+    person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128, device: Device = "cpu"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Photograph one person `n` times, each time with its own pose, light, expression and background.
 
@@ -28,13 +33,11 @@ def render(
     ----------
     person : Mapping
         A row of `population.sample`.
-    n : int
-        Number of photographs.
     rng : numpy Generator
         Draws what changes between photographs; the same state gives the same photographs on one device.
     size_px : int
         Height and width.
-    device : str
+    device : str or torch.device
         Where torch computes.
 
     Returns
@@ -96,7 +99,7 @@ def _rotation(scene: Mapping) -> np.ndarray:
     return roll @ pitch @ yaw
 
 
-def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: float):
+def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: float) -> tuple[Tensor, Tensor, Tensor]:
     """Rays that meet the head or come near it: index, distance along the ray, gap between ray and head."""
     near, far = CAMERA_DM - 1.5, CAMERA_DM + 1.2
     grid = rays.reshape(size_px, size_px, 3)
@@ -109,15 +112,15 @@ def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: 
         closest[live] = torch.minimum(closest[live], d)
         t[live] += 0.95 * d
         live = live[(d > 0.004) & (t[live] < far)]
-    half = size_px // 2
-    hit = (closest < 4 * pixel_dm).reshape(1, 1, half, half).float()
-    start = torch.where(closest < 4 * pixel_dm, t, torch.full_like(t, far)).reshape(1, 1, half, half)
+    square = (1, 1, size_px // 2, size_px // 2)
+    hit = (closest < 4 * pixel_dm).reshape(square).float()
+    start = torch.where(closest < 4 * pixel_dm, t, torch.full_like(t, far)).reshape(square)
     # A pixel starts from the nearest depth found around it, so that no edge is stepped over.
-    start = -torch.nn.functional.max_pool2d(-start, 3, stride=1, padding=1) - 0.03
-    hit = torch.nn.functional.max_pool2d(hit, 3, stride=1, padding=1)
-    up = [torch.nn.functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten() for v in (hit, start)]
-    index = (up[0] > 0).nonzero().flatten()  # [N]
-    t, rays = up[1][index], rays[index]
+    start = -functional.max_pool2d(-start, 3, stride=1, padding=1) - 0.03
+    hit = functional.max_pool2d(hit, 3, stride=1, padding=1)
+    hit, start = (functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten() for v in (hit, start))
+    index = (hit > 0).nonzero().flatten()  # [N]
+    t, rays = start[index], rays[index]
     best, best_t = torch.full_like(t, 9.0), t.clone()
     live = torch.arange(len(index), device=rays.device)
     for step in range(N_FINE + N_LATE):
@@ -134,8 +137,11 @@ def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: 
     return index, torch.where(missed, best_t, t), best * missed
 
 
-def _photograph(person: Mapping, scene: Mapping, *, rng, size_px: int, device: str):
-    a = measures(person, scene)
+def _photograph(
+    person: Mapping, scene: Mapping, *, rng: np.random.Generator, size_px: int, device: Device
+) -> tuple[np.ndarray, np.ndarray]:
+    """One photograph and its landmarks, as `render` gives them; `rng` draws the grain."""
+    a = anatomy.measures(person, scene)
     head = Head(a, device=device)
     turn = _rotation(scene)
     half = HALF_FRAME_DM / scene["zoom"]
@@ -144,45 +150,36 @@ def _photograph(person: Mapping, scene: Mapping, *, rng, size_px: int, device: s
     pivot = np.array([0.0, PIVOT_Y_DM, 0.0])
     axis = (np.arange(size_px) + 0.5) * pixel_dm - half
     u, v = np.meshgrid(axis, -axis)
-    rays = np.stack([u, v, np.full_like(u, -CAMERA_DM)], axis=-1).reshape(-1, 3)
-    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    to_head = tensor(turn, device)  # world @ turn = head coordinates
+    ahead = np.stack([u, v, np.full_like(u, -CAMERA_DM)], axis=-1).reshape(-1, 3)
+    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
+    rays = tensor(ahead, device) @ tensor(turn, device)  # world @ turn = head coordinates
     origin = tensor((np.array([0.0, 0.0, CAMERA_DM]) - offset - pivot) @ turn + pivot, device)
-    rays = tensor(rays, device) @ to_head
     light = tensor(scene["light"] @ turn, device)
 
     index, t, gap = _trace(head, origin, rays, size_px=size_px, pixel_dm=pixel_dm)
     p = origin + rays[index] * t[:, None]  # [N, 3]
-    rgb = _shade(person, scene, a, head, p, -rays[index], light=light, pixel_dm=pixel_dm)
+    rgb = shade(person, scene, a, head, p, -rays[index], light=light, pixel_dm=pixel_dm)
     alpha = (1.25 - gap / pixel_dm).clamp(0, 1)
     image = _backdrop(scene, u, v, device=device)
     image[index] = torch.lerp(image[index], rgb, alpha[:, None])
     if person["glasses"]:
-        _glasses(image, person, a, origin, rays, index, t, pixel_dm=pixel_dm)
+        glasses(image, a, origin, rays, pixel_dm=pixel_dm)
     image = (image / (1 + 0.12 * image)).clamp(0, 1) ** (1 / 2.2)  # [H*W, 3]
     grain = tensor(rng.standard_normal((size_px * size_px, 1)), device) * scene["grain"]
     photo = ((image + grain).clamp(0, 1) * 255).round().byte().reshape(size_px, size_px, 3)
 
-    lip_y = a["mouth_y"] + mouth_bend(1.0, scene)
-    marks = np.array(
-        [
-            [-a["eye_x"], 0, 0],
-            [a["eye_x"], 0, 0],
-            [0, a["nose_y"], 0],
-            [-a["mouth_w"], lip_y, 0],
-            [a["mouth_w"], lip_y, 0],
-        ]
-    )
-    ahead = tensor(np.concatenate([marks[:, :2], np.full((5, 1), 2.0)], axis=1), device)
+    lip_y, eye_x, mouth_w = a["mouth_y"] + anatomy.mouth_bend(1.0, scene), a["eye_x"], a["mouth_w"]
+    marks = [(-eye_x, 0), (eye_x, 0), (0, a["nose_y"]), (-mouth_w, lip_y), (mouth_w, lip_y)]
+    points = tensor([(x, y, 2.0) for x, y in marks], device)
     for _ in range(24):  # straight back from in front of the face until the skin
-        ahead[:, 2] -= 0.9 * distance(head.skin, monomials(ahead))
-    world = (ahead.cpu().numpy().astype(np.float64) - pivot) @ turn.T + pivot + offset
+        points[:, 2] -= 0.9 * distance(head.skin, monomials(points))
+    world = (points.cpu().numpy().astype(np.float64) - pivot) @ turn.T + pivot + offset
     flat = world[:, :2] * (CAMERA_DM / (CAMERA_DM - world[:, 2:]))
     pixels = np.stack([flat[:, 0] + half, half - flat[:, 1]], axis=1) / pixel_dm - 0.5
     return photo.cpu().numpy(), pixels.astype(np.float32)
 
 
-def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray, *, device: str) -> Tensor:
+def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray, *, device: Device) -> Tensor:
     """Two colours fading into each other, with out-of-focus blobs. Linear RGB. [H*W, 3]"""
     angle = scene["backdrop_turn"]
     mix = 1 / (1 + np.exp(-1.6 * (u * cos(angle) + v * sin(angle))))
@@ -190,56 +187,3 @@ def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray, *, device: str) -> T
         mix = mix + 0.35 * strength * np.exp(-((u - x) ** 2 + (v - y) ** 2) / 0.15)
     first, second = scene["backdrop"] ** 2.2
     return tensor(first + (second - first) * np.clip(mix, 0, 1)[..., None], device).reshape(-1, 3)
-
-
-def _shade(person: Mapping, scene: Mapping, a: Mapping, head: Head, p: Tensor, view: Tensor, *, light, pixel_dm):
-    """Linear RGB [N, 3] at the points `p` of the surface, seen along `-view`."""
-    skin_d, hair_d, skin_g, hair_g = head.gradients(p)
-    is_hair = (0.5 + (skin_d - hair_d) / (2 * pixel_dm)).clamp(0, 1)
-    normal = torch.nn.functional.normalize(skin_g, dim=1)
-    hair_normal = torch.nn.functional.normalize(hair_g, dim=1)
-
-    paint = Paint(person, scene, a, p, pixel_dm=pixel_dm, light=light)
-    albedo, gloss = paint.skin()
-    hair, strands = paint.hair()
-    n = torch.nn.functional.normalize(torch.lerp(normal, hair_normal, is_hair[:, None]), dim=1)
-    albedo = torch.lerp(albedo, hair, is_hair[:, None])
-    gloss = torch.lerp(gloss, strands, is_hair)
-
-    # What is near along the normal takes ambient light away, what is near along the light casts a shadow.
-    occlusion = (head.nearest(p + n * 0.14) / 0.14).clamp(0.15, 1)
-    shadow = torch.ones_like(occlusion)
-    for reach in (0.12, 0.35):
-        shadow = torch.minimum(shadow, 0.5 + 3.5 * head.nearest(p + n * 0.03 + light * reach, bumps=False) / reach)
-    shadow = smooth(shadow, 0.0, 1.0)
-
-    wrap = tensor([0.42, 0.22, 0.15], p.device) * (1 - 0.6 * is_hair[:, None])  # red light travels through skin
-    facing = (n @ light)[:, None]
-    diffuse = ((facing + wrap) / (1 + wrap)).clamp_min(0) * (0.25 + 0.75 * shadow)[:, None]
-    sky = (0.75 + 0.25 * n[:, 1]) * scene["ambient"] * (0.35 + 0.65 * occlusion)
-    half = torch.nn.functional.normalize(light + view, dim=1)
-    sheen = (n * half).sum(1).clamp_min(0) ** 22 * gloss * shadow
-    rim = (1 - (n * view).sum(1).clamp(0, 1)) ** 3 * 0.10 * (1 - is_hair)
-    colour = tensor(scene["light_rgb"], p.device)
-    rgb = albedo * (diffuse * colour + (sky + rim)[:, None]) + (sheen[:, None] * colour)
-    return torch.lerp(rgb, paint.eye_colour * (0.45 + 0.75 * diffuse.mean(1, keepdim=True)), paint.eye[:, None])
-
-
-def _glasses(image: Tensor, person: Mapping, a: Mapping, origin, rays, index, t, *, pixel_dm: float) -> None:
-    """Draw frames in a plane just in front of the eyes, over what lies behind it."""
-    plane = 1.0
-    along = (plane - origin[2]) / rays[:, 2]
-    x = (origin[0] + rays[:, 0] * along).abs()
-    y = origin[1] + rays[:, 1] * along
-    heavy = 0.5 + 0.5 * np.sign(a["parting"])  # frames differ between people, by a trait that means nothing
-    rx, ry = 0.235 + 0.01 * a["nose_bridge"], 0.150 + 0.03 * heavy
-    lens = (((x - a["eye_x"] - 0.01) / rx).abs() ** 3 + ((y + 0.015) / ry).abs() ** 3).clamp_min(1e-6) ** (1 / 3)
-    rim = (lens - 1).abs() * min(rx, ry)
-    bridge = torch.where(x < a["eye_x"] - rx + 0.02, (y - 0.035 - 0.02 * (1 - (x / 0.1) ** 2)).abs(), 9.0)
-    arm = torch.where((x > a["eye_x"] + rx - 0.01) & (x < 0.70), (y - 0.055).abs(), 9.0)
-    width = 0.011 + 0.012 * heavy
-    cover = (0.5 + (width - torch.minimum(torch.minimum(rim, bridge), arm)) / pixel_dm).clamp(0, 1)
-    glass = (0.5 + (1 - lens) * min(rx, ry) / pixel_dm).clamp(0, 1)
-    image.lerp_(torch.full_like(image, 0.55), (0.07 * glass * (0.5 + 0.5 * torch.sin(6 * (x + y))))[:, None])
-    colour = (0.03, 0.028, 0.03) if heavy else (0.30, 0.22, 0.12)
-    image.copy_(mix(image, colour, 0.95 * cover))

@@ -12,50 +12,17 @@ import yaml
 from s2f.errors import ParameterError
 
 VOICE = (
-    "f0_hz",
-    "f0_range_semitones",
-    "vocal_tract_cm",
-    "breathiness",
-    "jitter_percent",
-    "syllables_s",
-    "tilt_db_octave",
+    *("f0_hz", "f0_range_semitones", "vocal_tract_cm", "breathiness", "jitter_percent"),
+    *("syllables_s", "tilt_db_octave"),
 )
 CAUSED = (
-    "jaw_width",
-    "chin_size",
-    "brow_ridge",
-    "brow_thickness",
-    "brow_height",
-    "face_length",
-    "cheek_fullness",
-    "lip_fullness",
-    "lip_colour",
-    "nose_size",
-    "eye_size",
-    "eyelid_droop",
-    "neck_width",
-    "jowls",
-    "wrinkles",
-    "grey_hair",
-    "hair_length",
-    "hair_loss",
-    "beard_density",
+    *("jaw_width", "chin_size", "brow_ridge", "brow_thickness", "brow_height", "face_length"),
+    *("cheek_fullness", "lip_fullness", "lip_colour", "nose_size", "eye_size", "eyelid_droop"),
+    *("neck_width", "jowls", "wrinkles", "grey_hair", "hair_length", "hair_loss", "beard_density"),
 )
 INDEPENDENT = (
-    "skin_tone",
-    "skin_redness",
-    "hair_colour",
-    "hair_volume",
-    "fringe",
-    "parting",
-    "eye_colour",
-    "eye_spacing",
-    "eye_tilt",
-    "brow_tilt",
-    "nose_bridge",
-    "mouth_width",
-    "glasses",
-    "beard_style",
+    *("skin_tone", "skin_redness", "hair_colour", "hair_volume", "fringe", "parting", "eye_colour"),
+    *("eye_spacing", "eye_tilt", "brow_tilt", "nose_bridge", "mouth_width", "glasses", "beard_style"),
 )
 
 
@@ -105,7 +72,8 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
     z = {"age": (people["age_years"] - (low + high) / 2) / ((high - low) / np.sqrt(12))}
     for name, short in (("height_cm", "height"), ("bmi", "bmi")):
         z[short] = np.clip(streams[name].standard_normal(n_identities), -2.5, 2.5)
-        people[name] = _scale(z[short], spec["body"][name], male=male)
+        mean, sd = _of_sex(spec["body"][name], male=male)
+        people[name] = mean + sd * z[short]
     own = {name: streams[name].standard_normal(n_identities) for name in (*VOICE, *CAUSED)}
     light, dark = (spec["independent"]["skin_tone"][k] for k in ("low", "high"))
     tone = streams["skin_tone"].uniform(light, dark, n_identities)
@@ -113,12 +81,9 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
     for name in VOICE:
         entry = spec["voice"][name]
         within = _within_sex(z, entry["f"], entry["m"], male=male, own=own[name])
-        if name == "f0_hz":  # pitch varies by ratios: its sd is in semitones
-            mean = np.where(male, entry["m"]["mean"], entry["f"]["mean"])
-            sd = np.where(male, entry["m"]["sd"], entry["f"]["sd"])
-            value = mean * 2 ** (sd * (within + leaked) / 12)
-        else:
-            value = _scale(within, entry, male=male)
+        mean, sd = _of_sex(entry, male=male)
+        # Pitch varies by ratios: its sd is in semitones.
+        value = mean * 2 ** (sd * (within + leaked) / 12) if name == "f0_hz" else mean + sd * within
         people[name] = np.clip(value, *entry["limits"])
     # What age and size leave open of the tract's length and of the pitch is anatomy, which the face shares.
     z |= {"tract": own["vocal_tract_cm"], "larynx": -own["f0_hz"]}
@@ -138,9 +103,10 @@ def _within_sex(z: Mapping, f: Mapping, m: Mapping, *, male: np.ndarray, own: np
     return sum(r[cause] * z[cause] for cause in r) + noise * own
 
 
-def _scale(within: np.ndarray, entry: Mapping, *, male: np.ndarray) -> np.ndarray:
-    mean = np.where(male, entry["m"]["mean"], entry["f"]["mean"])
-    return mean + np.where(male, entry["m"]["sd"], entry["f"]["sd"]) * within
+def _of_sex(entry: Mapping, *, male: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each person's sex. [n]"""
+    m, f = entry["m"], entry["f"]
+    return np.where(male, m["mean"], f["mean"]), np.where(male, m["sd"], f["sd"])
 
 
 def _draw(entry: Mapping, *, tone: np.ndarray, rng) -> np.ndarray:

@@ -1,16 +1,25 @@
-"""Smooth implicit surfaces: unions of ellipsoids with Gaussian bumps and dents, as distances and exact normals.
+"""The surface of a head as an implicit function: distances, and normals that are exact.
 
-An ellipsoid is one quadratic form, so a whole head is evaluated at all points by two matrix products.
+The skin is a smooth union of ellipsoids with Gaussian bumps and dents; the hair is a second such union, cut open
+in front of the face. An ellipsoid is one quadratic form, so a whole head is evaluated at all points by two matrix
+products. Coordinates are those of `anatomy`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import cos, radians, sin
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
+
+from s2f.corpora.synthetic import anatomy
+from s2f.corpora.synthetic.anatomy import Part, Point
+
+Device = str | torch.device
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,8 @@ class Shape:
     blend: float  # width of the smooth union, dm
 
 
-def union(ellipsoids: list, bumps: list, *, blend: float, device: str) -> Shape:
+def _shape(parts: tuple[list[Part], list[Part]], *, blend: float, device: Device) -> Shape:
+    ellipsoids, bumps = parts
     radii = np.array([radii for _, radii, _ in ellipsoids])
     sharp = np.sqrt(radii.min(axis=1) * radii.mean(axis=1)) / blend
     return Shape(
@@ -36,7 +46,7 @@ def union(ellipsoids: list, bumps: list, *, blend: float, device: str) -> Shape:
     )
 
 
-def quadric(centre: tuple, radii: tuple, tilt_deg: float) -> np.ndarray:
+def quadric(centre: Point, radii: Point, tilt_deg: float) -> np.ndarray:
     """Coefficients of |R(p - centre) / radii|² on the monomials of `monomials`. [10]"""
     c, s = cos(radians(tilt_deg)), sin(radians(tilt_deg))
     turn = np.array([[1, 0, 0], [0, c, s], [0, -s, c]])
@@ -46,11 +56,13 @@ def quadric(centre: tuple, radii: tuple, tilt_deg: float) -> np.ndarray:
     return np.array([constant, *linear, *np.diag(form), 2 * form[0, 1], 2 * form[1, 2], 2 * form[0, 2]])
 
 
-def tensor(values, device: str) -> Tensor:
+def tensor(values: ArrayLike, device: Device) -> Tensor:
+    """Numbers as float32 on a device."""
     return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=device)
 
 
 def monomials(p: Tensor) -> Tensor:
+    """What the matrices of a `Shape` multiply, of points [N, 3]. [N, 10]"""
     x, y, z = p[:, 0].abs(), p[:, 1], p[:, 2]  # heads are symmetric: one half describes both
     return torch.stack([torch.ones_like(x), x, y, z, x * x, y * y, z * z, x * y, y * z, z * x], dim=1)  # [N, 10]
 
@@ -82,3 +94,41 @@ def gradient(shape: Shape, p: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
     gz = c[:, 3] + 2 * c[:, 6] * z + c[:, 8] * y + c[:, 9] * x
     gradient = torch.stack([gx * p[:, 0].sign(), gy, gz], dim=1)  # [N, 3]
     return -shape.blend * total.log() - bump.sum(dim=1), gradient
+
+
+class Head:
+    """Skin and hair of one person, from the measures of `anatomy`, as distances and normals."""
+
+    def __init__(self, a: Mapping, *, device: Device) -> None:
+        self.skin = _shape(anatomy.skin(a), blend=0.055, device=device)
+        self.hair = _shape(anatomy.hair(a), blend=0.07, device=device)
+        top = 0.66 + 0.045 * a["hair_loss"] - 0.26 * a["fringe"] * (1 - a["bald"])
+        self.opening_y = -0.45
+        self.opening_radii = (0.70 + 0.015 * a["hair_loss"] - 0.08 * min(a["long"], 1.0), top + 0.45, 1.5)
+        self.phase = 3.0 * a["parting"]
+        self.lean = 0.30 * a["parting"]  # a parting lifts one side of the hairline
+
+    def _opening(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance to the hole in the hair in front of the face, and its gradient."""
+        rx, ry, rz = self.opening_radii
+        ragged = 0.011 * torch.sin(27 * p[:, 0] + self.phase) + 0.011 * torch.sin(71 * p[:, 0])
+        x, y, z = (p[:, 0] / rx, (p[:, 1] - self.opening_y + self.lean * p[:, 0] + ragged) / ry, (p[:, 2] - 1.05) / rz)
+        root = (x * x + y * y + z * z).clamp_min(1e-6).sqrt()
+        g = torch.stack([x / rx + self.lean * y / ry, y / ry, z / rz], dim=1) * (0.6 / root)[:, None]
+        return (root - 1) * 0.6, g
+
+    def nearest(self, p: Tensor, *, bumps: bool = True) -> Tensor:
+        """Distance to skin or hair, whichever is nearer. [N]"""
+        m = monomials(p)
+        hair = torch.maximum(distance(self.hair, m, bumps=bumps), -self._opening(p)[0])
+        return torch.minimum(distance(self.skin, m, bumps=bumps), hair)
+
+    def gradients(self, p: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Distances [N] and gradients [N, 3] of skin and hair, each on its own."""
+        m = monomials(p)
+        skin, skin_g = gradient(self.skin, p, m)
+        hair, hair_g = gradient(self.hair, p, m)
+        hole, hole_g = self._opening(p)
+        cut = (-hole > hair)[:, None]
+        # The cut edge of the hair is rounded: its normal keeps most of the hair's own.
+        return skin, torch.maximum(hair, -hole), skin_g, torch.where(cut, hair_g - 0.35 * hole_g, hair_g)

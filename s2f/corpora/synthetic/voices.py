@@ -23,22 +23,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from s2f.corpora.synthetic import population
 from s2f.errors import CorpusError, nearest
 
-VERSION = 1  # of what is spoken: a corpus made by another version is not continued
 SAMPLE_RATE = 16000
 REFERENCE_TRACT_CM = 16.9  # of the vocal tract whose formants the table of phones holds: an adult man's
 SNR_DB = (20.0, 40.0)  # speech to background noise, over a recording's speech
-KEYS = (
-    "identity",
-    "f0_hz",
-    "f0_range_semitones",
-    "vocal_tract_cm",
-    "breathiness",
-    "jitter_percent",
-    "syllables_s",
-    "tilt_db_octave",
-)
+KEYS = ("identity", *population.VOICE)
 
 _STEP = 80  # samples between two values of a control track (5 ms)
 _N_FFT = 512  # 32 ms: one period and the ringing of the formants after it
@@ -173,16 +164,12 @@ def utterance(person: Mapping, *, duration_s: float, rng: np.random.Generator) -
     Raises
     ------
     CorpusError
-        A key is missing, or the duration is too short.
+        As `synthesise`.
     """
     for key in KEYS:
         if key not in person:
-            raise CorpusError(
-                f"person {person.get('identity', '?')}",
-                f"has no '{key}'",
-                remedy=nearest(key, person),
-                reason="missing_key",
-            )
+            who = f"person {person.get('identity', '?')}"
+            raise CorpusError(who, f"has no '{key}'", remedy=nearest(key, person), reason="missing_key")
     if not duration_s >= 1.0:
         raise CorpusError(f"duration_s={duration_s}", "is too short", remedy="Ask for at least 1 s.")
     habits = _habits(person["identity"])
@@ -200,14 +187,13 @@ def _score(person, habits, duration_s, rng):
     closed, diphthong = rng.random(n) < habits.coda, rng.random(n) < 0.3
     last = rng.random(n) < 1.0 / habits.phrase  # of a phrase
     last[1:] &= ~last[:-1]
-    index = {name: i for i, name in enumerate(_NAMES)}
-    pairs = [[index[a], index[b]] for a, b in _ONSETS], [[index[a], index[b]] for a, b in _CODAS]
-    empty = index[""]
+    onsets, codas = (np.array([[_NAMES.index(a), _NAMES.index(b)] for a, b in pairs]) for pairs in (_ONSETS, _CODAS))
+    empty = _NAMES.index("")
     phones = np.full((n, _SLOTS), empty)  # [n_syllables, 7]
-    phones[:, 0:2] = np.array(pairs[0])[onset]
+    phones[:, 0:2] = onsets[onset]
     phones[:, 2] = vowel
     phones[diphthong, 3] = glide[diphthong]
-    phones[closed, 4:6] = np.array(pairs[1])[coda[closed]]
+    phones[closed, 4:6] = codas[coda[closed]]
 
     table = np.array([_PHONES[name][0] for name in _NAMES])
     seconds = table[phones] * 1e-3 * rng.lognormal(0.0, 0.15, (n, _SLOTS))
@@ -403,9 +389,9 @@ def _transmit(wave, is_speech, *, rng, channel_rng):
 
     hiss = np.fft.rfft(rng.standard_normal(n_fft, dtype=np.float32))
     hiss *= np.interp(f, coarse, (np.maximum(coarse, 100.0) / 1000) ** (slope_db / 6.02)).astype(np.float32)
-    hiss = np.fft.irfft(hiss, n_fft)[: len(wave)]
-    level = np.sqrt(np.mean(heard[is_speech] ** 2)) / np.sqrt(np.mean(hiss**2))
-    heard = heard + hiss * (level * 10 ** (-snr_db / 20))
+    background = np.fft.irfft(hiss, n_fft)[: len(wave)]
+    level = np.sqrt(np.mean(heard[is_speech] ** 2)) / np.sqrt(np.mean(background**2))
+    heard = heard + background * (level * 10 ** (-snr_db / 20))
     return (heard * (peak / np.abs(heard).max())).astype(np.float32)
 
 

@@ -12,7 +12,9 @@ import torch
 from scipy.linalg import sqrtm
 from sklearn.linear_model import Ridge
 
+from s2f.errors import RunError
 from s2f.evaluation import face_quality, metrics
+from s2f.evaluation.subject import Subject
 from s2f.features import front_end
 from s2f.features.store import Store
 from s2f.metrics import standins
@@ -163,8 +165,8 @@ def test_drawn_faces_are_the_generators_of_whole_recordings(tmp_path, model):
     store = world(tmp_path, crowd(test=3), noise=0.5)
     voices = store.voices(split="test")
     embeddings = data.embeddings(tmp_path, voices)
-    settings = {"reader": Reader(), "inception": Inception(), "n_inception": 4}
-    found = metrics.drawn(model.generator, embeddings, voices, **settings, seed=1)
+    subject = Subject(model, store, tmp_path, data.select(store, split="test"), Reader(), Inception(), seed=1)
+    found = metrics.drawn(subject, voices, embeddings, n_inception=4)
     expected = drawn_by(model.generator, heard(tmp_path, voices["row"]))
     assert np.abs(found.pixels.astype(int) - expected).max() <= 1
     assert len(np.unique(found.pixels.reshape(9, -1), axis=0)) == 9
@@ -174,21 +176,24 @@ def test_drawn_faces_are_the_generators_of_whole_recordings(tmp_path, model):
     rows = np.flatnonzero(np.isfinite(found.inception).all(axis=1))
     assert len(rows) == 4 and np.isnan(np.delete(found.inception, rows, axis=0)).all()
     np.testing.assert_array_equal(found.inception[rows], Inception().features(found.pixels[rows]))
-    others = [metrics.drawn(model.generator, embeddings, voices, **settings, seed=seed) for seed in range(5)]
+    others = [metrics.drawn(replace(subject, seed=seed), voices, embeddings, n_inception=4) for seed in range(5)]
     assert len({tuple(np.flatnonzero(np.isfinite(other.inception[:, 0]))) for other in others}) > 1
     unknown = voices.assign(source_id=[None, *voices["source_id"][1:]])
-    assert metrics.drawn(model.generator, embeddings, unknown, reader=Reader()).sources is None
+    assert metrics.drawn(subject, unknown, embeddings).sources is None
+    swapped = metrics.drawn(subject, voices, embeddings.flip(0)).pixels
+    assert np.abs(swapped[::-1].astype(int) - found.pixels).max() <= 1
 
 
-def test_photographs_are_those_of_the_selection(tmp_path):
+def test_photographs_are_those_of_the_selection(tmp_path, model):
     store = world(tmp_path, crowd(train=2, test=2), noise=0.5)
     held_out = data.select(store, split="test")
-    found = metrics.photographs(store, held_out, reader=Reader(), inception=Inception())
+    subject = Subject(model, store, tmp_path, held_out, Reader(), Inception())
+    found = metrics.photographs(subject)
     np.testing.assert_array_equal(found.pixels, store.faces[8:])
     assert list(found.identities) == ["test00"] * 4 + ["test01"] * 4
     assert list(found.sources) == list(held_out.photos["source_id"]) and np.isfinite(found.inception).all()
     unknown = Selection(held_out.voices, held_out.photos.assign(source_id=None), held_out.identities)
-    found = metrics.photographs(store, unknown, reader=Reader())
+    found = metrics.photographs(replace(subject, held_out=unknown, inception=None))
     assert found.sources is None and found.inception is None
 
 
@@ -203,21 +208,10 @@ def measured(tmp_path_factory, model):
     n_voices, n_photos = {"train": 3, "validation": 3, "test": 8}, {"train": 4, "validation": 4, "test": 16}
     store = world(folder, people, n_voices=n_voices, n_photos=n_photos, noise=0.3)
     held_out = data.select(store, split="test", gender="f")
-    found = metrics.stand_ins(
-        model,
-        store,
-        folder,
-        held_out,
-        reader=Reader(),
-        inception=Inception(),
-        general=network(1),
-        gender="f",
-        n_inception=60,
-        n_noise=20,
-        seed=2,
-    )
-    photos = metrics.photographs(store, held_out, reader=Reader(), inception=Inception())
-    return SimpleNamespace(folder=folder, store=store, held_out=held_out, found=found, photos=photos)
+    subject = Subject(model, store, folder, held_out, Reader(), Inception(), "f", seed=2)
+    found = metrics.stand_ins(subject, general=network(1), n_inception=60, n_noise=20)
+    photos = metrics.photographs(subject)
+    return SimpleNamespace(folder=folder, store=store, held_out=held_out, found=found, photos=photos, subject=subject)
 
 
 def test_every_recording_has_a_face_in_every_row(measured, model):
@@ -260,10 +254,7 @@ def test_shuffled_voices_are_the_models_faces_for_others(measured):
 def test_the_probe_row_is_the_probe_of_the_variants_people(measured):
     row = measured.found["probe"]
     voices = heard(measured.folder, measured.held_out.voices["row"])
-    expected = {
-        gender: metrics.probe(measured.store, measured.folder, voices, reader=Reader(), gender=gender, seed=2)
-        for gender in ("f", None)
-    }
+    expected = {gender: metrics.probe(replace(measured.subject, gender=gender), voices) for gender in ("f", None)}
     np.testing.assert_allclose(row.embeddings, expected["f"], atol=1e-4)
     assert np.abs(row.embeddings - expected[None]).max() > 0.01
     assert row.pixels is None and row.female is None and row.inception is None
@@ -273,8 +264,8 @@ def test_the_probe_row_is_the_probe_of_the_variants_people(measured):
 def test_general_has_no_general_beside_it(tmp_path, model):
     store = world(tmp_path, crowd(train=4, validation=2, test=4), noise=0.2)
     held_out = data.select(store, split="test")
-    settings = {"reader": Reader(), "inception": Inception(), "n_inception": 6, "n_noise": 99, "seed": 0}
-    found = metrics.stand_ins(model, store, tmp_path, held_out, **settings)
+    subject = Subject(model, store, tmp_path, held_out, Reader(), Inception())
+    found = metrics.stand_ins(subject, n_inception=6, n_noise=99)
     assert "general" not in found and len(found) == 6
     assert len(found["noise_voice"]) == 12
     photos = store.photos(split="train")
@@ -360,7 +351,7 @@ def test_noise_is_as_long_as_the_recording(tmp_path):
     lengths = np.diff(store.mel_offsets)[rows]
     assert lengths.min() < 1000 < lengths.max()
     listener = Listener("own")
-    metrics.noise_embeddings(listener, store, pd.DataFrame({"row": rows}), seed=0)
+    metrics.noise_embeddings(Subject(listener, store, None, None, None), pd.DataFrame({"row": rows}))
     for given, n in zip(listener.given, lengths, strict=True):
         assert given.shape == (max(n, 1000), front_end.N_MELS) and given.dtype == np.float32
         np.testing.assert_array_equal(given[n:], given[: len(given) - n])  # repeated as a recording is
@@ -371,7 +362,7 @@ def test_noise_is_as_long_as_the_recording(tmp_path):
 
 def test_a_packaged_encoder_is_given_six_seconds_of_white_noise(tmp_path):
     listener = Listener("ge2e")
-    metrics.noise_embeddings(listener, None, pd.DataFrame({"row": [0, 1]}), seed=0)
+    metrics.noise_embeddings(Subject(listener, None, None, None, None), pd.DataFrame({"row": [0, 1]}))
     first, second = listener.given
     assert first.shape == second.shape == (*first.shape[:1], 160, 40) and len(first) * 1.6 >= 6
     assert (first != second).any()
@@ -380,12 +371,12 @@ def test_a_packaged_encoder_is_given_six_seconds_of_white_noise(tmp_path):
 def test_noise_embeddings_are_unit_vectors_of_the_seed(tmp_path, model):
     store = world(tmp_path, crowd(test=2), n_voices=2)
     voices = store.voices()
-    found = metrics.noise_embeddings(model, store, voices, seed=0)
+    found = metrics.noise_embeddings(Subject(model, store, None, None, None, seed=0), voices)
     assert found.shape == (4, 64) and found.dtype == torch.float32
     np.testing.assert_allclose(found.norm(dim=1), 1, atol=1e-5)
     assert min((found[i] - found[j]).abs().max() for i in range(4) for j in range(i)) > 1e-4
-    assert torch.equal(found, metrics.noise_embeddings(model, store, voices, seed=0))
-    assert not torch.equal(found, metrics.noise_embeddings(model, store, voices, seed=1))
+    assert torch.equal(found, metrics.noise_embeddings(Subject(model, store, None, None, None, seed=0), voices))
+    assert not torch.equal(found, metrics.noise_embeddings(Subject(model, store, None, None, None, seed=1), voices))
 
 
 # The probe
@@ -411,7 +402,7 @@ def test_the_probe_finds_what_is_there_and_nothing_else(tmp_path, related):
     store = world(tmp_path, people, n_voices=1, n_photos=2, related=related)
     voices, photos = store.voices(split="test"), store.photos(split="test")
     new = heard(tmp_path, voices["row"])
-    guesses = metrics.probe(store, tmp_path, new, reader=Reader(), gender=None, seed=0)
+    guesses = metrics.probe(Subject(None, store, tmp_path, None, Reader(), gender=None), new)
     assert guesses.shape == (60, N_LOOKS) and guesses.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(guesses, axis=1), 1, atol=1e-5)
     faces = Reader().embed(store.faces[photos["row"].to_numpy()])[::2]
@@ -428,7 +419,7 @@ def test_the_probe_is_a_ridge_with_the_penalty_that_validation_people_like_best(
     people = crowd(train=12, validation=14, test=3)
     store = world(tmp_path, people, n_voices=2, n_photos=3, noise=1.0)
     new = heard(tmp_path, store.voices(split="test")["row"])
-    found = metrics.probe(store, tmp_path, new, reader=Reader(), gender=None, seed=0)
+    found = metrics.probe(Subject(None, store, tmp_path, None, Reader(), gender=None), new)
     parts = {}
     for split in ("train", "validation"):
         voices, photos = store.voices(split=split), store.photos(split=split)
@@ -471,7 +462,7 @@ def test_the_probe_never_reads_test_people_nor_the_other_sex(tmp_path):
         vectors[offsets[row] : offsets[row + 1]] = np.nan
     tracks.write(tmp_path, vectors, offsets)
     reader = Reader()
-    found = metrics.probe(store, tmp_path, np.eye(3, DIM), reader=reader, gender="f", seed=0)
+    found = metrics.probe(Subject(None, store, tmp_path, None, reader, gender="f"), np.eye(3, DIM))
     assert np.isfinite(found).all()
     assert [len(faces) for faces in reader.seen] == [4 * metrics.N_PROBE_PHOTOS, 3 * metrics.N_PROBE_PHOTOS]
     assert not any((faces == 255).all(axis=(1, 2, 3)).any() for faces in reader.seen)
@@ -499,18 +490,39 @@ def test_readings_come_back_as_they_were(tmp_path, rng, sources, extracted):
                 sources=np.array([f"v{k}" for k in range(n)], object) if sources else None,
             )
         )
-    metrics.save_readings(tmp_path, *sets)
-    assert [path.name for path in tmp_path.iterdir()] == [metrics.READINGS]
-    found = metrics.load_readings(tmp_path, pixels=sets[0].pixels)
-    for before, after in zip(sets, found, strict=True):
-        for name in ("identities", "embeddings", "female", "inception", "sources"):
+    stored = rng.integers(0, 256, (30, 4, 4, 3), np.uint8)
+    rows = rng.permutation(50)[:6], rng.permutation(30)[:9]
+    sets[1] = replace(sets[1], pixels=stored[rows[1]])
+    held_out = Selection(*(pd.DataFrame({"row": part}) for part in rows), np.array([]))
+    metrics.save_readings(tmp_path, *sets, held_out)
+    assert {path.name for path in tmp_path.iterdir()} == {metrics.READINGS, metrics.FACES}
+    read = metrics.load_readings(tmp_path, SimpleNamespace(faces=stored))
+    np.testing.assert_array_equal(read.voice_rows, rows[0])
+    np.testing.assert_array_equal(read.photo_rows, rows[1])
+    for before, after in zip(sets, (read.faces, read.photos), strict=True):
+        for name in ("identities", "pixels", "embeddings", "female", "inception", "sources"):
             old, new = getattr(before, name), getattr(after, name)
             assert (old is None) == (new is None), name
             if old is not None:
                 assert old.dtype == new.dtype
                 np.testing.assert_array_equal(old, new)
-    assert found[0].pixels is sets[0].pixels and found[1].pixels is None
-    assert metrics.load_readings(tmp_path, photo_pixels=sets[1].pixels)[1].pixels is sets[1].pixels
+
+
+def test_readings_are_of_the_photographs_that_were_read(tmp_path, model):
+    store = world(tmp_path, crowd(test=5), n_photos=8, noise=0.5)
+    held_out = metrics.thinned(data.select(store, split="test"), n_most=15, seed=3)
+    subject = Subject(model, store, tmp_path, held_out, Reader())
+    photos = metrics.photographs(subject)
+    faces = metrics.drawn(subject, held_out.voices, data.embeddings(tmp_path, held_out.voices))
+    metrics.save_readings(tmp_path, faces, photos, held_out)
+    found = metrics.load_readings(tmp_path, store)
+    np.testing.assert_array_equal(found.photos.pixels, photos.pixels)
+    np.testing.assert_array_equal(Reader().embed(found.photos.pixels), found.photos.embeddings)
+    assert list(found.photo_rows) == list(held_out.photos["row"]) and len(found.photo_rows) == 15
+    with np.load(tmp_path / metrics.READINGS) as arrays:
+        np.savez(tmp_path / metrics.READINGS, **{name: arrays[name] for name in arrays if name != "photos_rows"})
+    with pytest.raises(RunError, match=r"readings\.npz does not say which files of the store were read\. Measure"):
+        metrics.load_readings(tmp_path, store)
 
 
 # FID by n
@@ -572,8 +584,7 @@ def test_seen_people_are_as_many_of_each_sex_as_are_held_out(tmp_path, model, tr
     n_voices, n_photos = {"train": 6, "validation": 1, "test": 3}, {"train": 9, "validation": 2, "test": 5}
     store = world(tmp_path, people, n_voices=n_voices, n_photos=n_photos, noise=0.4)
     held_out = data.select(store, split="test")
-    settings = {"reader": Reader(), "gender": None}
-    faces, photos, chosen = metrics.seen(model, store, tmp_path, held_out, **settings, seed=0)
+    faces, photos, chosen = metrics.seen(Subject(model, store, tmp_path, held_out, Reader(), Inception()))
     counts = chosen["gender"].value_counts(dropna=True).to_dict()
     assert counts == expected and chosen["gender"].isna().sum() == test.count("?")
     assert chosen["identity"].str.startswith("train").all() and chosen["identity"].is_unique
@@ -595,7 +606,7 @@ def test_who_is_seen_is_drawn_of_the_variants_people(tmp_path, model):
     held_out = data.select(store, split="test", gender="m")
     found = set()
     for seed in range(4):
-        people = metrics.seen(model, store, tmp_path, held_out, reader=Reader(), gender="m", seed=seed)[2]
+        people = metrics.seen(Subject(model, store, tmp_path, held_out, Reader(), gender="m", seed=seed))[2]
         assert (people["gender"] == "m").all() and len(people) == 2
         found.add(tuple(people["identity"]))
     assert len(found) > 1
@@ -609,15 +620,16 @@ def test_networks_given_by_path_are_judged_on_validation_people(tmp_path, monkey
     people = crowd(train=4, validation=6, test=2)
     store, reader = world(tmp_path, people), Reader()
     (tmp_path / "measure").mkdir()
-    (tmp_path / "measure" / "quality.json").write_text('{"judged": "before"}', encoding="utf-8")
+    before = {key: {"judged": "before"} for key in face_quality.QUALITY}
+    face_quality.write(before, tmp_path / "measure", reader_name="them")
     monkeypatch.setattr(metrics.preprocessing, "inputs", lambda study: {"root": tmp_path})
 
     def quality(**paths):
         measure = SimpleNamespace(**{"face_identity": None, "face_gender": None} | paths)
         study = SimpleNamespace(params=SimpleNamespace(measure=measure), seed=0, read=lambda what: tmp_path / what)
-        return metrics.network_quality(study, store, reader=reader)
+        return metrics.network_quality(study, SimpleNamespace(store=store, reader=reader))
 
-    assert quality() == {"judged": "before"} and not reader.seen
+    assert quality() == {"reader": "them", **before} and not reader.seen
     aligned = quality(**{given: "mine"})["aligned"]
     photos = data.select(store, split="validation").photos
     np.testing.assert_array_equal(reader.seen[0], store.faces[photos["row"].to_numpy()])

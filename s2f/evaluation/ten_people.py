@@ -1,0 +1,149 @@
+"""The metrics of ten people drawn over and over: how far a handful of people can be from everyone.
+
+Public notebooks of the poster's period evaluate ten people. Nobody picks here, so the spread of the draws is what
+picking has to choose from.
+"""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+import pandas as pd
+
+from s2f.errors import MetricError
+from s2f.evaluation.experiments import places
+from s2f.evaluation.face_readers import known
+from s2f.metrics import frechet, pairs
+from s2f.metrics.standins import FaceSet
+
+# The metrics, and whether a lower value is the better one.
+PICKED = (("fid", True), ("l1_pixel_255", True), ("cosine_matched", False))
+SPREAD = ("metric", "everyone", "median", "low", "high", "best", "worst", "best_of_tries", "gain", "share_better")
+
+
+def draws(
+    faces: FaceSet, photos: FaceSet, *, n_people: int = 10, n_draws: int = 500, rng: np.random.Generator
+) -> pd.DataFrame:
+    """The metrics of a handful of people, drawn over and over: one drawn face and one photograph of each.
+
+    Both drawn and real faces have embeddings and pixels, and Inception features where FID is wanted: only people whose
+    faces have features are drawn then, if there are `n_people` of them. Where there are fewer people, it is everyone.
+
+    Returns
+    -------
+    DataFrame
+        Columns draw, metric (those of `PICKED`), value, everyone (the value of all people with all their faces and
+        photographs, compared as elsewhere), n_people, n_everyone and reason.
+
+    Raises
+    ------
+    MetricError
+        Fewer than two people have a face and a photograph.
+
+    Notes
+    -----
+    FID grows as faces get fewer, so that of ten is far above everyone's even where nothing was picked.
+    """
+    names = np.intersect1d(faces.identities.astype(str), photos.identities.astype(str))
+    if len(names) < 2:
+        raise MetricError("ten people", f"are {len(names)}", remedy="Give at least 2.", reason="too_few")
+    everyone = _everyone(faces, photos, names)
+    with_features = _with_features(faces, photos, names)
+    reason = None
+    if len(with_features) < n_people and len(with_features) < len(names):
+        reason = f"{len(with_features)} people have a face and a photo with Inception features"
+        everyone["fid"] = (np.nan, len(with_features))
+    else:
+        faces, photos, names = _extracted(faces), _extracted(photos), with_features
+    rows, photo_rows = (_rows_by_name(part, names) for part in (faces, photos))
+    n_people = min(n_people, len(names))
+    records = []
+    for number in range(n_draws):
+        picked = rng.permutation(len(names))[:n_people]
+        left = faces.take(np.array([rng.choice(rows[k]) for k in picked]))
+        right = photos.take(np.array([rng.choice(photo_rows[k]) for k in picked]))
+        pixels, vectors = ([known(part, what) for part in (left, right)] for what in ("pixels", "embeddings"))
+        fid = np.nan if reason else frechet.fid(known(left, "inception"), known(right, "inception"), min_n=2)
+        values = {
+            "fid": fid,
+            "l1_pixel_255": float(np.abs(pixels[0].astype(np.int16) - pixels[1].astype(np.int16)).mean()),
+            "cosine_matched": float(np.einsum("nd,nd->n", *vectors).mean()),
+        }
+        for metric, value in values.items():
+            full, n = everyone[metric]
+            why = reason if metric == "fid" else None
+            records.append((number, metric, value, full, n_people, n, why))
+    columns = ["draw", "metric", "value", "everyone", "n_people", "n_everyone", "reason"]
+    return pd.DataFrame(records, columns=columns)
+
+
+def spread(drawn: pd.DataFrame, *, n_tries: int = 10) -> pd.DataFrame:
+    """What picking people does to each metric.
+
+    `drawn` comes from `draws`; of `n_tries` draws somebody would show the best one.
+
+    Returns
+    -------
+    DataFrame
+        A row a metric: metric, everyone, median, low and high (5th and 95th percentile of the draws), best, worst,
+        best_of_tries (the best of `n_tries` different draws, on average), gain (by how much that is better than
+        everyone's value, negative where it is worse), share_better (how often the best of `n_tries` is better),
+        n_people, n_draws, reason.
+    """
+    records = []
+    for metric, lower_is_better in PICKED:
+        own = drawn[drawn["metric"] == metric]
+        values, everyone = own["value"].to_numpy(float), float(own["everyone"].iloc[0])
+        record = dict.fromkeys(SPREAD, np.nan) | {"metric": metric, "everyone": everyone}
+        if np.isfinite(values).all():
+            sign = -1 if lower_is_better else 1
+            ranked = np.sort(sign * values)[::-1]  # the best first, and higher is better
+            mean, better = _best_of(ranked, sign * everyone, n_tries=min(n_tries, len(ranked)))
+            low, median, high = np.quantile(values, [0.05, 0.5, 0.95])
+            best, worst, gain = sign * ranked[0], sign * ranked[-1], mean - sign * everyone
+            found = (metric, everyone, median, low, high, best, worst, sign * mean, gain, better)
+            record = dict(zip(SPREAD, found, strict=True))
+        first = own.iloc[0]
+        records.append(record | {"n_people": first["n_people"], "n_draws": len(own), "reason": first["reason"]})
+    return pd.DataFrame(records)
+
+
+def _best_of(ranked: np.ndarray, bar: float, *, n_tries: int) -> tuple[float, float]:
+    """Mean of the best of `n_tries` values drawn without replacement from `ranked` (best first), and how often it
+    is above `bar`. Exact: value i is the best if the others all come from the n − 1 − i below it."""
+    n = len(ranked)
+    chances = np.array([comb(n - 1 - i, n_tries - 1) / comb(n, n_tries) for i in range(n)])
+    return float(chances @ ranked), float(chances[ranked > bar].sum())
+
+
+def _everyone(faces: FaceSet, photos: FaceSet, names: np.ndarray) -> dict[str, tuple[float, int]]:
+    """Value of each metric over all people with all their faces and photographs, and the number of people."""
+    faces, photos = (part.take(np.isin(part.identities.astype(str), names)) for part in (faces, photos))
+    n = len(names)
+    codes, photo_codes = places(faces, names), places(photos, names)
+    pixels, vectors = ([known(part, what) for part in (faces, photos)] for what in ("pixels", "embeddings"))
+    l1 = pairs.by_identity(pairs.l1_pixel(pixels[0], codes, pixels[1], photo_codes), codes, n_identities=n)
+    cosine = pairs.cosine_matrix(vectors[0], codes, vectors[1], photo_codes, n_identities=n)
+    found = {"l1_pixel_255": (float(l1.mean()), n), "cosine_matched": (float(np.diag(cosine).mean()), n)}
+    faces, photos = _extracted(faces), _extracted(photos)
+    fid = np.nan
+    if min(len(faces), len(photos)) > 1:
+        fid = frechet.fid(known(faces, "inception"), known(photos, "inception"), min_n=2)
+    return found | {"fid": (fid, len(set(faces.identities)))}
+
+
+def _extracted(faces: FaceSet) -> FaceSet:
+    if faces.inception is None:
+        return faces.take(np.zeros(len(faces), bool))
+    return faces.take(np.isfinite(faces.inception).all(1))
+
+
+def _with_features(faces: FaceSet, photos: FaceSet, names: np.ndarray) -> np.ndarray:
+    left, right = (_extracted(part).identities.astype(str) for part in (faces, photos))
+    return np.intersect1d(np.intersect1d(left, right), names)
+
+
+def _rows_by_name(faces: FaceSet, names: np.ndarray) -> list[np.ndarray]:
+    identities = faces.identities.astype(str)
+    return [np.flatnonzero(identities == name) for name in names]

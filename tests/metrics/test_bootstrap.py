@@ -1,0 +1,101 @@
+"""Intervals against drawing people one by one, and against textbook widths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s2f.errors import MetricError
+from s2f.metrics import bootstrap, matching
+
+
+def test_bootstrap_against_drawing_people(people):
+    p = people
+    wins = matching.win_matrix(p.probes, p.codes, p.photos, p.photo_codes, n_identities=p.n)
+    allowed = matching.same(p.gender) & np.isfinite(wins)
+    statistic = bootstrap.pair_mean(wins, allowed)
+    for seed in range(40):
+        drawn = np.random.default_rng(seed).integers(0, p.n, p.n)
+        counts = np.bincount(drawn, minlength=p.n)[None].astype(float)
+        means = []
+        for i in drawn:
+            partners = [wins[i, j] for j in drawn if j != i and allowed[i, j]]
+            if partners:
+                means.append(np.mean(partners))
+        if means:
+            assert statistic(counts)[0] == pytest.approx(np.mean(means))
+        else:
+            assert np.isnan(statistic(counts)[0])
+
+
+def test_bootstrap_interval_of_a_mean_has_the_textbook_width(rng):
+    values = rng.normal(size=400)
+    estimate = bootstrap.interval(bootstrap.mean(values), 400, rng=rng, n_resamples=4000)
+    assert estimate.value == pytest.approx(values.mean())
+    assert (estimate.high - estimate.low) == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.08)
+
+
+def test_bootstrap_of_a_ratio_uses_the_same_people(rng):
+    values = rng.uniform(1, 2, 30)
+    estimate = bootstrap.interval(bootstrap.ratio(bootstrap.mean(3 * values), bootstrap.mean(values)), 30, rng=rng)
+    assert estimate.low == pytest.approx(3) and estimate.high == pytest.approx(3)
+
+
+def test_people_without_a_value_weigh_nothing(rng):
+    values = rng.normal(size=6)
+    values[[1, 4]] = np.nan
+    counts = np.array([[1, 5, 0, 2, 1, 3], [0, 3, 0, 0, 3, 0]], float)
+    expected = (values[0] + 2 * values[3] + 3 * values[5]) / 6
+    np.testing.assert_allclose(bootstrap.mean(values)(counts), [expected, np.nan])
+    some = bootstrap.within(bootstrap.mean(values), np.array([1, 1, 1, 1, 1, 0], bool))
+    assert some(counts)[0] == pytest.approx((values[0] + 2 * values[3]) / 3)
+
+
+def test_bootstrap_refuses_what_it_cannot_estimate(rng):
+    with pytest.raises(MetricError, match="1 identities"):
+        bootstrap.interval(bootstrap.mean(np.ones(1)), 1, rng=rng)
+    with pytest.raises(MetricError, match="undefined"):
+        bootstrap.interval(bootstrap.pair_mean(np.ones((3, 3)), np.zeros((3, 3), bool)), 3, rng=rng)
+
+
+def test_subsamples_are_halves_of_the_people():
+    seen = []
+
+    def statistic(counts):
+        seen.append(counts)
+        return counts.sum(1)
+
+    people = np.array([1, 1, 0, 1, 1, 0, 1], bool)
+    bootstrap.subsampled(statistic, people=people, rng=np.random.default_rng(1), n_subsamples=300)
+    halves = next(counts for counts in seen if len(counts) == 300)
+    assert set(halves.ravel()) == {0, 1} and (halves.sum(1) == 2).all() and not halves[:, ~people].any()
+    np.testing.assert_allclose(halves[:, people].mean(0), 0.4, atol=0.1)
+
+
+def test_percentiles_of_halves_are_shifted_to_the_value_of_everyone():
+    values = np.arange(8.0)
+
+    def statistic(counts):  # the total depends on how many people there are, not only on who
+        return counts @ values
+
+    rng = np.random.default_rng(2)
+    estimate = bootstrap.subsampled(statistic, people=np.ones(8, bool), rng=rng, n_subsamples=4000)
+    assert estimate.value == 28
+    sd = np.sqrt(4 * values.var(ddof=1) * (1 - 4 / 8))  # of a total of 4 drawn from 8
+    assert estimate.high - estimate.value == pytest.approx(1.96 * sd, rel=0.1)
+    assert estimate.value - estimate.low == pytest.approx(1.96 * sd, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.1, 0.2, True),
+        (-0.2, -0.1, True),
+        (-0.1, 0.1, False),
+        (0.0, 0.1, False),
+        (0.0, 0.0, False),
+        (None, None, False),
+    ],
+)
+def test_distinct_is_an_interval_without_zero(low, high, expected):
+    assert bootstrap.distinct({"value": 0.1, "low": low, "high": high}) is expected

@@ -1,0 +1,106 @@
+"""What single metrics measure, and the reasons where they measure nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from s2f.errors import MetricError
+from s2f.metrics import catalogue, frechet, manifolds, measures, standins
+from s2f.metrics.standins import FaceSet
+from tests.metrics.loops import IN_SETS, compared, evaluate, slow_inside, slow_kid
+
+
+def test_videos_have_to_be_known(study):
+    videos = [metric for metric in catalogue.METRICS if "_video" in metric]
+    result = evaluate(study)["rows"]
+    assert len(videos) == 6 and all(result["model"][metric]["value"] is not None for metric in videos)
+    assert "no voice" in result["ceiling"]["matching_same_video"]["reason"]
+    shuffled = compared(study, study.model, row="shuffled_voice")["rows"]["shuffled_voice"]
+    assert all("someone else" in shuffled[metric]["reason"] for metric in videos)
+    parts = [result["model"][f"matching_{what}"] for what in ("same_video", "other_video", "video_difference")]
+    assert parts[2]["value"] == pytest.approx(parts[0]["value"] - parts[1]["value"])
+    assert parts[2]["high"] - parts[2]["low"] < parts[0]["high"] - parts[0]["low"], "they are paired"
+    # Person p0 speaks in videos that no photo is from, p1 has photos of one video only.
+    sources = study.model.sources.copy()
+    sources[:6] = "elsewhere"
+    study.model = replace(study.model, sources=sources)
+    sources = study.photos.sources.copy()
+    sources[8:16] = "v1"
+    study.photos = replace(study.photos, sources=sources)
+    entry = evaluate(study)["rows"]["model"]["matching_same_video"]
+    assert (entry["n_recordings"], entry["n_identities"]) == (48, 8)
+    for part, reason in ((np.full(60, "elsewhere"), "nobody has photos"), (None, "not known")):
+        study.model = replace(study.model, sources=part)
+        model = evaluate(study)["rows"]["model"]
+        assert all(model[metric]["value"] is None and reason in model[metric]["reason"] for metric in videos)
+
+
+def test_galleries_have_to_be_larger_than_k(study):
+    few = np.isin(study.photos.identities, ["p0", "p1", "p2", "p3", "p4"])
+    study.photos = study.photos.take(few)
+    result = evaluate(study)["rows"]
+    assert result["model"]["identification_top_1"]["value"] is not None
+    assert result["chance"]["identification_top_1"]["value"] == pytest.approx(1 / 5)
+    for row in ("model", "chance"):
+        assert "5 people" in result[row]["identification_top_5"]["reason"]
+
+
+def test_sets_of_faces_have_one_size(study, monkeypatch):
+    def sizes(x, y, **_):
+        return float(1000 * len(x) + len(y))
+
+    monkeypatch.setattr(frechet, "fid", sizes)
+    monkeypatch.setattr(manifolds, "precision_recall", lambda x, y: (sizes(x, y), sizes(y, x)))
+    monkeypatch.setattr(frechet, "kid", lambda x, codes, y, *_, **__: lambda counts: np.full(len(counts), sizes(x, y)))
+    few = study.model.take(np.arange(0, 60, 2))
+    for stand_ins, n_fid, n in (
+        ({"model": study.model}, None, 40),
+        ({"model": study.model}, 25, 25),
+        ({"model": study.model}, 1000, 40),
+        ({"model": study.model, "general": few}, None, 30),
+    ):
+        result = evaluate(study, stand_ins=stand_ins, n_resamples=50, n_fid=n_fid)["rows"]
+        measured = [*stand_ins, "ceiling", "random_real"]
+        entries = [result[row][metric] for row in measured for metric in (*IN_SETS, "kid")]
+        assert {entry["n_recordings"] for entry in entries} == {n}
+        assert {entry["reference"].split(" real")[0] for entry in entries} == {str(n)}
+        assert {entry["value"] for entry in entries} == {1000 * n + n}
+
+
+def test_sets_of_faces_are_compared_with_the_reference(study):
+    # With all of 40 photos in either half and 40 faces, nothing is left to draw.
+    study.model = study.model.take(np.arange(40))
+    model = evaluate(study)["rows"]["model"]
+    reference, source = standins.halves(study.photos, rng=np.random.default_rng(3).spawn(1)[0])
+    x, y, z = (part.inception for part in (study.model, reference, source))
+    assert model["fid"]["value"] == pytest.approx(frechet.fid(x, y, min_n=20), rel=1e-6)
+    assert model["fid_real_real"]["value"] == pytest.approx(frechet.fid(z, y, min_n=20), rel=1e-6)
+    assert model["kid"]["value"] == pytest.approx(slow_kid(x.astype(float), y.astype(float)), rel=1e-5)
+    assert model["precision"]["value"] == slow_inside(x, y, 3)
+    assert model["recall"]["value"] == slow_inside(y, x, 3)
+
+
+def test_rows_with_parts_missing_say_why(study):
+    study.model = FaceSet(identities=study.model.identities, embeddings=study.model.embeddings)
+    study.people["gender"] = None
+    model = evaluate(study)["rows"]["model"]
+    assert model["matching_2way"]["value"] > 0.5
+    assert model["fid"]["value"] is None and model["l1_pixel_255"]["value"] is None
+    assert "stratum" in model["matching_within_gender"]["reason"]
+
+
+def test_too_few_faces_for_fid_is_a_reason_not_a_number(study):
+    entry = evaluate(study, min_n=50)["rows"]["model"]["fid"]
+    assert entry["value"] is None and "at least 50" in entry["reason"]
+
+
+def test_every_metric_has_a_function_and_every_function_a_metric():
+    assert set(measures.FUNCTIONS) == set(catalogue.METRICS)
+
+
+def test_what_is_asked_of_a_missing_part_names_it():
+    with pytest.raises(MetricError, match=r"FaceSet\.pixels is missing"):
+        FaceSet(np.array(["a"])).part("pixels")

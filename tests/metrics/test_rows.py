@@ -1,0 +1,126 @@
+"""Every row of a study: its structure, what it has to say, and what may not move it."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from s2f.errors import MetricError
+from s2f.metrics import bootstrap, catalogue
+from s2f.metrics.standins import FaceSet
+from tests.metrics.loops import IN_SETS, PARTS, evaluate, unit
+
+
+def test_rows_have_the_promised_structure(study):
+    result = evaluate(study, absent={"probe": "no voice embeddings"})
+    json.dumps(result, allow_nan=False)
+    assert tuple(result["rows"]) == tuple(catalogue.ROWS)
+    for row, metrics in result["rows"].items():
+        assert tuple(metrics) == tuple(catalogue.METRICS)
+        for metric, entry in metrics.items():
+            assert set(entry) == {"value", "low", "high", "n_recordings", "n_identities", "reference", "reason"}
+            assert (entry["value"] is not None) or entry["reason"], f"{row}.{metric} is null without a reason"
+            if entry["low"] is not None:
+                assert entry["low"] <= entry["value"] + 1e-9 and entry["value"] <= entry["high"] + 1e-9
+    assert result["rows"]["probe"]["fid"]["reason"] == "no voice embeddings"
+
+
+def test_rows_say_what_they_should(study):
+    result = evaluate(study)["rows"]
+    model, ceiling, random, oracle = (result[row] for row in ("model", "ceiling", "random_real", "gender_oracle"))
+    absent = [metric for metric in catalogue.METRICS if model[metric]["value"] is None]
+    assert absent == ["recall_at_10"], "ten people are too few for it"
+    assert ceiling["matching_2way"]["value"] > model["matching_2way"]["value"] > 0.6
+    assert random["matching_2way"]["value"] < 0.5
+    assert model["gender_agreement"]["value"] == 1 and random["gender_agreement"]["value"] < 0.8
+    # 9 distractors, 5 of the other sex: 5/9 + 4/9 / 2
+    assert oracle["matching_2way"]["value"] == pytest.approx(7 / 9)
+    assert oracle["matching_within_gender"]["value"] == pytest.approx(0.5)
+    assert result["chance"]["recall_at_5"]["value"] == pytest.approx(0.5)
+    assert ceiling["fid"]["value"] == pytest.approx(model["fid_real_real"]["value"], rel=0.2)
+    assert {entry["n_recordings"] for entry in (model["fid"], ceiling["fid"], model["kid"])} == {40}
+
+
+def test_real_rows_never_meet_their_own_photo(study):
+    # With noise-free, distinct pixels the only zero distance is a photo with itself.
+    distances = evaluate(study)["rows"]["ceiling"]["l1_pixel_255"]
+    assert distances["value"] > 60 and distances["n_recordings"] == 40
+
+
+def test_rows_do_not_depend_on_the_order_of_recordings(study, rng):
+    first = evaluate(study)["rows"]["model"]
+    study.model = study.model.take(rng.permutation(len(study.model)))
+    second = evaluate(study)["rows"]["model"]
+    drawn = IN_SETS | {"kid", "recall_at_1", "recall_at_5", "recall_at_10"}
+    for metric in set(catalogue.METRICS) - drawn:
+        if first[metric]["value"] is not None:
+            one, other = ([entry[part] for part in PARTS] for entry in (first[metric], second[metric]))
+            assert one == pytest.approx(other, rel=1e-5, abs=1e-9), metric
+
+
+def test_rows_of_one_seed_are_equal_and_other_rows_do_not_move_them(study):
+    first = evaluate(study)
+    assert first == evaluate(study)
+    assert first != evaluate(study, rng=np.random.default_rng(4))
+    more = evaluate(study, stand_ins={"noise_voice": study.model, "model": study.model})
+    for row in ("model", "ceiling"):
+        assert more["rows"][row] == first["rows"][row]
+    assert more["differences"]["ceiling"] == first["differences"]["ceiling"]
+
+
+def test_duplicates_of_everyones_faces_change_nothing(study):
+    first = evaluate(study)["rows"]["model"]
+    study.model = study.model.take(np.repeat(np.arange(60), 3))
+    second = evaluate(study)["rows"]["model"]
+    # A face with its copy is a pair within the person, and galleries are drawn for each face anew.
+    changed = IN_SETS | {"kid", "consistency", "recall_at_1", "recall_at_5", "recall_at_10"}
+    for metric in set(catalogue.METRICS) - changed:
+        one, other = ([entry[part] for part in PARTS] for entry in (first[metric], second[metric]))
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-9), metric
+
+
+def test_an_oracle_is_right_and_a_random_row_is_chance(study, rng):
+    base, codes = np.eye(10), np.repeat(np.arange(10), 8)
+    study.photos = FaceSet(identities=study.photos.identities, embeddings=base[codes], sources=study.photos.sources)
+    oracle = study.model.take(slice(None))
+    oracle = FaceSet(identities=oracle.identities, embeddings=np.repeat(base, 6, axis=0), sources=oracle.sources)
+    result = evaluate(SimpleNamespace(model=oracle, photos=study.photos, people=study.people))
+    asked = [metric for metric in catalogue.METRICS if metric.startswith(("matching", "identification"))]
+    for metric in asked:
+        expected = 0 if "difference" in metric else 1
+        assert [result["rows"]["model"][metric][part] for part in PARTS] == [expected] * 3, metric
+    n = 40
+    codes, people = np.repeat(np.arange(n), 8), [f"p{i:02}" for i in range(n)]
+    videos = np.array([f"v{k % 4}" for k in range(len(codes))])
+    drawn, photos = (
+        FaceSet(identities=np.array(people, object)[codes], embeddings=vectors, sources=videos)
+        for vectors in unit(rng.normal(size=(2, 8 * n, 30)))
+    )
+    table = pd.DataFrame({"identity": people, "gender": ["f", "m"] * (n // 2), "nationality": ["x"] * n})
+    result = evaluate(SimpleNamespace(model=drawn, photos=photos, people=table))
+    for metric in asked:
+        model, chance = result["rows"]["model"][metric], result["rows"]["chance"][metric]["value"]
+        assert model["low"] < chance < model["high"], metric
+        assert not bootstrap.distinct(result["differences"]["chance"][metric]), metric
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: setattr(s, "people", s.people[1:]), "p0"),
+        (lambda s: setattr(s, "photos", s.photos.take(np.zeros(80, bool))), "empty"),
+    ],
+)
+def test_rows_refuse_what_does_not_fit(study, change, message):
+    change(study)
+    with pytest.raises(MetricError, match=message):
+        evaluate(study)
+
+
+def test_an_unknown_row_names_the_nearest(study):
+    with pytest.raises(MetricError, match="mean_face"):
+        evaluate(study, absent={"meanface": "x"})

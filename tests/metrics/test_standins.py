@@ -1,0 +1,65 @@
+"""What could stand in for generated faces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s2f.errors import MetricError
+from s2f.metrics import standins
+from s2f.metrics.standins import FaceSet
+from tests.metrics.loops import unit
+
+
+def test_halves_share_no_photo_and_no_video(rng):
+    identities = np.repeat(np.array(["a", "b", "c"], object), [6, 1, 4])
+    sources = np.array(["1", "1", "2", "2", "3", "3", "1", "9", "9", "9", "9"])
+    photos = FaceSet(identities=identities, female=np.arange(11.0), sources=sources)
+    reference, source = standins.halves(photos, rng=rng)
+    assert sorted([*reference.female, *source.female]) == list(range(11))
+    videos = [set(zip(part.identities, part.sources, strict=True)) for part in (reference, source)]
+    assert {v for v in videos[0] & videos[1]} == {("c", "9")}, "only a person of one video is split within it"
+    assert "b" not in source.identities and list(source.identities).count("c") == 2
+
+
+def test_someone_else_is_never_the_person_itself(rng):
+    own = np.repeat(np.array(["a", "b", "c"], object), 20)
+    other = standins.someone_else(FaceSet(identities=own, female=np.arange(60.0)), rng=rng)
+    assert (other.identities != own).all() and set(other.identities) == {"a", "b", "c"}
+    with pytest.raises(MetricError, match="1 people"):
+        standins.someone_else(FaceSet(identities=own[:3]), rng=rng)
+
+
+def test_mean_faces_and_their_repetition(rng):
+    photos = rng.integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    faces, names = standins.mean_faces(photos, np.array(["f", "f", "m", "m", None], object))
+    assert names == ["all", "f", "m"]
+    np.testing.assert_allclose(faces[1], photos[:2].astype(float).mean(0), atol=0.5)
+    np.testing.assert_allclose(faces[0], photos.astype(float).mean(0), atol=0.5)
+    means = FaceSet(identities=np.array(names, object), pixels=faces)
+    drawn = standins.repeated(means, names, np.array(["p", "q", "r"]), genders=["m", "f", None])
+    np.testing.assert_array_equal(drawn.pixels, faces[[2, 1, 0]])
+    assert list(drawn.identities) == ["p", "q", "r"]
+
+
+def test_linear_probe_recovers_a_linear_map(rng):
+    voices, weights = rng.normal(size=(200, 8)), rng.normal(size=(8, 6))
+    targets = voices @ weights + 3.0  # a common part says nothing of anybody
+    predicted = standins.linear_probe(voices, targets, voices[:20], penalty=1e-9)
+    np.testing.assert_allclose(predicted, unit(targets[:20] - targets.mean(0)), atol=1e-5)
+
+
+def test_linear_probe_is_ridge_regression(rng):
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    voices, targets = rng.normal(size=(60, 5)) * [1, 2, 3, 4, 5] + 1, rng.normal(size=(60, 4))
+    scaled = StandardScaler().fit(voices)
+    ridge = Ridge(alpha=0.3 * 60).fit(scaled.transform(voices), targets)
+    expected = unit(ridge.predict(scaled.transform(voices[:9])) - targets.mean(0))
+    np.testing.assert_allclose(standins.linear_probe(voices, targets, voices[:9], penalty=0.3), expected, atol=1e-5)
+
+
+def test_face_set_refuses_unequal_rows():
+    with pytest.raises(MetricError, match="2 rows for 3 identities"):
+        FaceSet(identities=np.array(["a", "b", "c"]), female=np.ones(2))
