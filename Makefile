@@ -61,8 +61,10 @@ study: $(READY)  ## The thorough run: three seeds, the closed-set protocol, ever
 test: $(READY)  ## Run the tests
 	@$(BIN)/python -m pytest --durations=10
 
-lint: $(READY)  ## Check the style of the code
+lint: $(READY)  ## Check the style and the types of the code
 	@$(BIN)/ruff check --output-format concise .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 lab: $(READY)  ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
@@ -80,7 +82,7 @@ lock:  ## Resolve the two locks anew (needs uv)
 
 # .snakemake stays: without its records the runs that are kept would look up to date after any edit.
 clean:  ## Remove the built book and caches; keep .venv and runs
-	rm -rf _build book/runs build .pytest_cache .ruff_cache
+	rm -rf _build book/runs build .pytest_cache .ruff_cache .mypy_cache
 	find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
 
 distclean: clean  ## Remove everything that was made: .venv, runs and corpora too

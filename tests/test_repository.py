@@ -1,6 +1,7 @@
 """Contracts of the tree: what is in it, what is not, and which module may import which."""
 
 import ast
+import importlib.metadata
 import json
 import os
 import re
@@ -16,15 +17,40 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 MAX_BYTES = 1_000_000
 MADE = {".venv", "runs", "data", "_build", ".snakemake", ".git", "__pycache__"}  # where there is no git
-LIGHT = (
-    "s2f.study.params",
-    "s2f.features.store",
-    "s2f.networks.models",
-    "s2f.training",
-)  # also run on a bare GPU machine
+MAX_LINES = 450  # of a file of the library
+MAX_PARAMETERS = 8  # of a function, besides self and cls
+LIGHT = ("s2f.study.params", "s2f.features.store", "s2f.networks.models", "s2f.training")  # also on a bare GPU machine
 HEAVY = {
     *("matplotlib", "seaborn", "torchaudio", "torchmetrics", "sklearn", "scipy", "dlib", "onnxruntime", "av"),
     *("soundfile", "webrtcvad", "PIL", "papermill", "snakemake", "nbformat", "IPython"),
+}
+# Packages that are named otherwise than what is imported of them, and are told so by no metadata.
+NAMED_OTHERWISE = {"dlib": "dlib-bin", "pydantic_core": "pydantic"}
+# Packages that nothing imports, and what they are for.
+NOT_IMPORTED = {
+    "django-static-mathjax": "its script draws the book's formulas",
+    "ipykernel": "runs notebooks",
+    "jupyter-book": "a command",
+    "jupyterlab": "a command",
+    "mypy": "a command",
+    "papermill": "a command",
+    "pre-commit": "a command",
+    "pytest-timeout": "an option of pytest",
+    "ruff": "a command",
+    "setuptools": "builds the package",
+    "snakemake-executor-plugin-slurm": "submits jobs",
+    "types-pyyaml": "types for mypy",
+    "types-tqdm": "types for mypy",
+}
+# Modules of the library whose tests are elsewhere, and where.
+TESTED_ELSEWHERE = {
+    "__main__": "study/test_workflow.py",
+    "errors": "test_broken_input.py",
+    "corpora/synthetic": "corpora",  # a folder of corpora
+    "evaluation/metrics": "evaluation/test_metrics_of_a_run.py",  # metrics/test_metrics.py has the name
+    "report/answer_figures": "evaluation/test_known_answer.py",  # beside the numbers that it draws
+    "report/experiment_figures": "evaluation/test_experiments.py",  # beside the numbers that it draws
+    "report/other_system": "evaluation/test_other_system.py",  # one command measures and prints
 }
 
 
@@ -103,23 +129,28 @@ def test_no_unfinished_marks():
 
 
 def test_notebooks_are_kept_without_outputs():
-    from s2f.study.runs import NOTEBOOKS
+    from s2f.study.stages import STAGES
 
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    assert [path.stem for path in paths] == sorted(NOTEBOOKS)
+    assert [path.stem for path in paths] == sorted(STAGES)
     for path in paths:
         for n, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
             if cell["cell_type"] == "code":
                 assert cell["outputs"] == [] and cell["execution_count"] is None, f"{path.name}, cell {n}"
 
 
+def code_cells(path: Path) -> list[str]:
+    """Python of a notebook, cell by cell."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return [source for source in sources if not source.lstrip().startswith("%")]
+
+
 def test_notebooks_ask_and_the_library_answers():
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        for n, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
-            source = "".join(cell["source"])
-            if cell["cell_type"] == "code" and not source.lstrip().startswith("%"):
-                kinds = {type(node) for node in ast.walk(ast.parse(source))}
-                assert not kinds & {ast.FunctionDef, ast.ClassDef}, f"{path.name}, cell {n} defines something"
+        for source in code_cells(path):
+            kinds = {type(node) for node in ast.walk(ast.parse(source))}
+            assert not kinds & {ast.FunctionDef, ast.ClassDef}, f"{path.name} defines something:\n{source}"
 
 
 # --- locks, versions, metadata
@@ -145,17 +176,59 @@ def test_locks_carry_versions_and_hashes_and_no_index(name):
 
 
 def test_every_requirement_is_in_one_lock():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
+    declared = requirements()
     all_of, weights = locked("requirements.lock"), locked("requirements-weights.lock")
-
-    def names(requirements):
-        return {re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower() for requirement in requirements}
-
-    wanted = names(project["dependencies"]) | names(extras["study"]) | names(extras["dev"])
-    assert wanted <= set(all_of)
-    assert names(extras["weights"]) == set(weights)
+    assert declared["dependencies"] | declared["study"] | declared["dev"] <= set(all_of)
+    assert declared["weights"] == set(weights)
     assert not set(all_of) & set(weights)
+
+
+def requirements() -> dict[str, set[str]]:
+    """Names of the packages that pyproject declares: of `dependencies` and of each extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = {"dependencies": project["dependencies"]} | project["optional-dependencies"]
+    return {group: {re.match(r"[\w.-]+", each)[0].lower() for each in listed} for group, listed in groups.items()}
+
+
+def imported() -> dict[str, str]:
+    """Packages of other people that any code of the tree imports, each with one place that does."""
+    sources = {}
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix == ".py":
+            sources[name] = path.read_text(encoding="utf-8")
+        elif path.suffix == ".ipynb":
+            sources[name] = "\n".join(code_cells(path))
+        elif path.name == "Snakefile":  # its rules are no Python
+            lines = path.read_text(encoding="utf-8").splitlines()
+            sources[name] = "\n".join(line for line in lines if line.startswith(("import ", "from ")))
+    own = {Path(name).stem for name in sources} | {"s2f", "tests"}
+    found = {}
+    for name, source in sources.items():
+        for node in ast.walk(ast.parse(source)):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [str(node.module)]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
+                names = [ast.literal_eval(node.args[0])]
+            found |= {each.split(".")[0]: name for each in names}
+    return {name: place for name, place in found.items() if name not in own | sys.stdlib_module_names}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_used():
+    declared, installed = requirements(), importlib.metadata.packages_distributions()
+    used, undeclared = set(NOT_IMPORTED), []
+    everything = set().union(*declared.values()) - declared["weights"]  # those are opened as files, see weights.py
+    for name, place in imported().items():
+        packages = {package.lower() for package in installed.get(name, [])} | {NAMED_OTHERWISE.get(name, "")}
+        used |= packages
+        if not packages & everything:
+            undeclared.append(f"{place} imports {name}")
+    assert undeclared == []
+    assert everything - used == set(), "declared, and neither imported nor listed in NOT_IMPORTED"
+    assert set(NOT_IMPORTED) <= everything
 
 
 def test_versions_agree():
@@ -192,6 +265,22 @@ def test_ci_can_be_run():
     assert subprocess.run(["bash", "-n", str(script)], capture_output=True).returncode == 0
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
     assert ".ci/run" in [step.get("run") for step in workflow["jobs"]["study"]["steps"]]
+
+
+def test_style_and_types_are_checked_by_ci():
+    asked = make(ROOT, "-n", "-o", ".venv/.ready", "lint").stdout
+    for command in ("ruff check", "ruff format --check", "mypy"):
+        assert f".venv/bin/{command}" in asked, command
+    assert "\nmake lint\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_hooks_are_the_checks_of_lint_and_of_this_file():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+    assert {hook["language"] for hook in hooks} == {"system"}  # nothing is downloaded
+    entries = "\n".join(hook["entry"] for hook in hooks)
+    for command in ("ruff check", "ruff format --check", "mypy", "python -m pytest -q tests/test_repository.py"):
+        assert f".venv/bin/{command}" in entries, command
 
 
 @pytest.fixture
@@ -388,3 +477,56 @@ def test_public_names_are_documented():
             if public and not ast.get_docstring(node):
                 missing.append(f"{name}.{node.name}")
     assert missing == []
+
+
+def test_functions_take_few_parameters():
+    many = {}
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                n = len([each for each in taken if each.arg not in ("self", "cls")])
+                if n > MAX_PARAMETERS:
+                    many[f"{name}:{node.lineno}"] = n
+    assert many == {}
+
+
+def test_files_of_the_library_are_short():
+    """A longer one says in its docstring why: "Longer than others: …"."""
+    long = {}
+    for path in sorted((ROOT / "s2f").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > MAX_LINES and "Longer than others: " not in (ast.get_docstring(ast.parse(text)) or ""):
+            long[path.relative_to(ROOT).as_posix()] = text.count("\n")
+    assert long == {}
+
+
+def test_checks_are_silenced_one_by_one_and_with_a_reason():
+    reasoned = {
+        "fmt: skip": re.compile(r"# fmt: skip\s+\S*\w{2}"),
+        "type: ignore": re.compile(r"# type: ignore\[[\w, -]+\]\s+# \w{2}"),
+        "noqa": re.compile(r"# noqa: [A-Z]+\d+(, [A-Z]+\d+)*\s+\S*\w{2}"),
+    }
+    found = []
+    for name, text in texts().items():
+        if not name.endswith((".py", "Snakefile", ".ipynb")) or name.endswith(Path(__file__).name):
+            continue
+        for n, line in enumerate(text.splitlines(), start=1):
+            assert not re.search(r"# (fmt: (off|on)|mypy: )", line), f"{name}:{n} silences a whole passage"
+            found += [f"{name}:{n}" for mark, good in reasoned.items() if f"# {mark}" in line and not good.search(line)]
+    assert found == []
+
+
+def test_every_module_has_its_tests():
+    missing = []
+    for path in sorted((ROOT / "s2f").rglob("*.py")):
+        name = path.relative_to(ROOT / "s2f").with_suffix("").as_posix()
+        if path.stem == "__init__":
+            continue
+        room, _, module = name.rpartition("/")
+        elsewhere = TESTED_ELSEWHERE.get(name, f"{TESTED_ELSEWHERE.get(room, room)}/test_{module}.py".lstrip("/"))
+        if not (ROOT / "tests" / elsewhere).is_file():
+            missing.append(f"s2f/{name}.py: tests/{elsewhere}")
+    assert missing == []
+    there = {path.relative_to(ROOT / "s2f").with_suffix("").as_posix() for path in (ROOT / "s2f").rglob("*")}
+    assert set(TESTED_ELSEWHERE) <= there

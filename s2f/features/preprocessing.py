@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 from s2f.corpora import corpus, manifest
 from s2f.features.pack import Settings, build_part
+from s2f.study import runs
 from s2f.study.runs import Study
 
 
@@ -53,3 +55,11 @@ def make_part(study: Study, *, part: int, n_parts: int, n_workers: int) -> int:
     given = inputs(study)
     folder = study.share("store", part=f"{part}-of-{n_parts}")
     return build_part(folder=folder, share=(part, n_parts), n_workers=n_workers, **given)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """``python -m s2f preprocess``."""
+    study = runs.open_asked("02_preprocessing", arguments)
+    n = make_part(study, part=arguments.part, n_parts=arguments.n_parts, n_workers=arguments.workers)
+    print(f"part {arguments.part} of {arguments.n_parts}: {n} shards in {study.shown(study.run / 'store' / 'shards')}")
+    return 0

@@ -8,7 +8,7 @@ import pandas as pd
 
 from s2f.evaluation.known_answer import LEVELS, UNKNOWN, Answer
 from s2f.metrics import recovery
-from s2f.report.style import BLUE, GREEN, GREY, INK, PURPLE, RED, _canvas, _figure
+from s2f.report.style import BLUE, GREEN, GREY, INK, PURPLE, RED, canvas, in_theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ GAP = 1.6  # lines between the caused attributes and the independent ones
 LINE_IN = 0.178
 
 
-@_figure
+@in_theme
 def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
     """Every attribute a line: how much of it is recovered at each level, over all people and within a sex.
 
@@ -49,7 +49,7 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
     modes = list(dict.fromkeys(table["mode"]))
     places = _places(shares[shares["mode"] == modes[0]])
     heights = [0.5, (max(places.values()) + 1) * LINE_IN]
-    figure, axes = _canvas(
+    figure, axes = canvas(
         sum(heights) + 1.35, n_rows=2, n_columns=len(modes), height_ratios=heights, sharex="row", sharey="row"
     )
     _lines(axes[0, 0], areas[areas["mode"] == modes[0]], {"sex": 0.0}, chance=0.5)
@@ -76,7 +76,7 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
     return figure
 
 
-@_figure
+@in_theme
 def leak(table: pd.DataFrame) -> Figure:
     """Skin tone, which the voice must not tell, where nothing is planted and where a leak is.
 
@@ -86,7 +86,7 @@ def leak(table: pd.DataFrame) -> Figure:
         `planted` and the columns of `s2f.metrics.recovery.verdicts`.
     """
     places = {name: float(k) for k, name in enumerate(dict.fromkeys(table["planted"]))}
-    figure, axes = _canvas(0.42 * len(places) + 0.95)
+    figure, axes = canvas(0.42 * len(places) + 0.95)
     ax = axes[0, 0]
     _lines(ax, table.assign(attribute=table["planted"]), places, chance=0.0)
     ax.set(ylim=(len(places) - 0.4, -0.6), xlim=(-0.06, table["high"].max() + 0.04))

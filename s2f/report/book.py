@@ -69,7 +69,7 @@ def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], o
     _check_pages(root, notebooks)
     (root / "_build").mkdir(parents=True, exist_ok=True)
     with FileLock(root / "_build" / ".book.lock"):  # two profiles share book/runs
-        for left in [*(root / "_build").glob("runs-*"), *(out / "_build").glob("book-*")]:
+        for left in [*(root / "book").glob(".runs.*"), *(out / "_build").glob(".html.*")]:
             shutil.rmtree(left)  # of a build that was killed
         _place(root, run, notebooks)
         return _render(root, out)
@@ -92,9 +92,8 @@ def check_executed(path: Path, *, name: str) -> None:
         raise RunError(path, f"is not a notebook ({type(error).__name__}: {error})", remedy=again) from error
     code = [(n, cell) for n, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
     for n, cell in code:
-        for output in cell.outputs:
-            if output.output_type == "error":
-                raise RunError(path, f"holds an error in cell {n} ({output.ename}: {output.evalue})", remedy=again)
+        for output in (each for each in cell.outputs if each.output_type == "error"):
+            raise RunError(path, f"holds an error in cell {n} ({output.ename}: {output.evalue})", remedy=again)
         state = cell.metadata.get("papermill", {}).get("status", "completed")
         if state != "completed":
             raise RunError(path, f"was not executed to its end: cell {n} is {state}", remedy=again)
@@ -169,8 +168,8 @@ def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Pa
 
 
 def main(words: list[str] | None = None) -> int:
-    """``python -m s2f.book demo 0``: build the book from seed 0 of ``runs/demo``; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m s2f.book", description=main.__doc__)
+    """``python -m s2f.report.book demo 0``: build the book from seed 0 of ``runs/demo``; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m s2f.report.book", description=main.__doc__)
     parser.add_argument("run", help="a folder of runs/: <profile> or <profile>-<label>")
     parser.add_argument("seed", type=int, help="the seed whose notebooks are shown")
     arguments = parser.parse_args(words)
@@ -202,37 +201,23 @@ def _check_pages(root: Path, notebooks: Mapping[str, Path]) -> None:
 
 
 def _files(toc: Any) -> Iterable[str]:
-    if isinstance(toc, Mapping):
-        for key, value in toc.items():
-            if key in ("file", "root"):
-                yield value
-            else:
-                yield from _files(value)
-    elif isinstance(toc, list):
-        for entry in toc:
-            yield from _files(entry)
+    for key, value in toc.items() if isinstance(toc, Mapping) else enumerate(toc if isinstance(toc, list) else []):
+        yield from [value] if key in ("file", "root") else _files(value)
 
 
 def _place(root: Path, run: Path, notebooks: Mapping[str, Path]) -> None:
-    """Fill a folder beside book/runs and swap it in, so that nothing of an earlier run stays."""
-    build_folder, target = root / "_build", root / "book" / "runs"
-    with tempfile.TemporaryDirectory(dir=build_folder, prefix="runs-") as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
+    """Fill book/runs anew, so that nothing of an earlier run stays."""
+    with files.whole_folder(root / "book" / "runs") as new:
         for name, path in notebooks.items():
             nbformat.write(_page(nbformat.read(path, as_version=4)), new / f"{name}.ipynb")
-        for folder in sorted(path for path in run.rglob("results") if path.is_dir()):
-            for path in sorted(folder.iterdir()):
-                if path.suffix in OUTPUTS:
-                    place = new / "results" / folder.relative_to(run).parent / path.name
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(path, place)
+        for path in sorted(run.rglob("results/*")):
+            if path.suffix in OUTPUTS:
+                place = new / "results" / path.relative_to(run).parent.parent / path.name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, place)
         shown = status(run)
         files.write_json(new / "status.json", {key: value for key, value in shown.items() if key != "rows"})
         files.write_text(new / "status.md", _status_page(shown))
-        if target.exists():
-            target.rename(Path(scratch) / "old")
-        new.rename(target)
 
 
 def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -249,23 +234,19 @@ def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _render(root: Path, out: Path) -> Path:
-    """Build into a scratch folder and swap it in: a failed build leaves the earlier pages as they were."""
+    """Build the pages; a failed build leaves the earlier ones as they were."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root / "book")]
     command += ["--config", str(root / "_config.yml"), "--all", "-n", "-W", "--keep-going"]
     command += ["--toc", str(_toc(root, root / "_build" / "_toc.yml"))]
     html = out / "_build" / "html"
-    html.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=html.parent, prefix="book-") as scratch:
-        log = html.parent / "book.log"
-        problems = _run([*command, "--path-output", scratch], log=log, cwd=root)
-        built = Path(scratch) / "_build" / "html"
+    with files.whole_folder(html) as new:
+        log, scratch = html.parent / "book.log", new.with_name("scratch")  # gone with the folder around both
+        problems = _run([*command, "--path-output", str(scratch)], log=log, cwd=root)
         if problems is not None:
             raise RunError(
                 log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
             )
-        if html.exists():
-            html.rename(Path(scratch) / "old")
-        built.rename(html)
+        (scratch / "_build" / "html").rename(new)
     return html / "index.html"
 
 
@@ -284,12 +265,9 @@ def _run(command: list[str], *, log: Path, cwd: Path) -> str | None:
     """Run a command, its output to a log and its complaints to stderr; return None, or why it failed."""
     last: deque[str] = deque(maxlen=15)
     complaints = []
-    with (
-        open(log, "w", encoding="utf-8") as record,
-        subprocess.Popen(
-            command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        ) as process,
-    ):
+    pipe: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    with open(log, "w", encoding="utf-8") as record, subprocess.Popen(command, cwd=cwd, **pipe) as process:
+        assert process.stdout is not None  # a pipe
         for coloured in process.stdout:
             line = COLOUR.sub("", coloured)
             record.write(line)
@@ -302,64 +280,44 @@ def _run(command: list[str], *, log: Path, cwd: Path) -> str | None:
 
 def _status_page(shown: Mapping[str, Any]) -> str:
     rows = shown["rows"]
-    lines = [
-        "# Status of this build",
-        "",
-        shown["text"],
-        "",
-        "This page is written when the book is built, from what each notebook recorded about its own run.",
-        "",
-        "## The run",
-        "",
+    about = {name: shown[name] for name in ("run", "profile")} | {"label": shown["label"] or "none"}
+    about |= {key: _several(row.get(key) for row in rows) for key in ("seed", "commit", "machine", "device", "threads")}
+    about["wall time of all notebooks"] = _minutes(sum(_number(row.get("wall_time_s")) for row in rows))
+    highest = max((_number(row.get("peak_memory_mb")) for row in rows), default=0)
+    about["highest peak memory"] = _megabytes(highest)
+    recorded = ("notebook", "seed", "device", "threads", "finished")
+    each = [
+        (
+            *(row.get(key) for key in recorded),
+            _minutes(_number(row.get("wall_time_s"))),
+            _megabytes(_number(row.get("peak_memory_mb"))),
+        )
+        for row in rows
     ]
-    lines += _table(
-        ("what", "value"),
-        [
-            ("run", shown["run"]),
-            ("profile", shown["profile"]),
-            ("label", shown["label"] or "none"),
-            *(
-                (key, _several(row.get(key) for row in rows))
-                for key in ("seed", "commit", "machine", "device", "threads")
-            ),
-            ("wall time of all notebooks", _minutes(sum(_number(row.get("wall_time_s")) for row in rows))),
-            ("highest peak memory", _megabytes(max((_number(row.get("peak_memory_mb")) for row in rows), default=0))),
-        ],
-    )
-    lines += ["", "## Notebooks", "", "Times are wall-clock times; some notebooks ran beside one another.", ""]
-    lines += _table(
-        ("notebook", "seed", "device", "threads", "finished", "time", "peak memory"),
-        [
-            (
-                row["notebook"],
-                row.get("seed"),
-                row.get("device"),
-                row.get("threads"),
-                row.get("finished"),
-                _minutes(_number(row.get("wall_time_s"))),
-                _megabytes(_number(row.get("peak_memory_mb"))),
-            )
-            for row in rows
-        ],
-    )
     versions: dict[str, set[str]] = {}
     for row in rows:
         for package, version in (row.get("packages") or {}).items():
             versions.setdefault(package, set()).add(str(version))
-    lines += ["", "## Versions", ""]
-    lines += _table(("package", "version"), [(p, _several(v)) for p, v in sorted(versions.items())])
-    return "\n".join(lines) + "\n"
+    parts = [
+        "# Status of this build",
+        shown["text"],
+        "This page is written when the book is built, from what each notebook recorded about its own run.",
+        "## The run",
+        _table(("what", "value"), list(about.items())),
+        "## Notebooks",
+        "Times are wall-clock times; some notebooks ran beside one another.",
+        _table((*recorded, "time", "peak memory"), each),
+        "## Versions",
+        _table(("package", "version"), [(package, _several(found)) for package, found in sorted(versions.items())]),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
-def _table(header: tuple[str, ...], rows: list[tuple]) -> list[str]:
+def _table(header: tuple[str, ...], rows: list[tuple]) -> str:
     if not rows:
-        return ["Nothing was recorded."]
-    cells = [[_cell(value) for value in row] for row in rows]
-    return [f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells]]
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
+        return "Nothing was recorded."
+    cells = [["" if cell is None else str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
 
 
 def _several(values: Iterable[Any]) -> str:

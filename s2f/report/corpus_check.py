@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,11 @@ from s2f import files
 from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, voxceleb
 from s2f.corpora.corpus import processed
 from s2f.errors import AudioError, CorpusError, ImageError
+from s2f.features import pack
 
 PAGE = 'The book\'s page "Getting the data" says where each is published, and its usual places.'
 SORTS = {"voices": "recordings", "faces": "photographs", "metas": "metadata"}
+MODALITIES = (("voice", "recordings"), ("face", "photographs"))
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -35,8 +37,9 @@ def main(arguments: argparse.Namespace) -> int:
             raise CorpusError(
                 f"check {arguments.kind}", "has no --root", remedy="Name the folder of the downloads, or every part."
             )
-        there = _places(arguments.kind, arguments.root, given)
-        if there is None:
+        usual = voxceleb.places(arguments.root, kind=arguments.kind) if arguments.root is not None else {}
+        there = {sort: given[sort] or usual[sort] for sort in SORTS}
+        if not _say_places(there):
             return 1
         suffixes = voxceleb.PROCESSED_SUFFIXES if arguments.kind == "wen2019" else voxceleb.VOICE_SUFFIXES
         scan = voxceleb.scan(**there, suffixes=suffixes)
@@ -46,38 +49,30 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.kind != "table" and set(scan.people["release"]) == {"VoxCeleb1"}:
         print("\nThe full VoxCeleb1 ∩ VGGFace, and what is here:\n")
         print(_text(voxceleb.expected_against_found(scan)))
-    doubles = duplicates.find(found, ".")
-    _say_rejected(rejected, doubles, arguments.rejected)
-    settings_processed = processed(arguments.kind)
-    bad = _say_sample(found, n=arguments.sample, is_processed=settings_processed)
+    _say_rejected(rejected, duplicates.find(found, "."), arguments.rejected)
+    bad = _say_sample(found, n=arguments.sample, is_processed=processed(arguments.kind))
     where = f"corpus.table: {arguments.table}" if arguments.kind == "table" else f"corpus.root: {arguments.root}"
     print(f"\nTo use it, set {where}")
     print(f"in params/profiles/{arguments.kind}.yaml, and run make book PROFILE={arguments.kind}.")
     return 1 if bad else 0
 
 
-# ------------------------------------------------------------------------------------------------ parts
-
-
-def _places(kind: str, root: Path | None, given: dict[str, list[Path]]) -> dict[str, list[Path]] | None:
-    """Where each sort lies, said line by line; None where a sort is nowhere."""
-    usual = voxceleb.places(root, kind=kind) if root is not None else {}
-    places = {sort: given[sort] or usual[sort] for sort in SORTS}
+def _say_places(there: Mapping[str, list[Path]]) -> bool:
+    """Where each sort lies, line by line; whether all of it is there."""
     complete = True
     for sort, what in SORTS.items():
-        for place in places[sort]:
-            there = os.path.isfile(place) if sort == "metas" else os.path.isdir(place)
-            complete &= there
-            print(f"{what:<12} {'here   ' if there else 'MISSING'} {place}")
+        for place in there[sort]:
+            found = place.is_file() if sort == "metas" else place.is_dir()
+            complete &= found
+            print(f"{what:<12} {'here   ' if found else 'MISSING'} {place}")
     if not complete:
         print(f"\nNothing can be run without what is missing. {PAGE}")
-        return None
-    return places
+    return complete
 
 
 def _say_matches(scan: voxceleb.Scan) -> None:
     print(f"\nThe metadata names {len(scan.people):,} people.")
-    for modality, what in (("voice", "recordings"), ("face", "photographs")):
+    for modality, what in MODALITIES:
         of = scan.matches[scan.matches["modality"] == modality]
         rules = ", ".join(f"{n:,} {spelling.said(rule)}" for rule, n in of["rule"].value_counts().items())
         print(f"{of['identity'].nunique():,} of them have a folder of {what}, found {rules}.")
@@ -116,7 +111,7 @@ def _say_rejected(rejected: pd.DataFrame, doubles: pd.DataFrame, path: Path | No
 def _say_sample(found: pd.DataFrame, *, n: int, is_processed: bool) -> int:
     """Decode a few files of each kind, spread over the corpus; how many kinds had no usable one."""
     bad = 0
-    for modality, what in (("voice", "recordings"), ("face", "photographs")):
+    for modality, what in MODALITIES:
         rows = found[found["modality"] == modality]
         chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int))]
         problems = list(_problems(chosen, is_processed=is_processed))
@@ -129,8 +124,6 @@ def _say_sample(found: pd.DataFrame, *, n: int, is_processed: bool) -> int:
 
 
 def _problems(rows: pd.DataFrame, *, is_processed: bool) -> Iterator[str]:
-    from s2f.features import pack
-
     settings = pack.Settings(processed=is_processed)
     for row in rows.itertuples():
         try:
@@ -143,8 +136,9 @@ def _problems(rows: pd.DataFrame, *, is_processed: bool) -> Iterator[str]:
 
 
 def _text(table: pd.DataFrame) -> str:
-    return table.astype(object).map(_number).to_string()
+    """With thousands apart, and nothing where nothing is known."""
 
+    def shown(value: Any) -> str:
+        return "" if pd.isna(value) else f"{value:,}" if isinstance(value, int) else str(value)
 
-def _number(value) -> str:
-    return "" if pd.isna(value) else f"{value:,}" if isinstance(value, int) else str(value)
+    return table.astype(object).map(shown).to_string()

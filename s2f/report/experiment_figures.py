@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.metrics.catalogue import METRICS
-from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, _canvas, _figure
+from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, canvas, in_theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +23,13 @@ DASHED = (0, (4, 3))
 PANELS_IN_A_ROW = 4
 
 
-@_figure
+@in_theme
 def lengths(frame: pd.DataFrame) -> Figure:
     """Metrics against the seconds of speech that were heard."""
     metrics = list(frame["metric"].unique())
     if frame["value"].isna().all():
         return _sentence(f"Not measured: {frame['reason'].iloc[0]}.")
-    figure, axes = _canvas(4.2 if len(metrics) > 2 else 2.4, n_rows=-(-len(metrics) // 2), n_columns=2, sharex=True)
+    figure, axes = canvas(4.2 if len(metrics) > 2 else 2.4, n_rows=-(-len(metrics) // 2), n_columns=2, sharex=True)
     for ax in axes.flat[len(metrics) :]:
         ax.axis("off")
     for ax, metric in zip(axes.flat, metrics, strict=False):
@@ -49,7 +49,7 @@ def lengths(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-@_figure
+@in_theme
 def dots(
     frame: pd.DataFrame, *, by: str | Sequence[str], metrics: Sequence[str] | None = None, chance: float | None = None
 ) -> Figure:
@@ -71,7 +71,7 @@ def dots(
     lines = frame[columns].drop_duplicates().reset_index(drop=True)
     colour_of = dict(zip(lines[columns[0]].unique(), COLOURS, strict=False)) if len(columns) > 1 else {}
     n_columns = min(len(metrics), PANELS_IN_A_ROW)
-    figure, axes = _canvas(0.32 * max(len(lines), 2) + 0.85, n_columns=n_columns, sharey=True)
+    figure, axes = canvas(0.32 * max(len(lines), 2) + 0.85, n_columns=n_columns, sharey=True)
     labels = []
     for place, line in lines.iterrows():
         own = frame[(frame[columns] == line).all(axis=1)]
@@ -94,7 +94,7 @@ def dots(
     return figure
 
 
-@_figure
+@in_theme
 def same_speaker(frame: pd.DataFrame) -> Figure:
     """Two faces of one person beside those of two people of one sex, drawn and real."""
     panels = {
@@ -102,7 +102,7 @@ def same_speaker(frame: pd.DataFrame) -> Figure:
         "Pixel distance (rms, −1 to 1)": ("consistency", "diversity"),
     }
     names = {"drawn": "drawn from two recordings", "real": "two photographs"}
-    figure, axes = _canvas(2.0, n_columns=2, sharey=True)
+    figure, axes = canvas(2.0, n_columns=2, sharey=True)
     handles = {}
     for ax, (title, metrics) in zip(axes[0], panels.items(), strict=True):
         for metric, colour, shift in zip(metrics, (RED, BLUE), (-0.12, 0.12), strict=True):
@@ -117,7 +117,7 @@ def same_speaker(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-@_figure
+@in_theme
 def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None) -> Figure:
     """What a handful of people give, draw by draw, beside the value of everyone.
 
@@ -129,7 +129,7 @@ def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None
         The poster's figure by metric.
     """
     metrics = [m for m in draws["metric"].unique() if draws.loc[draws["metric"] == m, "value"].notna().any()]
-    figure, axes = _canvas(2.6, n_columns=len(metrics), sharey=True)
+    figure, axes = canvas(2.6, n_columns=len(metrics), sharey=True)
     handles = {}
     for ax, metric in zip(axes[0], metrics, strict=True):
         own = draws[draws["metric"] == metric]
@@ -146,7 +146,7 @@ def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None
     return figure
 
 
-@_figure
+@in_theme
 def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
     """FID against the number of faces that are compared.
 
@@ -157,7 +157,7 @@ def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
     """
     if not frames:
         return _sentence("Too few faces, or photographs, to compare.")
-    figure, axes = _canvas(2.9)
+    figure, axes = canvas(2.9)
     ax = axes[0, 0]
     for (name, frame), colour in zip(frames.items(), COLOURS, strict=False):
         own = frame.sort_values("n")
@@ -173,7 +173,7 @@ def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-@_figure
+@in_theme
 def gap(frame: pd.DataFrame) -> Figure:
     """People whom the training has seen beside people it has not: closed set and held out, a line a variant.
 
@@ -185,7 +185,7 @@ def gap(frame: pd.DataFrame) -> Figure:
     metrics, variants = list(frame["metric"].unique()), list(frame["variant"].unique())
     protocols = (("held_out", "held out", BLUE, -0.13), ("closed", "closed set", ORANGE, 0.13))
     n_columns = min(len(metrics), PANELS_IN_A_ROW)
-    figure, axes = _canvas(0.42 * max(len(variants), 2) + 0.9, n_columns=n_columns, sharey=True)
+    figure, axes = canvas(0.42 * max(len(variants), 2) + 0.9, n_columns=n_columns, sharey=True)
     handles = {}
     for ax, metric in zip(axes[0], metrics, strict=True):
         scale = METRICS[metric].form.scale
@@ -235,7 +235,7 @@ def _apart(sizes: np.ndarray) -> list[int]:
 
 
 def _sentence(text: str) -> Figure:
-    figure, axes = _canvas(0.6)
+    figure, axes = canvas(0.6)
     axes[0, 0].axis("off")
     axes[0, 0].text(0, 0.5, textwrap.fill(text, 100), va="center", color=GREY)
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,8 @@ from s2f import files, provenance
 from s2f.errors import RunError
 from s2f.metrics import catalogue
 from s2f.provenance import Facts
-from s2f.report import figures, style, tables
+from s2f.report import style, tables, training_figures
+from s2f.study import params
 from s2f.training import saves
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
@@ -74,9 +76,10 @@ def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
             continue  # the voice embedding's own
         shutil.copy(metrics, folder / f"{variant.name}_metrics.json")
         log = pd.DataFrame(saves.read_log(variant / "log.jsonl"))
-        style.save(figures.loss_curves(log), folder / f"{variant.name}_curves.png")
-        style.save(figures.training_health(log), folder / f"{variant.name}_health.png")
-        style.save(figures.sample_grids(np.load(variant / "samples.npz")), folder / f"{variant.name}_samples.png")
+        samples = np.load(variant / "samples.npz")
+        style.save(training_figures.loss_curves(log), folder / f"{variant.name}_curves.png")
+        style.save(training_figures.training_health(log), folder / f"{variant.name}_health.png")
+        style.save(training_figures.sample_grids(samples), folder / f"{variant.name}_samples.png")
     noted = sorted((seed / "notebooks").glob("*.json"))
     return [(path.stem, provenance.read_facts(path)) for path in noted]
 
@@ -132,3 +135,10 @@ def _seed_lines(name: str, folder: Path, profile: str) -> list[str]:
 
 def _several(values: Iterable) -> str:
     return ", ".join(sorted({str(value) for value in values if value is not None})) or "not recorded"
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """``python -m s2f keep``."""
+    page = keep(params.project_root(), arguments.run)
+    print(f"Kept: {page.parent}; the next build of the book shows it.")
+    return 0

@@ -13,7 +13,7 @@ from s2f.errors import ParameterError
 from s2f.evaluation import face_readers, measured
 from s2f.evaluation.other_system import CONTROLS, N_LISTED, N_SHOWN, Found, collect, measure
 from s2f.metrics import catalogue
-from s2f.report import figures, style, tables
+from s2f.report import face_figures, style, tables
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -86,7 +86,7 @@ def sheet(found: Found, *, seed: int):
     """A figure of pairs of one clip, each of another person, drawn by the seed: photograph above, picture below."""
     mixed = found.pairs.iloc[seeding.stream(seed, "table").permutation(len(found.pairs))]
     shown = mixed.drop_duplicates("identity").head(N_SHOWN)
-    return figures.table1(
+    return face_figures.table1(
         found.real.faces[shown["real"].to_numpy()],
         found.generated.faces[shown["generated"].to_numpy()],
         [name.replace("_", " ") for name in shown["identity"]],

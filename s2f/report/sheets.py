@@ -21,7 +21,7 @@ GREY = np.full((align.SIZE_PX, align.SIZE_PX, 3), 128, np.uint8)
 
 
 def recording(sound: Path | np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
-    """A recording as `figures.voice` shows it.
+    """A recording as `voice_figures.voice` shows it.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ def some_photos(manifest: pd.DataFrame, root: Path, *, n: int) -> list[np.ndarra
 
 def show_learning(encoder: Encoder, *, folder: Path):
     """Learning curves where the encoder was trained here, otherwise a sentence."""
-    from s2f.report import figures
+    from s2f.report import training_figures
     from s2f.training import saves
 
     if encoder.weights_sha256 is not None:
         return print(f"The encoder was not trained here: its weights were loaded (SHA-256 {encoder.weights_sha256}).")
-    return figures.loss_curves(pd.DataFrame(saves.read_log(folder / "log.jsonl")))
+    return training_figures.loss_curves(pd.DataFrame(saves.read_log(folder / "log.jsonl")))

@@ -1,19 +1,24 @@
-"""The look of all figures: one theme, one width, colours that everybody can tell apart."""
+"""The look of all figures: one theme, the width of a page (7 in at 160 dpi), colours everybody can tell apart.
+
+The modules of figures beside this one are each of one subject; their functions take arrays or frames and return a
+matplotlib figure, which is in the theme and not left open.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
+from s2f import files
+
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
+P = ParamSpec("P")
 WIDTH_IN = 7.0
 # Okabe and Ito (2008): told apart with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#6B6B6B"
@@ -25,12 +30,11 @@ INK, FAINT = "#222222", "#E4E4E4"
 def theme() -> None:
     """Make the look of all figures the default of this session, for figures drawn by hand beside them.
 
-    Seaborn's whitegrid, a colour-blind safe cycle, no frame. The functions of this module use it anyway.
+    Seaborn's whitegrid, a colour-blind safe cycle, no frame. The study's own figures have it anyway.
     """
-    import matplotlib as mpl
     import seaborn
 
-    style = {
+    look = {
         "figure.facecolor": "white",
         "savefig.facecolor": "white",
         "text.color": INK,
@@ -41,8 +45,6 @@ def theme() -> None:
         "grid.color": FAINT,
         "axes.spines.top": False,
         "axes.spines.right": False,
-    }
-    sizes = {
         "figure.dpi": 160,
         "savefig.dpi": 160,
         "font.size": 9,
@@ -58,15 +60,14 @@ def theme() -> None:
         "grid.linewidth": 0.7,
         "lines.linewidth": 1.6,
     }
-    seaborn.set_theme(context="paper", style="whitegrid", palette=COLOURS, rc=style)
-    mpl.rcParams.update(sizes)
+    seaborn.set_theme(context="paper", style="whitegrid", palette=COLOURS, rc=look)
 
 
-def _figure(function: Callable[..., Figure]) -> Callable[..., Figure]:
+def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
     """Draw in the theme, and close: a notebook shows the returned figure once."""
 
     @functools.wraps(function)
-    def drawn(*args, **kwargs) -> Figure:
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         import matplotlib as mpl
         from matplotlib import pyplot
 
@@ -79,25 +80,27 @@ def _figure(function: Callable[..., Figure]) -> Callable[..., Figure]:
     return drawn
 
 
-def _canvas(height_in: float, *, n_rows: int = 1, n_columns: int = 1, **grid) -> tuple[Figure, np.ndarray]:
+def canvas(height_in: float, *, n_rows: int = 1, n_columns: int = 1, **grid: Any) -> tuple[Figure, np.ndarray]:
+    """A figure of a page's width and its axes, [n_rows, n_columns]; `grid` goes to `pyplot.subplots`."""
     from matplotlib import pyplot
 
-    return pyplot.subplots(
-        n_rows, n_columns, figsize=(WIDTH_IN, height_in), layout="constrained", squeeze=False, **grid
-    )
+    size = (WIDTH_IN, height_in)
+    return pyplot.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, **grid)
 
 
-def _below(ax: Axes, label: str) -> None:
-    ax.text(0.5, -0.03, label, transform=ax.transAxes, ha="center", va="top", fontsize=7.5)
+def spacing(figure: Figure, **inches: float) -> None:
+    """Space around and between the axes of a `canvas`, as its layout engine names it (w_pad, hspace …)."""
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(**inches)
 
 
-def _tight(figure: Figure) -> None:
-    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.0)
+def tight(figure: Figure) -> None:
+    """Axes close to one another, for pictures side by side."""
+    spacing(figure, w_pad=0.015, h_pad=0.015, wspace=0.0, hspace=0.0)
 
 
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG; the file appears whole or not at all."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".part")
-    figure.savefig(beside, format="png")
-    beside.replace(path)
+    with files.whole(path) as beside:
+        figure.savefig(beside, format="png")

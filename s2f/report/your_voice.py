@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from s2f.errors import S2FError
 from s2f.features import front_end, sound_files
 from s2f.features.store import Store
 from s2f.networks.inference import Model
-from s2f.report import figures, sheets
+from s2f.report import face_figures, sheets, voice_figures
 from s2f.study.runs import Study
 
 _RECORD = """
@@ -67,10 +66,10 @@ class Recorder(anywidget.AnyWidget):
 def corpus_recordings(study: Study, *, n: int = 20) -> dict[str, Path]:
     """Up to `n` test recordings of the corpus, each of another person, by a name to show."""
     summary = json.loads((study.read("corpus") / "summary.json").read_text(encoding="utf-8"))
-    root = study.root / summary["root"]
     voices = Store.open(study.read("store")).voices(split="test").groupby("identity").head(1).head(n)
     return {
-        f"{row.identity} ({row.gender})" if row.gender else row.identity: root / row.path for row in voices.itertuples()
+        row.identity + (f" ({row.gender})" if row.gender else ""): study.root / summary["root"] / row.path
+        for row in voices.itertuples()
     }
 
 
@@ -84,9 +83,9 @@ def show(sound: Path | np.ndarray, models: Mapping[str, Model]) -> None:
     wave, mask, log_mel = sheets.recording(sound)
     if wave is not None:
         display(Audio(wave, rate=front_end.SAMPLE_RATE))
-    display(figures.voice(wave, mask, log_mel))
+    display(voice_figures.voice(wave, mask, log_mel))
     drawn = [model.reconstruct(sound if wave is None else wave) for model in models.values()]
-    display(figures.face_sheet(drawn, labels=list(models), n_columns=3))
+    display(face_figures.face_sheet(drawn, labels=list(models), n_columns=3))
 
 
 def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
@@ -104,11 +103,11 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
         except S2FError as error:
             print(f"error: {error}")
 
-    def picked(change) -> None:
+    def picked(change: Mapping) -> None:
         if change["new"]:
             chosen(recordings[change["new"]])
 
-    def refused(change) -> None:
+    def refused(change: Mapping) -> None:
         with out:
             print(f"The browser gives no microphone: {change['new']}")
 
@@ -120,14 +119,10 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
 
 
 def _read_bytes(sound: bytes) -> np.ndarray:
+    """Samples of a recording that a browser gave without a name; the readers look at the suffix."""
+    starts = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"\x1aE\xdf\xa3": ".webm"}
+    other = ".m4a" if sound[4:8] == b"ftyp" else ".mp3"
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ("recording" + _suffix(sound))
-        path.write_bytes(io.BytesIO(sound).getvalue())
+        path = Path(folder, "recording" + starts.get(sound[:4], other))
+        path.write_bytes(sound)
         return sound_files.read(path)
-
-
-def _suffix(sound: bytes) -> str:
-    for start, suffix in ((b"RIFF", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"\x1aE\xdf\xa3", ".webm")):
-        if sound.startswith(start):
-            return suffix
-    return ".m4a" if sound[4:8] == b"ftyp" else ".mp3"

@@ -7,6 +7,7 @@ killed run never passes for a finished one.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import dataclasses
 import re
@@ -236,6 +237,12 @@ def open_study(
     resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
     given = params.parse_overrides(overrides)
     return Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
+
+
+def open_asked(notebook: str, arguments: argparse.Namespace) -> Study:
+    """`open_study` with what a command line gave: profile, variant, seed, label, and overrides as KEY=VALUE."""
+    words = {name: getattr(arguments, name) for name in ("profile", "variant", "seed", "label")}
+    return open_study(notebook, **words, overrides=params.parse_settings(arguments.overrides))
 
 
 def run_folder(root: Path, profile: str, *, label: str, seed: int) -> Path:

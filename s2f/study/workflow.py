@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 import subprocess
@@ -19,22 +20,22 @@ from s2f.study import params
 from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, VARIANTS, Stage
 
 
-def run(
-    *,
-    profile: str,
-    label: str = "",
-    overrides: Mapping[str, Any] | None = None,
-    n_seeds: int = 1,
-    thorough: bool = False,
-    n_cores: int = 2,
-    book: bool = True,
-    dry_run: bool = False,
-    workflow_profile: str = "local",
-) -> int:
+def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, workflow_profile: str = "local") -> int:
     """Run what is missing or out of date of a profile's study, then build the book.
 
     Only one study runs in a checkout at a time. After a kill, what an earlier Snakemake left locked is freed,
     a notebook that still runs is waited for, and unfinished outputs are made again.
+
+    Parameters
+    ----------
+    asked : mapping
+        profile, label, n_seeds, thorough, book (whether it is built) and overrides.
+    n_cores : int
+        Cores that Snakemake may use.
+    dry_run : bool
+        Only say what would run, and why.
+    workflow_profile : str
+        A folder of workflow/profiles.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def run(
         Wrong parameters; overrides without a label; another study is running.
     """
     root = params.project_root()
-    params.resolve(profile, overrides=overrides, root=root)
+    params.resolve(asked["profile"], overrides=asked["overrides"], root=root)
     settings_of_engine = root / "workflow" / "profiles" / workflow_profile
     if not (settings_of_engine / "config.yaml").is_file():
         known = sorted(path.parent.name for path in (root / "workflow" / "profiles").glob("*/config.yaml"))
@@ -56,7 +57,7 @@ def run(
             "is no folder of workflow/profiles",
             remedy=nearest(workflow_profile, known),
         )
-    if overrides and not label:
+    if asked["overrides"] and not asked["label"]:
         raise ParameterError("--set", "needs --label", remedy="Name the run, as in --label mine.")
     (root / "runs").mkdir(exist_ok=True)
     lock = FileLock(root / "runs" / ".study.lock")
@@ -71,17 +72,9 @@ def run(
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
         if any((root / ".snakemake" / "locks").glob("*")):
             subprocess.run([*command, "--unlock", "--quiet", "all"], check=True)
-        settings = {
-            "profile": profile,
-            "label": label,
-            "n_seeds": n_seeds,
-            "thorough": thorough,
-            "book": book,
-            "overrides": dict(overrides or {}),
-        }
-        asked = root / "runs" / ".study.json"
-        files.write_json(asked, settings)
-        command += ["--cores", str(n_cores), "--rerun-incomplete", "--configfile", str(asked)]
+        config = root / "runs" / ".study.json"
+        files.write_json(config, asked)
+        command += ["--cores", str(n_cores), "--rerun-incomplete", "--configfile", str(config)]
         command += ["--workflow-profile", str(settings_of_engine)]
         if dry_run:
             return subprocess.run([*command, "--dry-run"], check=False).returncode
@@ -272,3 +265,17 @@ def _wait_for_notebooks(root: Path) -> None:
                     print(f"Waiting: a notebook of an earlier run still writes {shown}. Ctrl-C to give up.", flush=True)
                     said = True
                 time.sleep(1)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """``python -m s2f study``."""
+    asked = {
+        "profile": arguments.profile,
+        "label": arguments.label,
+        "n_seeds": arguments.seeds or (3 if arguments.thorough else 1),
+        "thorough": arguments.thorough,
+        "book": not arguments.no_book,
+        "overrides": params.parse_settings(arguments.overrides),
+    }
+    engine = arguments.workflow_profile
+    return run(asked, n_cores=arguments.cores, dry_run=arguments.dry_run, workflow_profile=engine)

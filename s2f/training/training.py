@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -87,6 +89,20 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
 def watched(store: Store, *, gender: str | None, n: int = 8) -> pd.DataFrame:
     """Recordings of the first `n` validation people, one each, whose faces are drawn as training goes on."""
     return data.select(store, split="validation", gender=gender).voices.groupby("identity").head(1).head(n)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """``python -m s2f train``: as 05_training does; with ``--join``, for the machine that leads."""
+    study = runs.open_asked("05_training", arguments)
+    # Started by srun on every node, the first leads and the others join.
+    if arguments.join or int(os.environ.get("SLURM_PROCID", "0")) > 0:
+        train(study, study.run / study.variant)
+        return 0
+    folder = study.write("model")
+    train(study, folder)
+    study.finish("model")
+    print(f"Trained: {study.shown(folder)}")
+    return 0
 
 
 @record

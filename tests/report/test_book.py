@@ -91,8 +91,8 @@ def built(tmp_path_factory):
     stale = root / "book" / "runs" / "99_stale.ipynb"
     stale.parent.mkdir()
     stale.write_text("of another run", encoding="utf-8")
-    (root / "_build" / "book-killed" / "_build").mkdir(parents=True)
-    (root / "_build" / "runs-killed").mkdir()
+    (root / "_build" / ".html.killed" / "new").mkdir(parents=True)
+    (root / "book" / ".runs.killed").mkdir()
     return root, book.build(root, run, notebooks)
 
 
@@ -115,7 +115,7 @@ def test_a_new_run_replaces_the_earlier_one(built):
     names = {path.stem for path in (root / "book" / "runs").glob("*.ipynb")}
     assert names == book.pages(ROOT)
     assert (root / "book" / "runs" / "results" / "s3" / "table2.csv").is_file()
-    assert not [path for path in (root / "_build").iterdir() if path.name.startswith(("runs-", "book-"))]
+    assert not [*(root / "_build").glob(".html.*"), *(root / "book").glob(".runs.*")]
 
 
 @pytest.mark.slow

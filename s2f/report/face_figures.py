@@ -1,0 +1,102 @@
+"""Figures of faces: sheets and rows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2f.report.style import WIDTH_IN, canvas, in_theme, tight
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@in_theme
+def face_sheet(
+    faces: np.ndarray | Sequence[np.ndarray],
+    *,
+    labels: Sequence[str] | None = None,
+    n_columns: int = 8,
+    title: str | None = None,
+) -> Figure:
+    """Faces in a grid, in reading order.
+
+    Parameters
+    ----------
+    faces : ndarray, uint8 [n, H, W, 3], or sequence of ndarray, uint8 [H, W, 3]
+        Faces, or photos of any size.
+    labels : sequence of str [n], optional
+        A short line under each.
+    n_columns : int
+        Faces in a row.
+    title : str, optional
+        Line above.
+    """
+    n_rows = int(np.ceil(len(faces) / n_columns))
+    cell = WIDTH_IN / n_columns
+    line = 0.2 if labels is not None else 0.0
+    figure, axes = canvas(n_rows * (cell + line) + (0.3 if title else 0), n_rows=n_rows, n_columns=n_columns)
+    for k, ax in enumerate(axes.flat):
+        ax.axis("off")
+        if k < len(faces):
+            _face(ax, faces[k])
+            if labels is not None:
+                ax.text(0.5, -0.03, labels[k], transform=ax.transAxes, ha="center", va="top", fontsize=7.5)
+    tight(figure)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    return figure
+
+
+def table1(
+    true_faces: np.ndarray, generated_faces: np.ndarray | Mapping[str, np.ndarray], labels: Sequence[str]
+) -> Figure:
+    """Table 1: each speaker's true face above the faces drawn from the voice.
+
+    Parameters
+    ----------
+    true_faces : ndarray, uint8 [n, H, W, 3]
+        One real photo a speaker.
+    generated_faces : ndarray uint8 [n, H, W, 3], or a mapping of a row's name to such an array
+        What was drawn.
+    labels : sequence of str [n]
+        A short line over each speaker.
+    """
+    drawn = generated_faces if isinstance(generated_faces, Mapping) else {"generated": generated_faces}
+    return face_rows({"true": true_faces, **drawn}, labels=labels)
+
+
+@in_theme
+def face_rows(rows: Mapping[str, np.ndarray], *, labels: Sequence[str] | None = None) -> Figure:
+    """Rows of faces of the same people, each row with its name.
+
+    Parameters
+    ----------
+    rows : mapping of str to ndarray, uint8 [n, H, W, 3]
+        Faces of each row.
+    labels : sequence of str [n], optional
+        A short line over each column.
+    """
+    n = len(next(iter(rows.values())))
+    margin = 0.95  # in, for the names of the rows
+    cell = min((WIDTH_IN - margin) / n, 1.3)
+    top = 0.25 if labels is not None else 0.0
+    figure, axes = canvas(len(rows) * cell + top, n_rows=len(rows), n_columns=n)
+    for line, (name, faces) in zip(axes, rows.items(), strict=True):
+        for ax, face in zip(line, faces, strict=True):
+            _face(ax, face)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6)
+    if labels is not None:
+        for ax, label in zip(axes[0], labels, strict=True):
+            ax.set_title(label, fontsize=8, fontweight="normal", loc="center", pad=3)
+    tight(figure)
+    return figure
+
+
+def _face(ax: Axes, face: np.ndarray) -> None:
+    ax.imshow(face, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)

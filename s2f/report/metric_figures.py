@@ -1,0 +1,55 @@
+"""Figures of what was measured."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from s2f.metrics import catalogue
+from s2f.report.style import BLUE, GREY, RED, canvas, in_theme, spacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@in_theme
+def metric_rows(rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, chance: float | None = None) -> Figure:
+    """Rows of the results side by side: values, their 95 % intervals, and chance as a dashed line.
+
+    Parameters
+    ----------
+    rows : mapping
+        The `rows` of a `metrics.json`.
+    metrics : str or sequence of str
+        A panel each; rows without a value in any of them are left out.
+    chance : float, optional
+        Value that chance gives, in the metrics' own unit.
+    """
+    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    names = [r for r in rows if r != "chance" and any(rows[r][metric]["value"] is not None for metric in metrics)]
+    figure, axes = canvas(0.32 * max(len(names), 2) + 0.75, n_columns=len(metrics), sharey=True)
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        scale = catalogue.METRICS[metric].form.scale
+        if chance is not None:
+            ax.axvline(chance * scale, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+        for place, row in enumerate(names):
+            entry = rows[row][metric]
+            if entry["value"] is None:
+                continue
+            colour, size = (RED, 6.5) if row == "model" else (BLUE, 5)
+            if entry["low"] is not None:
+                ends = [entry["low"] * scale, entry["high"] * scale]
+                ax.plot(ends, [place, place], color=colour, linewidth=2)
+            ax.plot(entry["value"] * scale, place, "o", color=colour, markersize=size)
+        ax.set_title(textwrap.fill(catalogue.METRICS[metric].title, 54 // len(metrics)), fontsize=9)
+        ax.grid(axis="y", visible=False)
+        ax.locator_params(axis="x", nbins=4 if len(metrics) > 1 else 8)
+    axes[0, 0].set_yticks(range(len(names)), [catalogue.label(row) for row in names])
+    axes[0, 0].set_ylim(max(len(names), 1) - 0.5, -0.5)
+    if not names:
+        axes[0, 0].text(0.5, 0.5, "no row has a value", transform=axes[0, 0].transAxes, ha="center", color=GREY)
+    spacing(figure, wspace=0.06)
+    text = "bar: 95 % interval over people" + ("" if chance is None else "; dashed: chance")
+    figure.supxlabel(text, fontsize=8.5, color=GREY)
+    return figure

@@ -1,0 +1,114 @@
+"""Figures of a training: what it logged, and what it drew on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from s2f.report.face_figures import face_rows
+from s2f.report.style import COLOURS, canvas, in_theme
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+# Panels of `training_health`, and the columns of a log in them.
+HEALTH: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "length of all gradients": ("grad_generator", "grad_critics"),
+        "discriminator right, variety of drawn faces (shares)": ("d_right", "diversity"),
+        "distance of the mean scores": ("score_gap",),
+        "iterations a second": ("it_per_s",),
+        "highest memory (MB)": ("memory_mb",),
+    }
+)
+LOGGED: Mapping[str, str] = MappingProxyType(
+    {
+        "d": "discriminator: real or fake?",
+        "c": "classifier: whose real face?",
+        "g_real": "generator: taken for real?",
+        "g_identity": "generator: the speaker's identity?",
+        "g_pixel": "generator: pixels against a photo",
+        "g_edge": "generator: edges against a photo",
+        "score_real": "discriminator: mean score of real faces",
+        "score_fake": "discriminator: mean score of drawn faces",
+        "loss": "loss",
+        "accuracy": "share of speakers recognised",
+    }
+)
+
+
+@in_theme
+def loss_curves(
+    log: pd.DataFrame, *, panels: Mapping[str, Sequence[str]] | None = None, smooth: int | None = None
+) -> Figure:
+    """Losses and other logged numbers over training steps.
+
+    Parameters
+    ----------
+    log : DataFrame
+        One row a logged step, with a column step.
+    panels : mapping of str to sequence of str, optional
+        Title of each panel and the columns in it; a panel for every numeric column but those of
+        `training_health` if not given.
+    smooth : int, optional
+        Logged rows in the running mean drawn over the raw values; a fiftieth of them if not given.
+    """
+    smooth = smooth or max(1, len(log) // 50)
+    if panels is None:
+        apart = {"step", *(name for names in HEALTH.values() for name in names)}
+        panels = {LOGGED.get(c, c): [c] for c in log.select_dtypes("number").columns if c not in apart}
+    n_columns = min(2, len(panels))
+    n_rows = int(np.ceil(len(panels) / n_columns))
+    figure, axes = canvas(2.1 * n_rows + 0.2, n_rows=n_rows, n_columns=n_columns, sharex=True)
+    for ax in axes.flat[len(panels) :]:
+        ax.axis("off")
+    for ax, (title, names) in zip(axes.flat, panels.items(), strict=False):
+        for name, colour in zip(names, COLOURS, strict=False):
+            values = log[["step", name]].dropna()  # a column may be logged less often than the others
+            mean = values[name].rolling(smooth, min_periods=1, center=True).mean()
+            if smooth > 1:
+                ax.plot(values["step"], values[name], color=colour, alpha=0.25, linewidth=0.7)
+            marker = "o" if len(values) == 1 else None  # a line of one point cannot be seen
+            ax.plot(values["step"], mean, color=colour, label=name.replace("_", " "), marker=marker)
+        ax.set_title(title)
+        if len(names) > 1:
+            ax.legend(loc="best")
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    for ax in axes.flat[max(0, len(panels) - n_columns) : len(panels)]:  # the lowest of each column
+        ax.set_xlabel("training step")
+        ax.tick_params(labelbottom=True)
+    return figure
+
+
+def training_health(log: pd.DataFrame) -> Figure:
+    """What tells whether a training was sound, and how fast it was: `HEALTH`, as far as the log has it.
+
+    Parameters
+    ----------
+    log : DataFrame
+        One row a logged step.
+    """
+    panels = {title: [name for name in names if name in log] for title, names in HEALTH.items()}
+    return loss_curves(log, panels={title: names for title, names in panels.items() if names})
+
+
+def sample_grids(samples: Mapping[str, np.ndarray], *, n_rows: int = 6, n_columns: int = 8) -> Figure:
+    """The same voices drawn at several moments of the training, a row a moment.
+
+    Parameters
+    ----------
+    samples : mapping of str to ndarray, uint8 [n, H, W, 3]
+        Drawn faces by training step ("00000500"), such as an opened `samples.npz`.
+    n_rows : int
+        Moments shown, evenly spread, the first and the last among them.
+    n_columns : int
+        Voices shown.
+    """
+    steps = sorted(samples, key=int)
+    picked = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, n_rows).round().astype(int))]
+    return face_rows({f"step {int(step):,}": samples[step][:n_columns] for step in picked})

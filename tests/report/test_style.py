@@ -1,0 +1,16 @@
+"""The theme is applied when asked, and a figure is written whole."""
+
+import matplotlib as mpl
+import numpy as np
+
+from s2f.report import face_figures, style
+
+
+def test_theme_is_applied_when_asked_and_save_writes_a_whole_png(tmp_path):
+    faces = np.zeros((2, 64, 64, 3), np.uint8)
+    with mpl.rc_context():
+        style.theme()
+        assert mpl.rcParams["figure.dpi"] == 160
+    style.save(face_figures.face_sheet(faces, n_columns=2), tmp_path / "sheet.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,104 @@
+"""The panel of 08_your_voice: what is picked, uploaded or recorded is heard, shown, and drawn by each variant."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from IPython.display import Audio
+from matplotlib.figure import Figure
+
+from s2f.report import your_voice
+from tests.features.test_store import vowel
+
+NOW = pd.Timestamp("2026-01-02", tz="UTC").to_pydatetime()
+WAVE = vowel(0.9, pitch_hz=170, rng=np.random.default_rng(1)).astype(np.float32)
+
+
+class Model:
+    """A stand-in for a variant: draws one grey, and notes what it heard."""
+
+    def __init__(self, grey):
+        self.grey, self.heard = grey, []
+
+    def reconstruct(self, sound):
+        self.heard.append(sound)
+        return np.full((64, 64, 3), self.grey, np.uint8)
+
+
+@pytest.fixture
+def models():
+    return {"general": Model(50), "females": Model(90)}
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    shown = []
+    monkeypatch.setattr(your_voice, "display", shown.append)
+    return shown
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A run with a corpus of two test people, one of unknown sex, and a recording of each."""
+    (tmp_path / "summary.json").write_text(json.dumps({"root": "data"}))
+    (tmp_path / "data").mkdir()
+    voices = pd.DataFrame({"identity": ["ann", "ann", "bo"], "gender": ["f", "f", None]})
+    voices["path"] = ["a1.wav", "a2.wav", "b1.wav"]
+    for name in voices["path"]:
+        soundfile.write(tmp_path / "data" / name, WAVE, 16_000)
+    store = SimpleNamespace(voices=lambda split: voices if split == "test" else None)
+    monkeypatch.setattr(your_voice.Store, "open", lambda folder: store)
+    return SimpleNamespace(root=tmp_path, read=lambda what: tmp_path)
+
+
+def coded(kind):
+    out = io.BytesIO()
+    soundfile.write(out, WAVE, 16_000, format=kind)
+    return out.getvalue()
+
+
+def test_one_recording_of_each_person_is_offered(study):
+    data = study.root / "data"
+    assert your_voice.corpus_recordings(study) == {"ann (f)": data / "a1.wav", "bo": data / "b1.wav"}
+    assert list(your_voice.corpus_recordings(study, n=1)) == ["ann (f)"]
+    assert your_voice.example(study) == data / "a1.wav"
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3"])
+def test_a_recording_without_a_name_is_read(kind):
+    wave = your_voice._read_bytes(coded(kind))
+    assert wave.dtype == np.float32 and abs(len(wave) / len(WAVE) - 1) < 0.15
+    assert np.abs(wave).max() > 0.2
+
+
+def test_a_recording_is_played_shown_and_drawn_by_each_variant(models, displayed):
+    your_voice.show(WAVE, models)
+    assert [type(each) for each in displayed] == [Audio, Figure, Figure]
+    drawn = [int(np.asarray(ax.get_images()[0].get_array())[0, 0, 0]) for ax in displayed[-1].axes if ax.get_images()]
+    assert drawn == [50, 90]
+    assert all(len(model.heard) == 1 and np.array_equal(model.heard[0], WAVE) for model in models.values())
+
+
+def test_the_panel_takes_a_pick_an_upload_and_a_recording(study, models, displayed):
+    box, _ = your_voice.panel(study, models).children
+    pick, upload, record = box.children
+    assert pick.options == ("", "ann (f)", "bo")
+    pick.value = "bo"
+    upload.value = ({"name": "x", "type": "", "size": 1, "content": memoryview(coded("WAV")), "last_modified": NOW},)
+    record.sound = coded("FLAC")
+    assert [len(model.heard) for model in models.values()] == [3, 3]
+    pick.value = ""
+    assert len(models["general"].heard) == 3
+
+
+def test_a_recording_that_cannot_be_used_is_an_error_in_the_panel(study, models, displayed, capsys):
+    box, _ = your_voice.panel(study, models).children
+    box.children[2].sound = b"no sound at all" * 20
+    box.children[2].problem = "NotAllowedError"
+    said = capsys.readouterr().out
+    assert "error: " in said and "is not audio" in said and "The browser gives no microphone: NotAllowedError" in said
+    assert displayed == [] and models["general"].heard == []
