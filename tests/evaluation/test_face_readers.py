@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from s2f import weights
-from s2f.errors import CheckpointError, ImageError
+from s2f.errors import ImageError
 from s2f.evaluation import face_quality, face_readers
 from s2f.features import align, landmarks, photo_files
 
@@ -37,30 +37,6 @@ def images():
     coarse = torch.from_numpy(rng.uniform(0, 255, (6, 3, 8, 8)).astype(np.float32))
     fine = functional.interpolate(coarse, (64, 64), mode="bicubic", align_corners=False).clamp(0, 255)
     return fine.byte().permute(0, 2, 3, 1).numpy()
-
-
-@pytest.mark.parametrize("name", list(weights.NETWORKS))
-def test_declared_networks_are_installed_and_intact(name):
-    assert weights.locate(name).is_file()
-    assert weights.NETWORKS[name].licence and weights.NETWORKS[name].reference
-
-
-def test_a_changed_file_is_refused(monkeypatch, tmp_path):
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(b"not a network")
-    network = weights.NETWORKS["face_gender"]
-    replaced = weights.Network(**{**vars(network), "sha256": "0" * 64})
-    monkeypatch.setattr(weights, "NETWORKS", {"face_gender": replaced})
-    with pytest.raises(CheckpointError, match="SHA-256"):
-        weights.locate("face_gender")
-    assert weights.locate("face_gender", path=broken) == broken
-
-
-def test_what_cannot_be_located_says_why(tmp_path):
-    with pytest.raises(CheckpointError, match="face_gender"):
-        weights.locate("face_gendre")
-    with pytest.raises(CheckpointError, match="not there"):
-        weights.locate("inception", path=tmp_path / "none.pt")
 
 
 def test_inception_equals_a_plain_forward_pass_in_any_batch(inception, images):
@@ -149,23 +125,6 @@ def test_originals_are_read_as_the_aligned_faces_are(packaged, images):
     np.testing.assert_allclose(female, packaged.gender(images), atol=0.1)
     vectors, female = packaged.originals([])
     assert vectors.shape == (0, 128) and female.shape == (0,)
-
-
-def test_networks_in_use_are_described(tmp_path):
-    table = weights.describe_networks().set_index("name")
-    assert list(table.columns) == ["file", "sha256", "licence", "reference"]
-    assert list(table.index) == list(weights.MEASURING)
-    for name, network in ((name, weights.NETWORKS[name]) for name in weights.MEASURING):
-        assert tuple(table.loc[name]) == (Path(network.file).name, network.sha256, network.licence, network.reference)
-    other = tmp_path / "mine.onnx"
-    other.write_bytes(b"abc")
-    table = weights.describe_networks({"face_gender": other, "inception": None}).set_index("name")
-    assert table.loc["face_gender", "file"] == "mine.onnx"
-    assert table.loc["face_gender", "sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert "given" in table.loc["face_gender", "licence"]
-    assert table.loc["inception", "sha256"] == weights.NETWORKS["inception"].sha256
-    with pytest.raises(CheckpointError, match="face_gender"):
-        weights.describe_networks({"gender": other})
 
 
 def test_describe_can_leave_out_inception_features_of_some(images, packaged):

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from s2f import weights, workers
+from s2f import weights
 from s2f.corpora import manifest, rejections, splits, voxceleb
 from s2f.errors import CorpusError, StoreError
 from s2f.features import align, front_end, landmarks, pack, photo_files, sound_files, store
@@ -62,14 +62,6 @@ def test_neither_processes_nor_shards_change_a_byte(corpus, built, tmp_path):
     pack.build(table, tmp_path / "small", root=root, shard_size=1, progress=False)
     assert contents(tmp_path / "parallel") == contents(built)
     assert contents(tmp_path / "small") == contents(built)
-
-
-def test_workers_leave_the_environment_alone(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with workers.one_thread_each():
-        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
-    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
 
 
 def test_a_stopped_build_goes_on_where_it_was(corpus, built, tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import torchaudio
 
 from s2f import weights
 from s2f.errors import AudioError, CheckpointError, ParameterError
@@ -36,15 +35,6 @@ def voice(seconds: float, *, seed: int = 0) -> np.ndarray:
     return (0.05 * buzz * (1 + 0.5 * np.sin(2 * np.pi * 4 * t)) + 0.001 * rng.normal(size=t.size)).astype(np.float32)
 
 
-def test_mel_power_equals_torchaudio():
-    wave = voice(2.0)
-    reference = torchaudio.transforms.MelSpectrogram(
-        16000, n_fft=400, hop_length=160, n_mels=40, norm="slaney", mel_scale="slaney", pad_mode="constant"
-    )(torch.from_numpy(wave).double().float())
-    assert ge2e_front_end.mel(wave).shape == (1 + len(wave) // 160, 40)
-    np.testing.assert_allclose(ge2e_front_end.mel(wave), reference.T.numpy(), rtol=2e-3, atol=1e-5)
-
-
 def test_the_network_equals_lstm_equations_step_by_step(encoder):
     mels = torch.from_numpy(ge2e_front_end.partials(voice(1.7))[:1])  # [1, 160, 40]
     weights = {key: value.double().numpy() for key, value in encoder.state_dict().items()}
@@ -63,32 +53,6 @@ def test_the_network_equals_lstm_equations_step_by_step(encoder):
     with torch.no_grad():
         found = encoder(mels)[0].numpy()
     np.testing.assert_allclose(found, raw / np.linalg.norm(raw), atol=1e-5)
-
-
-def test_partials_start_every_77_frames_and_a_mostly_empty_last_one_is_left_out():
-    assert ge2e_front_end.starts(8000).tolist() == [0]
-    assert ge2e_front_end.starts(int(1.6 * 16000)).tolist() == [0]  # the second would be half empty
-    assert ge2e_front_end.starts((77 + 121) * 160).tolist() == [0, 77]  # 121 of 160 frames are sound
-    assert ge2e_front_end.starts((77 + 119) * 160).tolist() == [0]
-    assert np.diff(ge2e_front_end.starts(160000)).tolist() == [77] * (len(ge2e_front_end.starts(160000)) - 1)
-
-
-def test_volume_is_raised_and_silence_is_cut():
-    quiet = ge2e_front_end.prepared(voice(3.0) * 0.01)
-    assert np.sqrt(np.mean(quiet**2)) == pytest.approx(10 ** (-30 / 20), rel=0.1)
-    loud = voice(3.0)
-    assert np.isin(ge2e_front_end.prepared(loud), loud).all()  # never lowered
-    paused = np.concatenate([voice(2.0), np.zeros(32000, np.float32), voice(2.0)])
-    assert 3.5 < len(ge2e_front_end.prepared(paused)) / 16000 < 5.0
-
-
-@pytest.mark.parametrize(
-    ("wave", "reason"), [(np.zeros(16000), "silent"), (np.ones(100), "short"), (np.full(16000, np.nan), "nan")]
-)
-def test_what_is_no_voice_is_refused(wave, reason):
-    with pytest.raises(AudioError) as error:
-        ge2e_front_end.partials(wave)
-    assert error.value.reason == reason
 
 
 def test_another_file_than_the_declared_one_is_refused(monkeypatch):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from s2f.networks import layers, models
+from s2f.networks import models
 from s2f.networks.models import Classifier, FaceEmbedding, Generator, VoiceEmbedding, start_smooth
 
 
@@ -93,14 +93,6 @@ def test_seeded_weights_depend_on_their_generator_alone():
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
     assert not torch.equal(one.model[0].bias, other.model[0].bias)
-
-
-def test_the_layer_table_adds_up():
-    network = Generator(width=0.25)
-    rows = layers.layer_table(network, torch.zeros(1, 64))
-    assert sum(row["n_parameters"] for row in rows) == count(network)
-    assert rows[0]["output"] == "256 × 4 × 4" and rows[-1]["output"] == "3 × 64 × 64"
-    assert network.training and layers.summary(network, torch.zeros(1, 64))["layers with weights"] == 9
 
 
 def test_a_smooth_start_interpolates():

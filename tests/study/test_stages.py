@@ -1,0 +1,49 @@
+"""The graph of the study: every stage has its notebook, needs what others make, and owns what it makes."""
+
+from pathlib import Path
+
+from s2f.settings import Settings
+from s2f.study.stages import STAGES, THOROUGH, VARIANTS, WRITERS, before
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_notebook_is_a_stage():
+    assert sorted(STAGES) == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_stages_depend_on_earlier_ones_alone():
+    order = list(STAGES)
+    for stage in STAGES.values():
+        for name in [*(name for name, _ in stage.needs), *([stage.after] if stage.after else [])]:
+            assert order.index(name) < order.index(stage.notebook) or stage.notebook == "03_models"  # reads no file
+        assert {name for name, _ in stage.needs} <= {each.notebook for each in before(stage.notebook)}
+
+
+def test_every_section_belongs_to_one_stage():
+    sections = [section for stage in STAGES.values() for section in stage.sections]
+    assert len(sections) == len(set(sections))
+    assert set(sections) | {"recipe", "variants", "beside"} == set(Settings.model_fields)
+
+
+def test_every_part_of_a_run_has_one_writer():
+    assert len(WRITERS) == sum(len(stage.writes) for stage in STAGES.values())
+    shared = [folder for stage in STAGES.values() for folder in stage.writes.values() if folder != "{variant}"]
+    assert len(shared) == len(set(shared))  # a variant's own folder holds its model and its metrics
+
+
+def test_what_a_stage_leaves():
+    assert STAGES["05_training"].leaves == ("{variant}/checkpoint.safetensors",)
+    assert STAGES["07_results"].leaves == ("notebooks/07_results.json", "results/table2.json")
+    assert [stage.notebook for stage in STAGES.values() if stage.is_last] == [
+        "03_models",
+        "07_results",
+        "08_your_voice",
+        "09_known_answer",
+        "10_poster",
+    ]
+    assert STAGES["06_metrics"].page == "06_metrics_{variant}" and STAGES["01_corpus"].page == "01_corpus"
+
+
+def test_what_the_thorough_study_runs_beside():
+    assert set(THOROUGH) == {"closed", "leak"} and VARIANTS[0] == "general"
