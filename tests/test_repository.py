@@ -47,7 +47,7 @@ TESTED_ELSEWHERE = {
     "__main__": "study/test_workflow.py",
     "errors": "test_broken_input.py",
     "corpora/synthetic": "corpora",  # a folder of corpora
-    "evaluation/metrics": "evaluation/test_metrics_of_a_run.py",  # metrics/test_metrics.py has the name
+    "evaluation/subject": "evaluation/test_metrics.py",  # the measuring reads it whole
     "report/answer_figures": "evaluation/test_known_answer.py",  # beside the numbers that it draws
     "report/experiment_figures": "evaluation/test_experiments.py",  # beside the numbers that it draws
     "report/other_system": "evaluation/test_other_system.py",  # one command measures and prints
