@@ -51,6 +51,7 @@ TESTED_ELSEWHERE = {
     "report/answer_figures": "evaluation/test_known_answer.py",  # beside the numbers that it draws
     "report/experiment_figures": "evaluation/test_experiments.py",  # beside the numbers that it draws
     "report/other_system": "evaluation/test_other_system.py",  # one command measures and prints
+    "report/sheets": "corpora/test_corpus.py",  # beside the corpus whose files it shows
 }
 
 
