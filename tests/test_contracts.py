@@ -16,7 +16,7 @@ from s2f.features.store import Store
 from s2f.metrics import catalogue
 from s2f.networks import inference
 from s2f.networks.readers import Readers
-from s2f.report import experiment_figures, figures, kept_runs, poster, results, tables
+from s2f.report import experiment_figures, kept_runs, metric_figures, poster, results, tables
 from s2f.study import params, stages
 from s2f.training import data, saves
 
@@ -104,7 +104,7 @@ def test_the_results_page_reads_what_06_metrics_wrote(finished, content, tmp_pat
         assert tables.metrics_table(content["general"], group).to_html()
     assert tables.beside_table(content["general"], {"other": content["males"]}).to_html()
     assert len(results.gap(named, named)) == 2 * 3 * len(results.GAP)
-    figures.metric_rows(content["general"]["rows"], ["matching_2way", "kid"])
+    metric_figures.metric_rows(content["general"]["rows"], ["matching_2way", "kid"])
 
 
 def test_the_poster_page_reads_what_06_metrics_wrote(finished, content):

@@ -44,13 +44,21 @@ NOT_IMPORTED = {
 }
 # Modules of the library whose tests are elsewhere, and where.
 TESTED_ELSEWHERE = {
-    "__main__": "study/test_workflow.py",
-    "errors": "test_broken_input.py",
+    "__main__": "study/test_workflow.py",  # by the words of its commands
+    "errors": "test_broken_input.py",  # by what becomes of odd files
+    "settings": "study/test_params.py",  # by the files of parameters that it reads
+    "tensors": "networks/test_readers.py",  # by the networks that it keeps
+    "weights": "features/test_landmarks.py",  # by the packaged files that it finds
+    "workers": "features/test_pack.py",  # by the processes that it starts
     "corpora/synthetic": "corpora",  # a folder of corpora
-    "evaluation/metrics": "evaluation/test_metrics_of_a_run.py",  # metrics/test_metrics.py has the name
+    "evaluation/subject": "evaluation/test_metrics.py",  # what is measured, there
+    "features/ge2e_front_end": "networks/test_ge2e.py",  # against its network's own
+    "networks/layers": "networks/test_models.py",  # the table of the networks that they are part of
     "report/answer_figures": "evaluation/test_known_answer.py",  # beside the numbers that it draws
     "report/experiment_figures": "evaluation/test_experiments.py",  # beside the numbers that it draws
     "report/other_system": "evaluation/test_other_system.py",  # one command measures and prints
+    "report/sheets": "corpora/test_corpus.py",  # of photographs of a corpus
+    "study/stages": "study/test_workflow.py",  # by the graph that they are
 }
 
 
