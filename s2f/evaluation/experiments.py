@@ -24,7 +24,6 @@ from tqdm import tqdm
 from s2f import files
 from s2f.errors import MetricError, RunError
 from s2f.evaluation import face_quality, face_readers
-from s2f.evaluation.face_readers import known
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
 from s2f.metrics import bootstrap, matching, pairs
@@ -120,10 +119,10 @@ def same_speaker(
     records = []
     for kind, part in (("drawn", faces), ("real", photos)):
         part = _spread(part, n_most=n_most, rng=picks)
-        codes, vectors = places(part, names), known(part, "embeddings")
+        codes, vectors = places(part, names), part.part("embeddings")
         cosines, distances = _within(part, codes, n_identities=len(names))
         cosine = pairs.cosine_matrix(vectors, codes, vectors, codes, n_identities=len(names))
-        rms = pairs.rms_matrix(known(part, "pixels"), codes, n_identities=len(names))
+        rms = pairs.rms_matrix(part.part("pixels"), codes, n_identities=len(names))
         for metric, values in (("cosine_matched", cosines), ("consistency", distances)):
             own = resamples.mean(metric, values, codes)
             records.append({"faces": kind, "pair": "one person", **own})
@@ -257,7 +256,7 @@ def _measured(
     names = np.intersect1d(everyone, pictured)
     faces = faces.take(np.isin(faces.identities.astype(str), names))
     codes, photo_codes, n = places(faces, names), places(photos, names), len(names)
-    vectors, photo_vectors = known(faces, "embeddings"), known(photos, "embeddings")
+    vectors, photo_vectors = faces.part("embeddings"), photos.part("embeddings")
     genders = _genders(people, names)
     probing = np.ones(n, bool) if probes is None else np.isin(names, list(probes))
     wins = matching.win_matrix(vectors, codes, photo_vectors, photo_codes, n_identities=n)
@@ -269,7 +268,7 @@ def _measured(
             continue
         if metric == "gender_agreement":
             has_one = np.isin(genders.astype(str), ("f", "m"))[codes]
-            agrees = np.where(has_one, (known(faces, "female") > 0.5) == (genders[codes] == "f"), np.nan)
+            agrees = np.where(has_one, (faces.part("female") > 0.5) == (genders[codes] == "f"), np.nan)
             values = pairs.by_identity(agrees, codes, n_identities=n)
         else:
             matrix = pairs.cosine_matrix(vectors, codes, photo_vectors, photo_codes, n_identities=n)
@@ -334,9 +333,9 @@ def _within(faces: FaceSet, codes: np.ndarray, *, n_identities: int) -> tuple[np
             videos = faces.sources[rows].astype(str)
             first, second = (part[videos[first] != videos[second]] for part in (first, second))
         if len(first):
-            vectors = known(faces, "embeddings")[rows]
+            vectors = faces.part("embeddings")[rows]
             cosines[code] = (vectors @ vectors.T)[first, second].mean()
-            x = known(faces, "pixels")[rows].reshape(len(rows), -1).astype(np.float32) / 127.5  # [k, D]
+            x = faces.part("pixels")[rows].reshape(len(rows), -1).astype(np.float32) / 127.5  # [k, D]
             squares = np.array([((x[row] - x) ** 2).mean(1) for row in range(len(x))])  # [k, k]
             distances[code] = np.sqrt(squares[first, second]).mean()
     return cosines, distances
@@ -372,8 +371,9 @@ def read(folder: Path, name: str) -> pd.DataFrame:
     remedy = "Measure the variant again: run 06_metrics."
     if not path.is_file():
         raise RunError(path, "is not there", remedy=remedy, reason="missing")
-    together = pd.read_csv(path)
-    found = together[together["experiment"] == name]
+    together = pd.read_csv(path, float_precision="round_trip")
+    found = together[together["experiment"] == name].drop(columns="experiment").reset_index(drop=True)
     if found.empty:
         raise RunError(path, f"holds no experiment '{name}'", remedy=remedy, reason="format")
-    return found.dropna(axis=1, how="all").drop(columns="experiment").reset_index(drop=True)
+    # What varies in other experiments alone is empty here; a result may be, where nothing could be measured.
+    return found[[column for column in found if column in RESULT or found[column].notna().any()]]

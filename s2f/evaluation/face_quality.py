@@ -13,7 +13,6 @@ import pandas as pd
 from s2f import files, seeding
 from s2f.errors import CheckpointError, MetricError, RunError
 from s2f.evaluation import face_readers
-from s2f.evaluation.face_readers import known
 from s2f.features import landmarks, photo_files
 from s2f.features.store import Store
 from s2f.metrics import bootstrap, frechet, pairs, standins, verification
@@ -205,7 +204,7 @@ def network_quality(
         vectors, female = reader.originals(_originals(store, photos, Path(root)), n=len(photos))
         original = read_quality(vectors, female, photos, rng=streams["original"])
     described = described_photos(store, photos, reader=reader, inception=inception)
-    parts = known(described, "embeddings"), known(described, "female")
+    parts = described.part("embeddings"), described.part("female")
     return {
         "aligned": read_quality(*parts, photos, rng=streams["aligned"]),
         "original": original,
@@ -223,7 +222,7 @@ def fid_floor(photos: FaceSet, *, rng: np.random.Generator) -> dict:
         return {"value": None, "n": None, "reason": "no Inception features"}
     one, other = standins.halves(photos, rng=rng)
     n = min(len(one), len(other))
-    parts = [known(part, "inception")[np.sort(rng.permutation(len(part))[:n])] for part in (one, other)]
+    parts = [part.part("inception")[np.sort(rng.permutation(len(part))[:n])] for part in (one, other)]
     try:
         return {"value": frechet.fid(*parts), "n": n, "reason": None}
     except MetricError as error:

@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from s2f.errors import ImageError, MetricError
+from s2f.errors import ImageError
 from s2f.features.align import TEMPLATE, similarity
 from s2f.metrics.standins import FaceSet
 from s2f.weights import locate
@@ -263,20 +263,6 @@ def describe(
         inception=features,
         sources=None if sources is None else np.asarray(sources, object),
     )
-
-
-def known(faces: FaceSet, what: str) -> np.ndarray:
-    """A part of faces that must have been read, such as "embeddings".
-
-    Raises
-    ------
-    MetricError
-        It was not.
-    """
-    part = getattr(faces, what)
-    if part is None:
-        raise MetricError("faces", f"have no {what}", remedy="Read them first.", reason="not_read")
-    return part
 
 
 def _check_faces(faces: np.ndarray, *, size_px: int | None = None) -> None:

@@ -14,7 +14,6 @@ from tqdm import tqdm
 from s2f import files, seeding
 from s2f.errors import RunError
 from s2f.evaluation import face_quality, face_readers, measured
-from s2f.evaluation.face_readers import known
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
@@ -279,14 +278,14 @@ def save_readings(folder: Path, faces: FaceSet, photos: FaceSet, held_out: Selec
     for name, part, files_of in (("faces", faces, held_out.voices), ("photos", photos, held_out.photos)):
         arrays[f"{name}_rows"] = files_of["row"].to_numpy()
         arrays[f"{name}_identities"] = part.identities.astype(str)
-        arrays[f"{name}_embeddings"], arrays[f"{name}_female"] = known(part, "embeddings"), known(part, "female")
+        arrays[f"{name}_embeddings"], arrays[f"{name}_female"] = part.part("embeddings"), part.part("female")
         if part.sources is not None:
             arrays[f"{name}_sources"] = part.sources.astype(str)
         if part.inception is not None:
             extracted = np.flatnonzero(np.isfinite(part.inception[:, 0]))
             arrays[f"{name}_extracted"], arrays[f"{name}_inception"] = extracted, part.inception[extracted]
     with files.whole(folder / FACES) as beside:
-        np.save(beside, known(faces, "pixels"))
+        np.save(beside, faces.part("pixels"))
     with files.whole(folder / READINGS) as beside, open(beside, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
@@ -330,7 +329,7 @@ def fid_by_n(faces: FaceSet, photos: FaceSet, *, n_most: int, seed: int) -> dict
     Nothing where fewer than half of `frechet.MIN_FACES` can be compared, as where people have one photograph each.
     """
     reference, source = standins.halves(photos, rng=seeding.stream(seed, "subsets"))
-    features = [known(part, "inception") for part in (faces, source, reference)]
+    features = [part.part("inception") for part in (faces, source, reference)]
     extracted = [part[np.isfinite(part[:, 0])] for part in features]
     most = min(n_most, *map(len, extracted))
     if most < frechet.MIN_FACES // 2:

@@ -13,7 +13,6 @@ import pandas as pd
 
 from s2f.errors import MetricError
 from s2f.evaluation.experiments import places
-from s2f.evaluation.face_readers import known
 from s2f.metrics import frechet, pairs
 from s2f.metrics.standins import FaceSet
 
@@ -63,8 +62,8 @@ def draws(
         picked = rng.permutation(len(names))[:n_people]
         left = faces.take(np.array([rng.choice(rows[k]) for k in picked]))
         right = photos.take(np.array([rng.choice(photo_rows[k]) for k in picked]))
-        pixels, vectors = ([known(part, what) for part in (left, right)] for what in ("pixels", "embeddings"))
-        fid = np.nan if reason else frechet.fid(known(left, "inception"), known(right, "inception"), min_n=2)
+        pixels, vectors = ([part.part(what) for part in (left, right)] for what in ("pixels", "embeddings"))
+        fid = np.nan if reason else frechet.fid(left.part("inception"), right.part("inception"), min_n=2)
         values = {
             "fid": fid,
             "l1_pixel_255": float(np.abs(pixels[0].astype(np.int16) - pixels[1].astype(np.int16)).mean()),
@@ -122,14 +121,14 @@ def _everyone(faces: FaceSet, photos: FaceSet, names: np.ndarray) -> dict[str, t
     faces, photos = (part.take(np.isin(part.identities.astype(str), names)) for part in (faces, photos))
     n = len(names)
     codes, photo_codes = places(faces, names), places(photos, names)
-    pixels, vectors = ([known(part, what) for part in (faces, photos)] for what in ("pixels", "embeddings"))
+    pixels, vectors = ([part.part(what) for part in (faces, photos)] for what in ("pixels", "embeddings"))
     l1 = pairs.by_identity(pairs.l1_pixel(pixels[0], codes, pixels[1], photo_codes), codes, n_identities=n)
     cosine = pairs.cosine_matrix(vectors[0], codes, vectors[1], photo_codes, n_identities=n)
     found = {"l1_pixel_255": (float(l1.mean()), n), "cosine_matched": (float(np.diag(cosine).mean()), n)}
     faces, photos = _extracted(faces), _extracted(photos)
     fid = np.nan
     if min(len(faces), len(photos)) > 1:
-        fid = frechet.fid(known(faces, "inception"), known(photos, "inception"), min_n=2)
+        fid = frechet.fid(faces.part("inception"), photos.part("inception"), min_n=2)
     return found | {"fid": (fid, len(set(faces.identities)))}
 
 

@@ -25,17 +25,14 @@ def win_matrix(
     photo_codes: np.ndarray,
     *,
     n_identities: int,
-    videos: np.ndarray | None = None,
-    photo_videos: np.ndarray | None = None,
-    same_video: bool = True,
+    true: np.ndarray | None = None,
 ) -> np.ndarray:
     """Probability that a photo of speaker i beats a photo of person j, for a probe of i.
 
     Parameters
     ----------
-    videos, photo_videos : ndarray [n] and [m], optional
-        Video of each probe's voice, and of each photo. The true photos are then those of the speaker from that
-        video, or with `same_video` false those from any other; distractors keep all their photos.
+    true : ndarray, bool [n, m], optional
+        Which of the speaker's photos count as true for a probe; all if not given. Distractors keep all their photos.
 
     Returns
     -------
@@ -46,15 +43,13 @@ def win_matrix(
     totals = np.zeros((n_identities, n_identities))
     n_probes = np.zeros(n_identities)
     for row, (probe, code) in enumerate(zip(probes, codes, strict=True)):
-        own = np.flatnonzero(photo_codes == code)
-        if videos is not None and photo_videos is not None:
-            own = own[(photo_videos[own] == videos[row]) == same_video]
+        own = np.flatnonzero(photo_codes == code if true is None else (photo_codes == code) & true[row])
         if not len(own):
             continue
         similarity = photos @ probe  # [m]
-        true = np.sort(similarity[own])
-        below, upto = np.searchsorted(true, similarity, "left"), np.searchsorted(true, similarity, "right")
-        wins = 1 - (below + upto) / (2 * len(true))  # share of true photos above, ties half
+        to_beat = np.sort(similarity[own])
+        below, upto = np.searchsorted(to_beat, similarity, "left"), np.searchsorted(to_beat, similarity, "right")
+        wins = 1 - (below + upto) / (2 * len(own))  # share of true photos above, ties half
         totals[code] += np.bincount(photo_codes, weights=wins, minlength=n_identities) / np.maximum(n_photos, 1)
         n_probes[code] += 1
     defined = (n_probes[:, None] > 0) & (n_photos[None] > 0) & ~np.eye(n_identities, dtype=bool)
@@ -66,7 +61,7 @@ def in_and_out_of_video(
 ) -> np.ndarray:
     """Probes whose person has photos from the video of the probe's voice and from another one: bool [n].
 
-    `videos` [n] and `photo_videos` [m] as in `win_matrix`.
+    `videos` [n] are those of the probes' voices, `photo_videos` [m] those of the photos.
     """
     both = np.zeros(len(codes), bool)
     for row, (code, video) in enumerate(zip(codes, videos, strict=True)):

@@ -62,6 +62,7 @@ class RealSets:
 
     @cached_property
     def fid(self) -> float:
+        """FID of the other real photos: the floor at this n."""
         return frechet.fid(self.source.part("inception"), self.reference.part("inception"), min_n=self.min_n)
 
 
@@ -77,6 +78,7 @@ class Given:
 
     @cached_property
     def genders(self) -> np.ndarray:
+        """Sex of each person: "f", "m" or None."""
         return self.people["gender"].to_numpy(object)
 
     @cached_property
@@ -119,6 +121,7 @@ class Comparison:
 
     @cached_property
     def no_video(self) -> str | None:
+        """Why nothing can be said of videos."""
         if self.row.no_video is not None:
             return self.row.no_video
         if self.faces.sources is None or self.gallery.sources is None:
@@ -127,6 +130,7 @@ class Comparison:
 
     @cached_property
     def in_both(self) -> np.ndarray:
+        """Faces that can be compared with photos in and out of the voice's video: bool [n]."""
         sources, photo_sources = self.faces.part("sources"), self.gallery.part("sources")
         return matching.in_and_out_of_video(self.codes, sources, self.photo_codes, photo_sources)
 
@@ -142,6 +146,7 @@ class Comparison:
 
     @property
     def real(self) -> RealSets:
+        """The real photos that sets are compared with."""
         assert self.given.real is not None  # what needs it is asked for nothing without it
         return self.given.real
 
@@ -154,14 +159,17 @@ class Comparison:
 
     @cached_property
     def precision_recall(self) -> tuple[float, float]:
+        """Both, of the sets."""
         return manifolds.precision_recall(*self.features)
 
     @cached_property
     def l1_pixel(self) -> np.ndarray:
+        """Distance of each face to the photos of its person, 0 to 255: float [n]."""
         return pairs.l1_pixel(self.faces.part("pixels"), self.codes, self.gallery.part("pixels"), self.photo_codes)
 
     @cached_property
     def rms(self) -> np.ndarray:
+        """Mean pixel distance between the faces of two people, and on the diagonal within one."""
         return pairs.rms_matrix(self.faces.part("pixels"), self.codes, n_identities=self.n)
 
     @cached_property
@@ -173,38 +181,33 @@ class Comparison:
 
     @cached_property
     def l1_embedding(self) -> np.ndarray:
+        """The same of embeddings, summed over dimensions: float [n]."""
         return pairs.l1_embedding(*self.sets)
 
     @cached_property
     def cosine(self) -> np.ndarray:
+        """Mean cosine between the faces of one person and the photos of another: float [n, n]."""
         return pairs.cosine_matrix(*self.sets, n_identities=self.n)
 
     @cached_property
     def wins(self) -> np.ndarray:
+        """How often a photo of the speaker beats one of another person: float [n, n]."""
         return matching.win_matrix(*self.sets, n_identities=self.n)
 
     @cached_property
     def wins_by_video(self) -> tuple[np.ndarray, np.ndarray]:
         """`wins` with the true photos from the voice's video, and from others, of probes that have both."""
-        vectors, codes, photos, photo_codes = self.sets
-        videos, photo_videos = self.faces.part("sources")[self.in_both], self.gallery.part("sources")
+        vectors, codes, *gallery = self.sets
+        probes = vectors[self.in_both], codes[self.in_both]
+        same = self.faces.part("sources")[self.in_both, None] == self.gallery.part("sources")
         inside, outside = (
-            matching.win_matrix(
-                vectors[self.in_both],
-                codes[self.in_both],
-                photos,
-                photo_codes,
-                n_identities=self.n,
-                videos=videos,
-                photo_videos=photo_videos,
-                same_video=same,
-            )
-            for same in (True, False)
+            matching.win_matrix(*probes, *gallery, n_identities=self.n, true=true) for true in (same, ~same)
         )
         return inside, outside
 
     @cached_property
     def gallery_size(self) -> int:
+        """People in a gallery of recall."""
         return matching.gallery_size(self.n_people, n_way=self.given.sizes.n_way)
 
     @cached_property

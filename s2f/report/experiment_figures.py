@@ -1,6 +1,5 @@
-"""Figures of the experiments: each takes a frame of `s2f.evaluation.experiments`, or one like it.
-
-They share the look of `s2f.report.figures`.
+"""Figures of the experiments: each takes the frame of the function of its name in `s2f.evaluation.experiments`, or
+one that it describes. They share the look of `s2f.report.figures`.
 """
 
 from __future__ import annotations
@@ -26,13 +25,7 @@ PANELS_IN_A_ROW = 4
 
 @in_theme
 def lengths(frame: pd.DataFrame) -> Figure:
-    """Metrics against the seconds of speech that were heard.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `s2f.evaluation.experiments.lengths`: columns seconds, share_cut, metric, value, low, high, reason.
-    """
+    """Metrics against the seconds of speech that were heard."""
     metrics = list(frame["metric"].unique())
     if frame["value"].isna().all():
         return _sentence(f"Not measured: {frame['reason'].iloc[0]}.")
@@ -50,9 +43,8 @@ def lengths(frame: pd.DataFrame) -> Figure:
         seconds = own["seconds"].to_numpy(float)
         ax.set_xticks(seconds, [f"{s:g}" for s in seconds])
     shares = frame.drop_duplicates("seconds").sort_values("seconds")
-    cut = ", ".join(
-        f"{100 * share:.0f} % at {s:g} s" for s, share in zip(shares["seconds"], shares["share_cut"], strict=True)
-    )
+    parts = zip(shares["seconds"], shares["share_cut"], strict=True)
+    cut = ", ".join(f"{100 * share:.0f} % at {s:g} s" for s, share in parts)
     figure.supxlabel(f"seconds of speech heard\nrecordings that are longer, and so cut: {cut}", fontsize=8.5)
     return figure
 
@@ -104,13 +96,7 @@ def dots(
 
 @in_theme
 def same_speaker(frame: pd.DataFrame) -> Figure:
-    """Two faces of one person beside those of two people of one sex, drawn and real.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From `s2f.evaluation.experiments.same_speaker`.
-    """
+    """Two faces of one person beside those of two people of one sex, drawn and real."""
     panels = {
         "Cosine of identity embeddings": ("cosine_matched", "cosine_mismatched"),
         "Pixel distance (rms, −1 to 1)": ("consistency", "diversity"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from s2f import files
+from s2f import files, provenance
 from s2f.errors import RunError
 from s2f.metrics import catalogue
+from s2f.provenance import Facts
 from s2f.report import style, tables, training_figures
 from s2f.study import params
 from s2f.training import saves
@@ -42,7 +42,7 @@ def keep(root: Path, run: Path) -> Path:
     Raises
     ------
     RunError
-        The run is not there or not finished; a file would be too large.
+        The run is not there or not finished, or of another version; a file would be too large.
     """
     seeds = sorted(run.glob("s*"), key=lambda path: int(path.name[1:]))
     finished = [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
@@ -52,11 +52,9 @@ def keep(root: Path, run: Path) -> Path:
     beside = target.with_name(f".{run.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    facts = []
-    for seed in finished:
-        facts += _keep_seed(seed, beside)
-    files.write_json(beside / "provenance.json", facts)
-    files.write_text(beside / "index.md", "\n".join(_page(run.name, finished, facts, beside)) + "\n")
+    noted = [one for seed in finished for one in _keep_seed(seed, beside)]
+    files.write_json(beside / "provenance.json", [{"notebook": name, **facts.plain()} for name, facts in noted])
+    files.write_text(beside / "index.md", "\n".join(_page(run.name, finished, noted, beside)) + "\n")
     for path in beside.rglob("*"):
         if path.is_file() and path.stat().st_size > MAX_BYTES:
             problem = f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
@@ -66,7 +64,7 @@ def keep(root: Path, run: Path) -> Path:
     return target / "index.md"
 
 
-def _keep_seed(seed: Path, target: Path) -> list[dict]:
+def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
     folder = target / seed.name
     folder.mkdir()
     for name in ("table1.png", "table2.csv", "table2.json"):
@@ -83,24 +81,27 @@ def _keep_seed(seed: Path, target: Path) -> list[dict]:
         style.save(training_figures.training_health(log), folder / f"{variant.name}_health.png")
         style.save(training_figures.sample_grids(samples), folder / f"{variant.name}_samples.png")
     noted = sorted((seed / "notebooks").glob("*.json"))
-    return [{"notebook": path.stem, **json.loads(path.read_text(encoding="utf-8"))} for path in noted]
+    return [(path.stem, provenance.read_facts(path)) for path in noted]
 
 
-def _page(name: str, seeds: list[Path], facts: list[dict], folder: Path) -> list[str]:
+def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: Path) -> list[str]:
     profile, _, label = name.partition("-")
     lines = [f"# Kept results: {name}", ""]
     lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
     lines += ["They are of the run named here, whatever this build of the book shows elsewhere.", ""]
     lines += ["## What made them", "", "| | |", "|---|---|"]
-    for key in ("machine", "device", "threads", "commit"):
-        lines.append(f"| {key} | {_several(fact.get(key) for fact in facts)} |")
-    trained = [fact for fact in facts if fact["notebook"].startswith("05_training")]
-    lines.append(f"| device of the training | {_several(fact.get('device') for fact in trained)} |")
-    lines.append(f"| torch | {_several(fact.get('packages', {}).get('torch') for fact in facts)} |")
-    lines.append(f"| finished | {max(str(fact.get('finished', '')) for fact in facts)} |")
-    hours = sum(float(fact.get("wall_time_s") or 0) for fact in facts) / 3600
-    lines.append(f"| time of all notebooks, one after another | {hours:.2f} h |")
-    lines.append(f"| seeds | {', '.join(seed.name[1:] for seed in seeds)} |")
+    every = [facts for _, facts in noted]
+    table = {
+        key: _several(getattr(facts, key) for facts in every) for key in ("machine", "device", "threads", "commit")
+    }
+    trained = (facts.device for name, facts in noted if name.startswith("05_training"))
+    table["device of the training"] = _several(trained)
+    table["torch"] = _several(facts.packages.get("torch") for facts in every)
+    table["finished"] = max((facts.finished for facts in every), default="not recorded")
+    hours = sum(facts.wall_time_s for facts in every) / 3600
+    table["time of all notebooks, one after another"] = f"{hours:.2f} h"
+    table["seeds"] = ", ".join(seed.name[1:] for seed in seeds)
+    lines += [f"| {what} | {value} |" for what, value in table.items()]
     lines += ["", "To make them again:", "", "```bash"]
     command = f"python -m s2f study --profile {profile}" + (f" --label {label} --set …" if label else "")
     command += f" --seeds {len(seeds)}" if len(seeds) > 1 else ""

@@ -1,6 +1,7 @@
 """Tables of the study as frames: numbers for CSV and JSON, and their printed form.
 
-Everything here is made from the `metrics.json` of the variants; nothing is computed a second time.
+Everything here is made from the `metrics.json` of the variants; nothing is computed a second time. `metrics` is the
+content of one, or where a function takes several, of each variant's by its name.
 """
 
 from __future__ import annotations
@@ -40,8 +41,6 @@ POSTER_ROW = "poster, not the same data"
 POSTER_COLUMNS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"fid": ("fid", ".1f"), "l1_pixel_255": ("l1", ".2f"), "cosine_matched": ("cosine", ".3f")}
 )
-
-
 TABLE2_VERSION = 1
 PARTS = ("value", "low", "high")
 BOLD = "font-weight: bold"
@@ -50,18 +49,10 @@ BOLD = "font-weight: bold"
 def long(metrics: Mapping, *, variant: str) -> pd.DataFrame:
     """All entries of one variant, a row each.
 
-    Parameters
-    ----------
-    metrics : mapping
-        The content of `metrics.json`.
-    variant : str
-        Name for the column `variant`.
-
     Returns
     -------
     DataFrame
-        Columns variant, protocol, row, metric, value, low, high, n_recordings, n_identities, reference,
-        reason.
+        Columns variant, protocol, row, metric, value, low, high, n_recordings, n_identities, reference, reason.
     """
     records = [
         {"variant": variant, "protocol": metrics["protocol"], "row": row, "metric": metric, **entry}
@@ -73,11 +64,6 @@ def long(metrics: Mapping, *, variant: str) -> pd.DataFrame:
 
 def table2(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
     """Table 2: what each variant reaches, what needs no model at all, and what the poster printed.
-
-    Parameters
-    ----------
-    metrics : mapping of str to mapping
-        The `metrics.json` of each variant, by name.
 
     Returns
     -------
@@ -113,13 +99,7 @@ def table2(metrics: Mapping[str, Mapping]) -> pd.DataFrame:
 
 
 def differs(metrics: Mapping, row: str, metric: str) -> bool:
-    """Whether the model's value differs from a row's: the interval of the paired difference does not hold zero.
-
-    Parameters
-    ----------
-    metrics : mapping
-        The content of `metrics.json`.
-    """
+    """Whether the model's value differs from a row's: the interval of the paired difference does not hold zero."""
     difference = metrics["differences"].get(row, {}).get(metric)
     return difference is not None and distinct(difference)
 
@@ -129,15 +109,7 @@ def show_table2(frame: pd.DataFrame) -> Styler:
 
     A value is bold where the model differs from it by more than chance explains.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        From `table2`.
-
-    Returns
-    -------
-    Styler
-        Displays in a notebook; `.to_html()` gives the page.
+    It displays in a notebook; `.to_html()` gives the page.
     """
     cells, index, styles = [], [], []
     metrics = catalogue.table2_metrics()
@@ -174,14 +146,8 @@ def metrics_table(metrics: Mapping, group: str) -> Styler:
 
     Parameters
     ----------
-    metrics : mapping
-        The content of `metrics.json`.
     group : str
         "matching", "videos", "distances" or "sets": see `s2f.metrics.catalogue.Metric`.
-
-    Returns
-    -------
-    Styler
     """
     measured = metrics["rows"]
     asked = catalogue.groups()[group]
@@ -200,10 +166,7 @@ def _no_table(why: str) -> Styler:
 def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
     """Each variant of one sex beside General on the same people and recordings, with the paired difference.
 
-    Parameters
-    ----------
-    metrics : mapping of str to mapping
-        The `metrics.json` of each variant, by name; General's own is left out.
+    General's own is left out.
     """
     lines, shown = {}, catalogue.table2_metrics()
     for variant, content in metrics.items():
@@ -229,10 +192,6 @@ def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "mo
         `metrics.json` of other runs, by label.
     row : str
         Row to show.
-
-    Returns
-    -------
-    Styler
     """
     first = main.get("recipe", "this run")
     columns = {str(first): main, **{str(o.get("recipe", label)): o for label, o in others.items()}}
@@ -369,12 +328,7 @@ def _share(value: Mapping | int | None) -> str:
 def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
     """Counts with thousands separated, shares in per cent, and a dash where something does not apply.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Numbers and text.
-    shares : sequence of str
-        Columns that hold shares from 0 to 1.
+    `shares` are the columns that hold shares from 0 to 1; the others hold numbers or text.
     """
     if frame.empty:
         return _no_table("none")
@@ -404,16 +358,13 @@ def printed(metric: str, value: float | None, low: float | None, high: float | N
 def styled(frame: pd.DataFrame) -> Styler:
     """A frame of text as a page shows it: right-aligned cells, left-aligned names, a line under each row."""
     line = "1px solid #d0d0d0"
-    return frame.map(lambda cell: html.escape(str(cell))).style.set_table_styles(
-        [
-            {"selector": "th.row_heading", "props": f"text-align: left; border-bottom: {line}"},
-            {"selector": "th.col_heading", "props": "text-align: center"},
-            {
-                "selector": "td",
-                "props": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}",
-            },
-        ]
-    )
+    looks = {
+        "th.row_heading": f"text-align: left; border-bottom: {line}",
+        "th.col_heading": "text-align: center",
+        "td": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}",
+    }
+    styles = [{"selector": selector, "props": props} for selector, props in looks.items()]
+    return frame.map(lambda cell: html.escape(str(cell))).style.set_table_styles(styles)
 
 
 def records(frame: pd.DataFrame) -> list[dict]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from s2f.errors import MetricError
+from s2f.errors import MetricError, RunError
 from s2f.evaluation import experiments
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
@@ -143,6 +143,30 @@ def test_lengths_say_why_they_cannot_be_measured(store, heard, rng):
 def test_a_length_below_a_frame_is_refused(model, store, heard, rng):
     with pytest.raises(MetricError, match=r"holds 0\.001"):
         experiments.lengths(subject(model, store, heard), heard[1], seconds=(0.001, 1), n_most=9, rng=rng)
+
+
+# Written and read
+
+
+def test_an_experiment_comes_back_with_its_columns_even_where_nothing_could_be_measured(tmp_path):
+    def records(values, reason, **varied):
+        frame = pd.DataFrame({**varied, "metric": "cosine_matched", "value": values, "low": values, "high": values})
+        return frame.assign(n_recordings=4, n_identities=2, reason=reason)
+
+    tried = {
+        "lengths": records([np.nan, np.nan], "reads sound", seconds=[1.0, 2.0], share_cut=np.nan),
+        "seen": records([0.1 + 0.2, 1 / 3], None, speakers=["unseen", "seen in training"]),
+    }
+    experiments.write(tried, tmp_path)
+    found = {name: experiments.read(tmp_path, name) for name in tried}
+    assert set(found["lengths"]) == {"seconds", *experiments.RESULT}
+    assert found["lengths"]["value"].isna().all() and (found["lengths"]["reason"] == "reads sound").all()
+    assert set(found["seen"]) == {"speakers", *experiments.RESULT} and found["seen"]["reason"].isna().all()
+    assert list(found["seen"]["value"]) == list(tried["seen"]["value"])
+    with pytest.raises(RunError, match="holds no experiment 'groups'"):
+        experiments.read(tmp_path, "groups")
+    with pytest.raises(RunError, match="is not there"):
+        experiments.read(tmp_path / "nowhere", "seen")
 
 
 # One speaker

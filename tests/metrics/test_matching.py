@@ -109,16 +109,8 @@ def test_matching_by_video_against_loops(people, videos):
     both = matching.in_and_out_of_video(p.codes, videos[0], p.photo_codes, videos[1])
     values = {}
     for same_video in (True, False):
-        wins = matching.win_matrix(
-            p.probes[both],
-            p.codes[both],
-            p.photos,
-            p.photo_codes,
-            n_identities=p.n,
-            videos=videos[0][both],
-            photo_videos=videos[1],
-            same_video=same_video,
-        )
+        true = (videos[0][both, None] == videos[1]) == same_video
+        wins = matching.win_matrix(p.probes[both], p.codes[both], p.photos, p.photo_codes, n_identities=p.n, true=true)
         for allowed in (np.ones((p.n, p.n), bool), matching.same(p.gender)):
             expected, used = slow_videos(p, videos, same_video, allowed)
             assert used == both.sum() and 2 < used < len(p.codes)

@@ -34,6 +34,8 @@ def run(tmp_path):
             "device": device,
             "machine": "Linux x86_64, 16 cores",
             "threads": 2,
+            "seed": 0,
+            "peak_memory_mb": 512.0,
             "commit": "abc",
             "wall_time_s": 1800,
             "finished": "2026-01-01T00:00:00Z",
