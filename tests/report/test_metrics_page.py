@@ -67,6 +67,14 @@ def test_rows_are_called_what_the_tables_call_them():
     assert called == {key: row.label for key, row in catalogue.ROWS.items()}
 
 
+def test_directions_and_chance_are_those_of_the_catalogue():
+    for name, (*_, better, chance) in overview("metric").items():
+        metric, said = catalogue.METRICS[name], better.split()
+        assert metric.better == (said[0] if said and said[0] in ("higher", "lower") else None), name
+        if metric.chance is not None:
+            assert float(chance) == metric.chance, name
+
+
 def test_links_within_the_page_lead_somewhere():
     pages = [path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md")]
     labels = {name for page in pages for name in re.findall(r"^\(([\w-]+)\)=$", page, re.M)}
