@@ -44,14 +44,13 @@ NOT_IMPORTED = {
 }
 # Modules of the library whose tests are elsewhere, and where.
 TESTED_ELSEWHERE = {
-    "__main__": "study/test_workflow.py",
-    "errors": "test_broken_input.py",
+    "__main__": "study/test_workflow.py",  # by the words of its commands
+    "errors": "test_broken_input.py",  # by what becomes of odd files
     "corpora/synthetic": "corpora",  # a folder of corpora
-    "evaluation/subject": "evaluation/test_metrics.py",  # what is measured there
+    "evaluation/subject": "evaluation/test_metrics.py",  # what is measured, there
     "report/answer_figures": "evaluation/test_known_answer.py",  # beside the numbers that it draws
     "report/experiment_figures": "evaluation/test_experiments.py",  # beside the numbers that it draws
     "report/other_system": "evaluation/test_other_system.py",  # one command measures and prints
-    "report/sheets": "corpora/test_corpus.py",  # beside the corpus whose files it shows
 }
 
 

@@ -1,4 +1,4 @@
-"""Named random streams: one of a purpose never moves another."""
+"""Random streams: one a purpose, the same for the same seed, and none that moves another."""
 
 import numpy as np
 import pytest
@@ -8,21 +8,35 @@ from s2f import seeding
 from s2f.errors import ParameterError
 
 
-def test_a_stream_is_its_seed_and_purpose_alone():
-    first = seeding.stream(3, "split").random(4)
-    seeding.stream(3, "noise").random(100)
-    assert np.array_equal(first, seeding.stream(3, "split").random(4))
-    others = [seeding.stream(*of).random(4) for of in ((4, "split"), (3, "fold"))]
-    assert not any(np.array_equal(first, other) for other in others)
+def draws(seed, purpose):
+    generator = seeding.torch_stream(seed, purpose)
+    return (
+        tuple(seeding.stream(seed, purpose).random(4)),
+        tuple(torch.rand(4, generator=generator).tolist()),
+        seeding.number(seed, purpose),
+    )
 
 
-def test_every_purpose_has_streams_of_its_own():
-    assert len({seeding.number(0, purpose) for purpose in seeding.PURPOSES}) == len(seeding.PURPOSES)
-    one, other = (torch.rand(3, generator=seeding.torch_stream(0, purpose)) for purpose in ("init", "batches"))
-    assert not torch.equal(one, other)
-    assert torch.equal(one, torch.rand(3, generator=seeding.torch_stream(0, "init")))
+def test_a_stream_is_its_seed_and_purpose():
+    for purpose in seeding.PURPOSES:
+        assert draws(3, purpose) == draws(3, purpose)
 
 
-def test_an_unknown_purpose_names_the_nearest():
-    with pytest.raises(ParameterError, match="Did you mean 'noise'"):
-        seeding.stream(0, "noize")
+def test_no_two_streams_are_alike():
+    every = [draws(seed, purpose) for seed in (0, 1) for purpose in seeding.PURPOSES]
+    for kind in zip(*every, strict=True):
+        assert len(set(kind)) == len(every)
+
+
+def test_a_draw_more_in_one_purpose_moves_no_other():
+    seeding.stream(0, "init").random(1000)
+    assert np.array_equal(seeding.stream(0, "noise").random(4), draws(0, "noise")[0])
+
+
+def test_numbers_fit_31_bits():
+    assert all(0 <= seeding.number(seed, "fold") < 2**31 for seed in range(200))
+
+
+def test_an_unknown_purpose_is_named():
+    with pytest.raises(ParameterError, match="Did you mean 'batches'"):
+        seeding.stream(0, "batch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -62,7 +63,7 @@ def _say_places(there: Mapping[str, list[Path]]) -> bool:
     complete = True
     for sort, what in SORTS.items():
         for place in there[sort]:
-            found = place.is_file() if sort == "metas" else place.is_dir()
+            found = os.path.isfile(place) if sort == "metas" else os.path.isdir(place)
             complete &= found
             print(f"{what:<12} {'here   ' if found else 'MISSING'} {place}")
     if not complete:

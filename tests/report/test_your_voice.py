@@ -12,7 +12,7 @@ from IPython.display import Audio
 from matplotlib.figure import Figure
 
 from s2f.report import your_voice
-from tests.features.test_store import vowel
+from tests.features.making import vowel
 
 NOW = pd.Timestamp("2026-01-02", tz="UTC").to_pydatetime()
 WAVE = vowel(0.9, pitch_hz=170, rng=np.random.default_rng(1)).astype(np.float32)
