@@ -12,14 +12,10 @@ class S2FError(ValueError):
 
     Parameters
     ----------
-    subject : str or Path
-        The file, key or value at fault.
-    problem : str
-        What is wrong, with the offending value ("has no samples", "is 3 (expected 1 to 2)").
-    remedy : str
-        What to do about it, as an instruction.
-    reason : str
-        A short code for lists of rejected files ("empty", "silent", "no_face" …).
+    subject : str or Path, the file, key or value at fault
+    problem : str, what is wrong, with the offending value ("has no samples", "is 3 (expected 1 to 2)")
+    remedy : str, what to do about it, as an instruction
+    reason : str, a short code for lists of rejected files ("empty", "silent", "no_face" …)
     """
 
     def __init__(self, subject: str | Path, problem: str, *, remedy: str, reason: str = "error") -> None:

@@ -44,8 +44,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
     Raises
     ------
-    OSError
-        The folder cannot be put in its place, for example because another process has just made one there.
+    OSError: the folder cannot be put in its place, for example because another process has just made one there
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,8 +98,7 @@ def read_versioned(path: Path, *, version: int, remedy: str, error: type[S2FErro
 
     Raises
     ------
-    S2FError
-        As `error`: missing, no JSON, no mapping, or of another version than `version`.
+    S2FError: as `error`: missing, no JSON, no mapping, or of another version than `version`
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

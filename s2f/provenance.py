@@ -45,13 +45,11 @@ class Facts(BaseModel):
 
     Attributes
     ----------
-    packages : dict of str to str
-        Name to version.
+    packages : dict of str to str, name to version
     commit, machine, device, finished : str
     seed, threads : int
     wall_time_s, peak_memory_mb : float
-    fingerprint : str, optional
-        Of the parameters that the result depends on; None beside an executed notebook.
+    fingerprint : str, optional, of the parameters that the result depends on; None beside an executed notebook
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,8 +75,7 @@ def read_facts(path: Path) -> Facts:
 
     Raises
     ------
-    RunError
-        Of another form.
+    RunError: of another form
     """
     try:
         return Facts.model_validate_json(path.read_bytes())
@@ -91,8 +88,7 @@ def read_stages(folder: Path) -> dict[str, Facts]:
 
     Raises
     ------
-    RunError
-        Its ``provenance.json`` is of another version or form.
+    RunError: its ``provenance.json`` is of another version or form
     """
     path = folder / FILE
     if not path.is_file():
@@ -124,12 +120,9 @@ def collect(*, root: Path, device: str, seed: int, n_threads: int, started: floa
 
     Parameters
     ----------
-    root : Path
-        Folder of the project, for its commit.
-    device : str
-        Device that the work ran on.
-    started : float
-        `time.time()` when the work began.
+    root : Path, folder of the project, for its commit
+    device : str, device that the work ran on
+    started : float, `time.time()` when the work began
     """
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -176,10 +169,8 @@ def code_key(*modules: str, source: str = "") -> str:
 
     Parameters
     ----------
-    modules : str
-        Such as "s2f.training.gan".
-    source : str
-        Further code that belongs to it, such as a notebook's.
+    modules : str, such as "s2f.training.gan"
+    source : str, further code that belongs to it, such as a notebook's
     """
     found = {statement for name in modules_of(*modules, source=source) for statement in _computed(_tree(name))}
     return hashlib.sha256("\n".join([*_computed(ast.parse(source)), *sorted(found)]).encode()).hexdigest()[:16]

@@ -17,8 +17,7 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
 
     Raises
     ------
-    ParameterError
-        `purpose` is none of `PURPOSES`.
+    ParameterError: `purpose` is none of `PURPOSES`
     """
     return np.random.default_rng(_sequence(seed, purpose))
 

@@ -44,11 +44,8 @@ class Section(BaseModel):
     def _ordered(self, low: str, high: str) -> None:
         section = type(self).__name__.lower()
         if getattr(self, low) > getattr(self, high):
-            raise ParameterError(
-                f"parameter '{section}.{low}'",
-                f"is {getattr(self, low)}, above '{section}.{high}' ({getattr(self, high)})",
-                remedy="Lower it or raise the other.",
-            )
+            problem = f"is {getattr(self, low)}, above '{section}.{high}' ({getattr(self, high)})"
+            raise ParameterError(f"parameter '{section}.{low}'", problem, remedy="Lower it or raise the other.")
 
 
 class Machine(Section):
@@ -102,11 +99,9 @@ class Split(Section):
     def _shares(self) -> Split:
         total = self.train + self.validation + self.test
         if self.rule == "by_fraction" and abs(total - 1.0) > 1e-6:
-            raise ParameterError(
-                "parameters 'split.train', 'split.validation', 'split.test'",
-                f"add up to {total:g}",
-                remedy="They are shares of all identities and must add up to 1.",
-            )
+            problem = f"add up to {total:g}"
+            remedy = "They are shares of all identities and must add up to 1."
+            raise ParameterError("parameters 'split.train', 'split.validation', 'split.test'", problem, remedy=remedy)
         return self
 
 
@@ -157,11 +152,9 @@ class Voice(Training):
     @model_validator(mode="after")
     def _weights(self) -> Voice:
         if self.encoder == "ge2e" and self.checkpoint is not None:
-            raise ParameterError(
-                "parameter 'voice.checkpoint'",
-                f"is {self.checkpoint!r}, and 'voice.encoder' is ge2e, which brings its own weights",
-                remedy="Set 'voice.encoder' to own, or 'voice.checkpoint' to null.",
-            )
+            problem = f"is {self.checkpoint!r}, and 'voice.encoder' is ge2e, which brings its own weights"
+            remedy = "Set 'voice.encoder' to own, or 'voice.checkpoint' to null."
+            raise ParameterError("parameter 'voice.checkpoint'", problem, remedy=remedy)
         return self
 
 
@@ -195,11 +188,9 @@ class Gan(Training):
     @model_validator(mode="after")
     def _something_to_learn(self) -> Gan:
         if self.critics_from and not (self.weight_pixel or self.weight_edge):
-            raise ParameterError(
-                "parameter 'gan.critics_from'",
-                f"is {self.critics_from}, and 'gan.weight_pixel' and 'gan.weight_edge' are 0",
-                remedy="Before the critics take part there would be nothing to learn from: raise one of the two.",
-            )
+            problem = f"is {self.critics_from}, and 'gan.weight_pixel' and 'gan.weight_edge' are 0"
+            remedy = "Before the critics take part there would be nothing to learn from: raise one of the two."
+            raise ParameterError("parameter 'gan.critics_from'", problem, remedy=remedy)
         return self
 
 

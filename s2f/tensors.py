@@ -27,8 +27,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises
     ------
-    CheckpointError
-        Missing, truncated, or not made here.
+    CheckpointError: missing, truncated, or not made here
     """
     if not Path(path).is_file():
         raise CheckpointError(path, "is not there", remedy="Train first, or mend the path.", reason="missing")

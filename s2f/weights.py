@@ -24,18 +24,12 @@ class Network:
 
     Attributes
     ----------
-    name : str
-        What we call it.
-    package : str
-        Distribution that carries the file.
-    file : str
-        Path inside the installed distribution.
-    sha256 : str
-        Checksum of the file.
-    licence : str
-        Licence of the weights.
-    reference : str
-        Who trained it, on what, and where that is described.
+    name : str, what we call it
+    package : str, distribution that carries the file
+    file : str, path inside the installed distribution
+    sha256 : str, checksum of the file
+    licence : str, licence of the weights
+    reference : str, who trained it, on what, and where that is described
     """
 
     name: str
@@ -101,15 +95,12 @@ def locate(name: str, *, path: str | Path | None = None) -> Path:
 
     Parameters
     ----------
-    name : str
-        Key of `NETWORKS`.
-    path : str or Path, optional
-        A file to use instead of the packaged one; its checksum is then the caller's business.
+    name : str, key of `NETWORKS`
+    path : str or Path, optional, a file to use instead of the packaged one; its checksum is then the caller's business
 
     Raises
     ------
-    CheckpointError
-        Unknown name, package not installed, file missing, or checksum different.
+    CheckpointError: unknown name, package not installed, file missing, or checksum different
     """
     if name not in NETWORKS:
         raise CheckpointError(name, "is no packaged network", remedy=nearest(name, NETWORKS))
@@ -157,13 +148,11 @@ def describe_networks(paths: Mapping[str, str | Path | None] | None = None) -> p
 
     Returns
     -------
-    DataFrame
-        A row a network: name, file, sha256 (of the file that is read), licence, reference.
+    DataFrame, a row a network: name, file, sha256 (of the file that is read), licence, reference
 
     Raises
     ------
-    CheckpointError
-        As `locate`; a name that is no network.
+    CheckpointError: as `locate`; a name that is no network
     """
     paths = dict(paths or {})
     rows = []

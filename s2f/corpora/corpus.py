@@ -24,20 +24,13 @@ class Corpus:
 
     Attributes
     ----------
-    root : Path
-        Where the manifest's relative paths start.
-    manifest : DataFrame
-        See `s2f.corpora.manifest`.
-    rejected : DataFrame
-        Files left out by the scan; see `s2f.corpora.rejections`.
-    people : DataFrame or None
-        True attributes of a synthetic population.
-    matches : DataFrame or None
-        Which folder was taken for whose, and by which rule; see `voxceleb.Scan`.
-    differences : DataFrame or None
-        The full corpus beside what was found; see `voxceleb.expected_against_found`.
-    notes : tuple of str
-        What else a reader should know, such as columns of a table that are not used.
+    root : Path, where the manifest's relative paths start
+    manifest : DataFrame, see `s2f.corpora.manifest`
+    rejected : DataFrame, files left out by the scan; see `s2f.corpora.rejections`
+    people : DataFrame or None, True attributes of a synthetic population
+    matches : DataFrame or None, which folder was taken for whose, and by which rule; see `voxceleb.Scan`
+    differences : DataFrame or None, the full corpus beside what was found; see `voxceleb.expected_against_found`
+    notes : tuple of str, what else a reader should know, such as columns of a table that are not used
     """
 
     root: Path
@@ -54,13 +47,11 @@ def make(section: settings.Corpus, *, n_workers: int, project: Path) -> Corpus:
 
     Parameters
     ----------
-    project : Path
-        The project's folder, where relative paths start.
+    project : Path, the project's folder, where relative paths start
 
     Raises
     ------
-    CorpusError
-        A folder or file that is missing; says what was looked for, where, and how to get it.
+    CorpusError: a folder or file that is missing; says what was looked for, where, and how to get it
     """
     if section.kind == "synthetic":
         from s2f.corpora.synthetic import build
@@ -111,13 +102,11 @@ def before_and_after(corpus: Corpus, kept: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    kept : DataFrame
-        Manifest after it.
+    kept : DataFrame, manifest after it
 
     Returns
     -------
-    DataFrame
-        Index "recordings", "photographs"; columns identities before, after, files before, after.
+    DataFrame, index "recordings", "photographs"; columns identities before, after, files before, after
     """
     rows = {}
     for modality, what in (("voice", "recordings"), ("face", "photographs")):

@@ -71,21 +71,17 @@ def settle(
 
     Parameters
     ----------
-    manifest, doubles : DataFrame
-        Split, and from `find`.
+    manifest, doubles : DataFrame, split, and from `find`
     rule : {"error", "drop"}
         What to do about a file that lies in two splits. "drop" leaves out every copy of a file that has two
         identities or lies in two splits, since nobody knows whose it is. Doubles within one identity stay: they
         only count twice.
-    report : str or Path
-        CSV file for the list.
+    report : str or Path, CSV file for the list
 
     Returns
     -------
-    manifest : DataFrame
-        Without what was dropped, and without people who lost all of one kind by it.
-    rejected : DataFrame
-        What was dropped, reason "duplicate", and these people.
+    manifest : DataFrame, without what was dropped, and without people who lost all of one kind by it
+    rejected : DataFrame, what was dropped, reason "duplicate", and these people
 
     Raises
     ------

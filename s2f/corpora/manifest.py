@@ -44,16 +44,14 @@ def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.Da
 
     Parameters
     ----------
-    manifest : DataFrame
-        At least the columns `REQUIRED`; no columns outside `COLUMNS`.
+    manifest : DataFrame, at least the columns `REQUIRED`; no columns outside `COLUMNS`
     root : str or Path, optional
         Folder that the paths start from. If given, a path that leaves it is an error.
         A relative path that climbs above its start with ".." is always one.
 
     Returns
     -------
-    DataFrame
-        Columns of text (object, None where missing), `landmarks` lists of 10 floats or None, `fold` int64.
+    DataFrame, columns of text (object, None where missing), `landmarks` lists of 10 floats or None, `fold` int64
 
     Raises
     ------
@@ -119,16 +117,14 @@ def intersect(manifest: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Returns
     -------
-    kept : DataFrame
-        Manifest of these identities, in the order given.
+    kept : DataFrame, manifest of these identities, in the order given
     dropped : DataFrame
         One row an identity that was left out: `identity`, `modality` (the one it has), `n_files`,
         `reason` ("without_voice" or "without_face").
 
     Raises
     ------
-    CorpusError
-        No identity has both.
+    CorpusError: no identity has both
     """
     has = {m: set(manifest.loc[manifest["modality"] == m, "identity"]) for m in MODALITIES}
     both = has["voice"] & has["face"]
@@ -189,8 +185,7 @@ def read(path: str | Path) -> pd.DataFrame:
 
     Raises
     ------
-    CorpusError
-        The file is missing, is not Parquet, or its content is not a manifest.
+    CorpusError: the file is missing, is not Parquet, or its content is not a manifest
     """
     import pyarrow as pa
 

@@ -49,17 +49,13 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
 
     Parameters
     ----------
-    path : str or Path
-        A .csv or .tsv (UTF-8, header line) or .parquet file.
+    path : str or Path, a .csv or .tsv (UTF-8, header line) or .parquet file
 
     Returns
     -------
-    manifest : DataFrame
-        Validated, only people with both; absolute paths; with `split` where the table has one.
-    rejected : DataFrame
-        See `s2f.corpora.rejections`.
-    ignored : list of str
-        Columns that are not used.
+    manifest : DataFrame, validated, only people with both; absolute paths; with `split` where the table has one
+    rejected : DataFrame, see `s2f.corpora.rejections`
+    ignored : list of str, columns that are not used
 
     Raises
     ------

@@ -64,8 +64,7 @@ def frame(rows: Iterable[tuple]) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
-        A reason that is not in `REASONS`: an error in the code, not in the data.
+    ValueError: a reason that is not in `REASONS`: an error in the code, not in the data
     """
     table = pd.DataFrame(list(rows), columns=list(COLUMNS))
     unknown = set(table["reason"]) - set(REASONS)

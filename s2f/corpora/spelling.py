@@ -53,10 +53,8 @@ class Matcher:
 
         Returns
         -------
-        names : list of str
-            One where it is clear, none where it is unknown, several where it is ambiguous.
-        rule : str
-            "exact", or which differences were ignored: "accents", "case", "punctuation", joined by " + ".
+        names : list of str, one where it is clear, none where it is unknown, several where it is ambiguous
+        rule : str, "exact", or which differences were ignored: "accents", "case", "punctuation", joined by " + "
         """
         if spelling in self.names:
             return [spelling], EXACT

@@ -35,8 +35,7 @@ def split(
 
     Returns
     -------
-    DataFrame
-        Copy with `split` set and `fold` 0.
+    DataFrame, copy with `split` set and `fold` 0
 
     Raises
     ------
@@ -81,15 +80,12 @@ def set_folds(manifest: pd.DataFrame, *, fraction: float, seed: int) -> pd.DataF
 
     Parameters
     ----------
-    manifest : DataFrame
-        With `split`.
-    fraction : float
-        In [0, 1); 0 sets nothing aside.
+    manifest : DataFrame, with `split`
+    fraction : float, in [0, 1); 0 sets nothing aside
 
     Raises
     ------
-    CorpusError
-        A fraction outside [0, 1), or a manifest that is not split.
+    CorpusError: a fraction outside [0, 1), or a manifest that is not split
     """
     from s2f.seeding import stream  # torch comes with it; reading a manifest does without
 
@@ -119,18 +115,15 @@ def oracle_matching(manifest: pd.DataFrame, *, known: Sequence[str] = ("gender",
 
     Parameters
     ----------
-    known : sequence of str
-        Columns, such as ``("gender", "nationality")``.
+    known : sequence of str, columns, such as ``("gender", "nationality")``
 
     Returns
     -------
-    float
-        Share in [0.5, 1].
+    float, share in [0.5, 1]
 
     Raises
     ------
-    CorpusError
-        Fewer than two people.
+    CorpusError: fewer than two people
     """
     people = manifest.drop_duplicates("identity")
     n = len(people)

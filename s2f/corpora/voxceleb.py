@@ -66,8 +66,7 @@ class Scan:
     matches : DataFrame
         A row a folder that belongs to somebody: `folder`, `modality`, `identity`, `rule`
         (see `spelling.Matcher.find`), `n_files`, `used`.
-    people : DataFrame
-        The metadata: `id`, `identity`, `gender`, `nationality`, `release`.
+    people : DataFrame, the metadata: `id`, `identity`, `gender`, `nationality`, `release`
     """
 
     manifest: pd.DataFrame
@@ -99,12 +98,9 @@ def scan(
 
     Parameters
     ----------
-    voices, faces : sequence of str or Path
-        Folders of people.
-    metas : sequence of str or Path
-        ``vox1_meta.csv``, ``vox2_meta.csv`` or both.
-    suffixes : sequence of str
-        Of recordings.
+    voices, faces : sequence of str or Path, folders of people
+    metas : sequence of str or Path, ``vox1_meta.csv``, ``vox2_meta.csv`` or both
+    suffixes : sequence of str, of recordings
 
     Raises
     ------
@@ -173,8 +169,7 @@ def read_metas(paths: Sequence[str | Path]) -> pd.DataFrame:
 
     Raises
     ------
-    CorpusError
-        As `read_meta`; an id or identity that two files name.
+    CorpusError: as `read_meta`; an id or identity that two files name
     """
     table = pd.concat([read_meta(path) for path in paths], ignore_index=True)
     for column in ("id", "identity"):
@@ -191,8 +186,7 @@ def checked_genders(table: pd.DataFrame, path: str | Path) -> pd.Series:
 
     Raises
     ------
-    CorpusError
-        Another value; says whose.
+    CorpusError: another value; says whose
     """
     genders = table["gender"].str.lower()
     wrong = ~genders.isin(("f", "m", ""))
@@ -267,8 +261,7 @@ def expected_against_found(scan: Scan) -> pd.DataFrame:
 
     Raises
     ------
-    CorpusError
-        The metadata is not VoxCeleb1's alone: for others no full counts are known.
+    CorpusError: the metadata is not VoxCeleb1's alone: for others no full counts are known
     """
     if set(scan.people["release"]) != {"VoxCeleb1"}:
         remedy = "Only its full counts are known."

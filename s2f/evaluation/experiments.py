@@ -62,8 +62,7 @@ def lengths(
 
     Raises
     ------
-    MetricError
-        A length of less than one frame.
+    MetricError: a length of less than one frame
     """
     if min(seconds) * FRAMES_PER_S < 1:
         raise MetricError("seconds", f"holds {min(seconds)}", remedy=f"Take at least {1 / FRAMES_PER_S} s.")
@@ -148,13 +147,11 @@ def groups(
 
     Parameters
     ----------
-    ages : Series, optional
-        Age in years by identity; people are divided into thirds of those that are known.
+    ages : Series, optional, age in years by identity; people are divided into thirds of those that are known
 
     Returns
     -------
-    DataFrame
-        Columns by ("sex", "age"), group and those of `RESULT`.
+    DataFrame, columns by ("sex", "age"), group and those of `RESULT`
     """
     names = np.unique(people["identity"].to_numpy(str))
     genders = _genders(people, names)
@@ -184,8 +181,7 @@ def seen_unseen(
 
     Returns
     -------
-    DataFrame
-        Columns speakers ("unseen", "seen in training") and those of `RESULT`.
+    DataFrame, columns speakers ("unseen", "seen in training") and those of `RESULT`
     """
     sides = {"unseen": (unseen, unseen_photos, people_unseen), "seen in training": (seen, seen_photos, people_seen)}
     picks, resamples = rng.spawn(2)
@@ -292,12 +288,8 @@ def places(faces: FaceSet, names: np.ndarray) -> np.ndarray:
     identities = faces.identities.astype(str)
     unknown = np.setdiff1d(identities, names)
     if len(unknown):
-        raise MetricError(
-            unknown[0],
-            f"and {len(unknown) - 1} more identities are not among the people",
-            remedy="Give every person a row in people.",
-            reason="unknown_identity",
-        )
+        problem = f"and {len(unknown) - 1} more identities are not among the people"
+        raise MetricError(unknown[0], problem, remedy="Give every person a row in people.", reason="unknown_identity")
     return np.searchsorted(names, identities)
 
 
@@ -364,8 +356,7 @@ def read(folder: Path, name: str) -> pd.DataFrame:
 
     Raises
     ------
-    RunError
-        It is not there.
+    RunError: it is not there
     """
     path = folder / FILE
     remedy = "Measure the variant again: run 06_metrics."

@@ -39,8 +39,7 @@ def reader(
 
     Raises
     ------
-    CheckpointError
-        A file that is not there, or one given for a synthetic corpus.
+    CheckpointError: a file that is not there, or one given for a synthetic corpus
     """
     given = {"identity embedding": identity_path, "gender network": gender_path}
     if corpus_kind == "synthetic":
@@ -65,8 +64,7 @@ def read(folder: Path) -> dict[str, Any]:
 
     Raises
     ------
-    RunError
-        Missing, of another version, or without what `network_quality` finds.
+    RunError: missing, of another version, or without what `network_quality` finds
     """
     path, remedy = folder / FILE, "Judge the networks again: delete this file and run the study (python -m s2f study)."
     found = files.read_versioned(path, version=VERSION, remedy=remedy, error=RunError)
@@ -135,10 +133,8 @@ def read_quality(
 
     Parameters
     ----------
-    vectors : ndarray, float [n, d]
-        Identity embeddings, unit length.
-    female : ndarray, float [n]
-        Probability of "f".
+    vectors : ndarray, float [n, d], identity embeddings, unit length
+    female : ndarray, float [n], probability of "f"
     photos : DataFrame [n]
         Columns identity, gender ("f", "m" or None), source_id (text or None): where all have one, the equal error
         rate, of `n_resamples` bootstrap samples, is that between the sources (videos) of a person.
@@ -193,8 +189,7 @@ def network_quality(
 
     Raises
     ------
-    ImageError
-        A photograph that was moved or changed since the store was made.
+    ImageError: a photograph that was moved or changed since the store was made
     """
     rng = seeding.stream(seed, "bootstrap")
     photos = spread(select(store, split=split).photos, n_most=max_photos, rng=rng, n_least=2)

@@ -38,10 +38,8 @@ class Inception:
 
     Parameters
     ----------
-    path : str or Path, optional
-        TorchScript file to use instead of the packaged one.
-    device : str
-        Torch device.
+    path : str or Path, optional, TorchScript file to use instead of the packaged one
+    device : str, Torch device
     """
 
     def __init__(self, *, path: str | Path | None = None, device: str = "cpu") -> None:
@@ -55,8 +53,7 @@ class Inception:
 
         Raises
         ------
-        ImageError
-            Not uint8 RGB images.
+        ImageError: not uint8 RGB images
         """
         _check_faces(faces)
         parts = []
@@ -77,8 +74,7 @@ class Packaged:
 
     Parameters
     ----------
-    identity_path, gender_path : str or Path, optional
-        Files to use instead of the packaged ones.
+    identity_path, gender_path : str or Path, optional, files to use instead of the packaged ones
     """
 
     def __init__(self, *, identity_path: str | Path | None = None, gender_path: str | Path | None = None) -> None:
@@ -97,8 +93,7 @@ class Packaged:
 
         Raises
         ------
-        ImageError
-            Not aligned uint8 faces.
+        ImageError: not aligned uint8 faces
         """
         _check_faces(faces, size_px=64)
         batches = _batches(faces, n=32, desc="identity embeddings")
@@ -110,8 +105,7 @@ class Packaged:
 
         Raises
         ------
-        ImageError
-            Not aligned uint8 faces.
+        ImageError: not aligned uint8 faces
         """
         _check_faces(faces, size_px=64)
         batches = _batches(faces, n=256, desc="gender")
@@ -127,8 +121,7 @@ class Packaged:
         ----------
         photos : iterable of (uint8 [H, W, 3], float [5, 2])
             A photograph and the landmarks in it, as `s2f.features.landmarks.detect` finds them; taken one by one.
-        n : int, optional
-            How many there are, for the progress bar.
+        n : int, optional, how many there are, for the progress bar
         """
         vectors, female = [np.zeros((0, 128), np.float32)], [np.zeros(0, np.float32)]
         for image, landmarks in tqdm(photos, desc="original photographs", total=n, unit="photo", mininterval=1.0):
@@ -160,10 +153,8 @@ def dlib_chips(faces: np.ndarray, size_px: int, padding: float) -> np.ndarray:
     ----------
     faces : ndarray, uint8 [n, H, W, 3]
         Aligned to `s2f.features.align.TEMPLATE`; the edge is repeated where the square leaves the face.
-    size_px : int
-        Side of a chip, uint8 [n, size_px, size_px, 3].
-    padding : float
-        Margin as a share of the unpadded square.
+    size_px : int, side of a chip, uint8 [n, size_px, size_px, 3]
+    padding : float, margin as a share of the unpadded square
     """
     from PIL import Image
 
@@ -186,13 +177,11 @@ def photo_chip(image: np.ndarray, landmarks: np.ndarray, size_px: int, padding: 
     Parameters
     ----------
     image : ndarray, uint8 [H, W, 3]
-    landmarks : array of 10 numbers or [5, 2]
-        In pixels of `image`, ordered as `s2f.features.align.TEMPLATE`.
+    landmarks : array of 10 numbers or [5, 2], in pixels of `image`, ordered as `s2f.features.align.TEMPLATE`
 
     Raises
     ------
-    ImageError
-        Not a uint8 RGB image.
+    ImageError: not a uint8 RGB image
     """
     from PIL import Image
     from scipy.ndimage import map_coordinates
@@ -240,12 +229,10 @@ def describe(
     faces : ndarray, uint8 [n, 64, 64, 3]
     identities, sources : sequence of str [n]
         Whose photo or recording each is of, and from which video, where that is known.
-    inception : Inception, optional
-        Without it there are no FID and KID.
+    inception : Inception, optional, without it there are no FID and KID
     max_images : int, optional
         Most faces to extract Inception features of, drawn by `rng`; the rest of a larger set is NaN.
-    desc : str
-        Label of the progress bar.
+    desc : str, label of the progress bar
     """
     features = None
     if inception is not None:
@@ -270,12 +257,9 @@ def _check_faces(faces: np.ndarray, *, size_px: int | None = None) -> None:
     dtype = getattr(faces, "dtype", None)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or (size_px and shape[1:3] != (size_px, size_px)):
         expected = f"[n, {size_px or 'H'}, {size_px or 'W'}, 3]"
-        raise ImageError(
-            "faces",
-            f"are {dtype} {list(shape)} (expected uint8 {expected})",
-            remedy="Give RGB faces as s2f.features.align.align and denormalise return them.",
-            reason="mode",
-        )
+        problem = f"are {dtype} {list(shape)} (expected uint8 {expected})"
+        remedy = "Give RGB faces as s2f.features.align.align and denormalise return them."
+        raise ImageError("faces", problem, remedy=remedy, reason="mode")
 
 
 def _batches(faces: np.ndarray, *, n: int, desc: str) -> Iterator[np.ndarray]:

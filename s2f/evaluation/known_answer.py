@@ -54,8 +54,7 @@ class Measured:
     identities : ndarray of str [n]
     truth : dict of str to ndarray, float [n, C]
         By mode; within sex each sex has mean 0, and numbers have standard deviation 1.
-    levels : dict of (str, str) to Level
-        By mode and level.
+    levels : dict of (str, str) to Level, by mode and level
     """
 
     identities: np.ndarray
@@ -69,11 +68,9 @@ class Answer:
 
     Attributes
     ----------
-    table : DataFrame
-        `mode` and the columns of `s2f.metrics.recovery.verdicts`.
+    table : DataFrame, `mode` and the columns of `s2f.metrics.recovery.verdicts`
     n_people : int
-    seeds : tuple of int
-        Of the runs that are averaged.
+    seeds : tuple of int, of the runs that are averaged
     """
 
     table: pd.DataFrame
@@ -89,8 +86,7 @@ def measure(study: Study) -> Measured | None:
 
     Raises
     ------
-    RunError
-        An input of the run is not made yet.
+    RunError: an input of the run is not made yet
     """
     if study.params.corpus.kind != "synthetic":
         return None
@@ -219,8 +215,7 @@ def best_predictions(free: pd.DataFrame, people: pd.DataFrame) -> dict[str, np.n
 
     Parameters
     ----------
-    free : DataFrame
-        Many other people of the same population, to fit on.
+    free : DataFrame, many other people of the same population, to fit on
     people : DataFrame
     """
     wanted, female = targets(free), (free["gender"] == "f").to_numpy()

@@ -72,8 +72,7 @@ def read(folder: Path) -> dict[str, Any]:
 
     Raises
     ------
-    RunError
-        Missing, or of another version or form.
+    RunError: missing, or of another version or form
     """
     path = folder / FILE
     found = files.read_versioned(path, version=VERSION, remedy=AGAIN, error=RunError)

@@ -93,12 +93,9 @@ def drawn(
 
     Parameters
     ----------
-    embeddings : Tensor, float [n, dim]
-        What is drawn from: the recordings' own, or what stands in for them.
-    generator : Generator, optional
-        What draws, instead of the variant's own.
-    n_inception : int
-        Most faces to extract Inception features of, drawn by the seed.
+    embeddings : Tensor, float [n, dim], what is drawn from: the recordings' own, or what stands in for them
+    generator : Generator, optional, what draws, instead of the variant's own
+    n_inception : int, most faces to extract Inception features of, drawn by the seed
     """
     return face_readers.describe(
         draw(generator or subject.model.generator, embeddings),
@@ -117,15 +114,12 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
 
     Parameters
     ----------
-    general : Model, optional
-        The General model, where the subject is of one gender: it draws the same people.
-    n_inception, n_noise : int
-        Faces of each row with Inception features; most recordings that noise stands in for.
+    general : Model, optional, the General model, where the subject is of one gender: it draws the same people
+    n_inception, n_noise : int, faces of each row with Inception features; most recordings that noise stands in for
 
     Returns
     -------
-    dict of str to FaceSet
-        Keys of `s2f.metrics.catalogue.ROWS`.
+    dict of str to FaceSet, keys of `s2f.metrics.catalogue.ROWS`
     """
     voices, store = subject.held_out.voices, subject.store
     training = data.select(store, split="train", gender=subject.gender)
@@ -167,12 +161,9 @@ def measure(
 
     Parameters
     ----------
-    found, photos
-        From `stand_ins` and `photographs`.
-    people : DataFrame
-        identity, gender and nationality of the test people.
-    protocol : str
-        "held_out" or "closed".
+    found, photos, from `stand_ins` and `photographs`
+    people : DataFrame, identity, gender and nationality of the test people
+    protocol : str, "held_out" or "closed"
     n_bootstrap, n_subsamples, n_fid : int
         Resamples of identities for intervals, and subsamples of them for KID's; faces and photographs of FID, KID,
         precision and recall.
@@ -259,8 +250,7 @@ class Readings:
     Attributes
     ----------
     faces, photos : FaceSet
-    voice_rows, photo_rows : ndarray of int
-        Rows of the recordings and of the photographs in the store.
+    voice_rows, photo_rows : ndarray of int, rows of the recordings and of the photographs in the store
     """
 
     faces: FaceSet
@@ -295,8 +285,7 @@ def load_readings(folder: Path, store: Store) -> Readings:
 
     Raises
     ------
-    RunError
-        Written by a version that did not keep which photographs it read.
+    RunError: written by a version that did not keep which photographs it read
     """
     sets, rows = [], []
     with np.load(folder / READINGS) as arrays:

@@ -44,12 +44,9 @@ class Pictures:
     ----------
     files : DataFrame [n]
         path (below the folder), identity, clip (identity and path, without suffix), source_id (the video, or None).
-    faces : ndarray, uint8 [n, 64, 64, 3]
-        Aligned.
-    n_found : int
-        Pictures in the folder.
-    rejected : DataFrame
-        Files that are left out: path, modality ("generated" or "real"), identity, reason, detail.
+    faces : ndarray, uint8 [n, 64, 64, 3], Aligned
+    n_found : int, pictures in the folder
+    rejected : DataFrame, files that are left out: path, modality ("generated" or "real"), identity, reason, detail
     """
 
     files: pd.DataFrame
@@ -64,14 +61,10 @@ class Found:
 
     Attributes
     ----------
-    generated, real : Pictures
-        Drawn pictures of people who have a photograph, and photographs.
-    pairs : DataFrame
-        Of each pair of one clip its places in `generated` and in `real`, and its identity.
-    people : DataFrame
-        identity, gender and nationality of everyone seen; None where unknown.
-    unknown : list of str
-        People whom the metadata does not name.
+    generated, real : Pictures, drawn pictures of people who have a photograph, and photographs
+    pairs : DataFrame, of each pair of one clip its places in `generated` and in `real`, and its identity
+    people : DataFrame, identity, gender and nationality of everyone seen; None where unknown
+    unknown : list of str, people whom the metadata does not name
     """
 
     generated: Pictures
@@ -186,8 +179,7 @@ def read_people(path: str | Path) -> pd.DataFrame:
 
     Raises
     ------
-    CorpusError
-        Not there, not a table, neither kind of header, a wrong gender, or somebody twice.
+    CorpusError: not there, not a table, neither kind of header, a wrong gender, or somebody twice
     """
     path = Path(path)
     remedy = "Give vox1_meta.csv, or a table with the columns identity, gender and, if known, nationality."

@@ -19,18 +19,12 @@ class Subject:
     ----------
     model : Model
     store : Store
-    voice : Path
-        Folder of 04_voice_embedding.
-    held_out : Selection
-        Test people.
-    reader : Reader
-        Of identity and gender.
-    inception : Inception, optional
-        Without it no FID, KID, precision and recall.
-    gender : "f", "m" or None
-        Whom the model was trained on.
-    seed : int
-        Root seed.
+    voice : Path, folder of 04_voice_embedding
+    held_out : Selection, test people
+    reader : Reader, of identity and gender
+    inception : Inception, optional, without it no FID, KID, precision and recall
+    gender : "f", "m" or None, whom the model was trained on
+    seed : int, root seed
     """
 
     model: Model

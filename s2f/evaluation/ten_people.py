@@ -37,8 +37,7 @@ def draws(
 
     Raises
     ------
-    MetricError
-        Fewer than two people have a face and a photograph.
+    MetricError: fewer than two people have a face and a photograph
 
     Notes
     -----

@@ -37,8 +37,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray, float64 [2, 3]
-        ``target ≈ source @ m[:, :2].T + m[:, 2]``
+    ndarray, float64 [2, 3], ``target ≈ source @ m[:, :2].T + m[:, 2]``
     """
     z, w = (np.asarray(p, dtype=np.float64) @ [1, 1j] for p in (source, target))
     zc, wc = z - z.mean(), w - w.mean()
@@ -79,12 +78,9 @@ def align(
     image : ndarray, uint8 [height, width, 3]
     landmarks : array of 10 numbers or [5, 2], optional
         In pixels of `image`, ordered as `TEMPLATE`; found with `detect` if not given.
-    name : str or Path
-        What errors call the image.
-    several : {"prominent", "reject"}
-        What to do about a photo of several people; see `detect`.
-    max_turn : float
-        Largest `turn`; beyond it the face is a profile.
+    name : str or Path, what errors call the image
+    several : {"prominent", "reject"}, what to do about a photo of several people; see `detect`
+    max_turn : float, largest `turn`; beyond it the face is a profile
 
     Returns
     -------
@@ -104,29 +100,17 @@ def align(
     else:
         points = _check_landmarks(landmarks, image, name)
     if (turned := turn(points)) > max_turn:
-        raise ImageError(
-            name,
-            f"shows a face turned by {turned:.2f} distances of the eyes, more than {max_turn:g}",
-            remedy="Use a photo from the front, or raise store.max_turn.",
-            reason="profile",
-        )
+        problem = f"shows a face turned by {turned:.2f} distances of the eyes, more than {max_turn:g}"
+        raise ImageError(name, problem, remedy="Use a photo from the front, or raise store.max_turn.", reason="profile")
     inverse = similarity(TEMPLATE, points)  # from the result to the photo
     scale = float(np.hypot(*inverse[:, 0]))  # photo pixels a pixel of the result
     side = scale * SIZE_PX
     if side < MIN_PX:
-        raise ImageError(
-            name,
-            f"shows a face of {side:.0f} px",
-            reason="too_small",
-            remedy=f"Use a photo whose face is {MIN_PX} px or more.",
-        )
+        remedy = f"Use a photo whose face is {MIN_PX} px or more."
+        raise ImageError(name, f"shows a face of {side:.0f} px", remedy=remedy, reason="too_small")
     if side > 16 * max(image.shape[:2]):
-        raise ImageError(
-            name,
-            f"has landmarks that would make the face {side:.0f} px wide",
-            remedy="Give landmarks in pixels of this image.",
-            reason="landmarks",
-        )
+        problem = f"has landmarks that would make the face {side:.0f} px wide"
+        raise ImageError(name, problem, remedy="Give landmarks in pixels of this image.", reason="landmarks")
 
     # A large photo is first shrunk by block means, to no less than four of its pixels a pixel of the result;
     # then drawn on a grid k times as fine as the result, which keeps its detail, and scaled down by a filter.
@@ -151,8 +135,7 @@ def resized(image: np.ndarray, *, name: str | Path = "image") -> np.ndarray:
     Parameters
     ----------
     image : ndarray, uint8 [height, width, 3]
-    name : str or Path
-        What errors call the image.
+    name : str or Path, what errors call the image
 
     Returns
     -------
@@ -180,12 +163,8 @@ def _check_landmarks(landmarks, image: np.ndarray, name: str | Path) -> np.ndarr
         )
     x, y = points.mean(0)
     if not (-0.5 <= x <= image.shape[1] - 0.5 and -0.5 <= y <= image.shape[0] - 0.5):
-        raise ImageError(
-            name,
-            f"has landmarks around ({x:.0f}, {y:.0f}), outside its {image.shape[1]}×{image.shape[0]} px",
-            remedy=remedy,
-            reason="landmarks",
-        )
+        problem = f"has landmarks around ({x:.0f}, {y:.0f}), outside its {image.shape[1]}×{image.shape[0]} px"
+        raise ImageError(name, problem, remedy=remedy, reason="landmarks")
     return points
 
 

@@ -45,20 +45,16 @@ def voiced_mask(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
 
     Parameters
     ----------
-    wave : ndarray
-        float [n_samples] in [-1, 1], 16 kHz, at least 25 ms.
-    name : str or Path
-        What an error calls the recording.
+    wave : ndarray, float [n_samples] in [-1, 1], 16 kHz, at least 25 ms
+    name : str or Path, what an error calls the recording
 
     Returns
     -------
-    ndarray
-        bool [n_frames], n_frames = (n_samples - 1) // 320.
+    ndarray, bool [n_frames], n_frames = (n_samples - 1) // 320
 
     Raises
     ------
-    AudioError
-        With `reason` one of wrong_type, empty, nan, range, too_short.
+    AudioError: with `reason` one of wrong_type, empty, nan, range, too_short
     """
     return _voiced_mask(_to_int16(wave, name=name))
 
@@ -68,20 +64,16 @@ def voiced(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
 
     Parameters
     ----------
-    wave : ndarray
-        float [n_samples] in [-1, 1], 16 kHz, at least 25 ms.
-    name : str or Path
-        What an error calls the recording.
+    wave : ndarray, float [n_samples] in [-1, 1], 16 kHz, at least 25 ms
+    name : str or Path, what an error calls the recording
 
     Returns
     -------
-    ndarray
-        float32 [n_voiced] in [-1, 1], n_voiced a multiple of 320.
+    ndarray, float32 [n_voiced] in [-1, 1], n_voiced a multiple of 320
 
     Raises
     ------
-    AudioError
-        As `voiced_mask`, and with `reason` silent where no frame is voiced.
+    AudioError: as `voiced_mask`, and with `reason` silent where no frame is voiced
     """
     mask = voiced_mask(wave, name=name)
     frames = wave[: mask.size * _VAD_FRAME].reshape(-1, _VAD_FRAME)  # [n_frames, 320]
@@ -97,20 +89,16 @@ def log_mel(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
 
     Parameters
     ----------
-    wave : ndarray
-        float [n_samples] in [-1, 1], 16 kHz, at least 25 ms.
-    name : str or Path
-        What an error calls the recording.
+    wave : ndarray, float [n_samples] in [-1, 1], 16 kHz, at least 25 ms
+    name : str or Path, what an error calls the recording
 
     Returns
     -------
-    ndarray
-        float32 [1 + n_samples // 160, 64], natural logarithm of power.
+    ndarray, float32 [1 + n_samples // 160, 64], natural logarithm of power
 
     Raises
     ------
-    AudioError
-        With `reason` one of wrong_type, empty, nan, range, too_short.
+    AudioError: with `reason` one of wrong_type, empty, nan, range, too_short
     """
     return _log_mel(_to_int16(wave, name=name)).astype(np.float32)
 
@@ -122,18 +110,15 @@ def normalise(log_mel: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    log_mel : ndarray
-        float [n_frames, n_bins], finite.
+    log_mel : ndarray, float [n_frames, n_bins], finite
 
     Returns
     -------
-    ndarray
-        float32 [n_frames, n_bins]; a bin that never changes is 0.
+    ndarray, float32 [n_frames, n_bins]; a bin that never changes is 0
 
     Raises
     ------
-    AudioError
-        With `reason` wrong_type or nan.
+    AudioError: with `reason` wrong_type or nan
     """
     _check_frames(log_mel)
     x = log_mel.astype(np.float64)  # float32 means of constant bins would be off by more than the epsilon
@@ -147,20 +132,16 @@ def repeat(features: np.ndarray, *, n_frames: int = N_FRAMES_MIN) -> np.ndarray:
 
     Parameters
     ----------
-    features : ndarray
-        float [n, n_bins].
-    n_frames : int
-        Frames of 10 ms.
+    features : ndarray, float [n, n_bins]
+    n_frames : int, frames of 10 ms
 
     Returns
     -------
-    ndarray
-        [max(n, n_frames), n_bins], the same dtype.
+    ndarray, [max(n, n_frames), n_bins], the same dtype
 
     Raises
     ------
-    AudioError
-        With `reason` wrong_type or nan.
+    AudioError: with `reason` wrong_type or nan
     """
     _check_frames(features)
     n = len(features)
@@ -172,20 +153,16 @@ def features(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
 
     Parameters
     ----------
-    wave : ndarray
-        float [n_samples] in [-1, 1], 16 kHz, at least 25 ms.
-    name : str or Path
-        What an error calls the recording.
+    wave : ndarray, float [n_samples] in [-1, 1], 16 kHz, at least 25 ms
+    name : str or Path, what an error calls the recording
 
     Returns
     -------
-    ndarray
-        float32 [>= 1000, 64].
+    ndarray, float32 [>= 1000, 64]
 
     Raises
     ------
-    AudioError
-        As `voiced`.
+    AudioError: as `voiced`
     """
     samples = _to_int16(wave, name=name)
     mask = _voiced_mask(samples)
@@ -199,8 +176,7 @@ def mel_filters() -> np.ndarray:
 
     Returns
     -------
-    ndarray
-        float64 [513, 64], in 1 / Hz; read-only.
+    ndarray, float64 [513, 64], in 1 / Hz; read-only
     """
     low, high = (2595 * np.log10(1 + f / 700) for f in (_MEL_LOW_HZ, _MEL_HIGH_HZ))
     edges_hz = 700 * (10 ** (np.linspace(low, high, N_MELS + 2) / 2595) - 1)
@@ -289,12 +265,8 @@ def _mel_groups() -> list[tuple[slice, np.ndarray]]:
 def _to_int16(wave: np.ndarray, *, name: str | Path) -> np.ndarray:
     """Check a wave and put it on the int16 scale, on which detector and features are defined."""
     if not isinstance(wave, np.ndarray) or wave.dtype not in (np.float32, np.float64) or wave.ndim != 1:
-        raise AudioError(
-            name,
-            f"is {_kind(wave)}, expected float32 [n_samples]",
-            remedy="Pass what sound_files.read returns; divide 16-bit integers by 32768.0, average channels.",
-            reason="wrong_type",
-        )
+        remedy = "Pass what sound_files.read returns; divide 16-bit integers by 32768.0, average channels."
+        raise AudioError(name, f"is {_kind(wave)}, expected float32 [n_samples]", remedy=remedy, reason="wrong_type")
     if not wave.size:
         raise AudioError(name, "has 0 samples", remedy="Leave it out or record it again.", reason="empty")
     peak = max(wave.max(), -wave.min())  # NaN where any sample is
@@ -303,24 +275,16 @@ def _to_int16(wave: np.ndarray, *, name: str | Path) -> np.ndarray:
     if peak > 1:
         raise AudioError(name, f"peaks at {peak:g}, outside [-1, 1]", remedy="Scale or clip it first.", reason="range")
     if wave.size < _WINDOW:
-        raise AudioError(
-            name,
-            f"has {wave.size} samples, fewer than one window of 25 ms ({_WINDOW} samples)",
-            remedy="Record at least a second of speech.",
-            reason="too_short",
-        )
+        problem = f"has {wave.size} samples, fewer than one window of 25 ms ({_WINDOW} samples)"
+        raise AudioError(name, problem, remedy="Record at least a second of speech.", reason="too_short")
     scaled = np.rint(wave * _INT16_SCALE)
     return np.minimum(scaled, _INT16_SCALE - 1, out=scaled).astype(np.int16)
 
 
 def _not_silent(frames: np.ndarray, *, name: str | Path) -> np.ndarray:
     if not frames.size:
-        raise AudioError(
-            name,
-            "is silent: none of its 20 ms frames is voiced",
-            remedy="Check that it holds speech, loud enough, or leave it out.",
-            reason="silent",
-        )
+        remedy = "Check that it holds speech, loud enough, or leave it out."
+        raise AudioError(name, "is silent: none of its 20 ms frames is voiced", remedy=remedy, reason="silent")
     return frames.reshape(-1)
 
 
@@ -336,11 +300,8 @@ def _kind(value: object) -> str:
 def _check_frames(frames: np.ndarray) -> None:
     fits = isinstance(frames, np.ndarray) and frames.dtype.kind == "f" and frames.ndim == 2
     if not fits or not frames.shape[0]:
-        raise AudioError(
-            "log-mel",
-            f"is {_kind(frames)}, expected float32 [n_frames, {N_MELS}] with at least one frame",
-            remedy="Pass what s2f.features.front_end.log_mel returns.",
-            reason="wrong_type",
-        )
+        problem = f"is {_kind(frames)}, expected float32 [n_frames, {N_MELS}] with at least one frame"
+        remedy = "Pass what s2f.features.front_end.log_mel returns."
+        raise AudioError("log-mel", problem, remedy=remedy, reason="wrong_type")
     if not np.isfinite(frames).all():
         raise _not_finite("log-mel", frames)

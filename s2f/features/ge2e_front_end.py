@@ -41,13 +41,11 @@ def prepared(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
 
     Parameters
     ----------
-    wave : float32 [n_samples]
-        16 kHz, in [-1, 1].
+    wave : float32 [n_samples], 16 kHz, in [-1, 1]
 
     Raises
     ------
-    AudioError
-        Not finite, shorter than 30 ms, or all zero.
+    AudioError: not finite, shorter than 30 ms, or all zero
     """
     wave = np.asarray(wave, np.float32)
     if not np.isfinite(wave).all():
@@ -108,8 +106,7 @@ def partials(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
 
     Raises
     ------
-    AudioError
-        See `prepared`.
+    AudioError: see `prepared`
     """
     wave = prepared(wave, name=name)
     first = starts(len(wave))

@@ -36,22 +36,17 @@ def detect(image: np.ndarray, *, name: str | Path = "image", several: str = "pro
     Parameters
     ----------
     image : ndarray, uint8 [height, width, 3]
-    name : str or Path
-        What errors call the image.
-    several : {"prominent", "reject"}
-        What to do about a photo of several people.
+    name : str or Path, what errors call the image
+    several : {"prominent", "reject"}, what to do about a photo of several people
 
     Returns
     -------
-    ndarray, float32 [5, 2]
-        In pixels of `image`, ordered as `TEMPLATE`.
+    ndarray, float32 [5, 2], in pixels of `image`, ordered as `TEMPLATE`
 
     Raises
     ------
-    ImageError
-        `reason` "no_face" or "several_faces"; or not an RGB image; or `several` is neither of the two.
-    CheckpointError
-        The landmark model is not installed or not the declared file.
+    ImageError: `reason` "no_face" or "several_faces"; or not an RGB image; or `several` is neither of the two
+    CheckpointError: the landmark model is not installed or not the declared file
     """
     import dlib
 
@@ -71,21 +66,13 @@ def detect(image: np.ndarray, *, name: str | Path = "image", several: str = "pro
             shown, factor = bigger, wanted
     if not boxes:
         height, width = image.shape[:2]
-        raise ImageError(
-            name,
-            f"({width}×{height} px) shows no face that could be found",
-            remedy="Use a photo with one clear, roughly frontal face.",
-            reason="no_face",
-        )
+        problem = f"({width}×{height} px) shows no face that could be found"
+        raise ImageError(name, problem, remedy="Use a photo with one clear, roughly frontal face.", reason="no_face")
     box = max(boxes, key=lambda b: _prominence(b, shown.shape))
     large = [b for b in boxes if b.area() >= _BYSTANDER * box.area()]
     if several == "reject" and len(large) > 1:
-        raise ImageError(
-            name,
-            f"shows {len(large)} faces",
-            remedy="Cut out the one it is of, or set store.several_faces to prominent.",
-            reason="several_faces",
-        )
+        remedy = "Cut out the one it is of, or set store.several_faces to prominent."
+        raise ImageError(name, f"shows {len(large)} faces", remedy=remedy, reason="several_faces")
     parts = find_points(shown, dlib.rectangle(box))
     points = np.array([(p.x, p.y) for p in parts.parts()], dtype=np.float64)  # [68, 2]
     five = np.stack([points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]])

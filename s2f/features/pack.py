@@ -36,8 +36,7 @@ class Settings:
     ----------
     several_faces : {"prominent", "reject"}
         What to do about a photo of several people; see `s2f.features.landmarks.detect`.
-    max_turn : float
-        Largest turn of a face to the side; see `s2f.features.align.turn`.
+    max_turn : float, largest turn of a face to the side; see `s2f.features.align.turn`
     processed : bool
         Recordings are .npy files of log-mel frames and photos are aligned: they are only checked and packed.
     """
@@ -49,12 +48,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Raise StoreError where a value is none of those above."""
         if self.several_faces not in SEVERAL_FACES:
-            raise StoreError(
-                f"several_faces {self.several_faces!r}",
-                "is unknown",
-                remedy=nearest(self.several_faces, SEVERAL_FACES),
-                reason="value",
-            )
+            remedy = nearest(self.several_faces, SEVERAL_FACES)
+            raise StoreError(f"several_faces {self.several_faces!r}", "is unknown", remedy=remedy, reason="value")
         if not self.max_turn > 0:  # NaN neither
             raise StoreError("max_turn", f"is {self.max_turn}", remedy="Give a number above 0.", reason="value")
 
@@ -82,27 +77,19 @@ def build(
 
     Parameters
     ----------
-    manifest : DataFrame
-        Split or not; see `s2f.corpora.manifest`.
+    manifest : DataFrame, split or not; see `s2f.corpora.manifest`
     folder : str or Path
-    root : str or Path
-        Where relative paths of the manifest start.
+    root : str or Path, where relative paths of the manifest start
     settings : Settings, optional
-    n_workers : int
-        Processes; with 1 the work is done in this one.
-    shard_size : int
-        Files that one process takes at a time, and that a killed build may lose.
-    max_rejected : float
-        Largest accepted share of unusable files, for recordings and photos each.
-    progress : bool
-        Show a progress bar on stderr.
+    n_workers : int, processes; with 1 the work is done in this one
+    shard_size : int, files that one process takes at a time, and that a killed build may lose
+    max_rejected : float, largest accepted share of unusable files, for recordings and photos each
+    progress : bool, show a progress bar on stderr
 
     Raises
     ------
-    StoreError
-        Too many unusable files; nobody left, in all or in one split; a worker process died.
-    CorpusError
-        The manifest is not valid.
+    StoreError: too many unusable files; nobody left, in all or in one split; a worker process died
+    CorpusError: the manifest is not valid
     """
     if not 0 <= max_rejected <= 1:
         raise StoreError("max_rejected", f"is {max_rejected}", remedy="Give a share from 0 to 1.", reason="value")
@@ -150,22 +137,17 @@ def build_part(
 
     Parameters
     ----------
-    share : (part, n_parts)
-        Every `n_parts`-th shard, counted from `part`; 0 <= part < n_parts.
-    manifest, folder, root, settings, n_workers, shard_size, progress
-        As `build` will be called with.
+    share : (part, n_parts), every `n_parts`-th shard, counted from `part`; 0 <= part < n_parts
+    manifest, folder, root, settings, n_workers, shard_size, progress, as `build` will be called with
 
     Returns
     -------
-    int
-        Number of shards of this part, 0 where there are fewer shards than parts.
+    int, number of shards of this part, 0 where there are fewer shards than parts
 
     Raises
     ------
-    StoreError
-        A part that does not exist; a worker process died.
-    CorpusError
-        The manifest is not valid.
+    StoreError: a part that does not exist; a worker process died
+    CorpusError: the manifest is not valid
     """
     part, n_parts = share
     _check_counts(n_workers=n_workers, shard_size=shard_size, n_parts=n_parts)
@@ -216,12 +198,9 @@ def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, pro
                     job.result()
                     bar.update(len(parts[jobs[job]]))
             except BrokenProcessPool as error:
-                raise StoreError(
-                    places[0].parent.parent,
-                    "lost a worker process (out of memory, or killed)",
-                    remedy="Build again, perhaps with fewer workers: finished shards are kept.",
-                    reason="worker",
-                ) from error
+                problem = "lost a worker process (out of memory, or killed)"
+                remedy = "Build again, perhaps with fewer workers: finished shards are kept."
+                raise StoreError(places[0].parent.parent, problem, remedy=remedy, reason="worker") from error
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -262,8 +241,7 @@ def recording(path: str, settings: Settings) -> np.ndarray:
 
     Raises
     ------
-    AudioError
-        It cannot be used; `reason` is in `s2f.corpora.rejections`.
+    AudioError: it cannot be used; `reason` is in `s2f.corpora.rejections`
     """
     from s2f.features import front_end, sound_files
 
@@ -278,8 +256,7 @@ def photo(path: str, landmarks, settings: Settings) -> np.ndarray:
 
     Raises
     ------
-    ImageError
-        It cannot be used; `reason` is in `s2f.corpora.rejections`.
+    ImageError: it cannot be used; `reason` is in `s2f.corpora.rejections`
     """
     from s2f.features import align, photo_files
 
@@ -386,20 +363,12 @@ def _check_losses(table: pd.DataFrame, keep: np.ndarray, problems: list, folder:
                 reason="too_many_rejected",
             )
     if not keep.any():
-        raise StoreError(
-            folder,
-            "would be empty: nobody has both a usable recording and a usable photo",
-            remedy=see + "repair the files.",
-            reason="empty",
-        )
+        problem = "would be empty: nobody has both a usable recording and a usable photo"
+        raise StoreError(folder, problem, remedy=see + "repair the files.", reason="empty")
     for name in table["split"].dropna().unique():
         if not keep[(table["split"] == name).to_numpy()].any():
-            raise StoreError(
-                folder,
-                f"would have nobody in split '{name}'",
-                reason="empty_split",
-                remedy=see + "repair the files, or split more identities.",
-            )
+            remedy = see + "repair the files, or split more identities."
+            raise StoreError(folder, f"would have nobody in split '{name}'", remedy=remedy, reason="empty_split")
 
 
 def _shards(places: list[Path], name: str) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
@@ -434,12 +403,8 @@ def _write_npy(path: Path, dtype, shape: tuple[int, ...], blocks: Iterator[np.nd
             n += len(block)
             file.write(np.ascontiguousarray(block, dtype=dtype).data)
         if n != shape[0]:
-            raise StoreError(
-                path,
-                f"would hold {n} rows instead of {shape[0]}",
-                remedy=f"Delete {path.parent / 'shards'} and build again.",
-                reason="damaged",
-            )
+            remedy = f"Delete {path.parent / 'shards'} and build again."
+            raise StoreError(path, f"would hold {n} rows instead of {shape[0]}", remedy=remedy, reason="damaged")
 
 
 def _write_index(index: pd.DataFrame, path: Path) -> None:

@@ -24,8 +24,7 @@ def read(path: str | Path) -> np.ndarray:
 
     Parameters
     ----------
-    path : str or Path
-        Any format Pillow reads; 16-bit images keep their upper 8 bits.
+    path : str or Path, any format Pillow reads; 16-bit images keep their upper 8 bits
 
     Returns
     -------
@@ -88,19 +87,11 @@ def _to_rgb(image, path: Path) -> np.ndarray:
             path, f"is an animation of {image.n_frames} frames", remedy="Save one frame as an image.", reason="animated"
         )
     if min(image.size) < MIN_PX:
-        raise ImageError(
-            path,
-            f"is only {image.size[0]}×{image.size[1]} px",
-            reason="too_small",
-            remedy=f"Use an image of {MIN_PX} px or more.",
-        )
+        remedy = f"Use an image of {MIN_PX} px or more."
+        raise ImageError(path, f"is only {image.size[0]}×{image.size[1]} px", remedy=remedy, reason="too_small")
     if image.mode in ("I", "F"):
-        raise ImageError(
-            path,
-            f"has mode {image.mode} (32 bits a sample, no defined range)",
-            remedy="Convert it to 8 bits a sample.",
-            reason="mode",
-        )
+        problem = f"has mode {image.mode} (32 bits a sample, no defined range)"
+        raise ImageError(path, problem, remedy="Convert it to 8 bits a sample.", reason="mode")
     image.load()
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
@@ -119,9 +110,5 @@ def _check_image(image: np.ndarray, name: str | Path) -> None:
             name, f"is {what}", remedy="Give uint8 [height, width, 3], as `read` returns it.", reason="mode"
         )
     if min(image.shape[:2]) < MIN_PX:
-        raise ImageError(
-            name,
-            f"is only {image.shape[1]}×{image.shape[0]} px",
-            reason="too_small",
-            remedy=f"Use an image of {MIN_PX} px or more.",
-        )
+        remedy = f"Use an image of {MIN_PX} px or more."
+        raise ImageError(name, f"is only {image.shape[1]}×{image.shape[0]} px", remedy=remedy, reason="too_small")

@@ -27,8 +27,7 @@ def normalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
 
     Raises
     ------
-    ImageError
-        Not uint8, or the last dimension is not 3.
+    ImageError: not uint8, or the last dimension is not 3
     """
     if not str(images.dtype).endswith("uint8") or images.ndim < 3 or images.shape[-1] != 3:
         raise ImageError(
@@ -53,8 +52,7 @@ def denormalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
 
     Raises
     ------
-    ImageError
-        Not floating point, no three channels, or NaN or infinite values.
+    ImageError: not floating point, no three channels, or NaN or infinite values
     """
     if "float" not in str(images.dtype) or images.ndim < 3 or images.shape[-3] != 3:
         raise ImageError(
@@ -90,9 +88,5 @@ def drawn(images: torch.Tensor) -> torch.Tensor:
 
 def _check_finite(finite: bool) -> None:
     if not finite:
-        raise ImageError(
-            "images",
-            "hold NaN or infinite values",
-            reason="nan",
-            remedy="Look for where the network that made them went wrong.",
-        )
+        remedy = "Look for where the network that made them went wrong."
+        raise ImageError("images", "hold NaN or infinite values", remedy=remedy, reason="nan")

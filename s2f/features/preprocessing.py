@@ -16,8 +16,7 @@ def inputs(study: Study) -> dict:
 
     Raises
     ------
-    RunError
-        The corpus is not made yet, or with other parameters.
+    RunError: the corpus is not made yet, or with other parameters
     """
     folder = study.read("corpus")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -37,20 +36,16 @@ def make_part(study: Study, *, part: int, n_parts: int, n_workers: int) -> int:
 
     Parameters
     ----------
-    part, n_parts : int
-        Every `n_parts`-th shard, counted from `part`.
+    part, n_parts : int, every `n_parts`-th shard, counted from `part`
 
     Returns
     -------
-    int
-        Number of shards of this part.
+    int, number of shards of this part
 
     Raises
     ------
-    RunError
-        The corpus is not made yet; the store is being packed, or this part is being made, by another process.
-    StoreError
-        A part that does not exist; a worker process died.
+    RunError: the corpus is not made yet; the store is being packed, or this part is being made, by another process
+    StoreError: a part that does not exist; a worker process died
     """
     given = inputs(study)
     folder = study.share("store", part=f"{part}-of-{n_parts}")

@@ -68,13 +68,11 @@ def duration_s(path: str | Path) -> float:
 
     Parameters
     ----------
-    path : str or Path
-        What `read` takes, or a .npy file as `read_features` takes.
+    path : str or Path, what `read` takes, or a .npy file as `read_features` takes
 
     Raises
     ------
-    AudioError
-        As `read` and `read_features`.
+    AudioError: as `read` and `read_features`
     """
     path = Path(path)
     if path.suffix.lower() == ".npy":
@@ -96,18 +94,15 @@ def read_features(path: str | Path) -> np.ndarray:
 
     Parameters
     ----------
-    path : str or Path
-        A .npy file, float [n_frames, 64].
+    path : str or Path, a .npy file, float [n_frames, 64]
 
     Returns
     -------
-    ndarray
-        float32 [n_frames, 64], each bin with mean 0 and standard deviation 1.
+    ndarray, float32 [n_frames, 64], each bin with mean 0 and standard deviation 1
 
     Raises
     ------
-    AudioError
-        With `reason` one of missing, folder, permission, unreadable, empty, not_features, nan, silent.
+    AudioError: with `reason` one of missing, folder, permission, unreadable, empty, not_features, nan, silent
     """
     path = Path(path)
     with _opened(path) as file:
@@ -124,12 +119,8 @@ def read_features(path: str | Path) -> np.ndarray:
                 path, f"is damaged or cut short ({error})", remedy="Get it again.", reason="not_features"
             ) from None
     if frames.dtype.kind != "f" or frames.ndim != 2 or frames.shape[1] != N_MELS:
-        raise AudioError(
-            path,
-            f"is {_kind(frames)}, expected float [n_frames, {N_MELS}]",
-            remedy="Save log-mel frames one after another.",
-            reason="not_features",
-        )
+        problem = f"is {_kind(frames)}, expected float [n_frames, {N_MELS}]"
+        raise AudioError(path, problem, remedy="Save log-mel frames one after another.", reason="not_features")
     if not len(frames):
         raise AudioError(path, "has 0 frames", remedy="Leave it out.", reason="empty")
     if not np.isfinite(frames).all():
@@ -167,12 +158,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             path, "may not be read by this user", remedy="Change its permissions.", reason="permission"
         ) from None
     except OSError as error:
-        raise AudioError(
-            path,
-            f"cannot be read ({error.strerror or error})",
-            remedy="Check the disk and the name.",
-            reason="unreadable",
-        ) from None
+        problem = f"cannot be read ({error.strerror or error})"
+        raise AudioError(path, problem, remedy="Check the disk and the name.", reason="unreadable") from None
 
 
 def _decode(path: Path, file: BinaryIO) -> tuple[np.ndarray, int]:
@@ -185,12 +172,9 @@ def _decode(path: Path, file: BinaryIO) -> tuple[np.ndarray, int]:
     container = _container(file, head=head)
     declared = _declared_bytes(file, head=head, n_bytes=n_bytes)
     if declared > n_bytes:
-        raise AudioError(
-            path,
-            f"ends after {n_bytes} bytes, but its header declares at least {declared}",
-            remedy="Copy or download it again; if what is there is enough, save it anew.",
-            reason="truncated",
-        )
+        problem = f"ends after {n_bytes} bytes, but its header declares at least {declared}"
+        remedy = "Copy or download it again; if what is there is enough, save it anew."
+        raise AudioError(path, problem, remedy=remedy, reason="truncated")
     file.seek(0)
     blocks = _by_pyav(path, file, container=container) if container else _by_soundfile(path, file)
     rate, parts = SAMPLE_RATE, [np.empty(0, np.float32)]
@@ -199,31 +183,19 @@ def _decode(path: Path, file: BinaryIO) -> tuple[np.ndarray, int]:
         if not math.isfinite(peak):
             raise _not_finite(path, block)
         if peak > _PEAK_LIMIT:
-            raise AudioError(
-                path,
-                f"peaks at {peak:g}, expected [-1, 1]",
-                remedy="Export it with floating-point samples in [-1, 1], or as 16-bit.",
-                reason="range",
-            )
+            remedy = "Export it with floating-point samples in [-1, 1], or as 16-bit."
+            raise AudioError(path, f"peaks at {peak:g}, expected [-1, 1]", remedy=remedy, reason="range")
         parts.append(block)
     if not _RATE_RANGE_HZ[0] <= rate <= _RATE_RANGE_HZ[1]:
-        raise AudioError(
-            path,
-            f"has a rate of {rate} Hz, expected {_RATE_RANGE_HZ[0]} to {_RATE_RANGE_HZ[1]}",
-            remedy="Its header is probably wrong: export it again.",
-            reason="rate",
-        )
+        problem = f"has a rate of {rate} Hz, expected {_RATE_RANGE_HZ[0]} to {_RATE_RANGE_HZ[1]}"
+        raise AudioError(path, problem, remedy="Its header is probably wrong: export it again.", reason="rate")
     return np.concatenate(parts), rate
 
 
 def _by_soundfile(path: Path, file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
     if path.suffix.lower() == ".raw":  # soundfile would take any bytes for samples
-        raise AudioError(
-            path,
-            "has no header that tells rate and sample type",
-            remedy=f"Convert it to one of {_FORMATS}.",
-            reason="not_audio",
-        )
+        remedy = f"Convert it to one of {_FORMATS}."
+        raise AudioError(path, "has no header that tells rate and sample type", remedy=remedy, reason="not_audio")
     try:
         sound = soundfile.SoundFile(file)
     except soundfile.LibsndfileError as error:
@@ -263,12 +235,9 @@ def _by_pyav(path: Path, file: BinaryIO, *, container: str) -> Iterator[tuple[np
     import av
 
     def damaged(error: Exception) -> AudioError:
-        return AudioError(
-            path,
-            f"is damaged or cut short ({getattr(error, 'strerror', None) or error})",
-            remedy=f"Copy or download it again, or export it as one of {_FORMATS}.",
-            reason="damaged",
-        )
+        problem = f"is damaged or cut short ({getattr(error, 'strerror', None) or error})"
+        remedy = f"Copy or download it again, or export it as one of {_FORMATS}."
+        return AudioError(path, problem, remedy=remedy, reason="damaged")
 
     try:
         # Naming the container keeps the file from being taken for a play list that opens other files.

@@ -53,13 +53,10 @@ class Meta(BaseModel):
 
     Attributes
     ----------
-    parameters : dict
-        What the store was made with: `FRONT_END` and the fields of `s2f.features.pack.Settings`.
+    parameters : dict, what the store was made with: `FRONT_END` and the fields of `s2f.features.pack.Settings`
     n_frames, n_recordings, n_faces, n_identities, n_rejected : int
-    index_sha256 : str
-        Of ``index.parquet``.
-    input_sha256 : str
-        Of everything that the store was made from.
+    index_sha256 : str, of ``index.parquet``
+    input_sha256 : str, of everything that the store was made from
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -79,8 +76,7 @@ class Meta(BaseModel):
 
         Raises
         ------
-        StoreError
-            Of another version, another front end, or damaged.
+        StoreError: of another version, another front end, or damaged
         """
         path = folder / "meta.json"
         found = files.read_versioned(path, version=VERSION, remedy=_BUILD, error=StoreError)
@@ -112,12 +108,9 @@ class Store:
         Natural logarithm of mel power, mean 0 and variance 1 in each recording and bin.
     mel_offsets : ndarray, int64 [n_recordings + 1]
     faces : ndarray, uint8 [n_faces, 64, 64, 3]
-    index : DataFrame
-        Manifest columns and `row`: the place among the recordings (`mel`) or the photos (`faces`).
-    parameters : dict
-        What it was made with: `FRONT_END` and the fields of `Settings`.
-    digest : str
-        Hash of everything it was made from.
+    index : DataFrame, manifest columns and `row`: the place among the recordings (`mel`) or the photos (`faces`)
+    parameters : dict, what it was made with: `FRONT_END` and the fields of `Settings`
+    digest : str, hash of everything it was made from
     """
 
     folder: Path
@@ -203,8 +196,7 @@ class Store:
 
         Raises
         ------
-        StoreError
-            Unknown column, or a value that is no split, gender or fold.
+        StoreError: unknown column, or a value that is no split, gender or fold
         """
         return self._select("voice", where)
 
@@ -228,22 +220,14 @@ class Store:
         known: dict[str, tuple] = {"split": manifests.SPLITS, "gender": manifests.GENDERS, "fold": (0, 1)}
         for column, value in where.items():
             if column not in self.index.columns or column in ("modality", "landmarks"):
-                raise StoreError(
-                    f"store column '{column}'",
-                    "is unknown",
-                    remedy=nearest(column, self.index.columns.drop(["modality", "landmarks"])),
-                    reason="column",
-                )
+                remedy = nearest(column, self.index.columns.drop(["modality", "landmarks"]))
+                raise StoreError(f"store column '{column}'", "is unknown", remedy=remedy, reason="column")
             one = value is None or isinstance(value, (str, int, np.integer))
             values = [value] if one else list(value)
             for v in values:
                 if column in known and v is not None and v not in known[column]:
-                    raise StoreError(
-                        f"{column} {v!r}",
-                        "does not exist",
-                        remedy=nearest(str(v), map(str, known[column])),
-                        reason="value",
-                    )
+                    remedy = nearest(str(v), map(str, known[column]))
+                    raise StoreError(f"{column} {v!r}", "does not exist", remedy=remedy, reason="value")
             if column == "split":
                 values = [*values, "all"]
             keep &= (

@@ -24,8 +24,7 @@ class Estimate:
 
     Attributes
     ----------
-    value, low, high : float
-        The statistic of the data as they are, and the bounds of its 95 % interval.
+    value, low, high : float, the statistic of the data as they are, and the bounds of its 95 % interval
     """
 
     value: float
@@ -38,15 +37,12 @@ def interval(statistic: Statistic, n_identities: int, *, rng: np.random.Generato
 
     Parameters
     ----------
-    statistic : callable
-        Maps counts [B, n_identities] to values [B]; NaN where a resample leaves it undefined.
-    n_identities, n_resamples : int
-        People to draw from, and bootstrap samples, drawn from the stream `rng`.
+    statistic : callable, maps counts [B, n_identities] to values [B]; NaN where a resample leaves it undefined
+    n_identities, n_resamples : int, people to draw from, and bootstrap samples, drawn from the stream `rng`
 
     Raises
     ------
-    MetricError
-        Undefined on the data, or on more than half of the resamples.
+    MetricError: undefined on the data, or on more than half of the resamples
     """
     everyone = np.ones(n_identities, bool)
     _enough(everyone, at_least=2)
@@ -64,15 +60,12 @@ def estimate(statistic: Statistic, counts: np.ndarray, *, people: np.ndarray) ->
 
     Parameters
     ----------
-    counts : ndarray, float [B, n_identities]
-        From `resamples`.
-    people : ndarray, bool [n_identities]
-        Who has a value.
+    counts : ndarray, float [B, n_identities], from `resamples`
+    people : ndarray, bool [n_identities], who has a value
 
     Raises
     ------
-    MetricError
-        Fewer than two people have a value, or as in `interval`.
+    MetricError: fewer than two people have a value, or as in `interval`
     """
     _enough(people, at_least=2)
     return _percentiles(statistic, statistic(counts), people)
@@ -90,13 +83,11 @@ def subsampled(
 
     Parameters
     ----------
-    people : ndarray, bool [n_identities]
-        Whom to draw from: `n_subsamples` halves of them, from the stream `rng`.
+    people : ndarray, bool [n_identities], whom to draw from: `n_subsamples` halves of them, from the stream `rng`
 
     Raises
     ------
-    MetricError
-        Fewer than four people, or as in `interval`.
+    MetricError: fewer than four people, or as in `interval`
     """
     _enough(people, at_least=4)
     counts = np.zeros((n_subsamples, len(people)))
@@ -149,8 +140,7 @@ def pair_mean(matrix: np.ndarray, allowed: np.ndarray) -> Statistic:
 
     Parameters
     ----------
-    matrix : ndarray, float [n, n]
-        Value of probe identity i with partner j.
+    matrix : ndarray, float [n, n], value of probe identity i with partner j
     allowed : ndarray, bool [n, n]
         Pairs that count. The diagonal never does.
     """

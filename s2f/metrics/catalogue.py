@@ -31,27 +31,18 @@ class Metric:
 
     Attributes
     ----------
-    key, label : str
-        Its name in files, and in tables and figures.
-    group : str
-        The table of a variant that shows it.
+    key, label : str, its name in files, and in tables and figures
+    group : str, the table of a variant that shows it
     needs : str
         What has to be known of the faces: a part of `FaceSet`, or of their embeddings that they lie where photographs
         do ("distances"), that they can be compared with them ("similarity"), or that videos are known too ("videos").
-    form : Form
-        How it is printed; shares from 0 to 1 in percent.
-    better : "higher", "lower" or None
-        Which value is the better one, if either is.
-    interval : bool
-        Whether there is a 95 % interval over people, and so paired differences.
-    chance : float, optional
-        What guessing gives, whoever the people are.
-    column : int
-        Its place in the table of the group; equal ones stand in the order of `METRICS`.
-    table2 : int
-        Its place in Table 2, from 1; 0 is not in it.
-    comparable : bool
-        Whether protocols can be compared by it: it does not depend on how many people there are.
+    form : Form, how it is printed; shares from 0 to 1 in percent
+    better : "higher", "lower" or None, which value is the better one, if either is
+    interval : bool, whether there is a 95 % interval over people, and so paired differences
+    chance : float, optional, what guessing gives, whoever the people are
+    column : int, its place in the table of the group; equal ones stand in the order of `METRICS`
+    table2 : int, its place in Table 2, from 1; 0 is not in it
+    comparable : bool, whether protocols can be compared by it: it does not depend on how many people there are
     """
 
     key: str
@@ -78,14 +69,11 @@ class Row:
 
     Attributes
     ----------
-    key, label : str
-        Its name in files, and in tables and figures.
-    no_video : str, optional
-        Why no photograph can be from the video of the voice.
+    key, label : str, its name in files, and in tables and figures
+    no_video : str, optional, why no photograph can be from the video of the voice
     direction : bool
         Its embeddings are directions away from the mean face: they tell who, and not how far from the photographs.
-    table2 : int
-        Its place in Table 2, from 1; 0 is not in it.
+    table2 : int, its place in Table 2, from 1; 0 is not in it
     """
 
     key: str

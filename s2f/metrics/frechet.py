@@ -38,8 +38,7 @@ def fid(features: np.ndarray, reference: np.ndarray, *, min_n: int = MIN_FACES) 
 
     Raises
     ------
-    MetricError
-        Fewer than `min_n` faces, or features that are not finite.
+    MetricError: fewer than `min_n` faces, or features that are not finite
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -68,20 +67,16 @@ def fid_by_n(
 
     Parameters
     ----------
-    features, reference : ndarray
-        Of drawn faces, or of one half of the real photos, and of (other) real photos.
-    ns : sequence of int
-        Faces, and photos, of a draw, without replacement; `n_draws` for each n, from the stream `rng`.
+    features, reference : ndarray, of drawn faces, or of one half of the real photos, and of (other) real photos
+    ns : sequence of int, faces, and photos, of a draw, without replacement; `n_draws` for each n, from the stream `rng`
 
     Returns
     -------
-    DataFrame
-        A line for each of `ns`: n, fid (median over the draws), low and high (their range).
+    DataFrame, a line for each of `ns`: n, fid (median over the draws), low and high (their range)
 
     Raises
     ------
-    MetricError
-        An n above the number of faces or photos, or below `min_n`.
+    MetricError: an n above the number of faces or photos, or below `min_n`
     """
     n_most = min(len(features), len(reference))
     if max(ns, default=0) > n_most:
@@ -113,8 +108,7 @@ def kid(
 
     Parameters
     ----------
-    codes, reference_codes : ndarray, int [n] and [m]
-        Identities, of `n_identities` people.
+    codes, reference_codes : ndarray, int [n] and [m], identities, of `n_identities` people
 
     Returns
     -------
@@ -124,8 +118,7 @@ def kid(
 
     Raises
     ------
-    MetricError
-        Fewer than `min_n` faces.
+    MetricError: fewer than `min_n` faces
     """
     x, y = (part.numpy() for part in checked(features, reference, name="kid", min_n=min_n))
     within = [

@@ -17,10 +17,8 @@ def precision_recall(features: np.ndarray, reference: np.ndarray, *, k: int = 3)
 
     Parameters
     ----------
-    features, reference : ndarray, float [n, d] and [m, d]
-        Inception features of the faces and of the real photos.
-    k : int
-        Neighbour to which the ball around a face reaches.
+    features, reference : ndarray, float [n, d] and [m, d], Inception features of the faces and of the real photos
+    k : int, neighbour to which the ball around a face reaches
 
     Returns
     -------
@@ -29,8 +27,7 @@ def precision_recall(features: np.ndarray, reference: np.ndarray, *, k: int = 3)
 
     Raises
     ------
-    MetricError
-        No more than `k` faces or photos.
+    MetricError: no more than `k` faces or photos
     """
     return inside(features, reference, k=k), inside(reference, features, k=k)
 
@@ -45,8 +42,7 @@ def inside(points: np.ndarray, manifold: np.ndarray, *, k: int, block: int = 102
 
     Raises
     ------
-    MetricError
-        The manifold has no more than `k` faces.
+    MetricError: the manifold has no more than `k` faces
     """
     if len(manifold) <= k:
         problem = f"has {len(manifold)} faces (more than {k})"

@@ -101,22 +101,17 @@ def recall(
 
     Parameters
     ----------
-    ks : tuple of int
-        Ranks.
-    n_way : int
-        People in a gallery; chance is k / n_way.
-    n_galleries : int
-        Galleries a probe, from the stream `rng`.
+    ks : tuple of int, Ranks
+    n_way : int, people in a gallery; chance is k / n_way
+    n_galleries : int, galleries a probe, from the stream `rng`
 
     Returns
     -------
-    ndarray, float [n, len(ks)]
-        NaN for a speaker without photos.
+    ndarray, float [n, len(ks)], NaN for a speaker without photos
 
     Raises
     ------
-    MetricError
-        Fewer than two people have photos.
+    MetricError: fewer than two people have photos
     """
     people, n_photos = np.unique(photo_codes, return_counts=True)
     if len(people) < 2:
@@ -153,13 +148,11 @@ def identification(
 
     Parameters
     ----------
-    ks : tuple of int
-        Ranks; chance is k divided by the number of people with photos.
+    ks : tuple of int, ranks; chance is k divided by the number of people with photos
 
     Returns
     -------
-    ndarray, float [n, len(ks)]
-        NaN for a speaker without photos.
+    ndarray, float [n, len(ks)], NaN for a speaker without photos
     """
     people, index = np.unique(photo_codes, return_inverse=True)
     means = pairs.by_identity(photos, index, n_identities=len(people))

@@ -31,17 +31,13 @@ class Sizes:
 
     Attributes
     ----------
-    n_resamples : int
-        Bootstrap samples.
-    n_subsamples : int
-        Subsamples of identities for the interval of KID.
-    n_way : int
-        People in a recall gallery.
+    n_resamples : int, bootstrap samples
+    n_subsamples : int, subsamples of identities for the interval of KID
+    n_way : int, people in a recall gallery
     n_fid : int, optional
         Most faces, and photos, of FID, KID, precision and recall. It is the same for all rows: that of the row, or of
         the half of the photos, that has fewest.
-    min_n : int
-        Fewest faces for FID, KID, precision and recall.
+    min_n : int, fewest faces for FID, KID, precision and recall
     """
 
     n_resamples: int = 2000

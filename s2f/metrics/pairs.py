@@ -45,8 +45,7 @@ def l1_embedding(
 
     Returns
     -------
-    ndarray, float [n]
-        At most 2·√d; NaN for a person without photos.
+    ndarray, float [n], at most 2·√d; NaN for a person without photos
     """
     out = np.full(len(vectors), np.nan)
     for code in np.unique(codes):
@@ -64,8 +63,7 @@ def cosine_matrix(
 
     Returns
     -------
-    ndarray, float [n_identities, n_identities]
-        The diagonal is the matched cosine; NaN where either has none.
+    ndarray, float [n_identities, n_identities], the diagonal is the matched cosine; NaN where either has none
     """
     # The mean of all products is the product of the means.
     left, right = (
@@ -81,8 +79,7 @@ def rms_matrix(faces: np.ndarray, codes: np.ndarray, *, n_identities: int, block
 
     Parameters
     ----------
-    block : int
-        Faces compared at a time.
+    block : int, faces compared at a time
 
     Returns
     -------

@@ -32,10 +32,8 @@ class Attributes:
     Attributes
     ----------
     names : tuple of str [A]
-    caused : ndarray, bool [A]
-        Whether the voice shares causes with it.
-    of : ndarray, int [C]
-        Attribute of each column; a category has a column a value.
+    caused : ndarray, bool [A], whether the voice shares causes with it
+    of : ndarray, int [C], attribute of each column; a category has a column a value
     by_auc : ndarray, bool [A]
         Measured by the area under the ROC curve instead of R²; these have one column, of zeros and ones.
     """
@@ -52,10 +50,8 @@ class Level:
 
     Attributes
     ----------
-    predicted : ndarray, float [n, C]
-        Held-out predictions; NaN in columns that it knows nothing about.
-    null : ndarray, float [n_permutations, A]
-        Statistic of each attribute on permuted targets.
+    predicted : ndarray, float [n, C], Held-out predictions; NaN in columns that it knows nothing about
+    null : ndarray, float [n_permutations, A], statistic of each attribute on permuted targets
     """
 
     predicted: np.ndarray
@@ -75,8 +71,7 @@ class Ridge:
     Parameters
     ----------
     features : ndarray, float [n, d]
-    folds : ndarray, int [n]
-        Fold of each person.
+    folds : ndarray, int [n], fold of each person
     """
 
     def __init__(self, features: np.ndarray, folds: np.ndarray) -> None:
@@ -117,11 +112,9 @@ class Line:
 
     Parameters
     ----------
-    readings : ndarray, float [n, C]
-        NaN in columns that are not read.
+    readings : ndarray, float [n, C], NaN in columns that are not read
     folds : ndarray, int [n]
-    as_it_is : ndarray, bool [C]
-        Columns whose reading is taken for the prediction, unfitted.
+    as_it_is : ndarray, bool [C], columns whose reading is taken for the prediction, unfitted
     """
 
     def __init__(self, readings: np.ndarray, folds: np.ndarray, *, as_it_is: np.ndarray) -> None:
@@ -155,17 +148,14 @@ def conditional_mean(
 
     Parameters
     ----------
-    features : ndarray, float [N, d]
-        Of a large sample to fit on.
+    features : ndarray, float [N, d], of a large sample to fit on
     targets : ndarray, float [N, C]
     female : ndarray, bool [N]
-    at : ndarray, float [n, d]
-        Features to predict for.
+    at : ndarray, float [n, d], features to predict for
 
     Returns
     -------
-    by_sex : ndarray, float [2, n, C]
-        Of women, of men.
+    by_sex : ndarray, float [2, n, C], of women, of men
     p_female : ndarray, float [n]
     """
     from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -187,8 +177,7 @@ def fold_numbers(n: int, *, n_folds: int, rng: np.random.Generator) -> np.ndarra
 
     Raises
     ------
-    MetricError
-        Fewer than two people a fold.
+    MetricError: fewer than two people a fold
     """
     if n < 2 * n_folds:
         raise MetricError(
@@ -215,8 +204,7 @@ def recovered(
     ----------
     truth, predicted : ndarray, float [n, C]
     attributes : Attributes
-    counts : ndarray, float [B, n], optional
-        How often each person was drawn; everybody once if not given.
+    counts : ndarray, float [B, n], optional, how often each person was drawn; everybody once if not given
 
     Returns
     -------
@@ -259,13 +247,10 @@ def level(
 
     Parameters
     ----------
-    predictor : callable
-        `Ridge`, `Line` or `fixed`.
+    predictor : callable, `Ridge`, `Line` or `fixed`
     truth : ndarray, float [n, C]
-    orders : ndarray, int [n_permutations, n]
-        From `permutations`.
-    block : int
-        Permutations at a time.
+    orders : ndarray, int [n_permutations, n], from `permutations`
+    block : int, permutations at a time
     """
     null = []
     for start in range(0, len(orders), block):
@@ -287,10 +272,8 @@ def estimates(
 
     Parameters
     ----------
-    replicates : sequence of Level
-        Of the same people, permuted in the same orders.
-    rng : numpy.random.Generator
-        Draws the people of the bootstrap.
+    replicates : sequence of Level, of the same people, permuted in the same orders
+    rng : numpy.random.Generator, draws the people of the bootstrap
     n_resamples : int
 
     Returns
@@ -335,8 +318,7 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
 
     Parameters
     ----------
-    levels : dict of str to DataFrame
-        From `estimates`; "ceiling" and, with "face", "photographs" among them.
+    levels : dict of str to DataFrame, from `estimates`; "ceiling" and, with "face", "photographs" among them
 
     Returns
     -------

@@ -21,18 +21,12 @@ class Measured:
 
     Attributes
     ----------
-    value : callable or float
-        Maps counts over all people to values; a number has no interval.
-    people : ndarray, bool [n]
-        Who has a value.
-    n_recordings, n_identities : int, optional
-        What the value rests on; the number of `people` where it is not given.
-    reference : str
-        What the faces were compared with.
-    reason : str, optional
-        Why a number has no interval.
-    halves : bool
-        Whether copies of a person would bias it, so that halves of the people are drawn.
+    value : callable or float, maps counts over all people to values; a number has no interval
+    people : ndarray, bool [n], who has a value
+    n_recordings, n_identities : int, optional, what the value rests on; the number of `people` where it is not given
+    reference : str, what the faces were compared with
+    reason : str, optional, why a number has no interval
+    halves : bool, whether copies of a person would bias it, so that halves of the people are drawn
     """
 
     value: Statistic | float

@@ -36,18 +36,12 @@ def evaluate(
     stand_ins : mapping of str to FaceSet
         One face (or embedding) a test recording, for any row of the catalogue. Rows `chance`, `gender_oracle`,
         `random_real` and `ceiling` are made here from the photos and people.
-    photos : FaceSet
-        Every held-out photo of the people.
-    people : DataFrame
-        Columns identity, gender ("f", "m" or None), nationality (str or None), one row a person.
-    protocol : str
-        "held_out" or "closed_set", as it goes into the result.
-    rng : numpy.random.Generator
-        Stream of the bootstrap, the halves and the galleries, which are the same for all rows.
-    absent : mapping of str to str, optional
-        Why a row has no faces.
-    sizes : Sizes
-        How many resamples, people in a gallery, and faces of a set.
+    photos : FaceSet, every held-out photo of the people
+    people : DataFrame, columns identity, gender ("f", "m" or None), nationality (str or None), one row a person
+    protocol : str, "held_out" or "closed_set", as it goes into the result
+    rng : numpy.random.Generator, stream of the bootstrap, the halves and the galleries, which are the same for all rows
+    absent : mapping of str to str, optional, why a row has no faces
+    sizes : Sizes, how many resamples, people in a gallery, and faces of a set
 
     Returns
     -------
@@ -59,8 +53,7 @@ def evaluate(
 
     Raises
     ------
-    MetricError
-        An unknown row, no photos, or faces of people that are not in `people`.
+    MetricError: an unknown row, no photos, or faces of people that are not in `people`
 
     Notes
     -----
@@ -130,9 +123,5 @@ def _real_sets(
 def _known(sets: Iterable[FaceSet], people: pd.DataFrame) -> None:
     unknown = sorted({identity for faces in sets for identity in faces.identities} - set(people["identity"]))
     if unknown:
-        raise MetricError(
-            unknown[0],
-            f"and {len(unknown) - 1} more identities are not among the people",
-            remedy="Give every person a row in people.",
-            reason="unknown_identity",
-        )
+        problem = f"and {len(unknown) - 1} more identities are not among the people"
+        raise MetricError(unknown[0], problem, remedy="Give every person a row in people.", reason="unknown_identity")

@@ -15,18 +15,12 @@ class FaceSet:
 
     Attributes
     ----------
-    identities : ndarray of str [n]
-        Whose photo each is, or whose recording it stands for.
-    pixels : ndarray, uint8 [n, H, W, 3]
-        Aligned faces.
-    embeddings : ndarray, float32 [n, d]
-        Identity embeddings, unit length.
-    female : ndarray, float32 [n]
-        Probability of "f" that the gender reader gives.
-    inception : ndarray, float32 [n, 2048]
-        Inception features; NaN in the rows that were left out where a set is large.
-    sources : ndarray of str [n]
-        Video or session of each photo.
+    identities : ndarray of str [n], whose photo each is, or whose recording it stands for
+    pixels : ndarray, uint8 [n, H, W, 3], aligned faces
+    embeddings : ndarray, float32 [n, d], identity embeddings, unit length
+    female : ndarray, float32 [n], probability of "f" that the gender reader gives
+    inception : ndarray, float32 [n, 2048], Inception features; NaN in the rows that were left out where a set is large
+    sources : ndarray of str [n], video or session of each photo
     """
 
     identities: np.ndarray
@@ -64,16 +58,13 @@ def mean_faces(photos: np.ndarray, genders: np.ndarray) -> tuple[np.ndarray, lis
 
     Parameters
     ----------
-    photos : ndarray, uint8 [n, H, W, 3]
-        Training photos.
-    genders : ndarray of str or None [n]
-        "f" or "m" of each, None where unknown.
+    photos : ndarray, uint8 [n, H, W, 3], training photos
+    genders : ndarray of str or None [n], "f" or "m" of each, None where unknown
 
     Returns
     -------
     faces : ndarray, uint8 [k, H, W, 3]
-    names : list of str [k]
-        "all", then "f" and "m" where there are any.
+    names : list of str [k], "all", then "f" and "m" where there are any
     """
     genders = np.asarray(genders, object)
     groups = {"all": np.ones(len(photos), bool), "f": genders == "f", "m": genders == "m"}
@@ -94,14 +85,10 @@ def repeated(means: FaceSet, names: list[str], identities: np.ndarray, *, gender
 
     Parameters
     ----------
-    means : FaceSet [k]
-        The described faces of `mean_faces`.
-    names : list of str [k]
-        Its names.
-    identities : ndarray of str [n]
-        Speaker of each recording.
-    genders : ndarray of str or None [n], optional
-        Sex of each speaker; where it is unknown, everyone's mean is used.
+    means : FaceSet [k], the described faces of `mean_faces`
+    names : list of str [k], its names
+    identities : ndarray of str [n], speaker of each recording
+    genders : ndarray of str or None [n], optional, sex of each speaker; where it is unknown, everyone's mean is used
     """
     wanted = ["all"] * len(identities) if genders is None else genders
     rows = np.array([names.index(name) if name in names else names.index("all") for name in wanted], int)
@@ -116,8 +103,7 @@ def halves(photos: FaceSet, *, rng: np.random.Generator) -> tuple[FaceSet, FaceS
 
     Returns
     -------
-    reference, source : FaceSet
-        To compare with, and to take stand-ins from.
+    reference, source : FaceSet, to compare with, and to take stand-ins from
     """
     to_source = np.zeros(len(photos), bool)
     for person in np.unique(photos.identities.astype(str)):
@@ -135,8 +121,7 @@ def someone_else(photos: FaceSet, *, rng: np.random.Generator) -> FaceSet:
 
     Raises
     ------
-    MetricError
-        Fewer than two people.
+    MetricError: fewer than two people
     """
     people = np.unique(photos.identities.astype(str))
     if len(people) < 2:
@@ -154,19 +139,14 @@ def linear_probe(voices: np.ndarray, embeddings: np.ndarray, new_voices: np.ndar
 
     Parameters
     ----------
-    voices : ndarray, float [n, v]
-        Voice embeddings of training recordings.
-    embeddings : ndarray, float [n, d]
-        Face embedding of each one's speaker, for example the mean over training photos.
-    new_voices : ndarray, float [m, v]
-        Voice embeddings to map.
-    penalty : float
-        Ridge penalty per training recording, on standardised inputs; chosen on validation.
+    voices : ndarray, float [n, v], voice embeddings of training recordings
+    embeddings : ndarray, float [n, d], face embedding of each one's speaker, for example the mean over training photos
+    new_voices : ndarray, float [m, v], voice embeddings to map
+    penalty : float, ridge penalty per training recording, on standardised inputs; chosen on validation
 
     Returns
     -------
-    ndarray, float32 [m, d]
-        Predicted embedding less the mean training embedding, brought to unit length.
+    ndarray, float32 [m, d], predicted embedding less the mean training embedding, brought to unit length
     """
     centre, scale = voices.mean(0), np.maximum(voices.std(0), 1e-6)
     x, y = (voices - centre) / scale, embeddings - embeddings.mean(0)

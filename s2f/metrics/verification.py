@@ -16,16 +16,11 @@ class ErrorRates:
 
     Attributes
     ----------
-    thresholds : ndarray, float [k]
-        Similarities, ascending.
-    false_accept : ndarray, float [k]
-        Share of pairs of different people at or above the threshold.
-    false_reject : ndarray, float [k]
-        Share of pairs of one person below the threshold.
-    equal_error_rate : Estimate
-        Where both are equal, with a 95 % bootstrap interval over identities.
-    n_same, n_different : int
-        Pairs.
+    thresholds : ndarray, float [k], similarities, ascending
+    false_accept : ndarray, float [k], share of pairs of different people at or above the threshold
+    false_reject : ndarray, float [k], share of pairs of one person below the threshold
+    equal_error_rate : Estimate, where both are equal, with a 95 % bootstrap interval over identities
+    n_same, n_different : int, Pairs
     """
 
     thresholds: np.ndarray
@@ -49,21 +44,17 @@ def error_rates(
 
     Parameters
     ----------
-    vectors : ndarray, float [n, d]
-        Unit-length embeddings, compared by cosine.
-    identities : ndarray of str [n]
-        Who each is of.
+    vectors : ndarray, float [n, d], Unit-length embeddings, compared by cosine
+    identities : ndarray of str [n], who each is of
     sources : ndarray of str [n], optional
         Where each comes from (a video): pairs of one person within one source are then left out.
     rng : numpy.random.Generator
         Stream of the `n_resamples` bootstrap samples, and of the items where there are too many.
-    max_items : int
-        More items than this are drawn from without replacement.
+    max_items : int, more items than this are drawn from without replacement
 
     Raises
     ------
-    MetricError
-        No pair of one person, or none of different people.
+    MetricError: no pair of one person, or none of different people
     """
     if len(vectors) > max_items:
         keep = np.sort(rng.choice(len(vectors), max_items, replace=False))

@@ -28,8 +28,7 @@ def network() -> GE2EEmbedding:
 
     Raises
     ------
-    CheckpointError
-        As `s2f.weights.locate`.
+    CheckpointError: as `s2f.weights.locate`
     """
     state = torch.load(weights.locate("speaker"), map_location="cpu", weights_only=True)["model_state"]
     encoder = GE2EEmbedding()
@@ -53,13 +52,11 @@ def tracks(
     Returns
     -------
     tracks : float32 [total, 256]
-    offsets : int64 [n_recordings + 1]
-        Recording i has the rows from ``offsets[i]`` to ``offsets[i + 1]``.
+    offsets : int64 [n_recordings + 1], recording i has the rows from ``offsets[i]`` to ``offsets[i + 1]``
 
     Raises
     ------
-    AudioError
-        A recording that cannot be used.
+    AudioError: a recording that cannot be used
     """
     network()  # a missing package is said once, here
     parts = [[str(path) for path in paths[at : at + PART]] for at in range(0, len(paths), PART)]

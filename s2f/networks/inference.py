@@ -56,8 +56,7 @@ class Model:
 
         Raises
         ------
-        AudioError
-            The recording is broken, silent or too short.
+        AudioError: the recording is broken, silent or too short
         """
         from s2f.features import front_end, sound_files  # heavier packages, not needed to train
 
@@ -98,8 +97,7 @@ def load(variant_folder: str | Path) -> Model:
 
     Raises
     ------
-    CheckpointError
-        Nothing trained there, or a checkpoint of another architecture.
+    CheckpointError: nothing trained there, or a checkpoint of another architecture
     """
     path = Path(variant_folder) / CHECKPOINT
     if not path.is_file():

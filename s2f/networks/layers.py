@@ -41,8 +41,7 @@ def layer_table(network: nn.Module, example: Tensor) -> list[dict]:
 
     Parameters
     ----------
-    example : Tensor
-        An input of the network, on the CPU.
+    example : Tensor, an input of the network, on the CPU
     """
     rows: list[dict] = []
     handles = []

@@ -34,8 +34,7 @@ class VoiceEmbedding(nn.Module):
 
     Parameters
     ----------
-    width : float
-        Multiplies the channels 256, 384, 576, 864.
+    width : float, multiplies the channels 256, 384, 576, 864
     """
 
     def __init__(self, *, width: float = 1.0) -> None:
@@ -56,8 +55,7 @@ class VoiceEmbedding(nn.Module):
 
         Parameters
         ----------
-        log_mels : Tensor
-            float [B, 64, T], normalised per recording.
+        log_mels : Tensor, float [B, 64, T], normalised per recording
         """
         return self.model(log_mels)  # [B, 64, ceil(T / 32)]
 
@@ -97,18 +95,15 @@ class Generator(nn.Module):
 
     Parameters
     ----------
-    width : float
-        Multiplies the channels 1024, 512, 256, 128, 64.
+    width : float, multiplies the channels 1024, 512, 256, 128, 64
     norm : {"batch", "none"}
         Batch norm after each transposed convolution but the last. The poster's "batch normalization 1D" on
         flattened maps equals `BatchNorm2d`; the 2019 code has none.
-    tanh : bool
-        Bound the output to (−1, 1): the poster does, the 2019 code does not.
+    tanh : bool, bound the output to (−1, 1): the poster does, the 2019 code does not
     head : {"k4", "k1"}
         "k4": the fifth transposed convolution draws the image (poster). "k1": it makes 64 channels and a sixth
         one with a 1×1 kernel draws the image (2019 code).
-    embedding_dim : int
-        Of the voice embeddings.
+    embedding_dim : int, of the voice embeddings
     """
 
     def __init__(
@@ -146,8 +141,7 @@ class FaceEmbedding(nn.Module):
 
     Parameters
     ----------
-    width : float
-        Multiplies the channels 32, 64, 128, 256, 512.
+    width : float, multiplies the channels 32, 64, 128, 256, 512
     spectral : bool
         Divide each layer's weights by their largest singular value (Miyato et al. 2018).
     """

@@ -28,8 +28,7 @@ class Trunk(nn.Module):
 
     Parameters
     ----------
-    n_attributes : int
-        Attributes to regress; may be 0.
+    n_attributes : int, attributes to regress; may be 0
     """
 
     def __init__(self, n_attributes: int) -> None:
@@ -58,12 +57,9 @@ class Readers:
 
     Attributes
     ----------
-    network : Trunk
-        In evaluation mode.
-    attribute_names : tuple of str [A]
-        Column names, with their units.
-    centre, scale : ndarray, float32 [A]
-        Mean and standard deviation of each attribute over the training photos.
+    network : Trunk, in evaluation mode
+    attribute_names : tuple of str [A], column names, with their units
+    centre, scale : ndarray, float32 [A], mean and standard deviation of each attribute over the training photos
     """
 
     network: Trunk
@@ -106,8 +102,7 @@ class Readers:
 
         Raises
         ------
-        CheckpointError
-            Missing, or of another architecture.
+        CheckpointError: missing, or of another architecture
         """
         path = Path(folder) / FILE
         state, header = tensors.load(path)

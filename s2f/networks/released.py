@@ -19,18 +19,15 @@ def load_released(network: nn.Module, path: str | Path) -> nn.Module:
     Parameters
     ----------
     network : VoiceEmbedding, Generator (head k1, norm none), FaceEmbedding or Classifier
-    path : str or Path
-        A ``.safetensors`` file, or one that ``torch.save`` wrote, of which nothing but tensors is read.
+    path : str or Path, a ``.safetensors`` file, or one that ``torch.save`` wrote, of which nothing but tensors is read
 
     Returns
     -------
-    Module
-        The same network, in evaluation mode.
+    Module, the same network, in evaluation mode
 
     Raises
     ------
-    CheckpointError
-        With `reason` one of missing, broken, architecture; names the file, and the key and shape at fault.
+    CheckpointError: with `reason` one of missing, broken, architecture; names the file, and the key and shape at fault
     """
     path = Path(path)
     if not path.is_file():

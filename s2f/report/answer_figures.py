@@ -37,12 +37,9 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
 
     Parameters
     ----------
-    table : DataFrame
-        `mode` ("overall", "within sex") and the columns of `s2f.metrics.recovery.verdicts`.
-    n_people : int
-        Measured.
-    seeds : str
-        Of the trainings that are averaged, for the note.
+    table : DataFrame, `mode` ("overall", "within sex") and the columns of `s2f.metrics.recovery.verdicts`
+    n_people : int, Measured
+    seeds : str, of the trainings that are averaged, for the note
     """
     is_area = table["measure"] == "AUC"
     shares, areas = table[~is_area], table[is_area]
@@ -82,8 +79,7 @@ def leak(table: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    table : DataFrame
-        `planted` and the columns of `s2f.metrics.recovery.verdicts`.
+    table : DataFrame, `planted` and the columns of `s2f.metrics.recovery.verdicts`
     """
     places = {name: float(k) for k, name in enumerate(dict.fromkeys(table["planted"]))}
     figure, axes = canvas(0.42 * len(places) + 0.95)

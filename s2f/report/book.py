@@ -39,20 +39,16 @@ def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], o
 
     Parameters
     ----------
-    root : Path
-        The project's folder: holds ``_config.yml`` and ``book/``.
+    root : Path, the project's folder: holds ``_config.yml`` and ``book/``
     profile_run_folder : Path
         The run, ``runs/<profile>[-<label>]``; what its notebooks recorded about themselves makes the status
         page, and the tables and figures of its ``results`` folders are copied too.
-    notebooks : mapping of str to Path
-        Page name (``05_training_females``) to executed notebook.
-    out : Path, optional
-        Folder in which ``_build/html`` appears; the root by default.
+    notebooks : mapping of str to Path, page name (``05_training_females``) to executed notebook
+    out : Path, optional, folder in which ``_build/html`` appears; the root by default
 
     Returns
     -------
-    Path
-        ``index.html`` of the built book.
+    Path, ``index.html`` of the built book
 
     Raises
     ------
@@ -80,8 +76,7 @@ def check_executed(path: Path, *, name: str) -> None:
 
     Raises
     ------
-    RunError
-        Missing file, an error output, a cell that papermill did not finish, or no cell executed at all.
+    RunError: missing file, an error output, a cell that papermill did not finish, or no cell executed at all
     """
     again = "Run the study again; if this stays, run the notebook by hand to see the error."
     if not path.is_file():
@@ -108,18 +103,15 @@ def status(run: Path) -> dict[str, Any]:
 
     Parameters
     ----------
-    run : Path
-        ``runs/<profile>[-<label>]``.
+    run : Path, ``runs/<profile>[-<label>]``
 
     Returns
     -------
-    dict
-        ``run``, ``profile``, ``label``, ``kind``, ``text`` (the banner's), ``rows`` (name and provenance).
+    dict, ``run``, ``profile``, ``label``, ``kind``, ``text`` (the banner's), ``rows`` (name and provenance)
 
     Raises
     ------
-    RunError
-        A provenance file does not hold a mapping.
+    RunError: a provenance file does not hold a mapping
     """
     profile, _, label = run.name.partition("-")
     rows = []
@@ -149,10 +141,8 @@ def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Pa
 
     Parameters
     ----------
-    executed : Path
-        ``runs/<run>/s<seed>/notebooks``.
-    instead : Path
-        Folder for the pages of variants that the run does not have.
+    executed : Path, ``runs/<run>/s<seed>/notebooks``
+    instead : Path, folder for the pages of variants that the run does not have
     """
     settings = executed.parent / "results" / "params.yaml"
     made = yaml.safe_load(settings.read_text(encoding="utf-8"))["variants"] if settings.is_file() else None

@@ -20,8 +20,7 @@ def corpus_counts(summary: Mapping) -> Figure:
 
     Parameters
     ----------
-    summary : mapping
-        From `s2f.corpora.manifest.summary`.
+    summary : mapping, from `s2f.corpora.manifest.summary`
     """
     figure, axes = canvas(2.2, n_columns=3, sharey=True)
     names = list(summary["splits"])
@@ -54,8 +53,7 @@ def population_overlap(people: pd.DataFrame, *, columns: Mapping[str, str] | Non
 
     Parameters
     ----------
-    people : DataFrame
-        A row a person, with a column gender ("f", "m").
+    people : DataFrame, a row a person, with a column gender ("f", "m")
     columns : mapping of str to str, optional
         Columns to show and the label of each; pitch, vocal tract, height and some face traits if not given.
     """
@@ -94,8 +92,7 @@ def files_per_person(n_recordings: np.ndarray, n_photos: np.ndarray) -> Figure:
 
     Parameters
     ----------
-    n_recordings, n_photos : ndarray, int [n_people]
-        Counts of each person.
+    n_recordings, n_photos : ndarray, int [n_people], counts of each person
     """
     figure, axes = canvas(2.2, n_columns=2)
     for ax, counts, what, colour in zip(
@@ -120,10 +117,8 @@ def durations(seconds: np.ndarray, *, voiced: np.ndarray | None = None) -> Figur
 
     Parameters
     ----------
-    seconds : ndarray, float [n]
-        Length of each recording, s.
-    voiced : ndarray, float [n], optional
-        Seconds of speech in each.
+    seconds : ndarray, float [n], length of each recording, s
+    voiced : ndarray, float [n], optional, seconds of speech in each
     """
     figure, axes = canvas(2.4)
     ax = axes[0, 0]

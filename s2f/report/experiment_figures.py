@@ -57,14 +57,10 @@ def dots(
 
     Parameters
     ----------
-    frame : DataFrame
-        Columns metric, value, low, high, n_identities and those of `by`.
-    by : str or sequence of str
-        What names a line; of two columns, the first sets the colour.
-    metrics : sequence of str, optional
-        Panels; all in the frame if not given.
-    chance : float, optional
-        Drawn dashed in the panels of shares, in the metrics' own unit.
+    frame : DataFrame, columns metric, value, low, high, n_identities and those of `by`
+    by : str or sequence of str, what names a line; of two columns, the first sets the colour
+    metrics : sequence of str, optional, panels; all in the frame if not given
+    chance : float, optional, drawn dashed in the panels of shares, in the metrics' own unit
     """
     columns = [by] if isinstance(by, str) else list(by)
     metrics = list(frame["metric"].unique()) if metrics is None else list(metrics)
@@ -123,10 +119,8 @@ def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None
 
     Parameters
     ----------
-    draws : DataFrame
-        From `s2f.evaluation.ten_people.draws`.
-    poster : mapping of str to float, optional
-        The poster's figure by metric.
+    draws : DataFrame, from `s2f.evaluation.ten_people.draws`
+    poster : mapping of str to float, optional, the poster's figure by metric
     """
     metrics = [m for m in draws["metric"].unique() if draws.loc[draws["metric"] == m, "value"].notna().any()]
     figure, axes = canvas(2.6, n_columns=len(metrics), sharey=True)
@@ -179,8 +173,7 @@ def gap(frame: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame
-        Columns protocol ("closed", "held_out"), variant, metric, value, low, high.
+    frame : DataFrame, columns protocol ("closed", "held_out"), variant, metric, value, low, high
     """
     metrics, variants = list(frame["metric"].unique()), list(frame["variant"].unique())
     protocols = (("held_out", "held out", BLUE, -0.13), ("closed", "closed set", ORANGE, 0.13))

@@ -26,14 +26,10 @@ def face_sheet(
 
     Parameters
     ----------
-    faces : ndarray, uint8 [n, H, W, 3], or sequence of ndarray, uint8 [H, W, 3]
-        Faces, or photos of any size.
-    labels : sequence of str [n], optional
-        A short line under each.
-    n_columns : int
-        Faces in a row.
-    title : str, optional
-        Line above.
+    faces : ndarray, uint8 [n, H, W, 3], or sequence of ndarray, uint8 [H, W, 3], faces, or photos of any size
+    labels : sequence of str [n], optional, a short line under each
+    n_columns : int, faces in a row
+    title : str, optional, line above
     """
     n_rows = int(np.ceil(len(faces) / n_columns))
     cell = WIDTH_IN / n_columns
@@ -58,12 +54,9 @@ def table1(
 
     Parameters
     ----------
-    true_faces : ndarray, uint8 [n, H, W, 3]
-        One real photo a speaker.
-    generated_faces : ndarray uint8 [n, H, W, 3], or a mapping of a row's name to such an array
-        What was drawn.
-    labels : sequence of str [n]
-        A short line over each speaker.
+    true_faces : ndarray, uint8 [n, H, W, 3], one real photo a speaker
+    generated_faces : ndarray uint8 [n, H, W, 3], or a mapping of a row's name to such an array, what was drawn
+    labels : sequence of str [n], a short line over each speaker
     """
     drawn = generated_faces if isinstance(generated_faces, Mapping) else {"generated": generated_faces}
     return face_rows({"true": true_faces, **drawn}, labels=labels)
@@ -75,10 +68,8 @@ def face_rows(rows: Mapping[str, np.ndarray], *, labels: Sequence[str] | None = 
 
     Parameters
     ----------
-    rows : mapping of str to ndarray, uint8 [n, H, W, 3]
-        Faces of each row.
-    labels : sequence of str [n], optional
-        A short line over each column.
+    rows : mapping of str to ndarray, uint8 [n, H, W, 3], faces of each row
+    labels : sequence of str [n], optional, a short line over each column
     """
     n = len(next(iter(rows.values())))
     margin = 0.95  # in, for the names of the rows

@@ -29,20 +29,16 @@ def keep(root: Path, run: Path) -> Path:
 
     Parameters
     ----------
-    root : Path
-        The project's folder.
-    run : Path
-        ``runs/<profile>[-<label>]``.
+    root : Path, the project's folder
+    run : Path, ``runs/<profile>[-<label>]``
 
     Returns
     -------
-    Path
-        The page, ``index.md``.
+    Path, the page, ``index.md``
 
     Raises
     ------
-    RunError
-        The run is not there or not finished, or of another version; a file would be too large.
+    RunError: the run is not there or not finished, or of another version; a file would be too large
     """
     seeds = sorted(run.glob("s*"), key=lambda path: int(path.name[1:]))
     finished = [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]

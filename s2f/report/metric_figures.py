@@ -19,12 +19,9 @@ def metric_rows(rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, ch
 
     Parameters
     ----------
-    rows : mapping
-        The `rows` of a `metrics.json`.
-    metrics : str or sequence of str
-        A panel each; rows without a value in any of them are left out.
-    chance : float, optional
-        Value that chance gives, in the metrics' own unit.
+    rows : mapping, the `rows` of a `metrics.json`
+    metrics : str or sequence of str, a panel each; rows without a value in any of them are left out
+    chance : float, optional, value that chance gives, in the metrics' own unit
     """
     metrics = [metrics] if isinstance(metrics, str) else list(metrics)
     names = [r for r in rows if r != "chance" and any(rows[r][metric]["value"] is not None for metric in metrics)]

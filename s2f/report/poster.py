@@ -117,10 +117,8 @@ def examined(
 
     Parameters
     ----------
-    metrics : mapping of str to mapping
-        The `metrics.json` of each variant, by name.
-    resolved : mapping, optional
-        Resolved parameters of the run; without them its settings are not checkable.
+    metrics : mapping of str to mapping, the `metrics.json` of each variant, by name
+    resolved : mapping, optional, resolved parameters of the run; without them its settings are not checkable
     counts : mapping of str to int, optional
         What the scan of the full VoxCeleb and VGGFace found: n_identities, n_recordings, n_faces. None with any other
         corpus.
@@ -262,10 +260,8 @@ def criteria(metrics: Mapping[str, Mapping], same_speaker: Mapping[str, pd.DataF
 
     Parameters
     ----------
-    metrics : mapping of str to mapping
-        The `metrics.json` of each variant, by name.
-    same_speaker : mapping of str to DataFrame
-        Of each variant, from `s2f.evaluation.experiments.same_speaker`.
+    metrics : mapping of str to mapping, the `metrics.json` of each variant, by name
+    same_speaker : mapping of str to DataFrame, of each variant, from `s2f.evaluation.experiments.same_speaker`
 
     Returns
     -------

@@ -24,12 +24,9 @@ class Variant:
 
     Attributes
     ----------
-    metrics : dict
-        Its ``metrics.json``.
-    faces : uint8 [n, 64, 64, 3]
-        Drawn from each recording of ``held_out.voices``.
-    held_out : Selection
-        Test people.
+    metrics : dict, its ``metrics.json``
+    faces : uint8 [n, 64, 64, 3], drawn from each recording of ``held_out.voices``
+    held_out : Selection, test people
     store : Store
     """
 
@@ -54,8 +51,7 @@ def load(study: Study) -> Variant:
 
     Raises
     ------
-    RunError
-        It is not measured yet; names the command.
+    RunError: it is not measured yet; names the command
     """
     folder = study.read("metrics")
     store = Store.open(study.read("store"))

@@ -25,14 +25,12 @@ def recording(sound: Path | np.ndarray) -> tuple[np.ndarray | None, np.ndarray |
 
     Parameters
     ----------
-    sound : Path, or float32 [n_samples] in [−1, 1] at 16 kHz
-        A .npy file is a processed recording.
+    sound : Path, or float32 [n_samples] in [−1, 1] at 16 kHz, a .npy file is a processed recording
 
     Returns
     -------
     wave : ndarray, float32 [n_samples], or None of a processed recording
-    mask : ndarray, bool [n_frames], or None
-        Voice activity.
+    mask : ndarray, bool [n_frames], or None, voice activity
     log_mel : ndarray, float32 [n_mel_frames, 64]
         Of the speech in it, not normalised; of a processed recording normalised.
     """

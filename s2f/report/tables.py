@@ -51,8 +51,7 @@ def long(metrics: Mapping, *, variant: str) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame
-        Columns variant, protocol, row, metric, value, low, high, n_recordings, n_identities, reference, reason.
+    DataFrame, columns variant, protocol, row, metric, value, low, high, n_recordings, n_identities, reference, reason
     """
     records = [
         {"variant": variant, "protocol": metrics["protocol"], "row": row, "metric": metric, **entry}
@@ -146,8 +145,7 @@ def metrics_table(metrics: Mapping, group: str) -> Styler:
 
     Parameters
     ----------
-    group : str
-        "matching", "videos", "distances" or "sets": see `s2f.metrics.catalogue.Metric`.
+    group : str, "matching", "videos", "distances" or "sets": see `s2f.metrics.catalogue.Metric`
     """
     measured = metrics["rows"]
     asked = catalogue.groups()[group]
@@ -186,12 +184,9 @@ def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "mo
 
     Parameters
     ----------
-    main : mapping
-        `metrics.json` of the run itself; its column is named by its key "recipe" where it has one.
-    others : mapping of str to mapping
-        `metrics.json` of other runs, by label.
-    row : str
-        Row to show.
+    main : mapping, `metrics.json` of the run itself; its column is named by its key "recipe" where it has one
+    others : mapping of str to mapping, `metrics.json` of other runs, by label
+    row : str, row to show
     """
     first = main.get("recipe", "this run")
     columns = {str(first): main, **{str(o.get("recipe", label)): o for label, o in others.items()}}
@@ -215,11 +210,9 @@ class Table2Line:
 
     Attributes
     ----------
-    variant, row, source, data : str
-        As `table2` has them.
+    variant, row, source, data : str, as `table2` has them
     n_recordings, n_identities : int, optional
-    numbers : mapping of str to float, bool or None
-        The other columns: value, interval and difference of each metric.
+    numbers : mapping of str to float, bool or None, the other columns: value, interval and difference of each metric
     """
 
     variant: str
@@ -240,8 +233,7 @@ def read_table2(path: Path, *, profile: str) -> list[Table2Line]:
 
     Raises
     ------
-    RunError
-        Missing, damaged or of another version; names the command that writes it again.
+    RunError: missing, damaged or of another version; names the command that writes it again
     """
     remedy = f"Make the results again: make book PROFILE={profile}"
     found = files.read_versioned(path, version=TABLE2_VERSION, remedy=remedy, error=RunError)
@@ -287,10 +279,8 @@ def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = (), row: str = 
 
     Parameters
     ----------
-    frame : DataFrame
-        From `across_seeds`.
-    metrics : sequence of str
-        Columns; those of Table 2 if not given.
+    frame : DataFrame, from `across_seeds`
+    metrics : sequence of str, columns; those of Table 2 if not given
     """
     metrics = metrics or catalogue.table2_metrics()
     own = frame[(frame["row"] == row) & frame["metric"].isin(metrics)]

@@ -50,13 +50,11 @@ def loss_curves(
 
     Parameters
     ----------
-    log : DataFrame
-        One row a logged step, with a column step.
+    log : DataFrame, one row a logged step, with a column step
     panels : mapping of str to sequence of str, optional
         Title of each panel and the columns in it; a panel for every numeric column but those of
         `training_health` if not given.
-    smooth : int, optional
-        Logged rows in the running mean drawn over the raw values; a fiftieth of them if not given.
+    smooth : int, optional, logged rows in the running mean drawn over the raw values; a fiftieth of them if not given
     """
     smooth = smooth or max(1, len(log) // 50)
     if panels is None:
@@ -90,8 +88,7 @@ def training_health(log: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    log : DataFrame
-        One row a logged step.
+    log : DataFrame, one row a logged step
     """
     panels = {title: [name for name in names if name in log] for title, names in HEALTH.items()}
     return loss_curves(log, panels={title: names for title, names in panels.items() if names})
@@ -104,10 +101,8 @@ def sample_grids(samples: Mapping[str, np.ndarray], *, n_rows: int = 6, n_column
     ----------
     samples : mapping of str to ndarray, uint8 [n, H, W, 3]
         Drawn faces by training step ("00000500"), such as an opened `samples.npz`.
-    n_rows : int
-        Moments shown, evenly spread, the first and the last among them.
-    n_columns : int
-        Voices shown.
+    n_rows : int, moments shown, evenly spread, the first and the last among them
+    n_columns : int, voices shown
     """
     steps = sorted(samples, key=int)
     picked = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, n_rows).round().astype(int))]

@@ -31,14 +31,11 @@ def voice(
     ----------
     wave : ndarray, float [n_samples], or None
         The recording, in [−1, 1]; without it, or `voiced`, only the spectrogram is drawn.
-    voiced : ndarray, bool [n_frames], or None
-        Voice activity of each frame of `frame_ms`.
+    voiced : ndarray, bool [n_frames], or None, voice activity of each frame of `frame_ms`
     log_mel : ndarray, float [n_mel_frames, 64]
         Spectrogram of the voiced parts joined together, one frame every `hop_ms`.
-    sample_rate : int
-        Hz.
-    frame_ms, hop_ms : float
-        ms.
+    sample_rate : int, Hz
+    frame_ms, hop_ms : float, ms
     """
     if wave is None or voiced is None:
         figure, axes = canvas(2.2)
@@ -101,14 +98,10 @@ def embedding_scatter(
 
     Parameters
     ----------
-    vectors : ndarray, float [n, d]
-        Embeddings.
-    identities : sequence of str [n]
-        Whose each is.
-    genders : sequence of "f", "m" or None [n]
-        Sex of each.
-    title : str, optional
-        Line above.
+    vectors : ndarray, float [n, d], Embeddings
+    identities : sequence of str [n], whose each is
+    genders : sequence of "f", "m" or None [n], sex of each
+    title : str, optional, line above
     """
     centred = vectors - vectors.mean(0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
@@ -141,8 +134,7 @@ def error_rates(rates: ErrorRates | Mapping[str, ErrorRates]) -> Figure:
 
     Parameters
     ----------
-    rates : ErrorRates, or a mapping of a title to one
-        From `s2f.metrics.verification.error_rates`.
+    rates : ErrorRates, or a mapping of a title to one, from `s2f.metrics.verification.error_rates`
     """
     shown = rates if isinstance(rates, Mapping) else {"": rates}
     figure, axes = canvas(2.7, n_columns=len(shown), sharey=True)

@@ -54,13 +54,11 @@ def resolve(
 
     Parameters
     ----------
-    profile, variant : str
-        Names of files in ``params/profiles`` and ``params/variants``.
+    profile, variant : str, names of files in ``params/profiles`` and ``params/variants``
     overrides : mapping or str, optional
         Dotted keys to values, such as ``{"gan.steps": 500}``; a string is parsed as YAML, since
         ``papermill -p`` passes strings.
-    root : Path
-        The project's folder.
+    root : Path, the project's folder
 
     Returns
     -------
@@ -68,8 +66,7 @@ def resolve(
 
     Raises
     ------
-    ParameterError
-        A name, key or value that does not exist or is out of range; says where and what is nearest.
+    ParameterError: a name, key or value that does not exist or is out of range; says where and what is nearest
     """
     folder = root / "params"
     base = _read(folder / "base.yaml")
@@ -114,11 +111,8 @@ def parse_overrides(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]
                 "overrides", f"is not YAML ({error})", remedy="Write it as {gan.steps: 500}."
             ) from error
     if not isinstance(overrides, Mapping):
-        raise ParameterError(
-            "overrides",
-            f"is {overrides!r}, not a mapping",
-            remedy="Write dotted keys and values, as in {gan.steps: 500}.",
-        )
+        remedy = "Write dotted keys and values, as in {gan.steps: 500}."
+        raise ParameterError("overrides", f"is {overrides!r}, not a mapping", remedy=remedy)
     return _flatten(dict(overrides))
 
 

@@ -84,8 +84,7 @@ class Study:
 
         Raises
         ------
-        RunError
-            It is not there, not finished, or of other parameters; names the command that makes it.
+        RunError: it is not there, not finished, or of other parameters; names the command that makes it
         """
         folder, notebook = self._place(what)
         wanted = self.fingerprint(notebook)
@@ -105,23 +104,19 @@ class Study:
 
         Parameters
         ----------
-        keep : bool
-            Leave files in place, to resume from them; False empties the folder.
+        keep : bool, leave files in place, to resume from them; False empties the folder
 
         Raises
         ------
-        RunError
-            Another process is writing it, or overrides would change a folder of the plain profile.
+        RunError: another process is writing it, or overrides would change a folder of the plain profile
         """
         folder, notebook = self._place(what)
         if notebook != self.notebook:
             raise RunError(what, f"is written by {notebook}, not {self.notebook}", remedy="Read it instead.")
         if not self.label and self.fingerprint(notebook) != self.fingerprint(notebook, settings=self.plain):
-            raise RunError(
-                self.shown(self.run / folder),
-                f"belongs to profile '{self.profile}' without overrides",
-                remedy="Give the run a name of its own, e.g. -p label mine, and it gets a folder of its own.",
-            )
+            problem = f"belongs to profile '{self.profile}' without overrides"
+            remedy = "Give the run a name of its own, e.g. -p label mine, and it gets a folder of its own."
+            raise RunError(self.shown(self.run / folder), problem, remedy=remedy)
         path = self.run / folder
         self._lock(folder)
         if not keep and path.exists():
@@ -135,8 +130,7 @@ class Study:
 
         Raises
         ------
-        RunError
-            A process writes the whole folder, or the same part.
+        RunError: a process writes the whole folder, or the same part
         """
         folder, _ = self._place(what)
         # One process holds the lock: this fails while the notebook writes, and waits for other jobs that only look.
@@ -200,11 +194,9 @@ class Study:
         try:
             lock.acquire(timeout=timeout_s)
         except Timeout as error:
-            raise RunError(
-                self.shown(self.run / folder),
-                "is being written by another process",
-                remedy="Wait until it ends, or stop it (a notebook left open holds its folder too).",
-            ) from error
+            problem = "is being written by another process"
+            remedy = "Wait until it ends, or stop it (a notebook left open holds its folder too)."
+            raise RunError(self.shown(self.run / folder), problem, remedy=remedy) from error
         self.locks[folder] = lock
 
     def shown(self, path: Path) -> str:
@@ -222,8 +214,7 @@ def open_study(
 
     Raises
     ------
-    ParameterError
-        An unknown notebook, parameter, profile, variant or key, or a wrong value.
+    ParameterError: an unknown notebook, parameter, profile, variant or key, or a wrong value
     """
     if notebook not in STAGES:
         raise ParameterError(f"notebook '{notebook}'", "does not exist", remedy=nearest(notebook, STAGES))
@@ -255,8 +246,7 @@ def choose_device(device: str) -> str:
 
     Raises
     ------
-    ParameterError
-        A GPU is asked for and there is none.
+    ParameterError: a GPU is asked for and there is none
     """
     import torch
 
@@ -273,13 +263,11 @@ def refuse_unknown_parameters(cells: list[str]) -> None:
 
     Parameters
     ----------
-    cells : list of str
-        Sources of the cells executed so far, in order.
+    cells : list of str, sources of the cells executed so far, in order
 
     Raises
     ------
-    ParameterError
-        An injected name that no earlier cell defines.
+    ParameterError: an injected name that no earlier cell defines
     """
     known: set[str] = set()
     for source in cells:

@@ -20,22 +20,15 @@ class Stage:
 
     Attributes
     ----------
-    notebook : str
-        Its name, without suffix.
+    notebook : str, its name, without suffix
     version : int
         Raised by hand to make everything anew that depends on it: where files change for another reason than code.
-    sections : tuple of str
-        Sections of the parameters that it looks at, beside those of the stages before it.
-    after : str, optional
-        The stage whose parameters it depends on as well.
-    needs : tuple of (str, str)
-        Stages whose files it reads, and whose variant's.
-    writes : mapping of str to str
-        What it makes, by the name it is read by, and in which folder of the run.
-    done : str, optional
-        The file, below the run, that appears last.
-    pools_seeds : bool
-        The first seed's page shows the others' too.
+    sections : tuple of str, sections of the parameters that it looks at, beside those of the stages before it
+    after : str, optional, the stage whose parameters it depends on as well
+    needs : tuple of (str, str), stages whose files it reads, and whose variant's
+    writes : mapping of str to str, what it makes, by the name it is read by, and in which folder of the run
+    done : str, optional, the file, below the run, that appears last
+    pools_seeds : bool, the first seed's page shows the others' too
     """
 
     notebook: str

@@ -28,35 +28,26 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
 
     Parameters
     ----------
-    asked : mapping
-        profile, label, n_seeds, thorough, book (whether it is built) and overrides.
-    n_cores : int
-        Cores that Snakemake may use.
-    dry_run : bool
-        Only say what would run, and why.
-    workflow_profile : str
-        A folder of workflow/profiles.
+    asked : mapping, profile, label, n_seeds, thorough, book (whether it is built) and overrides
+    n_cores : int, cores that Snakemake may use
+    dry_run : bool, only say what would run, and why
+    workflow_profile : str, a folder of workflow/profiles
 
     Returns
     -------
-    int
-        Snakemake's exit status.
+    int, Snakemake's exit status
 
     Raises
     ------
-    ParameterError, RunError
-        Wrong parameters; overrides without a label; another study is running.
+    ParameterError, RunError: wrong parameters; overrides without a label; another study is running
     """
     root = params.project_root()
     params.resolve(asked["profile"], overrides=asked["overrides"], root=root)
     settings_of_engine = root / "workflow" / "profiles" / workflow_profile
     if not (settings_of_engine / "config.yaml").is_file():
         known = sorted(path.parent.name for path in (root / "workflow" / "profiles").glob("*/config.yaml"))
-        raise ParameterError(
-            f"--workflow-profile {workflow_profile}",
-            "is no folder of workflow/profiles",
-            remedy=nearest(workflow_profile, known),
-        )
+        problem = "is no folder of workflow/profiles"
+        raise ParameterError(f"--workflow-profile {workflow_profile}", problem, remedy=nearest(workflow_profile, known))
     if asked["overrides"] and not asked["label"]:
         raise ParameterError("--set", "needs --label", remedy="Name the run, as in --label mine.")
     (root / "runs").mkdir(exist_ok=True)
@@ -90,10 +81,8 @@ class Graph:
 
     Parameters
     ----------
-    asked : mapping
-        profile, label, n_seeds, thorough, book and overrides, as `run` writes them down.
-    root : Path
-        The project's folder.
+    asked : mapping, profile, label, n_seeds, thorough, book and overrides, as `run` writes them down
+    root : Path, the project's folder
     """
 
     def __init__(self, asked: Mapping[str, Any], *, root: Path) -> None:

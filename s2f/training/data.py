@@ -26,21 +26,16 @@ class Pairs:
 
     Parameters
     ----------
-    tracks : Tracks
-        One track a recording.
+    tracks : Tracks, one track a recording
     recording_identities, face_identities : int [n_recordings], int [n_faces]
         Identity code of each; codes run from 0 without gaps and every identity has both modalities.
-    faces : uint8 [n_faces, 64, 64, 3]
-        May be mapped into memory.
-    rows : int [n_faces], optional
-        Rows of `faces` to use; all of them if not given.
-    resident : bool, optional
-        Copy faces to the device; where they fit if not given.
+    faces : uint8 [n_faces, 64, 64, 3], may be mapped into memory
+    rows : int [n_faces], optional, rows of `faces` to use; all of them if not given
+    resident : bool, optional, copy faces to the device; where they fit if not given
 
     Raises
     ------
-    TrainingError
-        An identity without a voice or without a face, or fewer than two identities.
+    TrainingError: an identity without a voice or without a face, or fewer than two identities
     """
 
     def __init__(
@@ -56,11 +51,9 @@ class Pairs:
     ) -> None:
         heard, seen = np.unique(recording_identities), np.unique(face_identities)
         if not np.array_equal(heard, seen) or len(seen) < 2 or seen[-1] != len(seen) - 1:
-            raise TrainingError(
-                "training data",
-                f"has {len(heard)} identities with voices and {len(seen)} with faces",
-                remedy="At least two are needed, each with both; see 01_corpus and the store's rejected.csv.",
-            )
+            problem = f"has {len(heard)} identities with voices and {len(seen)} with faces"
+            remedy = "At least two are needed, each with both; see 01_corpus and the store's rejected.csv."
+            raise TrainingError("training data", problem, remedy=remedy)
         order, counts = np.argsort(face_identities, kind="stable"), np.bincount(face_identities)
         self.tracks, self.device = tracks, device
         self.n_faces, self.n_identities = len(order), len(counts)
@@ -133,11 +126,9 @@ def select(store: Store, *, split: str, gender: str | None = None) -> Selection:
     if len(identities) == 0:
         counts = store.index.drop_duplicates("identity").groupby(["split", "gender"], dropna=False).size()
         shown = ", ".join(f"{s}/{g}: {n}" for (s, g), n in counts.items())
-        raise TrainingError(
-            f"split '{split}', gender '{gender}'",
-            f"has no identity (identities by split and gender: {shown})",
-            remedy="Choose another variant, or give the corpus's metadata genders.",
-        )
+        problem = f"has no identity (identities by split and gender: {shown})"
+        remedy = "Choose another variant, or give the corpus's metadata genders."
+        raise TrainingError(f"split '{split}', gender '{gender}'", problem, remedy=remedy)
     return Selection(voices, photos, identities)
 
 

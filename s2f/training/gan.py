@@ -53,8 +53,7 @@ class Trainer(loop.Trainer):
 
     Raises
     ------
-    TrainingError
-        A batch that the processes of `setup` cannot share equally.
+    TrainingError: a batch that the processes of `setup` cannot share equally
     """
 
     PARTS = ("generator", "average", "critics", "generator_adam", "critics_adam", "batches", "noise")

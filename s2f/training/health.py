@@ -33,8 +33,7 @@ class Watch:
 
     Attributes
     ----------
-    on_trouble : {"warn", "stop"}
-        What to do once a sign has shown for `PATIENCE` reports in a row.
+    on_trouble : {"warn", "stop"}, what to do once a sign has shown for `PATIENCE` reports in a row
     """
 
     on_trouble: str = "warn"

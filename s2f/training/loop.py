@@ -33,16 +33,11 @@ class Setup:
 
     Attributes
     ----------
-    seed : int
-        Of weights, batches and noise, each a stream of its own.
-    n_threads : int
-        CPU threads of this process.
-    precision : {"float32", "bfloat16"}
-        What networks compute in; weights, losses and optimisers are float32.
-    compile_mode : {"auto", "always", "never"}
-        See `compiled`.
-    peers : Peers
-        The processes that train together, and this one's place.
+    seed : int, of weights, batches and noise, each a stream of its own
+    n_threads : int, CPU threads of this process
+    precision : {"float32", "bfloat16"}, what networks compute in; weights, losses and optimisers are float32
+    compile_mode : {"auto", "always", "never"}, see `compiled`
+    peers : Peers, the processes that train together, and this one's place
     """
 
     seed: int
@@ -58,12 +53,9 @@ class Place:
 
     Attributes
     ----------
-    folder : Path
-        Gets ``log.jsonl`` and ``state/`` (saves).
-    fingerprint : str
-        Of parameters, data and code: saves of another are not used.
-    label : str
-        Shown by the progress bar.
+    folder : Path, gets ``log.jsonl`` and ``state/`` (saves)
+    fingerprint : str, of parameters, data and code: saves of another are not used
+    label : str, shown by the progress bar
     """
 
     folder: Path
@@ -110,8 +102,7 @@ def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
 
     Raises
     ------
-    TrainingError
-        A value that is not finite, or what the health checks stop for; the last good save stays.
+    TrainingError: a value that is not finite, or what the health checks stop for; the last good save stays
     """
     steps, primary = trainer.settings.steps, trainer.setup.peers.primary
     folder, log_path = place.folder / "state", place.folder / "log.jsonl"
@@ -165,11 +156,8 @@ def finite(values: Mapping[str, Tensor], step: int) -> dict[str, float]:
     found = dict(zip(values, numbers, strict=True))
     bad = [name for name, value in found.items() if not np.isfinite(value)]
     if bad:
-        raise TrainingError(
-            "training",
-            f"has '{bad[0]}' = {found[bad[0]]} at step {step}",
-            remedy="The last good save is kept. Lower the learning rates, or train with machine.precision float32.",
-        )
+        remedy = "The last good save is kept. Lower the learning rates, or train with machine.precision float32."
+        raise TrainingError("training", f"has '{bad[0]}' = {found[bad[0]]} at step {step}", remedy=remedy)
     return found
 
 

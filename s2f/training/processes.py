@@ -51,11 +51,9 @@ class Peers:
     def check(self, batch_size: int) -> None:
         """Refuse a batch that cannot be shared equally, by a TrainingError."""
         if batch_size % self.n:
-            raise TrainingError(
-                "parameter 'gan.batch_size'",
-                f"is {batch_size}, which {self.n} processes cannot share equally",
-                remedy=f"Give a multiple of {self.n}, or other machine.n_devices and machine.n_nodes.",
-            )
+            problem = f"is {batch_size}, which {self.n} processes cannot share equally"
+            remedy = f"Give a multiple of {self.n}, or other machine.n_devices and machine.n_nodes."
+            raise TrainingError("parameter 'gan.batch_size'", problem, remedy=remedy)
 
     def wrap(self, network: nn.Module, *, device: str) -> nn.Module:
         """A network whose gradients are averaged over all processes; itself where there is one."""
@@ -107,10 +105,8 @@ def command(module: str, words: Sequence[str], *, machine: Machine, name: str, l
 
     Parameters
     ----------
-    name : str
-        The same on all nodes.
-    log_folder : Path
-        Where a process that fails leaves what it failed of, see `launch`.
+    name : str, the same on all nodes
+    log_folder : Path, where a process that fails leaves what it failed of, see `launch`
     """
     options = {
         "nnodes": machine.n_nodes,
@@ -136,8 +132,7 @@ def launch(module: str, words: Sequence[str], *, machine: Machine, name: str) ->
 
     Raises
     ------
-    TrainingError
-        A process failed more often than `N_RESTARTS` times.
+    TrainingError: a process failed more often than `N_RESTARTS` times
     """
     environment = {
         "OMP_NUM_THREADS": "1",  # until training sets the number; torchrun would warn that it sets this

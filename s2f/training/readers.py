@@ -27,20 +27,15 @@ class Faces:
 
     Attributes
     ----------
-    pixels : ndarray, uint8 [n, 64, 64, 3]
-        Aligned photos.
-    identity_codes : ndarray, int [n]
-        0 to n_identities − 1.
-    genders : sequence of "f", "m" or None [n]
-        None is left out of the loss.
-    attributes : ndarray, float32 [n, A]
-        True attributes of the person on each photo; A may be 0.
+    pixels : ndarray, uint8 [n, 64, 64, 3], aligned photos
+    identity_codes : ndarray, int [n], 0 to n_identities − 1
+    genders : sequence of "f", "m" or None [n], None is left out of the loss
+    attributes : ndarray, float32 [n, A], True attributes of the person on each photo; A may be 0
     attribute_names : sequence of str [A]
 
     Raises
     ------
-    TrainingError
-        Fewer than two identities, rows that do not match, or values that are not finite.
+    TrainingError: fewer than two identities, rows that do not match, or values that are not finite
     """
 
     pixels: np.ndarray
@@ -77,19 +72,14 @@ def train(
 
     Parameters
     ----------
-    seed : int
-        Of weights, batches and augmentation.
-    n_steps, batch : int
-        Optimiser steps, and photos a step.
-    learning_rate : float
-        Peak of the one cycle that it follows over the steps (AdamW).
-    n_threads : int, optional
-        CPU threads; left as they are if not given.
+    seed : int, of weights, batches and augmentation
+    n_steps, batch : int, optimiser steps, and photos a step
+    learning_rate : float, peak of the one cycle that it follows over the steps (AdamW)
+    n_threads : int, optional, CPU threads; left as they are if not given
 
     Raises
     ------
-    TrainingError
-        A loss that is not finite.
+    TrainingError: a loss that is not finite
     """
     if n_threads is not None:
         torch.set_num_threads(n_threads)

@@ -32,15 +32,12 @@ class Recordings:
     frames : ndarray, float16 or float32 [total, 64]
         Normalised log-mel frames of recordings, one after another; may be mapped into memory. Copied to a GPU
         where they fit, otherwise gathered where they lie.
-    starts, lengths : int [n]
-        First frame and number of frames of each recording.
-    speakers : int [n]
-        Speaker of each recording, counted from 0.
+    starts, lengths : int [n], first frame and number of frames of each recording
+    speakers : int [n], speaker of each recording, counted from 0
 
     Raises
     ------
-    TrainingError
-        Fewer than two speakers.
+    TrainingError: fewer than two speakers
     """
 
     def __init__(

@@ -83,12 +83,9 @@ class Tracks:
 
     Parameters
     ----------
-    tracks, offsets : arrays
-        As `compute` returns them.
-    recordings : int [n]
-        Which recordings to keep, in this order.
-    per_s : float
-        Vectors a second.
+    tracks, offsets : arrays, as `compute` returns them
+    recordings : int [n], which recordings to keep, in this order
+    per_s : float, vectors a second
     """
 
     def __init__(

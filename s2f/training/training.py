@@ -26,19 +26,14 @@ def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
 
     Parameters
     ----------
-    study : Study
-        Of 05_training.
-    folder : Path
-        The variant's folder, as ``study.write("model")`` gave it.
-    label : str
-        Shown by the progress bar.
+    study : Study, of 05_training
+    folder : Path, the variant's folder, as ``study.write("model")`` gave it
+    label : str, shown by the progress bar
 
     Raises
     ------
-    RunError
-        An input is not made yet.
-    TrainingError
-        Nobody to train on; a value that is not finite; a process that fails for good.
+    RunError: an input is not made yet
+    TrainingError: nobody to train on; a value that is not finite; a process that fails for good
     """
     machine = study.params.machine
     label = label or f"{study.variant}, recipe {study.params.recipe}"

@@ -28,8 +28,7 @@ class Encoder:
     ----------
     logits : callable, optional
         The classifier of its pre-training, where it was trained here: float32 [n, n_speakers] of [n, 64].
-    weights_sha256 : str, optional
-        Of the file that its weights were loaded from, where it was not.
+    weights_sha256 : str, optional, of the file that its weights were loaded from, where it was not
     """
 
     network: VoiceEmbedding | GE2EEmbedding
@@ -42,15 +41,12 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
 
     Parameters
     ----------
-    folder : Path
-        The run's voice folder; gets ``log.jsonl`` and ``state/`` of a training.
+    folder : Path, the run's voice folder; gets ``log.jsonl`` and ``state/`` of a training
 
     Raises
     ------
-    CorpusError
-        A corpus without sound, and an encoder that needs it.
-    CheckpointError
-        Packaged or released weights that are missing, broken or of another shape.
+    CorpusError: a corpus without sound, and an encoder that needs it
+    CheckpointError: packaged or released weights that are missing, broken or of another shape
     """
     voice, machine = study.params.voice, study.params.machine
     if voice.encoder == "own" and voice.checkpoint is None:
@@ -84,8 +80,7 @@ def keep(study: Study, store: Store, encoder: Encoder, *, folder: Path) -> None:
 
     Raises
     ------
-    AudioError, CorpusError
-        A recording that cannot be read again, or a corpus without sound.
+    AudioError, CorpusError: a recording that cannot be read again, or a corpus without sound
     """
     voice, done = study.params.voice, folder / "state" / "tracks"
     if voice.encoder == "ge2e":
@@ -109,8 +104,6 @@ def keep(study: Study, store: Store, encoder: Encoder, *, folder: Path) -> None:
 
 def _check_sound(store: Store) -> None:
     if store.parameters["processed"]:
-        raise CorpusError(
-            "parameter 'voice.encoder'",
-            "is ge2e, which reads sound, and the corpus holds features without sound",
-            remedy="Set 'voice.encoder' to own, or take a corpus of recordings, such as voxceleb.",
-        )
+        problem = "is ge2e, which reads sound, and the corpus holds features without sound"
+        remedy = "Set 'voice.encoder' to own, or take a corpus of recordings, such as voxceleb."
+        raise CorpusError("parameter 'voice.encoder'", problem, remedy=remedy)

@@ -33,21 +33,15 @@ class Sizes:
 
     Attributes
     ----------
-    n_identities : int
-        People, half of each sex.
-    n_recordings, n_faces : int
-        Totals over the corpus, spread over the people as evenly as they divide.
-    min_s, max_s : float
-        A recording's duration is uniform between them.
-    size_px : int
-        Height and width of a photograph.
-    seed, leak : int and float
-        As in `population.sample`.
+    n_identities : int, people, half of each sex
+    n_recordings, n_faces : int, totals over the corpus, spread over the people as evenly as they divide
+    min_s, max_s : float, a recording's duration is uniform between them
+    size_px : int, height and width of a photograph
+    seed, leak : int and float, as in `population.sample`
 
     Raises
     ------
-    CorpusError
-        A size is out of range.
+    CorpusError: a size is out of range
     """
 
     n_identities: int
@@ -87,10 +81,8 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") 
     root : path
         Folder of the corpus: `voices/<identity>/<video>/<k>.wav` (16 kHz, 16-bit, mono),
         `faces/<identity>/<k>.png` and `people.parquet`, the true attributes.
-    n_workers : int
-        Processes; any number makes the same files.
-    prefix : str
-        As in `population.sample`.
+    n_workers : int, processes; any number makes the same files
+    prefix : str, as in `population.sample`
 
     Returns
     -------
@@ -100,8 +92,7 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") 
 
     Raises
     ------
-    CorpusError
-        `root` holds a corpus of other sizes.
+    CorpusError: `root` holds a corpus of other sizes
     """
     root = Path(root)
     made_of = asdict(sizes) | {"prefix": prefix, "generator": _generator()}

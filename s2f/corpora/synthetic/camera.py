@@ -31,19 +31,15 @@ def render(
 
     Parameters
     ----------
-    person : Mapping
-        A row of `population.sample`.
+    person : Mapping, a row of `population.sample`
     rng : numpy Generator
         Draws what changes between photographs; the same state gives the same photographs on one device.
-    size_px : int
-        Height and width.
-    device : str or torch.device
-        Where torch computes.
+    size_px : int, height and width
+    device : str or torch.device, where torch computes
 
     Returns
     -------
-    uint8 array [n, size_px, size_px, 3]
-        The photographs, RGB.
+    uint8 array [n, size_px, size_px, 3], the photographs, RGB
     float32 array [n, 5, 2]
         x and y in pixels (a pixel's centre is a whole number) of left eye, right eye, nose tip, left and
         right mouth corner, left and right as seen in the image.

@@ -36,8 +36,7 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
 
     Parameters
     ----------
-    n_identities : int
-        How many people; half are women (one more woman if odd).
+    n_identities : int, how many people; half are women (one more woman if odd)
     seed : int
         Same seed, same people. Each trait has a stream of its own, so that another trait moves no other.
     leak : float
@@ -55,8 +54,7 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
 
     Raises
     ------
-    ParameterError
-        If `n_identities` is below 2: a population needs both sexes.
+    ParameterError: if `n_identities` is below 2: a population needs both sexes
     """
     if n_identities < 2:
         raise ParameterError("n_identities", f"is {n_identities}", remedy="Ask for at least 2 people, one of each sex.")

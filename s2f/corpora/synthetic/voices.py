@@ -129,23 +129,19 @@ def synthesise(
         A row of the population; only `KEYS` are read. `f0_hz` is the geometric mean, `f0_range_semitones` the
         standard deviation in speech, `breathiness` 0 to 1, `jitter_percent` local, `syllables_s` without
         pauses, `tilt_db_octave` beside a source whose flow falls by 12 dB an octave.
-    duration_s : float
-        Length of the recording, at least 1 s.
-    rng : numpy.random.Generator
-        What is said, and the noise under it.
+    duration_s : float, length of the recording, at least 1 s
+    rng : numpy.random.Generator, what is said, and the noise under it
     channel_rng : numpy.random.Generator
         Microphone, room, level and signal-to-noise ratio. Recordings of one video share a channel when each
         is given a generator in the same state.
 
     Returns
     -------
-    numpy.ndarray
-        Samples at 16 kHz, float32 [n_samples] in [−1, 1], never clipped.
+    numpy.ndarray, samples at 16 kHz, float32 [n_samples] in [−1, 1], never clipped
 
     Raises
     ------
-    CorpusError
-        A key is missing, or the duration is too short.
+    CorpusError: a key is missing, or the duration is too short
     """
     wave, is_speech = utterance(person, duration_s=duration_s, rng=rng)
     return _transmit(wave, is_speech, rng=rng, channel_rng=channel_rng)
@@ -156,15 +152,12 @@ def utterance(person: Mapping, *, duration_s: float, rng: np.random.Generator) -
 
     Returns
     -------
-    wave : numpy.ndarray
-        Float32 [n_samples], vowels at an RMS of about 0.1; silence between phrases is exactly zero.
-    is_speech : numpy.ndarray
-        Bool [n_samples]: true from the first to the last phone of each phrase.
+    wave : numpy.ndarray, Float32 [n_samples], vowels at an RMS of about 0.1; silence between phrases is exactly zero
+    is_speech : numpy.ndarray, bool [n_samples]: true from the first to the last phone of each phrase
 
     Raises
     ------
-    CorpusError
-        As `synthesise`.
+    CorpusError: as `synthesise`
     """
     for key in KEYS:
         if key not in person:
