@@ -26,11 +26,11 @@ from s2f.errors import MetricError, RunError
 from s2f.evaluation import face_quality, face_readers
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
-from s2f.metrics import bootstrap, matching, pairs
+from s2f.metrics import bootstrap, catalogue, matching, pairs
 from s2f.metrics.standins import FaceSet
 from s2f.networks.inference import draw
 
-METRICS = ("matching_2way", "matching_within_gender", "gender_agreement", "cosine_matched")
+METRICS = tuple(catalogue.comparable())
 FILE = "experiments.csv"
 GROUPS, SEEN = ("gender_agreement", "matching_within_gender"), (*METRICS[:2], "cosine_matched")
 RESULT = ("metric", "value", "low", "high", "n_recordings", "n_identities", "reason")

@@ -13,11 +13,10 @@ import pandas as pd
 
 from s2f.errors import MetricError
 from s2f.evaluation.experiments import places
-from s2f.metrics import frechet, pairs
+from s2f.metrics import catalogue, frechet, pairs
 from s2f.metrics.standins import FaceSet
 
-# The metrics, and whether a lower value is the better one.
-PICKED = (("fid", True), ("l1_pixel_255", True), ("cosine_matched", False))
+PICKED = ("fid", "l1_pixel_255", "cosine_matched")
 SPREAD = ("metric", "everyone", "median", "low", "high", "best", "worst", "best_of_tries", "gain", "share_better")
 
 
@@ -90,12 +89,12 @@ def spread(drawn: pd.DataFrame, *, n_tries: int = 10) -> pd.DataFrame:
         n_people, n_draws, reason.
     """
     records = []
-    for metric, lower_is_better in PICKED:
+    for metric in PICKED:
         own = drawn[drawn["metric"] == metric]
         values, everyone = own["value"].to_numpy(float), float(own["everyone"].iloc[0])
         record = dict.fromkeys(SPREAD, np.nan) | {"metric": metric, "everyone": everyone}
         if np.isfinite(values).all():
-            sign = -1 if lower_is_better else 1
+            sign = -1 if catalogue.METRICS[metric].better == "lower" else 1
             ranked = np.sort(sign * values)[::-1]  # the best first, and higher is better
             mean, better = _best_of(ranked, sign * everyone, n_tries=min(n_tries, len(ranked)))
             low, median, high = np.quantile(values, [0.05, 0.5, 0.95])

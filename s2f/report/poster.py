@@ -19,7 +19,7 @@ from s2f.corpora.voxceleb import REFERENCE
 from s2f.features import align, front_end, pixels, store
 from s2f.metrics.catalogue import label
 from s2f.networks import models
-from s2f.report.tables import POSTER, printed, styled
+from s2f.report.tables import POSTER, POSTER_COLUMNS, printed, styled
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -296,8 +296,7 @@ def scanned(study: Study) -> dict[str, int] | None:
 
 def marks(variant: str) -> dict[str, float]:
     """The poster's figures of a variant by our metrics, its L1 read as one of pixels."""
-    figures = POSTER[variant.lower()]
-    return {"fid": figures["fid"], "l1_pixel_255": figures["l1"], "cosine_matched": figures["cosine"]}
+    return {metric: POSTER[variant.lower()][name] for metric, (name, _) in POSTER_COLUMNS.items()}
 
 
 # As a page shows them
