@@ -26,6 +26,7 @@ from s2f.errors import MetricError, RunError
 from s2f.evaluation import face_quality, face_readers
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
+from s2f.features.pixels import HALF
 from s2f.metrics import bootstrap, catalogue, matching, pairs
 from s2f.metrics.standins import FaceSet
 from s2f.networks.inference import draw
@@ -327,7 +328,7 @@ def _within(faces: FaceSet, codes: np.ndarray, *, n_identities: int) -> tuple[np
         if len(first):
             vectors = faces.part("embeddings")[rows]
             cosines[code] = (vectors @ vectors.T)[first, second].mean()
-            x = faces.part("pixels")[rows].reshape(len(rows), -1).astype(np.float32) / 127.5  # [k, D]
+            x = faces.part("pixels")[rows].reshape(len(rows), -1).astype(np.float32) / HALF  # [k, D]
             squares = np.array([((x[row] - x) ** 2).mean(1) for row in range(len(x))])  # [k, k]
             distances[code] = np.sqrt(squares[first, second]).mean()
     return cosines, distances

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from s2f.errors import ImageError
 from s2f.features.align import TEMPLATE, similarity
+from s2f.features.pixels import centred
 from s2f.metrics.standins import FaceSet
 from s2f.weights import locate
 
@@ -59,8 +60,7 @@ class Inception:
         parts = []
         for images in _batches(faces, n=batch, desc=desc):
             x = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)  # [B, 3, H, W]
-            x = x.float() / 127.5 - 1
-            x = functional.interpolate(x, (299, 299), mode="bilinear", align_corners=False)  # [B, 3, 299, 299]
+            x = functional.interpolate(centred(x), (299, 299), mode="bilinear", align_corners=False)  # [B, 3, 299, 299]
             parts.append(self.network(x.contiguous(memory_format=torch.channels_last)).flatten(1).cpu())  # [B, 2048]
         return torch.cat(parts).numpy() if parts else np.zeros((0, 2048), np.float32)
 

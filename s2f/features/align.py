@@ -6,16 +6,12 @@ Coordinates are in pixels, x to the right and y down, with whole numbers at the 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s2f.errors import ImageError
-
-if TYPE_CHECKING:
-    pass
 from s2f.features.landmarks import detect
-from s2f.features.photo_files import MIN_PX, _check_image
+from s2f.features.photo_files import MIN_PX, check
 
 SIZE_PX = 64
 
@@ -94,7 +90,7 @@ def align(
     """
     from PIL import Image
 
-    _check_image(image, name)
+    check(image, name)
     if landmarks is None:
         points = detect(image, name=name, several=several)
     else:
@@ -143,7 +139,7 @@ def resized(image: np.ndarray, *, name: str | Path = "image") -> np.ndarray:
     """
     from PIL import Image
 
-    _check_image(image, name)
+    check(image, name)
     if image.shape[:2] == (SIZE_PX, SIZE_PX):
         return image
     return np.array(Image.fromarray(image).resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC))  # [64, 64, 3]

@@ -19,6 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from s2f.errors import AudioError
 
 SAMPLE_RATE = 16_000  # Hz
+HOP = 160  # samples, 10 ms
 N_MELS = 64
 N_FRAMES_MIN = 1_000  # 10 s, the length a shorter recording is repeated to
 
@@ -26,7 +27,6 @@ _INT16_SCALE = 32_768
 _VAD_MODE = 2
 _VAD_FRAME = 320  # samples, 20 ms
 _WINDOW = 400  # samples, 25 ms
-_HOP = 160  # samples, 10 ms
 _N_FFT = 1_024
 _PRE_EMPHASIS = 0.97
 _MEL_LOW_HZ, _MEL_HIGH_HZ = 20.0, 7_200.0
@@ -215,27 +215,27 @@ def _voiced_mask(samples: np.ndarray) -> np.ndarray:
 
 
 def _log_mel(samples: np.ndarray) -> np.ndarray:
-    n_frames = 1 + samples.size // _HOP
-    n_whole = 1 + (samples.size - _WINDOW) // _HOP
+    n_frames = 1 + samples.size // HOP
+    n_whole = 1 + (samples.size - _WINDOW) // HOP
     window = np.hamming(_WINDOW)
     # A frame's first sample is emphasised with the last sample of the frame before, 0 for the first frame:
     # from a frame's start that sample is this far on.
-    last_before = _WINDOW - 1 - _HOP
+    last_before = _WINDOW - 1 - HOP
 
     out = np.empty((n_frames, N_MELS))
     for a in range(0, n_whole, _FRAMES_A_BLOCK):
         b = min(a + _FRAMES_A_BLOCK, n_whole)
-        x = samples[a * _HOP : (b - 1) * _HOP + _WINDOW].astype(np.float64)
-        before = x[last_before::_HOP][: b - a].copy()
+        x = samples[a * HOP : (b - 1) * HOP + _WINDOW].astype(np.float64)
+        before = x[last_before::HOP][: b - a].copy()
         if a == 0:
             before[0] = 0.0
         emphasised = x.copy()
         emphasised[1:] -= _PRE_EMPHASIS * x[:-1]
-        frames = sliding_window_view(emphasised, _WINDOW)[::_HOP] * window  # [b - a, 400]
-        frames[:, 0] = (x[: (b - a) * _HOP : _HOP] - _PRE_EMPHASIS * before) * window[0]
+        frames = sliding_window_view(emphasised, _WINDOW)[::HOP] * window  # [b - a, 400]
+        frames[:, 0] = (x[: (b - a) * HOP : HOP] - _PRE_EMPHASIS * before) * window[0]
         out[a:b] = _mel_power(frames)
 
-    starts = range(n_whole * _HOP, samples.size + 1, _HOP)
+    starts = range(n_whole * HOP, samples.size + 1, HOP)
     # np.resize repeats what there is, and gives zeros where there is nothing.
     tails = np.stack([np.resize(samples[start:], _WINDOW) for start in starts]).astype(np.float64)
     before = np.append(samples[starts[0] + last_before], tails[:-1, -1])
@@ -266,12 +266,12 @@ def _to_int16(wave: np.ndarray, *, name: str | Path) -> np.ndarray:
     """Check a wave and put it on the int16 scale, on which detector and features are defined."""
     if not isinstance(wave, np.ndarray) or wave.dtype not in (np.float32, np.float64) or wave.ndim != 1:
         remedy = "Pass what sound_files.read returns; divide 16-bit integers by 32768.0, average channels."
-        raise AudioError(name, f"is {_kind(wave)}, expected float32 [n_samples]", remedy=remedy, reason="wrong_type")
+        raise AudioError(name, f"is {kind(wave)}, expected float32 [n_samples]", remedy=remedy, reason="wrong_type")
     if not wave.size:
         raise AudioError(name, "has 0 samples", remedy="Leave it out or record it again.", reason="empty")
     peak = max(wave.max(), -wave.min())  # NaN where any sample is
     if not math.isfinite(peak):
-        raise _not_finite(name, wave)
+        raise not_finite(name, wave)
     if peak > 1:
         raise AudioError(name, f"peaks at {peak:g}, outside [-1, 1]", remedy="Scale or clip it first.", reason="range")
     if wave.size < _WINDOW:
@@ -288,20 +288,22 @@ def _not_silent(frames: np.ndarray, *, name: str | Path) -> np.ndarray:
     return frames.reshape(-1)
 
 
-def _not_finite(name: str | Path, samples: np.ndarray) -> AudioError:
+def not_finite(name: str | Path, samples: np.ndarray) -> AudioError:
+    """Error about samples or frames some of which are NaN or infinite."""
     n_bad = np.count_nonzero(~np.isfinite(samples))
     return AudioError(name, f"has {n_bad} samples that are NaN or infinite", remedy="Export it again.", reason="nan")
 
 
-def _kind(value: object) -> str:
+def kind(value: object) -> str:
+    """Type and shape of an array, or the type of another value, for an error."""
     return f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def _check_frames(frames: np.ndarray) -> None:
     fits = isinstance(frames, np.ndarray) and frames.dtype.kind == "f" and frames.ndim == 2
     if not fits or not frames.shape[0]:
-        problem = f"is {_kind(frames)}, expected float32 [n_frames, {N_MELS}] with at least one frame"
+        problem = f"is {kind(frames)}, expected float32 [n_frames, {N_MELS}] with at least one frame"
         remedy = "Pass what s2f.features.front_end.log_mel returns."
         raise AudioError("log-mel", problem, remedy=remedy, reason="wrong_type")
     if not np.isfinite(frames).all():
-        raise _not_finite("log-mel", frames)
+        raise not_finite("log-mel", frames)

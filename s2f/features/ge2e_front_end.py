@@ -37,7 +37,7 @@ _JOINED = 7  # frames; voiced stretches grow by three on both sides
 def prepared(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
     """A wave with its volume raised to -30 dBFS where it is lower, and without its silences.
 
-    Where the detector, stricter than that of `s2f.audio`, hears no voice at all, nothing is cut.
+    Where the detector, stricter than that of `s2f.features.front_end`, hears no voice at all, nothing is cut.
 
     Parameters
     ----------

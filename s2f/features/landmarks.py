@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s2f import weights
 from s2f.errors import ImageError
-
-if TYPE_CHECKING:
-    pass
-from s2f.features.photo_files import _check_image
+from s2f.features.photo_files import check
 
 _DETECT_PX = 640  # longest side the detector sees first; a face smaller than an eighth of it is not the subject
 _BYSTANDER = 0.25  # share of the main face's area below which another face is not counted
@@ -52,7 +48,7 @@ def detect(image: np.ndarray, *, name: str | Path = "image", several: str = "pro
 
     if several not in ("prominent", "reject"):
         raise ImageError(f"several {several!r}", "is unknown", remedy="Give 'prominent' or 'reject'.", reason="value")
-    _check_image(image, name)
+    check(image, name)
     find, find_points = _detector(), _landmark_model()
     shown, factor = _resized(image, min(1.0, _DETECT_PX / max(image.shape[:2])))
     boxes = find(shown, 0)

@@ -7,14 +7,10 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s2f.errors import ImageError
-
-if TYPE_CHECKING:
-    pass
 
 MIN_PX = 16  # below this, in the photo or in the part of it that is the face, there is no face to learn from
 
@@ -103,7 +99,8 @@ def _to_rgb(image, path: Path) -> np.ndarray:
     return np.array(upright.convert("RGB"), dtype=np.uint8)
 
 
-def _check_image(image: np.ndarray, name: str | Path) -> None:
+def check(image: np.ndarray, name: str | Path) -> None:
+    """Raise ImageError where an image is not uint8 [height, width, 3], or under 16 px."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ImageError(

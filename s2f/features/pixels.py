@@ -11,7 +11,7 @@ from s2f.errors import ImageError
 if TYPE_CHECKING:
     import torch
 
-HALF = 127.5  # half of the range of a pixel
+HALF = 127.5  # half of the range of a pixel; a distance between pixels divided by it is one on [-1, 1]
 
 
 def normalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from s2f.errors import AudioError
-from s2f.features.front_end import _HOP, N_MELS, SAMPLE_RATE, _kind, _not_finite, normalise
+from s2f.features.front_end import HOP, N_MELS, SAMPLE_RATE, kind, normalise, not_finite
 
 _READ_BLOCK = 1 << 20  # samples; an hour of stereo is averaged piece by piece, never held whole
 _RATE_RANGE_HZ = (4_000, 768_000)
@@ -76,7 +76,7 @@ def duration_s(path: str | Path) -> float:
     """
     path = Path(path)
     if path.suffix.lower() == ".npy":
-        return len(read_features(path)) * _HOP / SAMPLE_RATE
+        return len(read_features(path)) * HOP / SAMPLE_RATE
     with _opened(path) as file, contextlib.suppress(soundfile.LibsndfileError):  # if broken, reading it says how
         if path.suffix.lower() != ".raw" and _container(file, head=file.read(32)) is None:
             file.seek(0)
@@ -119,12 +119,12 @@ def read_features(path: str | Path) -> np.ndarray:
                 path, f"is damaged or cut short ({error})", remedy="Get it again.", reason="not_features"
             ) from None
     if frames.dtype.kind != "f" or frames.ndim != 2 or frames.shape[1] != N_MELS:
-        problem = f"is {_kind(frames)}, expected float [n_frames, {N_MELS}]"
+        problem = f"is {kind(frames)}, expected float [n_frames, {N_MELS}]"
         raise AudioError(path, problem, remedy="Save log-mel frames one after another.", reason="not_features")
     if not len(frames):
         raise AudioError(path, "has 0 frames", remedy="Leave it out.", reason="empty")
     if not np.isfinite(frames).all():
-        raise _not_finite(path, frames)
+        raise not_finite(path, frames)
     if (frames == frames[0]).all():
         raise AudioError(path, "holds one frame that never changes", remedy="Leave it out.", reason="silent")
     return normalise(frames[: _period(frames)])
@@ -181,7 +181,7 @@ def _decode(path: Path, file: BinaryIO) -> tuple[np.ndarray, int]:
     for block, rate in blocks:  # noqa: B007  every block comes with the same rate
         peak = max(block.max(), -block.min()) if block.size else 0.0  # NaN where any sample is
         if not math.isfinite(peak):
-            raise _not_finite(path, block)
+            raise not_finite(path, block)
         if peak > _PEAK_LIMIT:
             remedy = "Export it with floating-point samples in [-1, 1], or as 16-bit."
             raise AudioError(path, f"peaks at {peak:g}, expected [-1, 1]", remedy=remedy, reason="range")

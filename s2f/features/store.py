@@ -7,12 +7,12 @@ mels.npy          float16 [n_frames, 64]      voiced log-mel frames of all recor
                                               each recording normalised for itself, not repeated
 mel_offsets.npy   int64 [n_recordings + 1]    recording i is frames ``offsets[i]`` to ``offsets[i + 1]``
 faces.npy         uint8 [n_faces, 64, 64, 3]  aligned faces
-meta.json                                     format, parameters, counts and a hash of the index
+meta.json                                     version, parameters, counts and a hash of the index
 index.parquet     a row a recording or photo  manifest columns and `row`, its place among its kind
 rejected.csv      a row a file left out       path, modality, identity, reason, detail
 ================  ==========================  ===========================================================
 
-Opening one needs numpy, pandas and pyarrow alone; building one also what `s2f.audio` and `s2f.faces` need.
+Opening one needs numpy, pandas, pyarrow and pydantic alone; `s2f.features.pack` builds one.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Readers:
     @torch.inference_mode()
     def _read(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         device = next(self.network.parameters()).device
-        parts = [self.network(_to_input(faces[start : start + 256], device)) for start in range(0, len(faces), 256)]
+        parts = [self.network(to_input(faces[start : start + 256], device)) for start in range(0, len(faces), 256)]
         if not parts:
             n_attributes = len(self.attribute_names)
             return (np.zeros((0, EMBEDDING_DIM), np.float32), np.zeros(0, np.float32), np.zeros((0, n_attributes)))
@@ -122,6 +122,7 @@ class Readers:
         )
 
 
-def _to_input(faces: np.ndarray, device: torch.device | str) -> Tensor:
+def to_input(faces: np.ndarray, device: torch.device | str) -> Tensor:
+    """What `Trunk` reads, float [n, 3, 64, 64], of faces uint8 [n, 64, 64, 3]."""
     x = torch.from_numpy(np.array(faces)).to(device).permute(0, 3, 1, 2)  # [B, 3, 64, 64]
     return pixels.centred(x).contiguous(memory_format=torch.channels_last)

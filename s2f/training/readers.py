@@ -15,7 +15,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from s2f.errors import TrainingError
-from s2f.networks.readers import EMBEDDING_DIM, Readers, Trunk, _to_input
+from s2f.networks.readers import EMBEDDING_DIM, Readers, Trunk, to_input
 from s2f.training.loop import channels_last
 
 COSINE_SCALE, COSINE_MARGIN = 16.0, 0.2  # CosFace (Wang et al. 2018)
@@ -86,7 +86,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     attributes = np.asarray(faces.attributes, np.float32)
     centre, scale = attributes.mean(0), np.maximum(attributes.std(0), 1e-6)
-    x, n = _to_input(faces.pixels, device), len(faces.pixels)
+    x, n = to_input(faces.pixels, device), len(faces.pixels)
     identity = torch.from_numpy(faces.identity_codes.astype(np.int64)).to(device)
     female = torch.tensor([{"f": 1.0, "m": 0.0}.get(gender or "", -1.0) for gender in faces.genders], device=device)
     wanted = torch.from_numpy((attributes - centre) / scale).to(device)  # [n, A]
