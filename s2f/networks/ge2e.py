@@ -63,24 +63,19 @@ def tracks(
     with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
         places = [Path(folder) / f"{key}.npz" for key in _keys(parts, digest)]
         _make(parts, places, n_workers=n_workers)
-        rows, lengths = [], []
-        for place in places:
-            with np.load(place) as part:
-                rows.append(part["rows"])
-                lengths.append(part["lengths"])
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    return np.concatenate(rows), offsets
+        rows, lengths = (np.concatenate([_array(place, name) for place in places]) for name in ("rows", "lengths"))
+    return rows, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _array(place: Path, name: str) -> np.ndarray:
+    with np.load(place) as part:
+        return part[name]
 
 
 def _keys(parts: list[list[str]], digest: str) -> list[str]:
     """One hash a part, of everything that its embeddings are made from."""
-    base = hashlib.sha256(f"{weights.NETWORKS['speaker'].sha256} {digest} {provenance.code_key(__name__)}".encode())
-    keys = []
-    for part in parts:
-        one = base.copy()
-        one.update("\n".join(part).encode())
-        keys.append(one.hexdigest()[:16])
-    return keys
+    base = f"{weights.NETWORKS['speaker'].sha256} {digest} {provenance.code_key(__name__)}"
+    return [hashlib.sha256((base + "\n".join(part)).encode()).hexdigest()[:16] for part in parts]
 
 
 def _make(parts: list[list[str]], places: list[Path], *, n_workers: int) -> None:
@@ -91,17 +86,16 @@ def _make(parts: list[list[str]], places: list[Path], *, n_workers: int) -> None
         return
     n = sum(map(len, parts))
     bar = tqdm(total=n, initial=n - len(todo), desc="voice tracks", unit="recording", mininterval=1)
-    with workers.one_thread_each(), bar:
-        pool = multiprocessing.get_context("spawn").Pool(n_workers, initializer=workers.end_with_parent)
-        with pool:
-            made = pool.imap(_track, todo)
-            for part, place in waiting:
-                found = []
-                for track in itertools.islice(made, len(part)):
-                    found.append(track)
-                    bar.update()
-                with files.whole(place) as beside:
-                    np.savez(beside, rows=np.concatenate(found), lengths=[len(track) for track in found])
+    context = multiprocessing.get_context("spawn")
+    with workers.one_thread_each(), bar, context.Pool(n_workers, initializer=workers.end_with_parent) as pool:
+        made = pool.imap(_track, todo)
+        for part, place in waiting:
+            found = []
+            for track in itertools.islice(made, len(part)):
+                found.append(track)
+                bar.update()
+            with files.whole(place) as beside:
+                np.savez(beside, rows=np.concatenate(found), lengths=[len(track) for track in found])
 
 
 @functools.cache

@@ -101,9 +101,8 @@ def load(variant_folder: str | Path) -> Model:
     """
     path = Path(variant_folder) / CHECKPOINT
     if not path.is_file():
-        raise CheckpointError(
-            variant_folder, f"holds no {CHECKPOINT}", remedy="Train it first: make book, or 05_training by hand."
-        )
+        remedy = "Train it first: make book, or 05_training by hand."
+        raise CheckpointError(variant_folder, f"holds no {CHECKPOINT}", remedy=remedy)
     weights, header = tensors.load(path)
     try:
         architecture = Architecture(**header["architecture"])
@@ -111,9 +110,8 @@ def load(variant_folder: str | Path) -> Model:
         for prefix, network in (("voice_embedding.", voice), ("generator.", generator)):
             network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
     except (KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(
-            path, f"is of another architecture ({error})", remedy="Train it again with this version."
-        ) from error
+        problem = f"is of another architecture ({error})"
+        raise CheckpointError(path, problem, remedy="Train it again with this version.") from error
     return Model(voice.eval(), generator.eval(), architecture, str(header.get("name", "")))
 
 

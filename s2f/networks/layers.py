@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import pandas as pd
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from s2f.features.ge2e_front_end import N_FRAMES
 from s2f.networks.models import N_MELS, GE2EEmbedding, VoiceEmbedding
+
+COLUMNS = ("layer", "what", "output", "n_parameters")
 
 
 def show_voice(network: VoiceEmbedding | GE2EEmbedding) -> pd.DataFrame:
@@ -33,7 +36,7 @@ def _ge2e_layers(network: GE2EEmbedding) -> list[dict]:
     what = f"Linear {linear.in_features} → {linear.out_features}, of the last frame"
     rows.append(("linear", what, f"{linear.out_features}", n))
     rows.append(("", "ReLU, unit length", f"{linear.out_features}", 0))
-    return [dict(zip(("layer", "what", "output", "n_parameters"), row, strict=True)) for row in rows]
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
 def layer_table(network: nn.Module, example: Tensor) -> list[dict]:
@@ -44,23 +47,12 @@ def layer_table(network: nn.Module, example: Tensor) -> list[dict]:
     example : Tensor, an input of the network, on the CPU
     """
     rows: list[dict] = []
-    handles = []
 
-    def note(name: str):
-        def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-            rows.append(
-                {
-                    "layer": name,
-                    "what": _described(module),
-                    "output": " × ".join(map(str, output.shape[1:])),
-                    "n_parameters": sum(p.numel() for p in module.parameters()),
-                }
-            )
+    def note(name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        size, n = " × ".join(map(str, output.shape[1:])), sum(p.numel() for p in module.parameters())
+        rows.append(dict(zip(COLUMNS, (name, _described(module), size, n), strict=True)))
 
-        return hook
-
-    for name, module in _leaves(network):
-        handles.append(module.register_forward_hook(note(name)))
+    handles = [module.register_forward_hook(functools.partial(note, name)) for name, module in _leaves(network)]
     training = network.training
     try:
         network.eval()

@@ -111,15 +111,9 @@ class Readers:
             network = Trunk(len(names))
             network.load_state_dict(state)
         except (KeyError, RuntimeError) as error:
-            raise CheckpointError(
-                path, f"holds other networks ({type(error).__name__}: {error})", remedy="Train the readers again."
-            ) from error
-        return cls(
-            network=network.to(device).eval(),
-            attribute_names=tuple(names),
-            centre=np.array(centre, np.float32),
-            scale=np.array(scale, np.float32),
-        )
+            problem = f"holds other networks ({type(error).__name__}: {error})"
+            raise CheckpointError(path, problem, remedy="Train the readers again.") from error
+        return cls(network.to(device).eval(), tuple(names), np.array(centre, np.float32), np.array(scale, np.float32))
 
 
 def to_input(faces: np.ndarray, device: torch.device | str) -> Tensor:

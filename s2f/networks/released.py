@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from s2f.errors import CheckpointError
 
+# When a file is no state dict, but text or garbage.
+_TORCH_RAISES = (UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+
 
 def load_released(network: nn.Module, path: str | Path) -> nn.Module:
     """Load a state dict of the 2019 release into a network of the same shape.
@@ -33,26 +36,12 @@ def load_released(network: nn.Module, path: str | Path) -> nn.Module:
     if not path.is_file():
         raise CheckpointError(path, "is not there", remedy="Mend the path of the checkpoint.", reason="missing")
     try:
-        if path.suffix == ".safetensors":
-            found = load_file(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except (  # torch meets text and garbage with errors of many kinds
-        SafetensorError,
-        UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        raise CheckpointError(
-            path,
-            f"is not a file of tensors alone ({str(error).splitlines()[0] if str(error) else 'cut short'})",
-            remedy="Give a state dict, saved with torch.save(network.state_dict(), path).",
-            reason="broken",
-        ) from error
+        safe = path.suffix == ".safetensors"
+        found = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except (*_TORCH_RAISES, SafetensorError) as error:
+        problem = f"is not a file of tensors alone ({str(error).splitlines()[0] if str(error) else 'cut short'})"
+        remedy = "Give a state dict, saved with torch.save(network.state_dict(), path)."
+        raise CheckpointError(path, problem, remedy=remedy, reason="broken") from error
     kind, wanted = type(network).__name__, network.state_dict()
     remedy = f"Give the released weights of a {kind}, and build it with the same width, head and norm."
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
@@ -60,19 +49,13 @@ def load_released(network: nn.Module, path: str | Path) -> nn.Module:
     # Counts of batches seen came later to batch norm, which does without them in evaluation.
     counts = {key: value for key, value in wanted.items() if key.endswith("num_batches_tracked")}
     found = {**counts, **found}
-    problems = [f"lacks '{key}' {_shape(wanted[key])}" for key in wanted if key not in found]
-    problems += [f"has '{key}' {_shape(found[key])}, which a {kind} has not" for key in found if key not in wanted]
-    problems += [
-        f"has '{key}' of shape {_shape(found[key])}, not {_shape(wanted[key])}"
-        for key in wanted
-        if key in found and found[key].shape != wanted[key].shape
-    ]
+    there, needed = ({key: list(value.shape) for key, value in each.items()} for each in (found, wanted))
+    problems = [f"lacks '{key}' {needed[key]}" for key in needed if key not in there]
+    problems += [f"has '{key}' {there[key]}, which a {kind} has not" for key in there if key not in needed]
+    both = [key for key in needed if key in there and there[key] != needed[key]]
+    problems += [f"has '{key}' of shape {there[key]}, not {needed[key]}" for key in both]
     if problems:
         more = f" and {len(problems) - 1} more such" if len(problems) > 1 else ""
         raise CheckpointError(path, problems[0] + more, remedy=remedy, reason="architecture")
     network.load_state_dict(found)
     return network.eval()
-
-
-def _shape(tensor: Tensor) -> str:
-    return str(list(tensor.shape))
