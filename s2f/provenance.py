@@ -161,6 +161,7 @@ def _commit(root: Path) -> str:
         return "unknown"  # an unpacked archive, or no git
 
 
+@functools.cache
 def code_key(*modules: str, source: str = "") -> str:
     """Hash of what modules of `s2f` compute, with all that they import from it, however late.
 

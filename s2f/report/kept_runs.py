@@ -45,18 +45,14 @@ def keep(root: Path, run: Path) -> Path:
     if not finished:
         raise RunError(run, "has no finished results", remedy="Run it to its end first: python -m s2f study …")
     target = root / "book" / "results" / run.name
-    beside = target.with_name(f".{run.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    noted = [one for seed in finished for one in _keep_seed(seed, beside)]
-    files.write_json(beside / "provenance.json", [{"notebook": name, **facts.plain()} for name, facts in noted])
-    files.write_text(beside / "index.md", "\n".join(_page(run.name, finished, noted, beside)) + "\n")
-    for path in beside.rglob("*"):
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
-            problem = f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
-            raise RunError(path, problem, remedy="Show fewer people or moments.")
-    shutil.rmtree(target, ignore_errors=True)
-    beside.rename(target)
+    with files.whole_folder(target) as beside:
+        noted = [one for seed in finished for one in _keep_seed(seed, beside)]
+        files.write_json(beside / "provenance.json", [{"notebook": name, **facts.plain()} for name, facts in noted])
+        files.write_text(beside / "index.md", "\n".join(_page(run.name, finished, noted, beside)) + "\n")
+        for path in beside.rglob("*"):
+            if path.is_file() and path.stat().st_size > MAX_BYTES:
+                problem = f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
+                raise RunError(target / path.relative_to(beside), problem, remedy="Show fewer people or moments.")
     return target / "index.md"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,6 @@ import pandas as pd
 from s2f.errors import AudioError, ImageError
 from s2f.features import align, front_end, photo_files, sound_files
 from s2f.features.store import Store
-
-if TYPE_CHECKING:
-    from s2f.training.voice_embedding import Encoder
 
 GREY = np.full((align.SIZE_PX, align.SIZE_PX, 3), 128, np.uint8)
 
@@ -85,13 +81,3 @@ def some_photos(manifest: pd.DataFrame, root: Path, *, n: int) -> list[np.ndarra
         if len(shown) == n:
             break
     return shown
-
-
-def show_learning(encoder: Encoder, *, folder: Path):
-    """Learning curves where the encoder was trained here, otherwise a sentence."""
-    from s2f.report import training_figures
-    from s2f.training import saves
-
-    if encoder.weights_sha256 is not None:
-        return print(f"The encoder was not trained here: its weights were loaded (SHA-256 {encoder.weights_sha256}).")
-    return training_figures.loss_curves(pd.DataFrame(saves.read_log(folder / "log.jsonl")))

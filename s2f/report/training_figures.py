@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ import pandas as pd
 
 from s2f.report.face_figures import face_rows
 from s2f.report.style import COLOURS, canvas, in_theme
+from s2f.training import saves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from s2f.training.voice_embedding import Encoder
 
 # Panels of `training_health`, and the columns of a log in them.
 HEALTH: Mapping[str, Sequence[str]] = MappingProxyType(
@@ -107,3 +110,16 @@ def sample_grids(samples: Mapping[str, np.ndarray], *, n_rows: int = 6, n_column
     steps = sorted(samples, key=int)
     picked = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, n_rows).round().astype(int))]
     return face_rows({f"step {int(step):,}": samples[step][:n_columns] for step in picked})
+
+
+def show_learning(encoder: Encoder, *, folder: Path) -> Figure | None:
+    """Learning curves where the encoder was trained here, otherwise a sentence.
+
+    Parameters
+    ----------
+    folder : Path, where the training's ``log.jsonl`` lies
+    """
+    if encoder.weights_sha256 is None:
+        return loss_curves(pd.DataFrame(saves.read_log(folder / "log.jsonl")))
+    print(f"The encoder was not trained here: its weights were loaded (SHA-256 {encoder.weights_sha256}).")
+    return None

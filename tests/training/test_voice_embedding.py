@@ -17,7 +17,7 @@ from s2f.errors import AudioError, CheckpointError, CorpusError
 from s2f.features import ge2e_front_end, preprocessing
 from s2f.networks import ge2e, inference, layers
 from s2f.networks.models import GE2EEmbedding, VoiceEmbedding
-from s2f.report import sheets
+from s2f.report import training_figures
 from s2f.study import params, runs
 from s2f.training import data, saves, tracks, voice_embedding
 
@@ -98,7 +98,7 @@ def test_a_checkpoint_is_kept_with_the_hash_of_its_content(tmp_path, capsys):
         voice_embedding.keep(run, store(), made, folder=folder)
         header = tensors.load(folder / "encoder.safetensors")[1]
         assert header["weights_sha256"] == hashlib.sha256((tmp_path / "weights.pth").read_bytes()).hexdigest()
-        sheets.show_learning(made, folder=folder)
+        training_figures.show_learning(made, folder=folder)
         assert header["weights_sha256"] in capsys.readouterr().out
         assert made.logits is None and not (folder / "log.jsonl").exists()
         torch.manual_seed(seed)
