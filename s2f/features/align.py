@@ -72,8 +72,7 @@ def align(
     Parameters
     ----------
     image : ndarray, uint8 [height, width, 3]
-    landmarks : array of 10 numbers or [5, 2], optional
-        In pixels of `image`, ordered as `TEMPLATE`; found with `detect` if not given.
+    landmarks : array of 10 numbers or [5, 2], in pixels of `image`, ordered as `TEMPLATE`; by default those of `detect`
     name : str or Path, what errors call the image
     several : {"prominent", "reject"}, what to do about a photo of several people; see `detect`
     max_turn : float, largest `turn`; beyond it the face is a profile

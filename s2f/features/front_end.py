@@ -44,21 +44,13 @@ def voiced_mask(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
     Speech starts when both frames in the ring are voiced, and keeps them; it ends after the frame at which
     both are unvoiced. As in the released code, every step asks a fresh recording's detector again about
     each frame in the ring, which moves its adaptive state, so that no answer may be reused. A last frame
-    that is incomplete or ends exactly at the end is left out.
-
-    Returns
-    -------
-    ndarray, bool [n_frames], n_frames = (n_samples - 1) // 320
+    that is incomplete or ends exactly at the end is left out: bool [(n_samples - 1) // 320].
     """
     return _voiced_mask(_to_int16(wave, name=name))
 
 
 def voiced(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
-    """Join the frames that `voiced_mask` keeps.
-
-    Returns
-    -------
-    ndarray, float32 [n_voiced] in [-1, 1], n_voiced a multiple of 320
+    """Join the frames that `voiced_mask` keeps: float32 [n_voiced] in [-1, 1], n_voiced a multiple of 320.
 
     Raises
     ------
@@ -70,15 +62,12 @@ def voiced(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
 
 
 def log_mel(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
-    """Compute the log-mel spectrogram of the whole wave, silence included, not normalised.
+    """Compute the log-mel spectrogram of the whole wave, silence included, not normalised: float32 [n_frames, 64].
 
     On the int16 scale: 25 ms Hamming windows every 10 ms, pre-emphasis 0.97, 1024-point power spectrum,
     `mel_filters`, floor 1e-5, natural logarithm (Wen et al. 2019, public code). The frames at the end run
-    past it and are filled by repeating their own samples; one that starts at the end itself is zero.
-
-    Returns
-    -------
-    ndarray, float32 [1 + n_samples // 160, 64], natural logarithm of power
+    past it and are filled by repeating their own samples; one that starts at the end itself is zero:
+    n_frames = 1 + n_samples // 160.
     """
     return _log_mel(_to_int16(wave, name=name)).astype(np.float32)
 
@@ -121,11 +110,7 @@ def repeat(features: np.ndarray, *, n_frames: int = N_FRAMES_MIN) -> np.ndarray:
 
 
 def features(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
-    """Compute what the voice networks read: voiced parts, log-mel, normalised, repeated to 10 s.
-
-    Returns
-    -------
-    ndarray, float32 [>= 1000, 64]
+    """Compute what the voice networks read, float32 [>= 1000, 64]: voiced parts, log-mel, normalised, repeated to 10 s.
 
     Raises
     ------
@@ -141,9 +126,7 @@ def features(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
 def mel_filters() -> np.ndarray:
     """Build the triangular mel filters: 64 of them, 20–7200 Hz, edges rounded to FFT bins, height 2 / width.
 
-    Returns
-    -------
-    ndarray, float64 [513, 64], in 1 / Hz; read-only
+    Gives float64 [513, 64], in 1 / Hz, read-only.
     """
     low, high = (2595 * np.log10(1 + f / 700) for f in (_MEL_LOW_HZ, _MEL_HIGH_HZ))
     edges_hz = 700 * (10 ** (np.linspace(low, high, N_MELS + 2) / 2595) - 1)

@@ -34,11 +34,9 @@ class Settings:
 
     Attributes
     ----------
-    several_faces : {"prominent", "reject"}
-        What to do about a photo of several people; see `s2f.features.landmarks.detect`.
+    several_faces : {"prominent", "reject"}, what to do about a photo of several people; see `landmarks.detect`
     max_turn : float, largest turn of a face to the side; see `s2f.features.align.turn`
-    processed : bool
-        Recordings are .npy files of log-mel frames and photos are aligned: they are only checked and packed.
+    processed : bool, recordings are .npy files of log-mel frames and photos are aligned: only checked and packed
     """
 
     several_faces: str = "prominent"

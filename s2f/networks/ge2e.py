@@ -46,8 +46,7 @@ def tracks(
     kept : Path, optional
         Folder for what is done, `PART` recordings a file: a run that was stopped goes on from there. It is the
         caller's to remove.
-    digest : str
-        Hash of the recordings' content. What was kept of other recordings, weights or code is left alone.
+    digest : str, hash of the recordings' content; what was kept of other recordings, weights or code is left alone
 
     Returns
     -------
@@ -63,13 +62,12 @@ def tracks(
     with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
         places = [Path(folder) / f"{key}.npz" for key in _keys(parts, digest)]
         _make(parts, places, n_workers=n_workers)
-        rows, lengths = (np.concatenate([_array(place, name) for place in places]) for name in ("rows", "lengths"))
+        loaded = []
+        for place in places:
+            with np.load(place) as part:
+                loaded.append((part["rows"], part["lengths"]))
+    rows, lengths = (np.concatenate(each) for each in zip(*loaded, strict=True))
     return rows, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-def _array(place: Path, name: str) -> np.ndarray:
-    with np.load(place) as part:
-        return part[name]
 
 
 def _keys(parts: list[list[str]], digest: str) -> list[str]:

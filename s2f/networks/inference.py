@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,9 +34,7 @@ class Model:
 
         Parameters
         ----------
-        features : ndarray
-            float32 [n_frames, 64] of `front_end.features`, or [n_partials, 160, 40] of `ge2e_front_end.partials`
-            where that is the encoder.
+        features : float32 [n_frames, 64] of `front_end.features`, or [n_partials, 160, 40] of `ge2e_front_end.partials`
         """
         if self.architecture.encoder == "ge2e":
             partials = self.voice_embedding(torch.from_numpy(features))  # [n_partials, 256]
@@ -43,34 +43,25 @@ class Model:
         return unit(self.voice_embedding(inputs))[0].numpy()  # [64]
 
     def reconstruct(self, recording: np.ndarray | str | Path) -> np.ndarray:
-        """The face of a voice.
+        """The face of a voice, uint8 [64, 64, 3].
 
         Parameters
         ----------
         recording : float32 [n_samples] in [−1, 1] at 16 kHz, or a path to any recording
             A .npy file holds log-mel frames, as a processed corpus has them.
 
-        Returns
-        -------
-        uint8 [64, 64, 3]
-
         Raises
         ------
         AudioError: the recording is broken, silent or too short
         """
-        from s2f.features import front_end, sound_files  # heavier packages, not needed to train
+        from s2f.features import front_end, ge2e_front_end, sound_files  # heavier packages, not needed to train
 
         own = self.architecture.encoder == "own"
         if own and not isinstance(recording, np.ndarray) and Path(recording).suffix.lower() == ".npy":
             features = front_end.repeat(sound_files.read_features(recording))
         else:
             wave = recording if isinstance(recording, np.ndarray) else sound_files.read(recording)
-            if self.architecture.encoder == "ge2e":
-                from s2f.features import ge2e_front_end
-
-                features = ge2e_front_end.partials(wave)
-            else:
-                features = front_end.features(wave)
+            features = front_end.features(wave) if own else ge2e_front_end.partials(wave)
         embedding = torch.from_numpy(self.embed(features))
         return draw(self.generator, embedding[None])[0]
 
@@ -84,12 +75,19 @@ def save(folder: Path, model: Model) -> None:
 
 
 def load_encoder(voice_folder: Path) -> VoiceEmbedding | GE2EEmbedding:
-    """The voice embedding that 04_voice_embedding kept, in evaluation mode."""
-    weights, header = tensors.load(voice_folder / "encoder.safetensors")
-    ge2e = header["encoder"] == "ge2e"
-    network = GE2EEmbedding() if ge2e else VoiceEmbedding(width=header["width"])
-    network.load_state_dict(weights)
-    return network.eval()
+    """The voice embedding that 04_voice_embedding kept, in evaluation mode.
+
+    Raises
+    ------
+    CheckpointError: missing, or of another architecture
+    """
+    path = voice_folder / "encoder.safetensors"
+    weights, header = tensors.load(path)
+    with _of_this_version(path):
+        ge2e = header["encoder"] == "ge2e"
+        network = GE2EEmbedding() if ge2e else VoiceEmbedding(width=header["width"])
+        network.load_state_dict(weights)
+        return network.eval()
 
 
 def load(variant_folder: str | Path) -> Model:
@@ -104,15 +102,21 @@ def load(variant_folder: str | Path) -> Model:
         remedy = "Train it first: make book, or 05_training by hand."
         raise CheckpointError(variant_folder, f"holds no {CHECKPOINT}", remedy=remedy)
     weights, header = tensors.load(path)
-    try:
+    with _of_this_version(path):
         architecture = Architecture(**header["architecture"])
         voice, generator = architecture.voice_embedding(), architecture.generator()
         for prefix, network in (("voice_embedding.", voice), ("generator.", generator)):
             network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+        return Model(voice.eval(), generator.eval(), architecture, str(header.get("name", "")))
+
+
+@contextlib.contextmanager
+def _of_this_version(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (KeyError, TypeError, RuntimeError) as error:
         problem = f"is of another architecture ({error})"
         raise CheckpointError(path, problem, remedy="Train it again with this version.") from error
-    return Model(voice.eval(), generator.eval(), architecture, str(header.get("name", "")))
 
 
 @torch.no_grad()

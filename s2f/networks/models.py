@@ -142,8 +142,7 @@ class FaceEmbedding(nn.Module):
     Parameters
     ----------
     width : float, multiplies the channels 32, 64, 128, 256, 512
-    spectral : bool
-        Divide each layer's weights by their largest singular value (Miyato et al. 2018).
+    spectral : bool, divide each layer's weights by their largest singular value (Miyato et al. 2018)
     """
 
     def __init__(self, *, width: float = 1.0, spectral: bool = False) -> None:

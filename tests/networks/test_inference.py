@@ -49,3 +49,17 @@ def test_checkpoints_that_are_not_there_or_broken_are_errors(tmp_path):
     tensors.save(tmp_path / "checkpoint.safetensors", weights, header=header)
     with pytest.raises(CheckpointError, match="another architecture"):
         inference.load(tmp_path)
+
+
+def test_an_encoder_that_is_not_there_or_of_another_width_is_an_error(tmp_path):
+    with pytest.raises(CheckpointError, match=r"encoder\.safetensors is not there"):
+        inference.load_encoder(tmp_path)
+    encoder = Architecture(0.0625, 0.0625, "none", True, "k4").voice_embedding()
+    for width, fits in ((0.0625, True), (0.125, False), (None, False)):
+        header = {"encoder": "own"} if width is None else {"encoder": "own", "width": width}
+        tensors.save(tmp_path / "encoder.safetensors", encoder.state_dict(), header=header)
+        if fits:
+            assert not inference.load_encoder(tmp_path).training
+            continue
+        with pytest.raises(CheckpointError, match="another architecture"):
+            inference.load_encoder(tmp_path)
