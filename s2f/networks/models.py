@@ -21,7 +21,6 @@ EMBEDDING_DIM = 64  # of voices and faces (poster; 2019 code)
 GE2E_DIM = 256  # of voices with `voice.encoder: ge2e`
 N_MELS = 64
 FRAMES_PER_VECTOR = 32  # five convolutions of stride 2
-IMAGE_PX = 64
 
 Network = TypeVar("Network", bound=nn.Module)
 
