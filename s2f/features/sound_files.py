@@ -194,9 +194,12 @@ def _by_soundfile(path: Path, file: BinaryIO) -> Iterator[tuple[np.ndarray, int]
     try:
         sound = soundfile.SoundFile(file)
     except soundfile.LibsndfileError as error:
-        reason = "not_audio" if error.code == 1 else "damaged"  # 1: no format recognised
-        problem, remedy = f"is {reason.replace('_', ' ')} ({_said(error)})", f"Export it again as one of {_FORMATS}."
-        raise AudioError(path, problem, remedy=remedy, reason=reason) from None
+        unknown = error.code == 1  # no format recognised
+        problem, remedy = (
+            f"is {'not audio' if unknown else 'damaged'} ({_said(error)})",
+            f"Export it again as one of {_FORMATS}.",
+        )
+        raise AudioError(path, problem, remedy=remedy, reason="not_audio" if unknown else "damaged") from None
     with sound:
         n_read, said = 0, ""
         try:
