@@ -1,41 +1,38 @@
-"""Shaded photographs of a person's head: its surface is sphere-traced in vectorised torch.
+"""Photographs of a person's head: what changes between them, and what light makes of the surface.
 
-`anatomy` says what a head is put together from, `surface` where it begins, `paint` what colour it has there; here
-is what changes between photographs, and how a ray finds the head.
+`body` has the head that `anatomy` gives a person's traits, `paint` the picture that it wears, `hair` what grows on it
+and is worn before it; here they meet camera and light. Two samples a pixel and axis.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from math import cos, radians, sin
 
+import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
-from s2f.corpora.synthetic import anatomy
-from s2f.corpora.synthetic.paint import glasses, shade
-from s2f.corpora.synthetic.surface import Device, Head, distance, monomials, tensor
+from s2f.corpora.synthetic import anatomy, body, hair, paint, raster
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
 HALF_FRAME_DM = 1.5  # half of what a photograph covers at the distance of the head
-PIVOT_Y_DM = -0.3  # heads turn about a point below the eyes
-N_COARSE, N_FINE, N_LATE = 12, 2, 20  # marching steps: on half the grid, on all of it, on what still moves
+PIVOT = np.array([0.0, -0.3, 0.0])  # heads turn about a point below the eyes
+_OVER = 2  # samples a pixel, along either axis
+_BROKEN_UP = np.float32([0.42, 0.22, 0.15])  # red light travels through skin
 
 
 def render(
-    person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128, device: Device = "cpu"
+    person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128
 ) -> tuple[np.ndarray, np.ndarray]:
     """Photograph one person `n` times, each time with its own pose, light, expression and background.
 
     Parameters
     ----------
     person : Mapping, a row of `population.sample`
-    rng : numpy Generator
-        Draws what changes between photographs; the same state gives the same photographs on one device.
+    rng : numpy Generator, draws what changes between photographs; the same state gives the same photographs
     size_px : int, height and width
-    device : str or torch.device, where torch computes
 
     Returns
     -------
@@ -43,14 +40,57 @@ def render(
     float32 array [n, 5, 2]
         x and y in pixels (a pixel's centre is a whole number) of left eye, right eye, nose tip, left and
         right mouth corner, left and right as seen in the image.
+
+    Raises
+    ------
+    CheckpointError: the package with the body model is missing or not the declared one
     """
-    photos = np.empty((n, size_px, size_px, 3), np.uint8)
-    landmarks = np.empty((n, 5, 2), np.float32)
-    with torch.inference_mode():
-        for k in range(n):
-            scene = _scene(rng)
-            photos[k], landmarks[k] = _photograph(person, scene, rng=rng, size_px=size_px, device=device)
-    return photos, landmarks
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the same arithmetic everywhere, and one process a core already
+    try:
+        who = _Person.of(person)
+        shots = [_photograph(who, _scene(rng), rng=rng, size_px=size_px) for _ in range(n)]
+    finally:
+        cv2.setNumThreads(threads)
+    photos, marks = zip(*shots, strict=True)
+    return np.stack(photos), np.stack(marks)
+
+
+@dataclass(frozen=True)
+class _Person:
+    """What stays the same in all photographs of a person."""
+
+    head: np.ndarray  # [V, 3], at rest
+    extras: hair.Mesh  # hair and glasses
+    triangles: np.ndarray  # [T, 3], of the head and then of the extras
+    places: np.ndarray  # [V + E, 2]
+    picture: np.ndarray  # [512, 512, 4]
+    relief: np.ndarray  # [512, 512]
+    chest: np.ndarray  # the picture's rows that clothes may cover, bare
+    occlusion: np.ndarray  # [V + E]
+
+    @classmethod
+    def of(cls, person: Mapping) -> _Person:
+        a, model, canvas = anatomy.measures(person), body.load(), paint.canvas()
+        head = anatomy.head(person, a)
+        rng = np.random.default_rng(np.random.SeedSequence([*f"hair of {person['identity']}".encode()]))
+        inside = hair.line(a, model.vertices)
+        meshes = [hair.cap(a, head, inside), hair.sheets(a, head, rng)]
+        if person["glasses"]:
+            meshes.append(hair.glasses(a, head))
+        extras = hair.joined(meshes)
+        hairline = hair.line(a, np.stack([canvas.x, canvas.y, canvas.z], axis=-1))
+        picture, relief = paint.picture(person, a, hairline)
+        return cls(
+            head=head,
+            extras=extras,
+            triangles=np.concatenate([model.triangles, extras.triangles + len(head)]),
+            places=np.concatenate([paint.places(), extras.places]),
+            picture=picture,
+            relief=relief,
+            chest=picture[paint.clothed()[0]].copy(),
+            occlusion=np.concatenate([model.occlusion, np.full(len(extras.vertices), 0.6, np.float32)]),
+        )
 
 
 def _scene(rng: np.random.Generator) -> dict:
@@ -95,91 +135,100 @@ def _rotation(scene: Mapping) -> np.ndarray:
     return roll @ pitch @ yaw
 
 
-def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Rays that meet the head or come near it: index, distance along the ray, gap between ray and head."""
-    near, far = CAMERA_DM - 1.5, CAMERA_DM + 1.2
-    grid = rays.reshape(size_px, size_px, 3)
-    coarse = grid[1::2, 1::2].reshape(-1, 3)
-    t = torch.full((len(coarse),), near, device=rays.device)
-    closest = torch.full_like(t, 9.0)
-    live = torch.arange(len(coarse), device=rays.device)
-    for _ in range(N_COARSE):
-        d = head.nearest(origin + coarse[live] * t[live, None])
-        closest[live] = torch.minimum(closest[live], d)
-        t[live] += 0.95 * d
-        live = live[(d > 0.004) & (t[live] < far)]
-    square = (1, 1, size_px // 2, size_px // 2)
-    hit = (closest < 4 * pixel_dm).reshape(square).float()
-    start = torch.where(closest < 4 * pixel_dm, t, torch.full_like(t, far)).reshape(square)
-    # A pixel starts from the nearest depth found around it, so that no edge is stepped over.
-    start = -functional.max_pool2d(-start, 3, stride=1, padding=1) - 0.03
-    hit = functional.max_pool2d(hit, 3, stride=1, padding=1)
-    hit, start = (functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten() for v in (hit, start))
-    index = (hit > 0).nonzero().flatten()  # [N]
-    t, rays = start[index], rays[index]
-    best, best_t = torch.full_like(t, 9.0), t.clone()
-    live = torch.arange(len(index), device=rays.device)
-    for step in range(N_FINE + N_LATE):
-        d = head.nearest(origin + rays[live] * t[live, None])
-        closer = d.abs() < best[live].abs()
-        best[live] = torch.where(closer, d, best[live])
-        best_t[live] = torch.where(closer, t[live], best_t[live])
-        t[live] += (0.95 * d).clamp_min(0.004)  # never stuck along an edge
-        if step >= N_FINE - 1:
-            live = live[(d.abs() > 0.003) & (t[live] < far)]
-        if len(live) == 0:
-            break
-    missed = t >= far
-    return index, torch.where(missed, best_t, t), best * missed
-
-
-def _photograph(
-    person: Mapping, scene: Mapping, *, rng: np.random.Generator, size_px: int, device: Device
-) -> tuple[np.ndarray, np.ndarray]:
+def _photograph(who: _Person, scene: Mapping, *, rng: np.random.Generator, size_px: int) -> tuple[np.ndarray, np.ndarray]:
     """One photograph and its landmarks, as `render` gives them; `rng` draws the grain."""
-    a = anatomy.measures(person, scene)
-    head = Head(a, device=device)
-    turn = _rotation(scene)
+    model, turn = body.load(), _rotation(scene).astype(np.float32)
     half = HALF_FRAME_DM / scene["zoom"]
-    pixel_dm = 2 * half / size_px
+    view = {"distance_dm": CAMERA_DM, "half_dm": half}
     offset = np.array([scene["shift"][0], scene["shift"][1] + 0.05, 0.0])
-    pivot = np.array([0.0, PIVOT_Y_DM, 0.0])
-    axis = (np.arange(size_px) + 0.5) * pixel_dm - half
-    u, v = np.meshgrid(axis, -axis)
-    ahead = np.stack([u, v, np.full_like(u, -CAMERA_DM)], axis=-1).reshape(-1, 3)
-    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
-    rays = tensor(ahead, device) @ tensor(turn, device)  # world @ turn = head coordinates
-    origin = tensor((np.array([0.0, 0.0, CAMERA_DM]) - offset - pivot) @ turn + pivot, device)
-    light = tensor(scene["light"] @ turn, device)
+    head = model.moved(who.head, anatomy.expression(scene))
+    normals = np.concatenate([model.normals(head), who.extras.normals]) @ turn.T
+    points = np.concatenate([head, who.extras.vertices])
+    points = ((points - PIVOT) @ turn.T + PIVOT + offset).astype(np.float32)
+    places = who.places.copy()
+    _look(places, model, head, scene)
+    paint.dress(who.picture, who.chest, scene["cloth"], scene["neckline"])
 
-    index, t, gap = _trace(head, origin, rays, size_px=size_px, pixel_dm=pixel_dm)
-    p = origin + rays[index] * t[:, None]  # [N, 3]
-    rgb = shade(person, scene, a, head, p, -rays[index], light=light, pixel_dm=pixel_dm)
-    alpha = (1.25 - gap / pixel_dm).clamp(0, 1)
-    image = _backdrop(scene, u, v, device=device)
-    image[index] = torch.lerp(image[index], rgb, alpha[:, None])
-    if person["glasses"]:
-        glasses(image, a, origin, rays, pixel_dm=pixel_dm)
-    image = (image / (1 + 0.12 * image)).clamp(0, 1) ** (1 / 2.2)  # [H*W, 3]
-    grain = tensor(rng.standard_normal((size_px * size_px, 1)), device) * scene["grain"]
-    photo = ((image + grain).clamp(0, 1) * 255).round().byte().reshape(size_px, size_px, 3)
+    reached = raster.lit(points, who.triangles, scene["light"], size_px=192, bias_dm=0.05, soft_dm=0.12)
+    fine = size_px * _OVER
+    first = np.concatenate([places, reached[:, None]], axis=1)
+    second = np.concatenate([normals[:, :2] * 0.5 + 0.5, who.occlusion[:, None]], axis=1)
+    seen, depth = raster.draw(points, who.triangles, first, size_px=fine, **view)
+    shape, _ = raster.draw(points, who.triangles, second, size_px=fine, **view)
+    there = depth < raster.NOTHING_DM
 
-    lip_y, eye_x, mouth_w = a["mouth_y"] + anatomy.mouth_bend(1.0, scene), a["eye_x"], a["mouth_w"]
-    marks = [(-eye_x, 0), (eye_x, 0), (0, a["nose_y"]), (-mouth_w, lip_y), (mouth_w, lip_y)]
-    points = tensor([(x, y, 2.0) for x, y in marks], device)
-    for _ in range(24):  # straight back from in front of the face until the skin
-        points[:, 2] -= 0.9 * distance(head.skin, monomials(points))
-    world = (points.cpu().numpy().astype(np.float64) - pivot) @ turn.T + pivot + offset
-    flat = world[:, :2] * (CAMERA_DM / (CAMERA_DM - world[:, 2:]))
-    pixels = np.stack([flat[:, 0] + half, half - flat[:, 1]], axis=1) / pixel_dm - 0.5
-    return photo.cpu().numpy(), pixels.astype(np.float32)
+    axis = ((np.arange(size_px) + 0.5) * (2 * half / size_px) - half).astype(np.float32)
+    image = _backdrop(scene, axis[None], -axis[:, None])
+    rgb = _shade(who, scene, seen, shape)
+    alpha = cv2.resize(cv2.GaussianBlur(there.astype(np.float32), (0, 0), 0.35 * _OVER), (size_px, size_px), interpolation=cv2.INTER_AREA)
+    rgb = cv2.resize(cv2.GaussianBlur(rgb * there[:, :, None], (0, 0), 0.35 * _OVER), (size_px, size_px), interpolation=cv2.INTER_AREA)
+    image = image * (1 - alpha)[:, :, None] + rgb  # [H, W, 3]
+    image = np.clip(image / (1 + 0.12 * image), 0, 1)
+    image = cv2.pow(image, 1 / 2.2) + rng.standard_normal((size_px, size_px, 1), np.float32) * scene["grain"]
+    photo = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+    marks = points[_marks()].reshape(5, 2, 3).mean(axis=1)
+    return photo, raster.project(marks, size_px=size_px, **view).astype(np.float32)
 
 
-def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray, *, device: Device) -> Tensor:
-    """Two colours fading into each other, with out-of-focus blobs. Linear RGB. [H*W, 3]"""
+def _look(places: np.ndarray, model: body.Body, head: np.ndarray, scene: Mapping) -> None:
+    """Turn the eyes: where on the eye's patch their vertices lie."""
+    for part in (1, 2):
+        eye = model.part == part
+        from_middle = head[eye] - head[eye].mean(axis=0)
+        across = (from_middle[:, 0] - scene["gaze"][0]) / (2 * paint.EYE_DM) + 0.5
+        down = 0.5 - (from_middle[:, 1] - scene["gaze"][1]) / (2 * paint.EYE_DM)
+        places[np.flatnonzero(eye)] = paint.patch("eye", np.clip(across, 0, 1), np.clip(down, 0, 1))
+
+
+@cache
+def _marks() -> np.ndarray:
+    """Pairs of vertices in the middle of which the landmarks lie. [10]"""
+    corner = body.load().corner
+    eyes = [corner(name, side) for side in (-1, 1) for name in ("eye-corner1-up", "eye-corner2-up")]
+    mouth = [corner("mouth-angles-up", side) for side in (-1, 1)]
+    nose = [corner("nose-point-up", side) for side in (-1, 1)]
+    return np.array([*eyes, *nose, mouth[0], mouth[0], mouth[1], mouth[1]])
+
+
+def _shade(who: _Person, scene: Mapping, seen: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Linear RGB [H, W, 3] from what was drawn: places in the picture and light, normals and occlusion."""
+    at = seen[:, :, :2] * paint.SIZE_PX - 0.5
+    painted = cv2.remap(who.picture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    relief = cv2.remap(who.relief, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    n = shape[:, :, :2] * 2 - 1
+    tilt = 0.09 * len(seen) / 256
+    nx = n[:, :, 0] - tilt * cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=1)
+    ny = n[:, :, 1] + tilt * cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=1)
+    nz = np.sqrt(np.clip(1 - nx * nx - ny * ny, 0.0025, 1))
+    light = np.float32(scene["light"])
+    half = light + np.float32([0, 0, 1])
+    half /= np.linalg.norm(half)
+    reached, occlusion = seen[:, :, 2], shape[:, :, 2]
+
+    down = at[:, :, 1]
+    is_skin = (down < paint.SKIN_ROWS).astype(np.float32)
+    facing = nx * light[0] + ny * light[1] + nz * light[2]
+    sky = (0.75 + 0.25 * ny) * scene["ambient"] * (0.30 + 0.70 * occlusion) + (1 - nz) ** 3 * 0.10 * is_skin
+    lit = 0.2 + 0.8 * reached
+    sheen = np.clip(nx * half[0] + ny * half[1] + nz * half[2], 0, 1)
+    for _ in range(4):
+        sheen = sheen * sheen  # to the power of 16
+    gloss = painted[:, :, 3]
+    sheen = np.where(gloss > 0.8, 2.5 * sheen**8, sheen * gloss) * reached
+    rgb = np.empty_like(seen)
+    for k in range(3):
+        wrap = _BROKEN_UP[k] * is_skin
+        diffuse = np.maximum((facing + wrap) / (1 + wrap), 0) * lit
+        rgb[:, :, k] = painted[:, :, k] * (diffuse * np.float32(scene["light_rgb"][k]) + sky) + sheen * np.float32(scene["light_rgb"][k])
+    return rgb
+
+
+def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Two colours fading into each other, with out-of-focus blobs. Linear RGB. float32 [H, W, 3]"""
     angle = scene["backdrop_turn"]
-    mix = 1 / (1 + np.exp(-1.6 * (u * cos(angle) + v * sin(angle))))
-    for x, y, strength in scene["blobs"]:
-        mix = mix + 0.35 * strength * np.exp(-((u - x) ** 2 + (v - y) ** 2) / 0.15)
-    first, second = scene["backdrop"] ** 2.2
-    return tensor(first + (second - first) * np.clip(mix, 0, 1)[..., None], device).reshape(-1, 3)
+    mix = 1 / (1 + np.exp(-1.6 * (u * np.float32(cos(angle)) + v * np.float32(sin(angle)))))
+    for x, y, strength in np.float32(scene["blobs"]):
+        mix = mix + 0.35 * strength * np.exp(-((u - x) ** 2) / np.float32(0.15)) * np.exp(-((v - y) ** 2) / np.float32(0.15))
+    first, second = np.float32(scene["backdrop"] ** 2.2)
+    return first + (second - first) * np.clip(mix, 0, 1)[..., None]

