@@ -46,6 +46,8 @@ _SEXED = (
     *("cheek_fullness", "lip_fullness"),
 )
 BEARD_KEPT = {"shaven": 0.65, "stubble": 0.85, "moustache": 0.65, "full": 1.0}
+# By how much an average face is unlike the body model's: a longer chin, more flesh.
+USUAL = {"chin-height-incr": 0.12, "chin-jaw-drop-incr": 0.05, "head-fat-incr": 0.15}
 _FITS = 0.4
 LIMIT = 3.2  # standard deviations: beyond, a trait would be a caricature
 
@@ -112,7 +114,7 @@ def head(person: Mapping, a: Mapping) -> np.ndarray:
     Beside the traits, a head has looks of its own: small weights of the targets that no trait moves, and a mix of
     origins that goes with the skin's tone. They follow from the name alone and have nothing to do with any voice.
     """
-    model, weight = body.load(), {}
+    model, weight = body.load(), dict(USUAL)
     weight["male"] = float(np.clip(1.15 * a["male"], -1.6, 1.6))
     share = (1 + np.clip(weight["male"], -1, 1)) / 2
     weight |= {"old-male": 0.40 * a["age"] * share, "old-female": 0.40 * a["age"] * (1 - share)}

@@ -44,7 +44,9 @@ class Body:
     rows : dict of (name, sign) to row of `offsets`
     lips : float32 [V], 1 on the lips, 0 elsewhere
     sums : sparse float32 [V, T], adds up what a vertex's triangles have
-    occlusion : float32 [V], share of the surroundings that a vertex sees, 0 to 1
+    sky : float32 [D, 3], directions all around
+    sees : float32 [D, V], how far each of them is open to a vertex, 0 to 1
+    occlusion : float32 [V], share of an even sky's light that reaches a vertex
     """
 
     vertices: np.ndarray
@@ -54,6 +56,8 @@ class Body:
     rows: Mapping[tuple[str, int], int]
     lips: np.ndarray
     sums: scipy.sparse.csr_array
+    sky: np.ndarray
+    sees: np.ndarray
     occlusion: np.ndarray
 
     def moved(self, vertices: np.ndarray, by: Mapping[str, float]) -> np.ndarray:
@@ -74,6 +78,11 @@ class Body:
         a, b, c = (vertices[self.triangles[:, k]] for k in range(3))
         n = self.sums @ np.cross(b - a, c - a)
         return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-9)
+
+    def lit(self, towards: np.ndarray) -> np.ndarray:
+        """How far light from a direction, which is somewhat wide, reaches each vertex of the head at rest. [V]"""
+        near = np.exp(24 * (self.sky @ towards.astype(np.float32) - 1))
+        return (near / near.sum()) @ self.sees
 
     def corner(self, target: str, side: int) -> int:
         """The vertex that a target moves most, of those with x of the sign of `side` (0: any)."""
@@ -117,9 +126,9 @@ def load() -> Body:
         rows={key: row for row, key in enumerate(moving)},
         lips=np.where(part_of == 0, mask[row, column] / 255, 0).astype(np.float32),
         sums=scipy.sparse.csr_array((np.ones(3 * n, np.float32), (which, np.repeat(np.arange(n), 3)))),
-        occlusion=np.ones(len(kept), np.float32),
+        **dict.fromkeys(("sky", "sees", "occlusion"), np.zeros(0, np.float32)),
     )
-    return replace(body, occlusion=_occlusion(body))
+    return replace(body, **_openness(body))
 
 
 def _mesh(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -196,14 +205,12 @@ def _add(targets: dict, path: str, offset: np.ndarray) -> None:
     targets[name, sign] = targets.get((name, sign), 0.0) + offset
 
 
-def _occlusion(body: Body, *, n: int = 96, size_px: int = 192) -> np.ndarray:
-    """Share of the light of an even sky that reaches each vertex: depth is drawn from `n` directions. [V]"""
+def _openness(body: Body, *, n: int = 128, size_px: int = 192) -> dict[str, np.ndarray]:
+    """`Body.sky`, `sees` and `occlusion`: depth is drawn from `n` directions, spread evenly."""
     k = np.arange(n) + 0.5
     height, angle = 1 - 2 * k / n, np.pi * (1 + 5**0.5) * k
-    sky = np.stack([np.sqrt(1 - height**2) * np.cos(angle), height, np.sqrt(1 - height**2) * np.sin(angle)], axis=1)
-    normals, seen, most = body.normals(body.vertices), 0.0, 0.0
-    for direction in sky:
-        facing = np.maximum(normals @ direction, 0)
-        seen = seen + facing * raster.lit(body.vertices, body.triangles, direction, size_px=size_px, bias_dm=0.03)
-        most = most + facing
-    return (seen / np.maximum(most, 1e-6)).astype(np.float32)
+    across = np.sqrt(1 - height**2)
+    sky = np.stack([across * np.cos(angle), height, across * np.sin(angle)], axis=1).astype(np.float32)
+    sees = np.stack([raster.lit(body.vertices, body.triangles, towards, size_px=size_px) for towards in sky])
+    facing = np.maximum(sky @ body.normals(body.vertices).T, 0)  # [D, V]
+    return {"sky": sky, "sees": sees, "occlusion": (sees * facing).sum(axis=0) / np.maximum(facing.sum(axis=0), 1e-6)}

@@ -15,12 +15,15 @@ import cv2
 import numpy as np
 
 from s2f.corpora.synthetic import anatomy, body, hair, paint, raster
+from s2f.corpora.synthetic.paint import smooth
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
 HALF_FRAME_DM = 1.5  # half of what a photograph covers at the distance of the head
 PIVOT = np.array([0.0, -0.3, 0.0])  # heads turn about a point below the eyes
 _OVER = 2  # samples a pixel, along either axis
-_BROKEN_UP = np.float32([0.42, 0.22, 0.15])  # red light travels through skin
+_BLUR_PX = 0.45  # of a lens
+_BRIGHTEST = 2.5  # light that a vertex can send back
+_THROUGH = (0.09, 0.0, -0.03)
 
 
 def render(
@@ -64,32 +67,26 @@ class _Person:
     extras: hair.Mesh  # hair and glasses
     triangles: np.ndarray  # [T, 3], of the head and then of the extras
     places: np.ndarray  # [V + E, 2]
-    picture: np.ndarray  # [512, 512, 4]
-    relief: np.ndarray  # [512, 512]
+    picture: np.ndarray  # [S, S, 4]
     chest: np.ndarray  # the picture's rows that clothes may cover, bare
-    occlusion: np.ndarray  # [V + E]
 
     @classmethod
     def of(cls, person: Mapping) -> _Person:
-        a, model, canvas = anatomy.measures(person), body.load(), paint.canvas()
+        a, model = anatomy.measures(person), body.load()
         head = anatomy.head(person, a)
         rng = np.random.default_rng(np.random.SeedSequence([*f"hair of {person['identity']}".encode()]))
-        inside = hair.line(a, model.vertices)
-        meshes = [hair.cap(a, head, inside), hair.sheets(a, head, rng)]
+        meshes = [hair.cap(a, head, hair.line(a, model.vertices), rng), hair.sheets(a, head, rng)]
         if person["glasses"]:
             meshes.append(hair.glasses(a, head))
         extras = hair.joined(meshes)
-        hairline = hair.line(a, np.stack([canvas.x, canvas.y, canvas.z], axis=-1))
-        picture, relief = paint.picture(person, a, hairline)
+        picture = paint.picture(person, a, hair.line(a, paint.canvas().points))
         return cls(
             head=head,
             extras=extras,
             triangles=np.concatenate([model.triangles, extras.triangles + len(head)]),
             places=np.concatenate([paint.places(), extras.places]),
             picture=picture,
-            relief=relief,
             chest=picture[paint.clothed()[0]].copy(),
-            occlusion=np.concatenate([model.occlusion, np.full(len(extras.vertices), 0.6, np.float32)]),
         )
 
 
@@ -140,45 +137,75 @@ def _photograph(who: _Person, scene: Mapping, *, rng: np.random.Generator, size_
     model, turn = body.load(), _rotation(scene).astype(np.float32)
     half = HALF_FRAME_DM / scene["zoom"]
     view = {"distance_dm": CAMERA_DM, "half_dm": half}
-    offset = np.array([scene["shift"][0], scene["shift"][1] + 0.05, 0.0])
     head = model.moved(who.head, anatomy.expression(scene))
-    normals = np.concatenate([model.normals(head), who.extras.normals]) @ turn.T
-    points = np.concatenate([head, who.extras.vertices])
-    points = ((points - PIVOT) @ turn.T + PIVOT + offset).astype(np.float32)
-    places = who.places.copy()
-    _look(places, model, head, scene)
+    eyes, glints = _look(model, head, scene)
+    points = np.concatenate([head, who.extras.vertices, glints.vertices])
+    offset = np.array([scene["shift"][0], scene["shift"][1] + 0.05, 0.0])
+    points = ((points - PIVOT) @ turn.T + (PIVOT + offset)).astype(np.float32)
+    places = np.concatenate([who.places, glints.places])
+    places[: len(head)][model.part > 0] = np.where(eyes >= 0, eyes, places[: len(head)][model.part > 0])
+    triangles = np.concatenate([who.triangles, glints.triangles + len(who.places)])
+    light = _light(who, model, head, scene, turn, n_glints=len(glints.vertices))
     paint.dress(who.picture, who.chest, scene["cloth"], scene["neckline"])
 
-    reached = raster.lit(points, who.triangles, scene["light"], size_px=192, bias_dm=0.05, soft_dm=0.12)
-    fine = size_px * _OVER
-    first = np.concatenate([places, reached[:, None]], axis=1)
-    second = np.concatenate([normals[:, :2] * 0.5 + 0.5, who.occlusion[:, None]], axis=1)
-    seen, depth = raster.draw(points, who.triangles, first, size_px=fine, **view)
-    shape, _ = raster.draw(points, who.triangles, second, size_px=fine, **view)
-    there = depth < raster.NOTHING_DM
+    values = np.concatenate([places, light[:, None] * (1 / _BRIGHTEST)], axis=1)
+    seen, depth = raster.draw(points, triangles, values, size_px=size_px * _OVER, **view)
+    there = (depth < raster.NOTHING_DM).astype(np.float32)
+    seen = np.dstack([_shade(who.picture, scene, seen) * there[:, :, None], there])
+    seen = cv2.resize(cv2.GaussianBlur(seen, (0, 0), _BLUR_PX * _OVER), (size_px, size_px), interpolation=cv2.INTER_AREA)
 
     axis = ((np.arange(size_px) + 0.5) * (2 * half / size_px) - half).astype(np.float32)
     image = _backdrop(scene, axis[None], -axis[:, None])
-    rgb = _shade(who, scene, seen, shape)
-    alpha = cv2.resize(cv2.GaussianBlur(there.astype(np.float32), (0, 0), 0.35 * _OVER), (size_px, size_px), interpolation=cv2.INTER_AREA)
-    rgb = cv2.resize(cv2.GaussianBlur(rgb * there[:, :, None], (0, 0), 0.35 * _OVER), (size_px, size_px), interpolation=cv2.INTER_AREA)
-    image = image * (1 - alpha)[:, :, None] + rgb  # [H, W, 3]
-    image = np.clip(image / (1 + 0.12 * image), 0, 1)
-    image = cv2.pow(image, 1 / 2.2) + rng.standard_normal((size_px, size_px, 1), np.float32) * scene["grain"]
+    image = image * (1 - seen[:, :, 3:]) + seen[:, :, :3]  # [H, W, 3]
+    image = cv2.pow(image / (1 + 0.12 * image), 1 / 2.2)
+    image += rng.standard_normal((size_px, size_px, 1), np.float32) * np.float32(scene["grain"])
     photo = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-
     marks = points[_marks()].reshape(5, 2, 3).mean(axis=1)
     return photo, raster.project(marks, size_px=size_px, **view).astype(np.float32)
 
 
-def _look(places: np.ndarray, model: body.Body, head: np.ndarray, scene: Mapping) -> None:
-    """Turn the eyes: where on the eye's patch their vertices lie."""
-    for part in (1, 2):
-        eye = model.part == part
-        from_middle = head[eye] - head[eye].mean(axis=0)
-        across = (from_middle[:, 0] - scene["gaze"][0]) / (2 * paint.EYE_DM) + 0.5
-        down = 0.5 - (from_middle[:, 1] - scene["gaze"][1]) / (2 * paint.EYE_DM)
-        places[np.flatnonzero(eye)] = paint.patch("eye", np.clip(across, 0, 1), np.clip(down, 0, 1))
+def _look(model: body.Body, head: np.ndarray, scene: Mapping) -> tuple[np.ndarray, hair.Mesh]:
+    """Where the eyes look: places in the picture of the vertices that are not skin, -1 for those that do not turn;
+    and the light's reflection in the eyes."""
+    part = model.part[model.part > 0]
+    places = np.full((len(part), 2), -1, np.float32)
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * 0.011
+    glints = []
+    for which in (1, 2):
+        eye = head[model.part == which]
+        middle = (eye.min(axis=0) + eye.max(axis=0)) / 2
+        at = (eye - middle)[:, :2] - scene["gaze"]
+        at = np.clip(at * [1, -1] / (2 * paint.EYE_DM) + 0.5, 0, 1)
+        places[part == which] = paint.patch("eye", at[:, 0], at[:, 1])
+        centre = middle[:2] + scene["gaze"] + [0.024 * np.sign(scene["light"][0]), 0.024]
+        glints.append(np.column_stack([centre + corners, np.full(4, eye[:, 2].max() + 0.004)]))
+    vertices, half = np.concatenate(glints).astype(np.float32), np.full(8, 0.5)
+    triangles = np.array([(0, 1, 2), (0, 2, 3), (4, 5, 6), (4, 6, 7)], np.int32)
+    return places, hair.Mesh(vertices, np.zeros_like(vertices), triangles, paint.patch("glint", half, half), half)
+
+
+def _light(
+    who: _Person, model: body.Body, head: np.ndarray, scene: Mapping, turn: np.ndarray, *, n_glints: int
+) -> np.ndarray:
+    """Light that every vertex sends back, of all that falls on it. [V + E + G]"""
+    key, level = np.float32(scene["light"]) @ turn, float(np.mean(scene["light_rgb"]))  # in the head's coordinates
+    half = key + np.float32([0, 0, 1]) @ turn
+    half /= np.linalg.norm(half)
+    up = np.float32([0, 1, 0]) @ turn
+    normals = model.normals(head)
+    facing = normals @ key
+    diffuse = np.maximum((facing + 0.12) / 1.12, 0) * (0.08 + 0.92 * model.lit(key))
+    sheen = 0.42 * np.maximum(normals @ half, 0) ** 20
+    sky = scene["ambient"] * (0.75 + 0.25 * (normals @ up)) * (0.15 + 0.85 * smooth(model.occlusion, 0.05, 0.75))
+    skin = level * (diffuse + sheen * model.lit(half)) + sky
+    normals = who.extras.normals
+    diffuse = np.maximum((normals @ key + 0.10) / 1.10, 0)
+    # A strand shines where its direction is square to the half vector (Kajiya and Kay 1989); strands hang down.
+    strand = np.float32([0, -1, 0]) + normals * normals[:, 1:2]
+    strand /= np.maximum(np.linalg.norm(strand, axis=1, keepdims=True), 1e-3)
+    sheen = 0.55 * np.maximum(1 - (strand @ half) ** 2, 0) ** 12 * diffuse
+    worn = (level * (diffuse + sheen) + 0.8 * scene["ambient"] * (0.75 + 0.25 * (normals @ up))) * who.extras.open
+    return np.concatenate([skin, worn, np.ones(n_glints)]).astype(np.float32)
 
 
 @cache
@@ -186,42 +213,27 @@ def _marks() -> np.ndarray:
     """Pairs of vertices in the middle of which the landmarks lie. [10]"""
     corner = body.load().corner
     eyes = [corner(name, side) for side in (-1, 1) for name in ("eye-corner1-up", "eye-corner2-up")]
-    mouth = [corner("mouth-angles-up", side) for side in (-1, 1)]
+    model = body.load()
+    mouth = [int(np.argmax(side * model.vertices[:, 0] * (model.lips > 0.5))) for side in (-1, 1)]
     nose = [corner("nose-point-up", side) for side in (-1, 1)]
     return np.array([*eyes, *nose, mouth[0], mouth[0], mouth[1], mouth[1]])
 
 
-def _shade(who: _Person, scene: Mapping, seen: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Linear RGB [H, W, 3] from what was drawn: places in the picture and light, normals and occlusion."""
+def _shade(picture: np.ndarray, scene: Mapping, seen: np.ndarray) -> np.ndarray:
+    """Linear RGB [H, W, 3] from what was drawn: places in the picture, and light."""
     at = seen[:, :, :2] * paint.SIZE_PX - 0.5
-    painted = cv2.remap(who.picture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    relief = cv2.remap(who.relief, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    n = shape[:, :, :2] * 2 - 1
-    tilt = 0.09 * len(seen) / 256
-    nx = n[:, :, 0] - tilt * cv2.Sobel(relief, cv2.CV_32F, 1, 0, ksize=1)
-    ny = n[:, :, 1] + tilt * cv2.Sobel(relief, cv2.CV_32F, 0, 1, ksize=1)
-    nz = np.sqrt(np.clip(1 - nx * nx - ny * ny, 0.0025, 1))
-    light = np.float32(scene["light"])
-    half = light + np.float32([0, 0, 1])
-    half /= np.linalg.norm(half)
-    reached, occlusion = seen[:, :, 2], shape[:, :, 2]
-
-    down = at[:, :, 1]
-    is_skin = (down < paint.SKIN_ROWS).astype(np.float32)
-    facing = nx * light[0] + ny * light[1] + nz * light[2]
-    sky = (0.75 + 0.25 * ny) * scene["ambient"] * (0.30 + 0.70 * occlusion) + (1 - nz) ** 3 * 0.10 * is_skin
-    lit = 0.2 + 0.8 * reached
-    sheen = np.clip(nx * half[0] + ny * half[1] + nz * half[2], 0, 1)
-    for _ in range(4):
-        sheen = sheen * sheen  # to the power of 16
-    gloss = painted[:, :, 3]
-    sheen = np.where(gloss > 0.8, 2.5 * sheen**8, sheen * gloss) * reached
-    rgb = np.empty_like(seen)
-    for k in range(3):
-        wrap = _BROKEN_UP[k] * is_skin
-        diffuse = np.maximum((facing + wrap) / (1 + wrap), 0) * lit
-        rgb[:, :, k] = painted[:, :, k] * (diffuse * np.float32(scene["light_rgb"][k]) + sky) + sheen * np.float32(scene["light_rgb"][k])
-    return rgb
+    painted = cv2.remap(picture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    relief = painted[:, :, 3]
+    x, y = (np.float32(0.07 * len(seen) / 256 * part) for part in scene["light"][:2])
+    light = seen[:, :, 2] * np.float32(_BRIGHTEST)
+    light[:, 1:-1] -= x * (relief[:, 2:] - relief[:, :-2])  # bumps turn towards the light, or away from it
+    light[1:-1] += y * (relief[2:] - relief[:-2])
+    dusk = np.clip(1 - light, 0, 1)  # where skin turns from the light, red still comes through
+    rgb = painted[:, :, :3]
+    tint = np.float32(scene["light_rgb"] / np.mean(scene["light_rgb"]))
+    for k, through in enumerate(_THROUGH):
+        rgb[:, :, k] *= (light + np.float32(through) * dusk) * tint[k]
+    return np.maximum(rgb, 0)
 
 
 def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray) -> np.ndarray:

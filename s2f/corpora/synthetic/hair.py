@@ -24,12 +24,14 @@ class Mesh:
     vertices, normals : float32 [V, 3]
     triangles : int32 [T, 3]
     places : float32 [V, 2], in the picture of `paint`
+    open : float32 [V], share of the light that reaches a vertex, by what lies around it
     """
 
     vertices: np.ndarray
     normals: np.ndarray
     triangles: np.ndarray
     places: np.ndarray
+    open: np.ndarray
 
 
 def line(a: Mapping, points: np.ndarray) -> np.ndarray:
@@ -37,11 +39,14 @@ def line(a: Mapping, points: np.ndarray) -> np.ndarray:
     x, y, z = points[..., 0], points[..., 1], points[..., 2]
     theta = np.abs(np.arctan2(x, z - paint.AXIS_Z_DM))
     loss, bald = a["hair_loss"], a["bald"]
-    top = 0.64 + 0.045 * loss - 0.24 * smooth(np.float32(a["fringe"]), 0.2, 1.0) * (1 - bald)
-    lean = 0.13 * a["parting"] * np.clip(x / 0.5, -1, 1) * bell(theta, 0.0, 0.9)
+    falls = float(smooth(np.float32(a["fringe"]), 0.45, 1.0)) * (1 - bald)  # into the forehead, else it is combed back
+    top = 0.66 + 0.045 * loss - 0.30 * falls
+    # Long hair falls to either side of its parting.
+    aside = 0.60 * min(a["long"], 1.0) * (1 - falls) * np.clip(np.abs(x - 0.28 * a["parting"]) - 0.06, 0, 0.55)
+    lean = 0.10 * a["parting"] * np.clip(x / 0.5, -1, 1) * bell(theta, 0.0, 0.9)
     ragged = 0.018 * np.sin(13 * x + 5 * a["parting"]) + 0.012 * np.sin(31 * x)
     temples = 0.10 * max(loss, 0.0) * bell(theta, 0.65, 0.30)
-    front = top + temples - lean + ragged - 0.14 * smooth(theta, 0.30, 0.75)
+    front = top + temples - lean - aside + ragged - 0.14 * smooth(theta, 0.30, 0.75)
     # Down in front of the ear, around it, and along the nape.
     beside = front + (-0.12 - front) * smooth(theta, 0.66, 1.06)
     edge = beside + (-0.60 - beside) * smooth(theta, 1.75, 2.15)
@@ -66,7 +71,13 @@ def _strands(points: np.ndarray, a: Mapping, fall: np.ndarray) -> np.ndarray:
     return paint.patch("hair", theta / (2 * np.pi) + 0.5, np.clip(fall, 0, 1))
 
 
-def cap(a: Mapping, head: np.ndarray, inside: np.ndarray) -> Mesh:
+def _locks(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Smooth noise between about -1 and 1 that makes one head of hair unlike another. [V]"""
+    waves = rng.normal(0.0, [4.0, 2.0, 4.0], (5, 3))
+    return np.sin(points @ waves.T + rng.uniform(0, 2 * np.pi, 5)).mean(axis=1) * 1.6
+
+
+def cap(a: Mapping, head: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> Mesh:
     """Hair on the skull: the head's own surface, moved outwards where hair grows.
 
     Parameters
@@ -80,13 +91,13 @@ def cap(a: Mapping, head: np.ndarray, inside: np.ndarray) -> Mesh:
     covered = grows & (inside > _ROOTS_DM)
     triangles = triangles[covered[triangles].all(axis=1)]
     volume = 0.075 + 0.030 * max(a["hair_volume"], -1.8) + 0.05 * min(a["long"], 1.0)
-    reach = 0.45 - 0.25 * a["fringe"]  # hair that falls into the forehead is thick there, hair combed back is not
+    reach = 0.42 - 0.25 * a["fringe"]  # hair that falls into the forehead is thick there, hair combed back is not
     thick = volume * (1 - 0.75 * a["bald"]) * smooth(inside, 0.8 * _ROOTS_DM, reach) + 0.003
     rim = np.ones(len(head), bool)  # hair begins on the skin, without a step
     rim[triangles] = False
     rim[_scalp()[1][~covered[_scalp()[1]].all(axis=1)]] = True
     thick[rim] = 0.004
-    thick = thick * (1 + 0.9 * smooth(model.vertices[:, 1], 0.35, 1.0))
+    thick = thick * (1 + 0.9 * smooth(model.vertices[:, 1], 0.35, 1.0)) * (1 + 0.35 * _locks(model.vertices, rng))
     outwards = head - CENTRE
     outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
     points = (head + outwards * thick[:, None]).astype(np.float32)
@@ -95,7 +106,8 @@ def cap(a: Mapping, head: np.ndarray, inside: np.ndarray) -> Mesh:
         return _nothing()
     corners = corners.reshape(-1, 3).astype(np.int32)
     fall = (1.15 - points[used, 1]) / 3.0
-    return Mesh(points[used], _normals(points[used], corners), corners, _strands(points[used], a, fall))
+    shade = (0.45 + 0.55 * smooth(inside, 0.0, 0.35))[used].astype(np.float32)
+    return Mesh(points[used], _normals(points[used], corners), corners, _strands(points[used], a, fall), shade)
 
 
 def sheets(a: Mapping, head: np.ndarray, rng: np.random.Generator) -> Mesh:
@@ -121,6 +133,8 @@ def sheets(a: Mapping, head: np.ndarray, rng: np.random.Generator) -> Mesh:
     radius_x = (0.84 * wide + (0.18 * wide + reach) * out) * drape
     radius_z = (0.84 * deep + (0.12 * deep + reach) * out) * drape
     wave = 1 + curl * np.sin(7 * y + phase) * smooth(-y, -0.2, 0.6) + 0.02 * np.sin(23 * theta) * out
+    uneven = 0.06 * _locks(np.stack([theta + 0 * y, 1.5 * y, 0 * y + 0 * theta], axis=2).reshape(-1, 3), rng).reshape(y.shape)
+    wave = wave * (1 + uneven * out)
     x, z = radius_x * wave * np.sin(theta), CENTRE[2] + radius_z * wave * np.cos(theta)
     z = np.where(np.cos(theta) > 0, CENTRE[2] + 0.45 * radius_z * np.cos(theta), z)  # beside the face, not before it
     points = np.stack([x, y, z], axis=2).reshape(-1, 3).astype(np.float32)
@@ -138,6 +152,7 @@ def sheets(a: Mapping, head: np.ndarray, rng: np.random.Generator) -> Mesh:
         np.concatenate([normals, -normals]).astype(np.float32),
         np.concatenate([outer, outer[:, ::-1] + n]).astype(np.int32),
         np.concatenate([places, places]),
+        np.concatenate([np.full(n, 0.9), np.full(n, 0.22)]).astype(np.float32),
     )
 
 
@@ -175,7 +190,8 @@ def glasses(a: Mapping, head: np.ndarray) -> Mesh:
     points = np.concatenate(parts).astype(np.float32)
     half = np.full(len(points), 0.5)
     normals = np.tile(np.float32([0, 0.3, 0.954]), (len(points), 1))
-    return Mesh(points, normals, np.concatenate(faces).astype(np.int32), paint.patch("frame", half, half))
+    open_ = np.ones(len(points), np.float32)
+    return Mesh(points, normals, np.concatenate(faces).astype(np.int32), paint.patch("frame", half, half), open_)
 
 
 def _normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -192,9 +208,10 @@ def joined(meshes: list[Mesh]) -> Mesh:
     return Mesh(
         *(np.concatenate([getattr(mesh, name) for mesh in meshes]) for name in ("vertices", "normals")),
         np.concatenate([mesh.triangles + start for mesh, start in zip(meshes, starts, strict=False)]).astype(np.int32),
-        np.concatenate([mesh.places for mesh in meshes]),
+        *(np.concatenate([getattr(mesh, name) for mesh in meshes]) for name in ("places", "open")),
     )
 
 
 def _nothing() -> Mesh:
-    return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, 2), np.float32))
+    none = np.zeros((0, 3), np.float32)
+    return Mesh(none, none, none.astype(np.int32), none[:, :2], none[:, 0])

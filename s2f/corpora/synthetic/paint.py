@@ -9,7 +9,7 @@ power of 1/2.2.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import cv2
@@ -17,35 +17,35 @@ import numpy as np
 
 from s2f.corpora.synthetic import body, raster
 
-SIZE_PX = 512  # of the picture
-SKIN_ROWS = 384  # of it
+SIZE_PX = 384  # of the picture
+SKIN_ROWS = 288  # of it
 TOP_DM, BOTTOM_DM = 1.25, -2.45  # of the skin's rows
 AXIS_Z_DM = -0.10  # of the cylinder on which the skin is unrolled
 PATCHES = {  # left, top, right, bottom in pixels
-    "hair": (0, 388, 256, 508),
-    "eye": (264, 388, 376, 500),
-    "white": (384, 388, 400, 404),
-    "gum": (404, 388, 420, 404),
-    "frame": (424, 388, 440, 404),
+    "hair": (0, 292, 200, 382),
+    "eye": (206, 292, 296, 382),
+    "white": (302, 292, 312, 302),
+    "gum": (316, 292, 326, 302),
+    "frame": (330, 292, 340, 302),
+    "glint": (344, 292, 354, 302),
 }
 _PART_PATCH = {1: "eye", 2: "eye", 3: "white", 4: "white", 5: "gum"}
 IRIS_DM, PUPIL_DM, EYE_DM = 0.066, 0.028, 0.16  # radii; the last is half of what the eye's patch shows
 
-SKIN = ((0.95, 0.78, 0.69), (0.89, 0.68, 0.56), (0.75, 0.53, 0.40), (0.55, 0.37, 0.27), (0.37, 0.24, 0.18))
+SKIN = ((0.87, 0.74, 0.68), (0.81, 0.66, 0.58), (0.68, 0.53, 0.44), (0.50, 0.38, 0.31), (0.35, 0.26, 0.22))
 HAIR = {
     "black": (0.13, 0.115, 0.11),
-    "brown": (0.30, 0.19, 0.12),
-    "auburn": (0.50, 0.24, 0.11),
-    "blond": (0.80, 0.63, 0.38),
+    "brown": (0.27, 0.19, 0.14),
+    "auburn": (0.42, 0.24, 0.15),
+    "blond": (0.72, 0.59, 0.42),
 }
 IRIS = {
-    "brown": (0.30, 0.17, 0.09),
-    "hazel": (0.47, 0.35, 0.15),
-    "green": (0.36, 0.50, 0.30),
-    "blue": (0.36, 0.54, 0.75),
+    "brown": (0.27, 0.17, 0.11),
+    "hazel": (0.42, 0.33, 0.20),
+    "green": (0.34, 0.44, 0.32),
+    "blue": (0.36, 0.48, 0.62),
 }
-GREY = (0.80, 0.80, 0.81)
-HAIR_PX = np.array(PATCHES["hair"])
+GREY = (0.70, 0.70, 0.71)
 
 
 def smooth(value: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -79,8 +79,9 @@ def places() -> np.ndarray:
     down = (TOP_DM - model.vertices[:, 1]) / (TOP_DM - BOTTOM_DM) * (SKIN_ROWS / SIZE_PX)
     found = np.stack([across, down], axis=1).astype(np.float32)
     middle = np.full(len(found), 0.5)
-    for part, name in _PART_PATCH.items():
-        found[model.part == part] = patch(name, middle, middle)[model.part == part]
+    hollow = (model.part == 0) & (model.occlusion < 0.10) & (np.abs(model.vertices[:, 1] + 0.69) < 0.2)  # the mouth's
+    for chosen, name in [(model.part == part, name) for part, name in _PART_PATCH.items()] + [(hollow, "gum")]:
+        found[chosen] = patch(name, middle, middle)[chosen]
     return found
 
 
@@ -91,257 +92,283 @@ class Canvas:
     Attributes
     ----------
     rows, columns : slice, of the face in the picture
-    x, y, z : float32 [H, W], dm
-    lips : float32 [H, W], 1 on the lips
-    fine, coarse, strand : float32 [H, W], noise of standard deviation 1, of pores, of blotches and of hairs hanging down
-    eye : pair of functions of |x| as arrays: height of the upper and the lower lid's edge, float32 [H, W]
+    points : float32 [H, W, 3], dm
+    side, front : float32 [H, W], |x|, and 1 on the front of the head, 0 behind
+    lips, occlusion : float32 [H, W], as a `Body` has them
+    fine, coarse, strand : float32 [H, W], noise of standard deviation 1: pores, blotches, hairs that hang down
+    upper, lower : float32 [H, W], heights above the edges of the upper and of the lower eyelid
     """
 
     rows: slice
     columns: slice
-    x: np.ndarray
-    y: np.ndarray
-    z: np.ndarray
+    points: np.ndarray
+    side: np.ndarray
+    front: np.ndarray
     lips: np.ndarray
+    occlusion: np.ndarray
     fine: np.ndarray
     coarse: np.ndarray
     strand: np.ndarray
     upper: np.ndarray
     lower: np.ndarray
 
+    @property
+    def y(self) -> np.ndarray:
+        return self.points[:, :, 1]
+
+    def between(self, top_dm: float, bottom_dm: float) -> tuple[slice, Canvas]:
+        """Those of its rows that lie between two heights, and the canvas of them alone."""
+        inside = slice(_row(top_dm) - self.rows.start, _row(bottom_dm) - self.rows.start)
+        parts = {f.name: getattr(self, f.name)[inside] for f in fields(self) if f.name not in ("rows", "columns")}
+        return inside, replace(self, **parts)
+
+    def shifted(self, down: int, right: int) -> Canvas:
+        """With noises of its own, for another person."""
+        noises = {name: np.roll(getattr(self, name), (down, right), (0, 1)) for name in ("fine", "coarse", "strand")}
+        return replace(self, **noises)
+
 
 @cache
 def canvas() -> Canvas:
     """Made once a process."""
     model = body.load()
-    x, y, z, lips = _unrolled(model)
     rows = slice(_row(0.80), _row(-1.60))
     columns = slice(int(0.10 * SIZE_PX), int(0.90 * SIZE_PX))
+    points, rest = (values[rows, columns] for values in _unrolled())
     rng = np.random.default_rng(0)
-    white = rng.standard_normal((3, rows.stop - rows.start, columns.stop - columns.start)).astype(np.float32)
-    widths = ((0.8, 0.8), (7.0, 7.0), (0.9, 7.0))
-    noises = [cv2.GaussianBlur(w, (0, 0), sigmaX=across, sigmaY=along) for w, (across, along) in zip(white, widths, strict=True)]
-    lids = _lids(model, np.abs(x[rows, columns]))
-    face = (v[rows, columns] for v in (x, y, z, lips))
-    return Canvas(rows, columns, *face, *(noise / noise.std() for noise in noises), *lids)
+    noises = []
+    for across, along in ((0.7, 0.7), (5.0, 5.0), (0.8, 5.0)):
+        noise = cv2.GaussianBlur(
+            rng.standard_normal(points.shape[:2]).astype(np.float32), (0, 0), sigmaX=across, sigmaY=along
+        )
+        noises.append(noise / noise.std())
+    side = np.abs(points[:, :, 0])
+    edges = (points[:, :, 1] - edge for edge in _lids(model, side))
+    front = smooth(points[:, :, 2], 0.1, 0.45)
+    return Canvas(rows, columns, points, side, front, rest[:, :, 0], rest[:, :, 1], *noises, *edges)
 
 
 def _row(y: float) -> int:
     return int((TOP_DM - y) / (TOP_DM - BOTTOM_DM) * SKIN_ROWS)
 
 
-def _unrolled(model: body.Body) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """x, y, z and lips at every pixel of the skin. float32 [SIZE_PX, SIZE_PX] each"""
-    place, low, size = places(), model.vertices.min(axis=0), np.ptp(model.vertices, axis=0)
+@cache
+def _unrolled() -> tuple[np.ndarray, np.ndarray]:
+    """Points (dm), and lips and occlusion, at every pixel of the picture. float32 [SIZE_PX, SIZE_PX, 3] each"""
+    model, place = body.load(), places()
+    low, size = model.vertices.min(axis=0), np.ptp(model.vertices, axis=0)
     depth = np.hypot(model.vertices[:, 0], model.vertices[:, 2] - AXIS_Z_DM) * 1e-3  # the outermost is what is seen
     flat = np.stack([2 * place[:, 0] - 1, 1 - 2 * place[:, 1], depth], axis=1).astype(np.float32)
     skin = model.triangles[(model.part[model.triangles] == 0).all(axis=1)]
-    skin = skin[np.ptp(place[skin][:, :, 0], axis=1) < 0.5]  # but for what crosses the seam
+    skin = skin[(np.ptp(place[skin], axis=1) < 0.3).all(axis=1)]  # but for what crosses the seam, or leads into the mouth
     view = {"distance_dm": 50.0, "half_dm": 1.0, "size_px": SIZE_PX}
     seen, there = raster.draw(flat, skin, ((model.vertices - low) / size).astype(np.float32), **view)
-    lips, _ = raster.draw(flat, skin, np.repeat(model.lips[:, None], 3, axis=1), **view)
-    hole = (there >= raster.NOTHING_DM).astype(np.uint8)
-    across = (np.arange(SIZE_PX) + 0.5) / SIZE_PX
-    theta = 2 * np.arcsin(2 * across - 1)[None]
-    height = TOP_DM - (np.arange(SIZE_PX) + 0.5)[:, None] / SKIN_ROWS * (TOP_DM - BOTTOM_DM)
-    around = [np.sin(theta) + 0 * height, height + 0 * theta, AXIS_Z_DM + np.cos(theta) + 0 * height]
-    points = [np.where(hole, rest, seen[:, :, k] * size[k] + low[k]) for k, rest in enumerate(around)]
-    return *(p.astype(np.float32) for p in points), cv2.GaussianBlur(lips[:, :, 0], (0, 0), 0.8)
+    rest = np.stack([model.lips, model.occlusion, model.lips], axis=1).astype(np.float32)
+    rest, _ = raster.draw(flat, skin, rest, **view)
+    hole = (there >= raster.NOTHING_DM)[:, :, None]
+    centres = (np.arange(SIZE_PX) + 0.5) / SIZE_PX
+    theta, height = 2 * np.arcsin(2 * centres - 1), TOP_DM - centres * SIZE_PX / SKIN_ROWS * (TOP_DM - BOTTOM_DM)
+    theta, height = np.meshgrid(theta, height)
+    around = np.stack([np.sin(theta), height, AXIS_Z_DM + np.cos(theta)], axis=2)
+    points = np.where(hole, around, seen * size + low).astype(np.float32)
+    rest = np.where(hole, np.float32([0, 0.5, 0]), rest)
+    return points, cv2.GaussianBlur(rest, (0, 0), 0.7)
 
 
 def _lids(model: body.Body, side: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Heights of the edges of the upper and the lower lid above points at |x| = side, from where an eye is seen."""
+    """Heights of the edges of the upper and the lower lid at points with |x| = side, from where an eye is seen."""
     values = np.repeat((model.part == 1)[:, None], 3, axis=1).astype(np.float32)
-    view = {"distance_dm": 50.0, "half_dm": 0.6, "size_px": 1200}
-    seen, _ = raster.draw(model.vertices, model.triangles, values, **view)
-    pixels = np.flatnonzero((seen[:, :, 0] > 0.5).any(axis=0))
-    open_ = seen[:, :, 0] > 0.5
-    at = (pixels - 599.5) * 0.6 / 600
-    top, bottom = open_.argmax(axis=0)[pixels], 1199 - open_[::-1].argmax(axis=0)[pixels]
-    curves = [np.polyfit(at, (599.5 - row) * 0.6 / 600, 4) for row in (top, bottom)]
+    size_px, half = 1200, 0.6
+    seen, _ = raster.draw(model.vertices, model.triangles, values, distance_dm=50.0, half_dm=half, size_px=size_px)
+    is_open = seen[:, :, 0] > 0.5
+    columns = np.flatnonzero(is_open.any(axis=0))
+    top, bottom = is_open.argmax(axis=0)[columns], size_px - 1 - is_open[::-1].argmax(axis=0)[columns]
+    at, *heights = (half * (2 * (pixel + 0.5) / size_px - 1) for pixel in (columns, top, bottom))
     inside = np.clip(side, at[0], at[-1])
-    return tuple((np.polyval(curve, inside)).astype(np.float32) for curve in curves)
+    upper, lower = (np.polyval(np.polyfit(at, -height, 4), inside).astype(np.float32) for height in heights)
+    return upper, lower
 
 
 @cache
 def clothed() -> tuple[slice, np.ndarray, np.ndarray]:
-    """Rows of the picture that clothes can cover; height of a closed collar above each pixel, and of the neckline's cut."""
-    x, y, z, _ = _unrolled(body.load())
+    """Rows of the picture that clothes can cover; height of a closed collar above each pixel, and of its cut."""
     rows = slice(_row(-1.25), SKIN_ROWS)
-    x, y, z = x[rows], y[rows], z[rows]
-    collar = -1.45 + 0.16 * smooth(-z, 0.0, 0.5) - y
+    x, y, z = (_unrolled()[0][rows, :, k] for k in range(3))
     cut = bell(x, 0.0, 0.34) * (z > -0.1)
-    return rows, (collar - 0.05 * cut).astype(np.float32), (0.30 * cut).astype(np.float32)
+    collar = -1.45 + 0.16 * smooth(-z, 0.0, 0.5) - y - 0.05 * cut
+    return rows, collar.astype(np.float32), (0.30 * cut).astype(np.float32)
 
 
 def dress(painted: np.ndarray, skin: np.ndarray, colour: np.ndarray, neckline: float) -> None:
     """Paint clothes over the rows of `clothed`, which are `skin` [H, W, 4] without them, in place."""
     rows, collar, cut = clothed()
     above = collar - np.float32(neckline) * cut
-    worn = np.clip(above * np.float32(40), 0, 1)[:, :, None]
-    seam = 1 - 0.35 * np.clip(1 - np.abs(above - 0.05) * 60, 0, 1)
-    cloth = np.append(colour**2.2, 0.01).astype(np.float32) * seam[:, :, None]
-    painted[rows] = skin + (cloth - skin) * worn
+    worn = np.clip(above * np.float32(40), 0, 1)
+    seam = 1 - np.float32(0.35) * np.clip(1 - np.abs(above - 0.05) * 60, 0, 1)
+    cloth = np.append(colour**2.2, 0.0).astype(np.float32)
+    for k in range(4):
+        painted[rows, :, k] = skin[:, :, k] + (cloth[k] * seam - skin[:, :, k]) * worn
 
 
-def picture(person: Mapping, a: Mapping, hairline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The picture that a person's head wears.
+def picture(person: Mapping, a: Mapping, hairline: np.ndarray) -> np.ndarray:
+    """The picture that a person's head wears. float32 [SIZE_PX, SIZE_PX, 4], linear RGB and height
 
     Parameters
     ----------
     person : Mapping, a row of the population
     a : Mapping, from `anatomy.measures`
     hairline : float32 [H, W], how far inside the hair each pixel of `canvas` lies, dm
-
-    Returns
-    -------
-    float32 [SIZE_PX, SIZE_PX, 4], linear RGB and gloss; float32 [SIZE_PX, SIZE_PX], height, about -1 to 1
     """
     rng = np.random.default_rng(np.random.SeedSequence([*f"skin of {person['identity']}".encode()]))
-    painted = np.zeros((SIZE_PX, SIZE_PX, 4), np.float32)
-    relief = np.zeros((SIZE_PX, SIZE_PX), np.float32)
     tone = float(person["skin_tone"]) * (len(SKIN) - 1)
     k = min(int(tone), len(SKIN) - 2)
-    base = ((np.array(SKIN[k]) + (tone - k) * (np.array(SKIN[k + 1]) - np.array(SKIN[k]))) ** 2.2).astype(np.float32)
-    base *= np.exp(rng.normal(0.0, [0.05, 0.05, 0.07])).astype(np.float32)
-    painted[:, :, :3], painted[:, :, 3] = base, 0.06
+    base = (np.array(SKIN[k]) + (tone - k) * (np.array(SKIN[k + 1]) - np.array(SKIN[k]))) ** 2.2
+    base = (base * np.exp(rng.normal(0.0, [0.05, 0.05, 0.07]))).astype(np.float32)
     colour = np.array(HAIR[person["hair_colour"]]) * np.exp(rng.normal(0.0, 0.12))
-    face = _Face(person, a, base, (colour, rng), hairline)
-    c = canvas()
-    painted[c.rows, c.columns], relief[c.rows, c.columns] = face.painted()
-    _patches(painted, relief, person, a, colour, rng)
-    return painted, relief
+    c = canvas().shifted(*rng.integers(0, 150, 2))
+    painted = np.zeros((SIZE_PX, SIZE_PX, 4), np.float32)
+    painted[:, :, :3] = base * _open(_unrolled()[1][:, :, 1])
+    painted[c.rows, c.columns] = _Face(person, a, base, colour).painted(c, hairline, rng)
+    _patches(painted, person, a, colour, rng)
+    return painted
+
+
+def _open(occlusion: np.ndarray) -> np.ndarray:
+    """What creases keep of the light that falls on them. [H, W, 1]"""
+    return (0.45 + 0.55 * smooth(occlusion, 0.0, 0.45))[:, :, None]
 
 
 class _Face:
     """The face's part of the picture, one layer over the other."""
 
-    def __init__(self, person: Mapping, a: Mapping, base: np.ndarray, hair: tuple, hairline: np.ndarray) -> None:
-        self.person, self.a, self.base, self.c = person, a, base, canvas()
-        self.colour, rng = hair
-        self.hairline, self.side = hairline, np.abs(self.c.x)
-        shift = tuple(rng.integers(0, 200, 2))
-        noises = (self.c.fine, self.c.coarse, self.c.strand)
-        self.fine, self.coarse, self.strand = (np.roll(noise, shift, (0, 1)) for noise in noises)
-        self.spots = rng.uniform([-0.6, -1.0], [0.6, 0.5], (int(rng.integers(0, 5)), 2))
-        self.freckled = float(np.clip(rng.normal(-0.2, 0.5), 0, 1)) * (float(person["skin_tone"]) < 0.4)
-        self.front = smooth(self.c.z, 0.1, 0.45)
+    def __init__(self, person: Mapping, a: Mapping, base: np.ndarray, colour: np.ndarray) -> None:
+        self.person, self.a, self.base, self.colour = person, a, base, colour
 
-    def painted(self) -> tuple[np.ndarray, np.ndarray]:
-        c, a = self.c, self.a
-        gain = self._flesh() - self._lines()
-        rgb = np.exp(gain[:, :, None] * np.float32([0.85, 1.05, 1.12])) * self.base
-        rgb *= self._redness()
-        relief = 0.22 * self.fine - 1.4 * self._lines() * 0.5
-        gloss = 0.07 + 0.08 * self.front * (1 - 0.5 * a["age"]) + 0.02 * self.fine
-        rgb, relief = self._beard(rgb, relief)
-        rgb, gloss = self._lips(rgb, gloss)
-        rgb = self._brows(self._eyes(rgb))
-        scalp = smooth(self.hairline + 0.040 * self.strand, -0.05, 0.05) * (1 - 0.25 * a["bald"])
-        rgb = self._over(rgb, self._hair_rgb(1.0) * np.exp(0.25 * self.strand)[:, :, None], 0.96 * scalp)
-        relief += scalp * (0.8 * self.strand - relief)
-        return np.concatenate([rgb, gloss[:, :, None]], axis=2), relief
+    def painted(self, c: Canvas, hairline: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Linear RGB and height. float32 [H, W, 4]"""
+        a = self.a
+        lines = self._lines(c)
+        gain = self._flesh(c, rng) - lines
+        rgb = self.base * np.exp(gain[:, :, None] * np.float32([0.85, 1.05, 1.12])) * self._redness(c)
+        relief = 0.12 * c.fine - 0.7 * lines
+        at, part = c.between(-0.05, -1.25)
+        rgb[at], relief[at] = self._beard(part, rgb[at], relief[at])
+        at, part = c.between(-0.40, -1.00)
+        rgb[at] = self._lips(part, rgb[at])
+        at, part = c.between(0.45, -0.25)
+        rgb[at] = self._brows(part, self._eyes(part, rgb[at]))
+        scalp = smooth(hairline + 0.040 * c.strand, -0.05, 0.05) * (1 - 0.25 * a["bald"])
+        shade = 0.30 * smooth(hairline, -0.22, 0.0) * (1 - a["bald"])  # hair takes light from the skin below it
+        rgb = rgb * (_open(c.occlusion) * (1 - shade)[:, :, None])
+        rgb = _over(rgb, self._hair_rgb(1.0) * np.exp(0.25 * c.strand)[:, :, None], 0.96 * scalp)
+        relief += scalp * (0.5 * c.strand - relief)
+        return np.dstack([rgb, relief])
 
     def _hair_rgb(self, kept: float) -> np.ndarray:
-        """Colour of brows, beard and stubble: darker than the hair, and greyer or less grey."""
+        """Colour of the hair, with a share of its grey."""
         grey = kept * self.a["grey"]
         return ((self.colour * (1 - grey) + np.array(GREY) * grey * 0.9) ** 2.2).astype(np.float32)
 
-    @staticmethod
-    def _over(rgb: np.ndarray, colour: np.ndarray, amount: np.ndarray) -> np.ndarray:
-        return rgb + (colour - rgb) * amount[:, :, None]
-
-    def _flesh(self) -> np.ndarray:
+    def _flesh(self, c: Canvas, rng: np.random.Generator) -> np.ndarray:
         """Logarithm of what blotches, freckles, moles and age spots do to the skin's lightness."""
-        c, a = self.c, self.a
-        gain = 0.05 * self.coarse + 0.03 * self.fine
-        gain -= 0.25 * self.freckled * smooth(self.fine, 0.8, 1.8) * bell(c.y, -0.15, 0.35) * self.front
-        gain -= 0.22 * a["age"] ** 2 * smooth(self.coarse + 0.6 * self.fine, 1.0, 2.0)
-        for x, y in self.spots:
-            gain -= 0.9 * np.exp(-((c.x - x) ** 2 + (c.y - y) ** 2) / 0.012**2) * self.front
+        freckled = float(np.clip(rng.normal(-0.2, 0.5), 0, 1)) * (float(self.person["skin_tone"]) < 0.4)
+        gain = 0.05 * c.coarse + 0.02 * c.fine
+        if freckled > 0:
+            gain -= 0.25 * freckled * smooth(c.fine, 0.8, 1.8) * bell(c.y, -0.15, 0.35) * c.front
+        gain -= 0.22 * self.a["age"] ** 2 * smooth(c.coarse + 0.6 * c.fine, 1.0, 2.0)
+        for x, y in rng.uniform([-0.6, -1.0], [0.6, 0.5], (int(rng.integers(0, 5)), 2)):
+            at, part = c.between(y + 0.05, y - 0.05)
+            gain[at] -= 0.9 * bell(part.points[:, :, 0], x, 0.012) * bell(part.y, y, 0.012) * part.front
         return gain
 
-    def _redness(self) -> np.ndarray:
-        c = self.c
-        cheeks = bell(self.side, 0.40, 0.20) * bell(c.y, -0.36, 0.20)
-        nose = bell(c.x, 0.0, 0.13) * bell(c.y, -0.36, 0.13)
-        ears = smooth(self.side, 0.72, 0.80) * bell(c.y, -0.1, 0.4) * 0.7
-        amount = (0.16 + 0.16 * self.a["skin_redness"]) * (1 + 0.25 * self.coarse)
-        red = np.clip(amount * (cheeks + nose + ears + 0.4 * bell(c.y, -1.0, 0.12) * bell(c.x, 0, 0.25)), -0.3, 0.9)
+    def _redness(self, c: Canvas) -> np.ndarray:
+        """What the red of cheeks, nose, ears and chin leaves of each colour. [H, W, 3]"""
+        cheeks = bell(c.side, 0.40, 0.20) * bell(c.y, -0.36, 0.20)
+        nose = bell(c.side, 0.0, 0.13) * bell(c.y, -0.36, 0.13)
+        ears = smooth(c.side, 0.72, 0.80) * bell(c.y, -0.1, 0.4)
+        chin = bell(c.y, -1.0, 0.12) * bell(c.side, 0.0, 0.25)
+        amount = (0.16 + 0.16 * self.a["skin_redness"]) * (1 + 0.25 * c.coarse)
+        red = np.clip(amount * (cheeks + nose + 0.7 * ears + 0.4 * chin), -0.3, 0.9)
         return 1 - red[:, :, None] * np.float32([0.02, 0.40, 0.34])
 
-    def _lines(self) -> np.ndarray:
+    def _lines(self, c: Canvas) -> np.ndarray:
         """Darkness of folds and wrinkles, 0 to 1; the body model's old age bends the flesh along them."""
-        c, a, side = self.c, self.a, self.side
-        old, dark = a["age"], np.zeros_like(c.x)
-        along = np.clip((c.y + 0.36) / -0.40, -0.3, 1.3)  # from the nose's wing to the mouth's corner
+        old, dark = self.a["age"], np.zeros_like(c.side)
+        at, part = c.between(-0.25, -1.05)
+        side, y = part.side, part.y
+        along = np.clip((y + 0.36) / -0.40, -0.3, 1.3)  # from the nose's wing to the mouth's corner
         fold = side - (0.17 + 0.12 * np.clip(along, 0, None))
-        dark += (0.05 + 0.38 * old) * bell(fold, 0, 0.022) * smooth(along, -0.1, 0.2) * (1 - smooth(along, 0.9, 1.2))
-        down = np.clip((c.y + 0.72) / -0.25, 0, 1)  # from the mouth's corner to the jaw
-        dark += 0.34 * old**2 * bell(side - 0.29 - 0.03 * down, 0, 0.020) * np.sin(np.pi * down)
+        nose = (0.05 + 0.38 * old) * bell(fold, 0, 0.022) * smooth(along, -0.1, 0.2) * (1 - smooth(along, 0.9, 1.2))
+        down = np.clip((y + 0.72) / -0.25, 0, 1)  # from the mouth's corner to the jaw
+        dark[at] += nose + 0.34 * old**2 * bell(side - 0.03 * down, 0.29, 0.020) * np.sin(np.pi * down)
+        at, part = c.between(0.15, -0.30)
+        side, y = part.side, part.y
         under = (side - 0.31) / 0.17
-        bag = c.y + 0.13 + 0.04 * (1 - under * under) - 0.03
-        dark += (0.05 + 0.34 * old) * bell(bag, 0, 0.028) * (1 - smooth(np.abs(under), 0.7, 1.1))
-        dark += (0.05 + 0.12 * old) * np.exp(-(under**2)) * bell(c.y, -0.10, 0.05)
-        if old > 0.15:
-            waves = sum(bell(c.y - 0.03 * np.cos(6 * c.x) + 0.008 * self.coarse, at, 0.013) for at in (0.34, 0.43, 0.52))
-            dark += 0.36 * old**1.5 * waves * (1 - smooth(side, 0.25, 0.48))
-            dark += 0.36 * old**2 * bell(side, 0.05, 0.013) * bell(c.y, 0.17, 0.08)
-            rays = 0.5 + 0.5 * np.sin(28 * np.arctan2(c.y, side - 0.40))
-            crow = smooth(side, 0.47, 0.50) * (1 - smooth(side, 0.57, 0.63)) * bell(c.y, -0.01, 0.13)
-            dark += 0.32 * old**1.5 * crow * rays
-            dark += 0.20 * old**2 * bell(c.y, -1.28, 0.02) + 0.16 * old**2 * bell(c.y, -1.42, 0.02)
-        return np.clip(0.75 * dark, 0, 0.9) * self.front
+        bag = (0.05 + 0.34 * old) * bell(y + 0.04 * (1 - under * under), -0.10, 0.028)
+        ring = (0.05 + 0.12 * old) * bell(under, 0, 1.0) * bell(y, -0.10, 0.05)
+        rays = 0.5 + 0.5 * np.sin(28 * np.arctan2(y, side - 0.40))
+        crow = smooth(side, 0.47, 0.50) * (1 - smooth(side, 0.57, 0.63)) * bell(y, -0.01, 0.13)
+        dark[at] += bag * (1 - smooth(np.abs(under), 0.7, 1.1)) + ring + 0.32 * old**1.5 * crow * rays
+        at, part = c.between(0.70, 0.02)
+        side, y = part.side, part.y
+        wavy = y - 0.03 * np.cos(6 * side) + 0.008 * part.coarse
+        waves = sum(bell(wavy, height, 0.013) for height in (0.31, 0.40, 0.49))
+        dark[at] += 0.36 * old**1.5 * waves * (1 - smooth(side, 0.25, 0.48))
+        dark[at] += 0.36 * old**2 * bell(side, 0.05, 0.013) * bell(y, 0.17, 0.08)
+        at, part = c.between(-1.20, -1.50)
+        dark[at] += 0.20 * old**2 * (bell(part.y, -1.28, 0.02) + bell(part.y, -1.42, 0.02))
+        return np.clip(0.75 * dark, 0, 0.9) * c.front
 
-    def _beard(self, rgb: np.ndarray, relief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        a, c, side = self.a, self.c, self.side
+    def _beard(self, c: Canvas, rgb: np.ndarray, relief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        a = self.a
         if a["moustache"] == 0:
             return rgb, relief
-        amount = beard_cover(a, c.x, c.y, c.z) * (1 - smooth(c.lips, 0.2, 0.6))
-        amount = np.clip(amount * (1 + 0.28 * self.fine), 0, 1)
-        full = smooth(np.float32(a["beard"]), 0.6, 0.95)
+        amount = beard_cover(a, c.points) * (1 - smooth(c.lips, 0.2, 0.6))
+        amount = np.clip(amount * (1 + 0.20 * c.fine), 0, 1)
+        full = float(smooth(np.float32(a["beard"]), 0.6, 0.95))
         shaved = 0.30 * self.base * np.float32([0.86, 0.98, 1.12]) + 0.25 * self._hair_rgb(0.9)  # roots under the skin
         tint = shaved + (self._hair_rgb(0.9) - shaved) * full
-        return self._over(rgb, tint, (0.66 + 0.24 * full) * amount), relief + amount * self.fine * (0.3 + 0.5 * full)
+        return _over(rgb, tint, (0.66 + 0.24 * full) * amount), relief + amount * c.fine * (0.2 + 0.3 * full)
 
-    def _brows(self, rgb: np.ndarray) -> np.ndarray:
-        a, c = self.a, self.c
-        along = (self.side - 0.31) / 0.20
-        thick = max(0.043 + 0.021 * a["brow_thickness"], 0.012)
-        middle = 0.190 + 0.034 * a["brow_height"] - 0.010 * a["brow_ridge"]
+    def _brows(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
+        a = self.a
+        along = (c.side - 0.31) / 0.20
+        thick = max(0.032 + 0.015 * a["brow_thickness"], 0.010)
         arch = 0.035 - 0.012 * np.clip(a["brow_thickness"], -2, 2)  # thin ones are arched
-        middle = middle + arch * (1 - 1.3 * (along - 0.35) ** 2) - 0.035 + 0.016 * a["brow_tilt"] * along
+        middle = 0.155 + 0.034 * a["brow_height"] - 0.010 * a["brow_ridge"]
+        middle = middle + arch * (1 - 1.3 * (along - 0.35) ** 2) + 0.016 * a["brow_tilt"] * along
         inside = thick * (1 - 0.60 * smooth(along, 0.1, 1.1)) - np.abs(c.y - middle)
-        hairs = 0.006 * self.fine + 0.004 * np.sin(95 * self.side - 60 * c.y)
-        amount = smooth(inside + hairs, -0.022, 0.030) * (1 - smooth(np.abs(along), 0.80, 1.08)) * self.front
-        return self._over(rgb, self._hair_rgb(0.6) * 0.7 + 0.10 * self.base, (0.64 + 0.09 * np.clip(a["brow_thickness"], -2, 2)) * amount)
+        hairs = 0.006 * c.fine + 0.004 * np.sin(95 * c.side - 60 * c.y)
+        amount = smooth(inside + hairs, -0.020, 0.020) * (1 - smooth(np.abs(along), 0.80, 1.08)) * c.front
+        dense = 0.70 + 0.09 * np.clip(a["brow_thickness"], -2, 2)
+        return _over(rgb, self._hair_rgb(0.6) * 0.65 + 0.06 * self.base, dense * amount)
 
-    def _lips(self, rgb: np.ndarray, gloss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        makeup, c = self.a["makeup"], self.c
+    def _lips(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
         natural = self.base * np.float32([0.80, 0.67, 0.65])
-        made_up = np.float32([0.38, 0.022, 0.05]) * 0.75 + 0.25 * natural
-        colour = natural + min(makeup, 1.2) * 0.85 * (made_up - natural)
-        inside = smooth(c.lips, 0.25, 0.75)
-        shade = 1 + 0.06 * self.fine - 0.25 * bell(c.y, -0.69, 0.018)
-        return self._over(rgb, colour * shade[:, :, None], 0.92 * inside), gloss + (0.06 + 0.10 * makeup) * inside
+        made_up = np.float32([0.33, 0.04, 0.06]) * 0.75 + 0.25 * natural
+        colour = natural + min(self.a["makeup"], 1.2) * 0.85 * (made_up - natural)
+        shade = 1 + 0.06 * c.fine - 0.25 * bell(c.y, -0.69, 0.018)
+        return _over(rgb, colour * shade[:, :, None], 0.92 * smooth(c.lips, 0.25, 0.75))
 
-    def _eyes(self, rgb: np.ndarray) -> np.ndarray:
+    def _eyes(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
         """Lashes along the lids, their shadow, and the colour that is put on them."""
-        a, c = self.a, self.c
-        near = (1 - smooth(np.abs(self.side - 0.31), 0.13, 0.19)) * self.front
-        up, down = c.y - c.upper, c.y - c.lower
-        makeup = min(a["makeup"], 1.0)
-        lash = (0.34 + 0.58 * makeup) * bell(up, 0.006, 0.014 + 0.012 * makeup)
-        lash = lash + (0.08 + 0.45 * makeup) * bell(down, -0.006, 0.010 + 0.004 * makeup)
-        lid = (0.04 + 0.52 * makeup) * smooth(up, -0.01, 0.02) * (1 - smooth(up, 0.04, 0.11))
-        dark = np.clip(lash + lid * 0.7, 0, 0.95) * near
-        socket = 0.16 * bell(self.side, 0.16, 0.07) * bell(c.y, 0.03, 0.10) * self.front
-        return rgb * (1 - dark)[:, :, None] * (1 - socket)[:, :, None]
+        makeup = min(self.a["makeup"], 1.0)
+        near = (1 - smooth(np.abs(c.side - 0.31), 0.13, 0.19)) * c.front
+        lash = (0.34 + 0.58 * makeup) * bell(c.upper, 0.006, 0.014 + 0.012 * makeup)
+        lash = lash + (0.08 + 0.45 * makeup) * bell(c.lower, -0.006, 0.010 + 0.004 * makeup)
+        lid = (0.03 + 0.36 * makeup) * smooth(c.upper, -0.01, 0.02) * (1 - smooth(c.upper, 0.04, 0.11))
+        socket = 0.16 * bell(c.side, 0.16, 0.07) * bell(c.y, 0.03, 0.10) * c.front
+        return rgb * ((1 - np.clip(lash + lid, 0, 0.95) * near) * (1 - socket))[:, :, None]
 
 
-def beard_cover(a: Mapping, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _over(rgb: np.ndarray, colour: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """A colour painted over others where `amount` [H, W] is 1."""
+    return rgb + (colour - rgb) * amount[:, :, None]
+
+
+def beard_cover(a: Mapping, points: np.ndarray) -> np.ndarray:
     """How dense a beard is at points of the base head, 0 to 1."""
-    side = np.abs(x)
+    side, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
     edge = -0.52 + 1.10 * np.clip(side - 0.32, 0, None)  # the cheek's line, rising to the sideburn
     cheeks = smooth(edge - y, -0.05, 0.10) * smooth(y, -1.16, -1.02) * smooth(z, -0.10, 0.12)
     below_lip = 1 - 0.45 * bell(y, -0.86, 0.04) * bell(side, 0.13, 0.08)
@@ -349,31 +376,36 @@ def beard_cover(a: Mapping, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.n
     return np.maximum(a["beard"] * cheeks * below_lip, a["moustache"] * lip)
 
 
-def _patches(painted: np.ndarray, relief: np.ndarray, person: Mapping, a: Mapping, colour: np.ndarray, rng: np.random.Generator) -> None:
+def _patches(painted: np.ndarray, person: Mapping, a: Mapping, colour: np.ndarray, rng: np.random.Generator) -> None:
     """Hair strands, an eye, and the plain colours."""
     left, top, right, bottom = PATCHES["hair"]
-    noise = rng.standard_normal((bottom - top, right - left)).astype(np.float32)
-    strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.7, sigmaY=14.0, borderType=cv2.BORDER_REFLECT)
-    locks = cv2.GaussianBlur(noise, (0, 0), sigmaX=5.0, sigmaY=30.0, borderType=cv2.BORDER_REFLECT)
-    strands = 0.7 * strands / strands.std() + 0.45 * locks / locks.std()
+    noise = rng.standard_normal((bottom - top, right - left), np.float32)
+    across = ((0.6, 10.0, 0.7), (4.0, 22.0, 0.45))
+    waves = [(cv2.GaussianBlur(noise, (0, 0), sigmaX=x, sigmaY=y), weight) for x, y, weight in across]
+    strands = sum(weight * wave / wave.std() for wave, weight in waves)
     grey = np.clip(a["grey"] + 0.5 * a["grey"] * (1 - a["grey"]) * strands, 0, 1)[:, :, None]
-    mixed = (colour * (1 - grey) + np.array(GREY) * grey) ** 2.2
-    painted[top:bottom, left:right, :3] = mixed * np.exp(0.30 * strands)[:, :, None]
-    painted[top:bottom, left:right, 3] = 0.05 + 0.03 * np.clip(strands, -1, 1.5)
-    relief[top:bottom, left:right] = 0.5 * strands
+    mixed = ((colour * (1 - grey) + np.array(GREY) * grey) ** 2.2) * np.exp(0.30 * strands)[:, :, None]
+    painted[top:bottom, left:right] = np.dstack([mixed, 0.5 * strands])
     left, top, right, bottom = PATCHES["eye"]
-    across = (np.arange(right - left) + 0.5) / (right - left) * 2 - 1
-    x, y = (v * EYE_DM for v in np.meshgrid(across, across))
-    r = np.hypot(x, y)
-    spokes = rng.standard_normal(90)[((np.arctan2(y, x) / (2 * np.pi) + 0.5) * 90).astype(int) % 90]
-    iris = (np.array(IRIS[person["eye_colour"]]) ** 2.2)[None, None] * (1 + 0.16 * spokes)[:, :, None]
+    r, spoke = _eye_places()
+    iris = (np.array(IRIS[person["eye_colour"]]) ** 2.2) * (1 + 0.16 * rng.standard_normal(90)[spoke])[:, :, None]
     iris = iris * (0.75 + 0.5 * smooth(r, PUPIL_DM, 0.8 * IRIS_DM) - 0.85 * smooth(r, 0.80 * IRIS_DM, IRIS_DM))[:, :, None]
     white = np.array([0.56, 0.51, 0.48]) * (1 - 0.10 * a["age"]) - np.array([0, 0.08, 0.08]) * smooth(r, 0.07, 0.15)[:, :, None]
-    eye = white + (iris - white) * (1 - smooth(r, 0.94 * IRIS_DM, 1.06 * IRIS_DM))[:, :, None]
-    eye = eye * smooth(r, 0.85 * PUPIL_DM, 1.1 * PUPIL_DM)[:, :, None] + 0.003
-    painted[top:bottom, left:right] = np.concatenate([eye, np.ones_like(eye[:, :, :1])], axis=2)
+    eye = _over(white, iris, 1 - smooth(r, 0.94 * IRIS_DM, 1.06 * IRIS_DM))
+    painted[top:bottom, left:right, :3] = eye * smooth(r, 0.85 * PUPIL_DM, 1.1 * PUPIL_DM)[:, :, None] + 0.003
+    painted[top:bottom, left:right, 3] = 0
     heavy = a["parting"] > 0  # frames differ between people, by a trait that means nothing
-    plain = {"white": (0.58, 0.54, 0.47), "gum": (0.30, 0.07, 0.06), "frame": (0.012,) * 3 if heavy else (0.10, 0.06, 0.03)}
+    frame = (0.012, 0.012, 0.014) if heavy else (0.10, 0.06, 0.03)
+    plain = {"white": (0.42, 0.39, 0.33), "gum": (0.06, 0.014, 0.012), "frame": frame, "glint": (1.3, 1.3, 1.3)}
     for name, rgb in plain.items():
         left, top, right, bottom = PATCHES[name]
-        painted[top:bottom, left:right] = (*rgb, 0.25)
+        painted[top:bottom, left:right] = (*rgb, 0.0)
+
+
+@cache
+def _eye_places() -> tuple[np.ndarray, np.ndarray]:
+    """Of the eye's patch: distance from the pupil's middle (dm), and number of the spoke of the iris."""
+    left, _, right, _ = PATCHES["eye"]
+    across = ((np.arange(right - left) + 0.5) / (right - left) * 2 - 1).astype(np.float32) * EYE_DM
+    x, y = np.meshgrid(across, across)
+    return np.hypot(x, y), ((np.arctan2(y, x) / (2 * np.pi) + 0.5) * 90).astype(int) % 90

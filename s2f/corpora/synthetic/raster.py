@@ -53,21 +53,18 @@ def project(points: np.ndarray, *, distance_dm: float, half_dm: float, size_px: 
     return (np.stack([1 + flat[:, 0], 1 - flat[:, 1]], axis=1) * (size_px / 2)) - 0.5
 
 
-def lit(
-    points: np.ndarray, triangles: np.ndarray, towards: np.ndarray, *, size_px: int, bias_dm: float, soft_dm: float = 0.0
-) -> np.ndarray:
+def lit(points: np.ndarray, triangles: np.ndarray, towards: np.ndarray, *, size_px: int) -> np.ndarray:
     """How far each vertex is reached by light from a direction, 0 (in shadow) to 1. float32 [V]
 
-    Depth is drawn from the light; a vertex is lit where nothing lies more than `bias_dm` in front of it, and the
-    transition takes `soft_dm`.
+    Depth is drawn from the light; a vertex is in shadow where something lies more than 0.05 dm in front of it.
     """
     up = np.array([0.0, 1.0, 0.0]) if abs(towards[1]) < 0.9 else np.array([0.0, 0.0, 1.0])
     right = np.cross(up, towards)
     right /= np.linalg.norm(right)
     turned = (points @ np.stack([right, np.cross(towards, right), towards], axis=1)).astype(np.float32)
-    far = 40.0  # nearly parallel light
+    far, half = 40.0, 2.6  # nearly parallel light
     depth = np.full((size_px, size_px), FAR_DM, np.float32)
-    cv2.triangleRasterizeDepth(turned, triangles, depth, *_view(far, 2.6), _EITHER_SIDE)
-    at = project(turned, distance_dm=far, half_dm=2.6, size_px=size_px).astype(np.float32)
-    in_front = (far - turned[:, 2]) - cv2.remap(depth, at[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
-    return np.clip(1 - (in_front - bias_dm) / max(soft_dm, 1e-3), 0, 1).astype(np.float32)
+    cv2.triangleRasterizeDepth(turned, triangles, depth, *_view(far, half), _EITHER_SIDE)
+    at = project(turned, distance_dm=far, half_dm=half, size_px=size_px).astype(np.float32)
+    nearest = cv2.remap(depth, at[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    return np.clip(1 - (far - turned[:, 2] - nearest - 0.05) / 0.05, 0, 1).astype(np.float32)
