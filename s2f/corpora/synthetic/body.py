@@ -19,14 +19,23 @@ import scipy.sparse
 
 from s2f import weights
 from s2f.corpora.synthetic import raster
+from s2f.corpora.synthetic.raster import floats
 
 LOWEST_DM = -2.4  # what lies below never comes into a photograph
 EYES_Z_DM = 0.78
+_FINEST_DM = 0.04
 SEXES, ORIGINS = ("female", "male"), ("african", "asian", "caucasian")
 PARTS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
 FOLDERS = ("head", "nose", "eyes", "mouth", "ears", "chin", "cheek", "forehead", "eyebrows", "neck", "asym")
 # Two files make one target, named after the one of its positive direction.
-PAIRS = {"incr": "decr", "up": "down", "out": "in", "forward": "backward", "convex": "concave", "uncompress": "compress"}
+PAIRS = {
+    "incr": "decr",
+    "up": "down",
+    "out": "in",
+    "forward": "backward",
+    "convex": "concave",
+    "uncompress": "compress",
+}
 _BASE, _TARGETS, _ACTIONS = "mpfb2/3dobjs/base.obj", "mpfb2/targets", "faceunits01/targets/faceunits"
 _LIPS = "mpfb2/textures/mpfb_lips.jpg"
 
@@ -69,8 +78,10 @@ class Body:
         """
         if unknown := [name for name in by if (name, 1) not in self.rows]:
             raise KeyError(unknown[0])
-        chosen = {self.rows[key]: abs(w) for name, w in by.items() if w and (key := (name, 1 if w > 0 else -1)) in self.rows}
-        change = np.float32([*chosen.values()]) @ self.offsets[[*chosen]]
+        chosen = {
+            self.rows[key]: abs(w) for name, w in by.items() if w and (key := (name, 1 if w > 0 else -1)) in self.rows
+        }
+        change = floats(*chosen.values()) @ self.offsets[[*chosen]]
         return vertices + change.reshape(-1, 3) if chosen else vertices
 
     def normals(self, vertices: np.ndarray) -> np.ndarray:
@@ -100,24 +111,22 @@ def load() -> Body:
     """
     files = weights.read_folder("body", (_BASE, _LIPS, _TARGETS, _ACTIONS))
     everything, quads, part, uv = _mesh(files[_BASE].decode())
-    raw = {name: _offsets(data, len(everything)) for name, data in files.items() if _is_used(name)}
-    eyes = np.unique(quads[np.isin(part, (1, 2))])
-    neutral, targets = _phenotypes(raw, everything, eyes)
-    for path, offset in raw.items():
-        if "macrodetails" not in path:
-            _add(targets, path, offset)
+    neutral, phenotypes = _phenotypes(files, everything, np.unique(quads[np.isin(part, (1, 2))]))
     quads, part = (values[neutral[quads][:, :, 1].min(axis=1) > LOWEST_DM] for values in (quads, part))
     kept = np.unique(quads)
-    position = np.zeros(len(everything), int)
+    position = np.full(len(everything), -1)
     position[kept] = np.arange(len(kept))
+    targets = {key: offset[kept].astype(np.float32) for key, offset in phenotypes.items()}
+    for path, data in files.items():
+        if path.startswith(_ACTIONS) or path.startswith(tuple(f"{_TARGETS}/{folder}/" for folder in FOLDERS)):
+            _add(targets, path, _offsets(data, position))
     corners = position[quads]
     triangles = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]]).astype(np.int32)
     part_of = np.zeros(len(kept), int)
     part_of[corners] = part[:, None]
-    moving = {key: offset[kept].astype(np.float32) for key, offset in targets.items() if np.any(offset[kept])}
-    mask = cv2.imdecode(np.frombuffer(files[_LIPS], np.uint8), cv2.IMREAD_GRAYSCALE)
+    moving = {key: offset for key, offset in targets.items() if offset.any()}
+    mask = np.asarray(cv2.imdecode(np.frombuffer(files[_LIPS], np.uint8), cv2.IMREAD_GRAYSCALE))
     column, row = (np.clip(np.array([uv[kept, 0], 1 - uv[kept, 1]]) * len(mask), 0, len(mask) - 1)).astype(int)
-    which, n = triangles.ravel(), len(triangles)
     body = Body(
         vertices=neutral[kept].astype(np.float32),
         triangles=triangles,
@@ -125,10 +134,43 @@ def load() -> Body:
         offsets=np.stack([offset.ravel() for offset in moving.values()]),
         rows={key: row for row, key in enumerate(moving)},
         lips=np.where(part_of == 0, mask[row, column] / 255, 0).astype(np.float32),
-        sums=scipy.sparse.csr_array((np.ones(3 * n, np.float32), (which, np.repeat(np.arange(n), 3)))),
+        sums=_sums(triangles),
         **dict.fromkeys(("sky", "sees", "occlusion"), np.zeros(0, np.float32)),
     )
-    return replace(body, **_openness(body))
+    return _visible(_openness(body))
+
+
+def _visible(body: Body) -> Body:
+    """Without what no photograph shows: the inside of mouth, nostrils and eye sockets, the tongue, and fine detail."""
+    corners = body.triangles
+    hidden = (body.part[corners[:, 0]] == 0) & (body.occlusion[corners].max(axis=1) < 0.06)
+    triangles = corners[~hidden & (body.part[corners[:, 0]] != PARTS.index("helper-tongue"))]
+    # Beside and behind the face, vertices nearer to one another than a pixel is wide become one.
+    x, y, z = body.vertices.T
+    in_face = (np.abs(x) < 0.55) & (y > -0.95) & (y < 0.30) & (z > 0.4)
+    cells = np.column_stack([np.rint(body.vertices / _FINEST_DM), body.part, np.where(in_face, np.arange(len(x)), -1)])
+    _, first, same = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    triangles = first[same.ravel()][triangles]
+    triangles = triangles[(triangles != np.roll(triangles, 1, axis=1)).all(axis=1)]
+    kept, new = np.unique(triangles, return_inverse=True)
+    triangles = new.reshape(-1, 3).astype(np.int32)
+    offsets = body.offsets.reshape(-1, len(body.part), 3)[:, kept].reshape(len(body.offsets), -1)
+    return replace(
+        body,
+        vertices=body.vertices[kept],
+        triangles=triangles,
+        part=body.part[kept],
+        offsets=np.ascontiguousarray(offsets),
+        lips=body.lips[kept],
+        sums=_sums(triangles),
+        sees=np.ascontiguousarray(body.sees[:, kept]),
+        occlusion=body.occlusion[kept],
+    )
+
+
+def _sums(triangles: np.ndarray) -> scipy.sparse.csr_array:
+    n = len(triangles)
+    return scipy.sparse.csr_array((np.ones(3 * n, np.float32), (triangles.ravel(), np.repeat(np.arange(n), 3))))
 
 
 def _mesh(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -145,7 +187,7 @@ def _mesh(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
             group = rest
         elif kind == "f" and group in PARTS:
             corners = [[int(number) - 1 for number in corner.split("/")] for corner in rest.split()]
-            used.update(corners)
+            used.update({vertex: place for vertex, place in corners})
             quads.append([vertex for vertex, _ in corners])
             part.append(PARTS.index(group))
     where = np.zeros((len(vertices), 2))
@@ -153,28 +195,24 @@ def _mesh(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return np.array(vertices, float), np.array(quads), np.array(part), where
 
 
-def _is_used(path: str) -> bool:
-    name = path.removeprefix(_TARGETS + "/")
-    wanted = path.startswith(_ACTIONS) or name.startswith(tuple(folder + "/" for folder in FOLDERS))
-    adult = name.startswith("macrodetails/") and name.count("/") == 1 and ("-young" in name or "-old" in name)
-    return wanted or (adult and ("universal" not in name or "averagemuscle-averageweight" in name))
-
-
-def _offsets(data: bytes, n: int) -> np.ndarray:
-    """Offsets [n, 3] from lines of vertex, x, y and z."""
+def _offsets(data: bytes, position: np.ndarray) -> np.ndarray:
+    """Offsets of the vertices that are kept, from lines of vertex, x, y and z. float32 [V, 3]"""
     text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    rows = np.array([line.split() for line in text.decode().splitlines() if line[:1].isdigit()], float).reshape(-1, 4)
-    offsets = np.zeros((n, 3))
-    offsets[rows[:, 0].astype(int)] = rows[:, 1:]
+    rows = np.array([line.split() for line in text.splitlines() if line[:1].isdigit()], np.float32).reshape(-1, 4)
+    at = position[rows[:, 0].astype(int)]
+    offsets = np.zeros((position.max() + 1, 3), np.float32)
+    offsets[at[at >= 0]] = rows[at >= 0, 1:]
     return offsets
 
 
-def _phenotypes(raw: Mapping, base: np.ndarray, eyes: np.ndarray) -> tuple[np.ndarray, dict]:
+def _phenotypes(files: Mapping[str, bytes], base: np.ndarray, eyes: np.ndarray) -> tuple[np.ndarray, dict]:
     """The neutral head [N, 3], and what sex, age and origin change, with the eyes kept where they are."""
-    heads = {}
+    everywhere, heads = np.arange(len(base)), {}
     for sex, age, origin in product(SEXES, ("young", "old"), ORIGINS):
-        own, common = f"{origin}-{sex}-{age}", f"universal-{sex}-{age}-averagemuscle-averageweight"
-        head = base + sum(raw.get(f"{_TARGETS}/macrodetails/{name}.target.gz", 0.0) for name in (own, common))
+        head = base.copy()
+        for name in (f"{origin}-{sex}-{age}", f"universal-{sex}-{age}-averagemuscle-averageweight"):
+            if data := files.get(f"{_TARGETS}/macrodetails/{name}.target.gz"):  # none where it moves nothing
+                head += _offsets(data, everywhere)
         heads[sex, age, origin] = head - head[eyes].mean(axis=0) + [0, 0, EYES_Z_DM]
 
     def mean(*of: str) -> np.ndarray:
@@ -205,12 +243,13 @@ def _add(targets: dict, path: str, offset: np.ndarray) -> None:
     targets[name, sign] = targets.get((name, sign), 0.0) + offset
 
 
-def _openness(body: Body, *, n: int = 128, size_px: int = 192) -> dict[str, np.ndarray]:
-    """`Body.sky`, `sees` and `occlusion`: depth is drawn from `n` directions, spread evenly."""
+def _openness(body: Body, *, n: int = 128, size_px: int = 192) -> Body:
+    """With `sky`, `sees` and `occlusion`: depth is drawn from `n` directions, spread evenly."""
     k = np.arange(n) + 0.5
     height, angle = 1 - 2 * k / n, np.pi * (1 + 5**0.5) * k
     across = np.sqrt(1 - height**2)
     sky = np.stack([across * np.cos(angle), height, across * np.sin(angle)], axis=1).astype(np.float32)
     sees = np.stack([raster.lit(body.vertices, body.triangles, towards, size_px=size_px) for towards in sky])
     facing = np.maximum(sky @ body.normals(body.vertices).T, 0)  # [D, V]
-    return {"sky": sky, "sees": sees, "occlusion": (sees * facing).sum(axis=0) / np.maximum(facing.sum(axis=0), 1e-6)}
+    occlusion = (sees * facing).sum(axis=0) / np.maximum(facing.sum(axis=0), 1e-6)
+    return replace(body, sky=sky, sees=sees, occlusion=occlusion)

@@ -16,19 +16,19 @@ import numpy as np
 
 from s2f.corpora.synthetic import anatomy, body, hair, paint, raster
 from s2f.corpora.synthetic.paint import smooth
+from s2f.corpora.synthetic.raster import floats
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
 HALF_FRAME_DM = 1.5  # half of what a photograph covers at the distance of the head
-PIVOT = np.array([0.0, -0.3, 0.0])  # heads turn about a point below the eyes
+PIVOT = floats(0.0, -0.3, 0.0)  # heads turn about a point below the eyes
 _OVER = 2  # samples a pixel, along either axis
 _BLUR_PX = 0.45  # of a lens
+_BEHIND = -0.65  # a triangle whose normal has this z at rest is 40 degrees from being seen
 _BRIGHTEST = 2.5  # light that a vertex can send back
 _THROUGH = (0.09, 0.0, -0.03)
 
 
-def render(
-    person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128
-) -> tuple[np.ndarray, np.ndarray]:
+def render(person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128) -> tuple[np.ndarray, np.ndarray]:
     """Photograph one person `n` times, each time with its own pose, light, expression and background.
 
     Parameters
@@ -75,7 +75,7 @@ class _Person:
         a, model = anatomy.measures(person), body.load()
         head = anatomy.head(person, a)
         rng = np.random.default_rng(np.random.SeedSequence([*f"hair of {person['identity']}".encode()]))
-        meshes = [hair.cap(a, head, hair.line(a, model.vertices), rng), hair.sheets(a, head, rng)]
+        meshes = [_cavity(), hair.cap(a, head, hair.line(a, model.vertices), rng), hair.sheets(a, head, rng)]
         if person["glasses"]:
             meshes.append(hair.glasses(a, head))
         extras = hair.joined(meshes)
@@ -83,11 +83,28 @@ class _Person:
         return cls(
             head=head,
             extras=extras,
-            triangles=np.concatenate([model.triangles, extras.triangles + len(head)]),
+            triangles=np.concatenate(
+                [_shown(head, model.triangles), _shown(extras.vertices, extras.triangles) + len(head)]
+            ),
             places=np.concatenate([paint.places(), extras.places]),
             picture=picture,
             chest=picture[paint.clothed()[0]].copy(),
         )
+
+
+def _cavity() -> hair.Mesh:
+    """The dark that an open mouth shows."""
+    points = np.array([(-0.36, -0.85, 0.45), (0.36, -0.85, 0.45), (0.36, 0.12, 0.45), (-0.36, 0.12, 0.45)], np.float32)
+    normals, half = np.tile(floats(0, 0, 1), (4, 1)), np.full(4, 0.5)
+    triangles = np.array([(0, 1, 2), (0, 2, 3)], np.int32)
+    return hair.Mesh(points, normals, triangles, paint.patch("gum", half, half), np.full(4, 0.3, np.float32))
+
+
+def _shown(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Triangles that a head turned as far as heads are turned may show to the camera. [T, 3]"""
+    a, b, c = (points[triangles[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)
+    return triangles[normal[:, 2] > _BEHIND * np.linalg.norm(normal, axis=1)]
 
 
 def _scene(rng: np.random.Generator) -> dict:
@@ -132,7 +149,9 @@ def _rotation(scene: Mapping) -> np.ndarray:
     return roll @ pitch @ yaw
 
 
-def _photograph(who: _Person, scene: Mapping, *, rng: np.random.Generator, size_px: int) -> tuple[np.ndarray, np.ndarray]:
+def _photograph(
+    who: _Person, scene: Mapping, *, rng: np.random.Generator, size_px: int
+) -> tuple[np.ndarray, np.ndarray]:
     """One photograph and its landmarks, as `render` gives them; `rng` draws the grain."""
     model, turn = body.load(), _rotation(scene).astype(np.float32)
     half = HALF_FRAME_DM / scene["zoom"]
@@ -140,8 +159,8 @@ def _photograph(who: _Person, scene: Mapping, *, rng: np.random.Generator, size_
     head = model.moved(who.head, anatomy.expression(scene))
     eyes, glints = _look(model, head, scene)
     points = np.concatenate([head, who.extras.vertices, glints.vertices])
-    offset = np.array([scene["shift"][0], scene["shift"][1] + 0.05, 0.0])
-    points = ((points - PIVOT) @ turn.T + (PIVOT + offset)).astype(np.float32)
+    offset = floats(scene["shift"][0], scene["shift"][1] + 0.05, 0.0)
+    points = points @ turn.T + (PIVOT + offset - turn @ PIVOT)
     places = np.concatenate([who.places, glints.places])
     places[: len(head)][model.part > 0] = np.where(eyes >= 0, eyes, places[: len(head)][model.part > 0])
     triangles = np.concatenate([who.triangles, glints.triangles + len(who.places)])
@@ -149,10 +168,10 @@ def _photograph(who: _Person, scene: Mapping, *, rng: np.random.Generator, size_
     paint.dress(who.picture, who.chest, scene["cloth"], scene["neckline"])
 
     values = np.concatenate([places, light[:, None] * (1 / _BRIGHTEST)], axis=1)
-    seen, depth = raster.draw(points, triangles, values, size_px=size_px * _OVER, **view)
-    there = (depth < raster.NOTHING_DM).astype(np.float32)
-    seen = np.dstack([_shade(who.picture, scene, seen) * there[:, :, None], there])
-    seen = cv2.resize(cv2.GaussianBlur(seen, (0, 0), _BLUR_PX * _OVER), (size_px, size_px), interpolation=cv2.INTER_AREA)
+    drawn, depth = raster.draw(points, triangles, values, size_px=size_px * _OVER, **view)
+    seen = _shade(who.picture, scene, drawn, depth)
+    seen = cv2.resize(seen, (size_px, size_px), interpolation=cv2.INTER_AREA)
+    seen = cv2.GaussianBlur(seen, (3, 3), _BLUR_PX)
 
     axis = ((np.arange(size_px) + 0.5) * (2 * half / size_px) - half).astype(np.float32)
     image = _backdrop(scene, axis[None], -axis[:, None])
@@ -188,20 +207,24 @@ def _light(
     who: _Person, model: body.Body, head: np.ndarray, scene: Mapping, turn: np.ndarray, *, n_glints: int
 ) -> np.ndarray:
     """Light that every vertex sends back, of all that falls on it. [V + E + G]"""
-    key, level = np.float32(scene["light"]) @ turn, float(np.mean(scene["light_rgb"]))  # in the head's coordinates
-    half = key + np.float32([0, 0, 1]) @ turn
+    key, level = (
+        np.asarray(scene["light"], np.float32) @ turn,
+        float(np.mean(scene["light_rgb"])),
+    )  # in the head's coordinates
+    half = key + floats(0, 0, 1) @ turn
     half /= np.linalg.norm(half)
-    up = np.float32([0, 1, 0]) @ turn
+    up = floats(0, 1, 0) @ turn
     normals = model.normals(head)
     facing = normals @ key
-    diffuse = np.maximum((facing + 0.12) / 1.12, 0) * (0.08 + 0.92 * model.lit(key))
-    sheen = 0.42 * np.maximum(normals @ half, 0) ** 20
+    reached = 0.08 + 0.92 * model.lit(key)
+    diffuse = np.maximum((facing + 0.12) / 1.12, 0) * reached
+    sheen = 0.42 * np.maximum(normals @ half, 0) ** 20 * reached
     sky = scene["ambient"] * (0.75 + 0.25 * (normals @ up)) * (0.15 + 0.85 * smooth(model.occlusion, 0.05, 0.75))
-    skin = level * (diffuse + sheen * model.lit(half)) + sky
+    skin = level * (diffuse + sheen) + sky
     normals = who.extras.normals
     diffuse = np.maximum((normals @ key + 0.10) / 1.10, 0)
     # A strand shines where its direction is square to the half vector (Kajiya and Kay 1989); strands hang down.
-    strand = np.float32([0, -1, 0]) + normals * normals[:, 1:2]
+    strand = floats(0, -1, 0) + normals * normals[:, 1:2]
     strand /= np.maximum(np.linalg.norm(strand, axis=1, keepdims=True), 1e-3)
     sheen = 0.55 * np.maximum(1 - (strand @ half) ** 2, 0) ** 12 * diffuse
     worn = (level * (diffuse + sheen) + 0.8 * scene["ambient"] * (0.75 + 0.25 * (normals @ up))) * who.extras.open
@@ -219,28 +242,35 @@ def _marks() -> np.ndarray:
     return np.array([*eyes, *nose, mouth[0], mouth[0], mouth[1], mouth[1]])
 
 
-def _shade(picture: np.ndarray, scene: Mapping, seen: np.ndarray) -> np.ndarray:
-    """Linear RGB [H, W, 3] from what was drawn: places in the picture, and light."""
-    at = seen[:, :, :2] * paint.SIZE_PX - 0.5
-    painted = cv2.remap(picture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    relief = painted[:, :, 3]
-    x, y = (np.float32(0.07 * len(seen) / 256 * part) for part in scene["light"][:2])
-    light = seen[:, :, 2] * np.float32(_BRIGHTEST)
-    light[:, 1:-1] -= x * (relief[:, 2:] - relief[:, :-2])  # bumps turn towards the light, or away from it
-    light[1:-1] += y * (relief[2:] - relief[:-2])
-    dusk = np.clip(1 - light, 0, 1)  # where skin turns from the light, red still comes through
-    rgb = painted[:, :, :3]
-    tint = np.float32(scene["light_rgb"] / np.mean(scene["light_rgb"]))
-    for k, through in enumerate(_THROUGH):
-        rgb[:, :, k] *= (light + np.float32(through) * dusk) * tint[k]
-    return np.maximum(rgb, 0)
+def _shade(picture: np.ndarray, scene: Mapping, drawn: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Linear RGB and opacity, float32 [H, W, 4], from places in the picture, light and depth."""
+    u, v, light = cv2.split(drawn)
+    u, v = (cv2.addWeighted(part, paint.SIZE_PX, part, 0, -0.5) for part in (u, v))
+    painted = cv2.remap(picture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # Bumps turn towards the light, or away from it.
+    x, y = (float(0.07 * len(drawn) / 256 * part) for part in scene["light"][:2])
+    slope = np.array([[0, y, 0], [x, 0, -x], [0, -y, 0]], np.float32) * -1
+    bumps = cv2.filter2D(cv2.extractChannel(painted, 3), cv2.CV_32F, slope, borderType=cv2.BORDER_REPLICATE)
+    light = cv2.addWeighted(light, _BRIGHTEST, bumps, 1.0, 0)
+    there = (depth < raster.NOTHING_DM).astype(np.float32)
+    light = cv2.multiply(cv2.max(light, 0.0), there)
+    dusk = cv2.max(cv2.subtract(there, light), 0.0)  # where skin turns from the light, red still comes through
+    tint = scene["light_rgb"] / np.mean(scene["light_rgb"])
+    parts = [
+        cv2.addWeighted(light, float(t), dusk, float(t * through), 0) for t, through in zip(tint, _THROUGH, strict=True)
+    ]
+    cv2.insertChannel(np.ones_like(there), painted, 3)
+    return cv2.max(cv2.multiply(painted, cv2.merge([*parts, there])), 0.0)
 
 
 def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Two colours fading into each other, with out-of-focus blobs. Linear RGB. float32 [H, W, 3]"""
     angle = scene["backdrop_turn"]
     mix = 1 / (1 + np.exp(-1.6 * (u * np.float32(cos(angle)) + v * np.float32(sin(angle)))))
-    for x, y, strength in np.float32(scene["blobs"]):
-        mix = mix + 0.35 * strength * np.exp(-((u - x) ** 2) / np.float32(0.15)) * np.exp(-((v - y) ** 2) / np.float32(0.15))
-    first, second = np.float32(scene["backdrop"] ** 2.2)
-    return first + (second - first) * np.clip(mix, 0, 1)[..., None]
+    x, y, strength = np.asarray(scene["blobs"], np.float32).T
+    mix += (0.35 * strength * np.exp(-((v - y) ** 2) / np.float32(0.15))) @ np.exp(
+        -((u.T - x) ** 2) / np.float32(0.15)
+    ).T
+    first, second = scene["backdrop"] ** 2.2
+    mix = np.clip(mix, 0, 1)
+    return cv2.merge([cv2.addWeighted(mix, b - a, mix, 0, a) for a, b in zip(first, second, strict=True)])

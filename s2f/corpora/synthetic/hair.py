@@ -10,6 +10,7 @@ import numpy as np
 
 from s2f.corpora.synthetic import body, paint
 from s2f.corpora.synthetic.paint import bell, smooth
+from s2f.corpora.synthetic.raster import floats
 
 _ROOTS_DM = 0.05  # inside the hairline: up to there hair is painted on the skin
 CENTRE = np.array([0.0, 0.20, -0.15])  # of the skull
@@ -39,7 +40,7 @@ def line(a: Mapping, points: np.ndarray) -> np.ndarray:
     x, y, z = points[..., 0], points[..., 1], points[..., 2]
     theta = np.abs(np.arctan2(x, z - paint.AXIS_Z_DM))
     loss, bald = a["hair_loss"], a["bald"]
-    falls = float(smooth(np.float32(a["fringe"]), 0.45, 1.0)) * (1 - bald)  # into the forehead, else it is combed back
+    falls = float(smooth(a["fringe"], 0.45, 1.0)) * (1 - bald)  # into the forehead, else it is combed back
     top = 0.66 + 0.045 * loss - 0.30 * falls
     # Long hair falls to either side of its parting.
     aside = 0.60 * min(a["long"], 1.0) * (1 - falls) * np.clip(np.abs(x - 0.28 * a["parting"]) - 0.06, 0, 0.55)
@@ -117,7 +118,7 @@ def sheets(a: Mapping, head: np.ndarray, rng: np.random.Generator) -> Mesh:
         return _nothing()
     end = 0.10 - 1.40 * long
     begin = 1.15 - 0.45 * min(2 * long, 1.0) - 0.05 * a["hair_volume"]  # radians from the front
-    n_around, n_down = 56, 14
+    n_around, n_down = 44, 11
     theta = np.linspace(begin, 2 * np.pi - begin, n_around)[None]  # [1, A]
     wide = np.abs(head[:, 0][(np.abs(head[:, 1]) < 0.5) & (head[:, 2] < 0.3)]).max()
     deep = CENTRE[2] - head[:, 2][head[:, 1] > 0].min()
@@ -133,7 +134,9 @@ def sheets(a: Mapping, head: np.ndarray, rng: np.random.Generator) -> Mesh:
     radius_x = (0.84 * wide + (0.18 * wide + reach) * out) * drape
     radius_z = (0.84 * deep + (0.12 * deep + reach) * out) * drape
     wave = 1 + curl * np.sin(7 * y + phase) * smooth(-y, -0.2, 0.6) + 0.02 * np.sin(23 * theta) * out
-    uneven = 0.06 * _locks(np.stack([theta + 0 * y, 1.5 * y, 0 * y + 0 * theta], axis=2).reshape(-1, 3), rng).reshape(y.shape)
+    uneven = 0.06 * _locks(np.stack([theta + 0 * y, 1.5 * y, 0 * y + 0 * theta], axis=2).reshape(-1, 3), rng).reshape(
+        y.shape
+    )
     wave = wave * (1 + uneven * out)
     x, z = radius_x * wave * np.sin(theta), CENTRE[2] + radius_z * wave * np.cos(theta)
     z = np.where(np.cos(theta) > 0, CENTRE[2] + 0.45 * radius_z * np.cos(theta), z)  # beside the face, not before it
@@ -145,7 +148,7 @@ def sheets(a: Mapping, head: np.ndarray, rng: np.random.Generator) -> Mesh:
     facing = np.sign((normals * (points - CENTRE) * [1, 0, 1]).sum())
     if facing < 0:
         outer, normals = outer[:, ::-1].copy(), -normals
-    places = _strands(points, a | {"parting": 0.0}, (1.15 - points[:, 1]) / 3.0)
+    places = _strands(points, {**a, "parting": 0.0}, (1.15 - points[:, 1]) / 3.0)
     n = len(points)  # seen from within as well
     return Mesh(
         np.concatenate([points, points]),
@@ -165,7 +168,10 @@ def glasses(a: Mapping, head: np.ndarray) -> Mesh:
     rx, ry = 0.235 + 0.01 * a["nose_bridge"], 0.155 + 0.03 * heavy
     width, z = 0.018 + 0.016 * heavy, bridge + 0.06
     turn = np.linspace(0, 2 * np.pi, 37)[:-1]
-    shape = np.stack([np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.67, np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** 0.67], axis=1)
+    shape = np.stack(
+        [np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.67, np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** 0.67],
+        axis=1,
+    )
     parts, faces, n = [], [], 0
     for side in (-1, 1):
         centre = np.array([side * (eye[0] + 0.01), eye[1] - 0.015])
@@ -173,7 +179,15 @@ def glasses(a: Mapping, head: np.ndarray) -> Mesh:
             ring = centre + shape * [rx * scale, ry * scale]
             parts.append(np.column_stack([ring, z - 0.25 * np.clip(np.abs(ring[:, 0]) - 0.25, 0, None) ** 1.5]))
         inner, outer = np.arange(36), 36 + np.arange(36)
-        faces.append(n + np.concatenate([np.stack([inner, outer, np.roll(outer, -1)], 1), np.stack([inner, np.roll(outer, -1), np.roll(inner, -1)], 1)]))
+        faces.append(
+            n
+            + np.concatenate(
+                [
+                    np.stack([inner, outer, np.roll(outer, -1)], 1),
+                    np.stack([inner, np.roll(outer, -1), np.roll(inner, -1)], 1),
+                ]
+            )
+        )
         n += 72
     gap = eye[0] + 0.01 - rx
     y = eye[1] + 0.03
@@ -181,15 +195,15 @@ def glasses(a: Mapping, head: np.ndarray) -> Mesh:
     far = eye[0] + rx + 0.02
     ear = np.abs(head[:, 0][(np.abs(head[:, 1]) < 0.3) & (np.abs(head[:, 2]) < 0.2)]).max()
     bars += [((s * far, y + 0.02, z - 0.06), (s * (ear - 0.02), y + 0.02, 0.0)) for s in (-1, 1)]
-    for first, second in bars:
-        first, second = np.array(first), np.array(second)
-        parts.append(np.array([first - [0, width / 2, 0], second - [0, width / 2, 0], second + [0, width / 2, 0], first + [0, width / 2, 0]]))
+    high = np.array([0, width / 2, 0])
+    for first, second in np.array(bars):
+        parts.append(np.array([first - high, second - high, second + high, first + high]))
         both = np.array([[0, 1, 2], [0, 2, 3]])
         faces.append(n + np.concatenate([both, both[:, ::-1]]))
         n += 4
     points = np.concatenate(parts).astype(np.float32)
     half = np.full(len(points), 0.5)
-    normals = np.tile(np.float32([0, 0.3, 0.954]), (len(points), 1))
+    normals = np.tile(floats(0, 0.3, 0.954), (len(points), 1))
     open_ = np.ones(len(points), np.float32)
     return Mesh(points, normals, np.concatenate(faces).astype(np.int32), paint.patch("frame", half, half), open_)
 
@@ -205,10 +219,17 @@ def _normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 def joined(meshes: list[Mesh]) -> Mesh:
     """Several meshes as one."""
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    triangles = [mesh.triangles + start for mesh, start in zip(meshes, starts, strict=False)]
+
+    def together(name: str) -> np.ndarray:
+        return np.concatenate([getattr(mesh, name) for mesh in meshes])
+
     return Mesh(
-        *(np.concatenate([getattr(mesh, name) for mesh in meshes]) for name in ("vertices", "normals")),
-        np.concatenate([mesh.triangles + start for mesh, start in zip(meshes, starts, strict=False)]).astype(np.int32),
-        *(np.concatenate([getattr(mesh, name) for mesh in meshes]) for name in ("places", "open")),
+        together("vertices"),
+        together("normals"),
+        np.concatenate(triangles).astype(np.int32),
+        together("places"),
+        together("open"),
     )
 
 

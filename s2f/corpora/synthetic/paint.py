@@ -14,22 +14,25 @@ from functools import cache
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from s2f.corpora.synthetic import body, raster
+from s2f.corpora.synthetic.raster import floats
 
-SIZE_PX = 384  # of the picture
-SKIN_ROWS = 288  # of it
+SIZE_PX = 320  # of the picture
+SKIN_ROWS = 240  # of it
+_FLAT = {"distance_dm": 50.0, "half_dm": 1.0}  # a view without perspective
 TOP_DM, BOTTOM_DM = 1.25, -2.45  # of the skin's rows
 AXIS_Z_DM = -0.10  # of the cylinder on which the skin is unrolled
 PATCHES = {  # left, top, right, bottom in pixels
-    "hair": (0, 292, 200, 382),
-    "eye": (206, 292, 296, 382),
-    "white": (302, 292, 312, 302),
-    "gum": (316, 292, 326, 302),
-    "frame": (330, 292, 340, 302),
-    "glint": (344, 292, 354, 302),
+    "hair": (0, 244, 176, 318),
+    "eye": (180, 244, 254, 318),
+    "white": (260, 244, 268, 252),
+    "gum": (272, 244, 280, 252),
+    "frame": (284, 244, 292, 252),
+    "glint": (296, 244, 304, 252),
 }
-_PART_PATCH = {1: "eye", 2: "eye", 3: "white", 4: "white", 5: "gum"}
+_PART_PATCH = {1: "eye", 2: "eye", 3: "white", 4: "white"}
 IRIS_DM, PUPIL_DM, EYE_DM = 0.066, 0.028, 0.16  # radii; the last is half of what the eye's patch shows
 
 SKIN = ((0.87, 0.74, 0.68), (0.81, 0.66, 0.58), (0.68, 0.53, 0.44), (0.50, 0.38, 0.31), (0.35, 0.26, 0.22))
@@ -48,9 +51,9 @@ IRIS = {
 GREY = (0.70, 0.70, 0.71)
 
 
-def smooth(value: np.ndarray, low: float, high: float) -> np.ndarray:
+def smooth(value: ArrayLike, low: float, high: float) -> np.ndarray:
     """0 below `low`, 1 above `high`, a cubic between."""
-    share = np.clip((value - low) * np.float32(1 / (high - low)), 0, 1)
+    share = np.clip((np.asarray(value, np.float32) - low) * np.float32(1 / (high - low)), 0, 1)
     return share * share * (3 - 2 * share)
 
 
@@ -79,9 +82,8 @@ def places() -> np.ndarray:
     down = (TOP_DM - model.vertices[:, 1]) / (TOP_DM - BOTTOM_DM) * (SKIN_ROWS / SIZE_PX)
     found = np.stack([across, down], axis=1).astype(np.float32)
     middle = np.full(len(found), 0.5)
-    hollow = (model.part == 0) & (model.occlusion < 0.10) & (np.abs(model.vertices[:, 1] + 0.69) < 0.2)  # the mouth's
-    for chosen, name in [(model.part == part, name) for part, name in _PART_PATCH.items()] + [(hollow, "gum")]:
-        found[chosen] = patch(name, middle, middle)[chosen]
+    for part, name in _PART_PATCH.items():
+        found[model.part == part] = patch(name, middle, middle)[model.part == part]
     return found
 
 
@@ -137,7 +139,7 @@ def canvas() -> Canvas:
     points, rest = (values[rows, columns] for values in _unrolled())
     rng = np.random.default_rng(0)
     noises = []
-    for across, along in ((0.7, 0.7), (5.0, 5.0), (0.8, 5.0)):
+    for across, along in ((0.7, 0.7), (4.5, 4.5), (0.8, 4.5)):
         noise = cv2.GaussianBlur(
             rng.standard_normal(points.shape[:2]).astype(np.float32), (0, 0), sigmaX=across, sigmaY=along
         )
@@ -160,18 +162,19 @@ def _unrolled() -> tuple[np.ndarray, np.ndarray]:
     depth = np.hypot(model.vertices[:, 0], model.vertices[:, 2] - AXIS_Z_DM) * 1e-3  # the outermost is what is seen
     flat = np.stack([2 * place[:, 0] - 1, 1 - 2 * place[:, 1], depth], axis=1).astype(np.float32)
     skin = model.triangles[(model.part[model.triangles] == 0).all(axis=1)]
-    skin = skin[(np.ptp(place[skin], axis=1) < 0.3).all(axis=1)]  # but for what crosses the seam, or leads into the mouth
-    view = {"distance_dm": 50.0, "half_dm": 1.0, "size_px": SIZE_PX}
-    seen, there = raster.draw(flat, skin, ((model.vertices - low) / size).astype(np.float32), **view)
+    skin = skin[
+        (np.ptp(place[skin], axis=1) < 0.3).all(axis=1)
+    ]  # but for what crosses the seam, or leads into the mouth
+    seen, there = raster.draw(flat, skin, ((model.vertices - low) / size).astype(np.float32), **_FLAT, size_px=SIZE_PX)
     rest = np.stack([model.lips, model.occlusion, model.lips], axis=1).astype(np.float32)
-    rest, _ = raster.draw(flat, skin, rest, **view)
+    rest, _ = raster.draw(flat, skin, rest, **_FLAT, size_px=SIZE_PX)
     hole = (there >= raster.NOTHING_DM)[:, :, None]
     centres = (np.arange(SIZE_PX) + 0.5) / SIZE_PX
     theta, height = 2 * np.arcsin(2 * centres - 1), TOP_DM - centres * SIZE_PX / SKIN_ROWS * (TOP_DM - BOTTOM_DM)
     theta, height = np.meshgrid(theta, height)
     around = np.stack([np.sin(theta), height, AXIS_Z_DM + np.cos(theta)], axis=2)
     points = np.where(hole, around, seen * size + low).astype(np.float32)
-    rest = np.where(hole, np.float32([0, 0.5, 0]), rest)
+    rest = np.where(hole, floats(0, 0.5, 0), rest)
     return points, cv2.GaussianBlur(rest, (0, 0), 0.7)
 
 
@@ -249,7 +252,7 @@ class _Face:
         a = self.a
         lines = self._lines(c)
         gain = self._flesh(c, rng) - lines
-        rgb = self.base * np.exp(gain[:, :, None] * np.float32([0.85, 1.05, 1.12])) * self._redness(c)
+        rgb = self.base * np.exp(gain[:, :, None] * floats(0.85, 1.05, 1.12)) * self._redness(c)
         relief = 0.12 * c.fine - 0.7 * lines
         at, part = c.between(-0.05, -1.25)
         rgb[at], relief[at] = self._beard(part, rgb[at], relief[at])
@@ -289,7 +292,7 @@ class _Face:
         chin = bell(c.y, -1.0, 0.12) * bell(c.side, 0.0, 0.25)
         amount = (0.16 + 0.16 * self.a["skin_redness"]) * (1 + 0.25 * c.coarse)
         red = np.clip(amount * (cheeks + nose + 0.7 * ears + 0.4 * chin), -0.3, 0.9)
-        return 1 - red[:, :, None] * np.float32([0.02, 0.40, 0.34])
+        return 1 - red[:, :, None] * floats(0.02, 0.40, 0.34)
 
     def _lines(self, c: Canvas) -> np.ndarray:
         """Darkness of folds and wrinkles, 0 to 1; the body model's old age bends the flesh along them."""
@@ -317,7 +320,7 @@ class _Face:
         dark[at] += 0.36 * old**2 * bell(side, 0.05, 0.013) * bell(y, 0.17, 0.08)
         at, part = c.between(-1.20, -1.50)
         dark[at] += 0.20 * old**2 * (bell(part.y, -1.28, 0.02) + bell(part.y, -1.42, 0.02))
-        return np.clip(0.75 * dark, 0, 0.9) * c.front
+        return np.clip(0.65 * dark, 0, 0.9) * c.front
 
     def _beard(self, c: Canvas, rgb: np.ndarray, relief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         a = self.a
@@ -325,10 +328,10 @@ class _Face:
             return rgb, relief
         amount = beard_cover(a, c.points) * (1 - smooth(c.lips, 0.2, 0.6))
         amount = np.clip(amount * (1 + 0.20 * c.fine), 0, 1)
-        full = float(smooth(np.float32(a["beard"]), 0.6, 0.95))
-        shaved = 0.30 * self.base * np.float32([0.86, 0.98, 1.12]) + 0.25 * self._hair_rgb(0.9)  # roots under the skin
+        full = float(smooth(a["beard"], 0.6, 0.95))
+        shaved = 0.30 * self.base * floats(0.86, 0.98, 1.12) + 0.25 * self._hair_rgb(0.9)  # roots under the skin
         tint = shaved + (self._hair_rgb(0.9) - shaved) * full
-        return _over(rgb, tint, (0.66 + 0.24 * full) * amount), relief + amount * c.fine * (0.2 + 0.3 * full)
+        return _over(rgb, tint, (0.76 + 0.14 * full) * amount), relief + amount * c.fine * (0.2 + 0.3 * full)
 
     def _brows(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
         a = self.a
@@ -344,8 +347,8 @@ class _Face:
         return _over(rgb, self._hair_rgb(0.6) * 0.65 + 0.06 * self.base, dense * amount)
 
     def _lips(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
-        natural = self.base * np.float32([0.80, 0.67, 0.65])
-        made_up = np.float32([0.33, 0.04, 0.06]) * 0.75 + 0.25 * natural
+        natural = self.base * floats(0.80, 0.70, 0.68)
+        made_up = floats(0.33, 0.04, 0.06) * 0.75 + 0.25 * natural
         colour = natural + min(self.a["makeup"], 1.2) * 0.85 * (made_up - natural)
         shade = 1 + 0.06 * c.fine - 0.25 * bell(c.y, -0.69, 0.018)
         return _over(rgb, colour * shade[:, :, None], 0.92 * smooth(c.lips, 0.25, 0.75))
@@ -354,7 +357,7 @@ class _Face:
         """Lashes along the lids, their shadow, and the colour that is put on them."""
         makeup = min(self.a["makeup"], 1.0)
         near = (1 - smooth(np.abs(c.side - 0.31), 0.13, 0.19)) * c.front
-        lash = (0.34 + 0.58 * makeup) * bell(c.upper, 0.006, 0.014 + 0.012 * makeup)
+        lash = (0.26 + 0.66 * makeup) * bell(c.upper, 0.006, 0.014 + 0.012 * makeup)
         lash = lash + (0.08 + 0.45 * makeup) * bell(c.lower, -0.006, 0.010 + 0.004 * makeup)
         lid = (0.03 + 0.36 * makeup) * smooth(c.upper, -0.01, 0.02) * (1 - smooth(c.upper, 0.04, 0.11))
         socket = 0.16 * bell(c.side, 0.16, 0.07) * bell(c.y, 0.03, 0.10) * c.front
@@ -389,8 +392,13 @@ def _patches(painted: np.ndarray, person: Mapping, a: Mapping, colour: np.ndarra
     left, top, right, bottom = PATCHES["eye"]
     r, spoke = _eye_places()
     iris = (np.array(IRIS[person["eye_colour"]]) ** 2.2) * (1 + 0.16 * rng.standard_normal(90)[spoke])[:, :, None]
-    iris = iris * (0.75 + 0.5 * smooth(r, PUPIL_DM, 0.8 * IRIS_DM) - 0.85 * smooth(r, 0.80 * IRIS_DM, IRIS_DM))[:, :, None]
-    white = np.array([0.56, 0.51, 0.48]) * (1 - 0.10 * a["age"]) - np.array([0, 0.08, 0.08]) * smooth(r, 0.07, 0.15)[:, :, None]
+    iris = (
+        iris * (0.75 + 0.5 * smooth(r, PUPIL_DM, 0.8 * IRIS_DM) - 0.85 * smooth(r, 0.80 * IRIS_DM, IRIS_DM))[:, :, None]
+    )
+    white = (
+        np.array([0.56, 0.51, 0.48]) * (1 - 0.10 * a["age"])
+        - np.array([0, 0.08, 0.08]) * smooth(r, 0.07, 0.15)[:, :, None]
+    )
     eye = _over(white, iris, 1 - smooth(r, 0.94 * IRIS_DM, 1.06 * IRIS_DM))
     painted[top:bottom, left:right, :3] = eye * smooth(r, 0.85 * PUPIL_DM, 1.1 * PUPIL_DM)[:, :, None] + 0.003
     painted[top:bottom, left:right, 3] = 0

@@ -17,6 +17,11 @@ _EITHER_SIDE.setCullingMode(cv2.RASTERIZE_CULLING_NONE)
 _EITHER_SIDE.setShadingType(cv2.RASTERIZE_SHADING_SHADED)
 
 
+def floats(*values: float) -> np.ndarray:
+    """Numbers as a float32 array."""
+    return np.array(values, np.float32)
+
+
 def draw(
     points: np.ndarray, triangles: np.ndarray, values: np.ndarray, *, distance_dm: float, half_dm: float, size_px: int
 ) -> tuple[np.ndarray, np.ndarray]:
