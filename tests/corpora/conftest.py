@@ -20,7 +20,7 @@ def average():
         "wrinkles": 0.5,
         "grey_hair": 0.5,
         "hair_length": 0.6,
-        "beard_density": 0.0,
+        "beard_density": 0.25,
         "skin_tone": 0.2,
         "fringe": 0.3,
         "glasses": False,
