@@ -82,7 +82,12 @@ def test_glasses_sit_before_the_eyes(average):
 def test_joined_meshes_keep_their_triangles(average):
     a = measures(average, hair_length=2.0)
     head = anatomy.head(average, a)
-    meshes = [camera._cavity(), hair.sheets(a, head, np.random.default_rng(0)), hair.glasses(a, head), hair._nothing()]
+    meshes = [
+        camera._cavity(head),
+        hair.sheets(a, head, np.random.default_rng(0)),
+        hair.glasses(a, head),
+        hair._nothing(),
+    ]
     whole = hair.joined(meshes)
     corners = np.concatenate([mesh.vertices[mesh.triangles].reshape(-1, 3) for mesh in meshes])
     np.testing.assert_array_equal(whole.vertices[whole.triangles].reshape(-1, 3), corners)

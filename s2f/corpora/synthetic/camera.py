@@ -75,7 +75,7 @@ class _Person:
         a, model = anatomy.measures(person), body.load()
         head = anatomy.head(person, a)
         rng = np.random.default_rng(np.random.SeedSequence([*f"hair of {person['identity']}".encode()]))
-        meshes = [_cavity(), hair.cap(a, head, hair.line(a, model.vertices), rng), hair.sheets(a, head, rng)]
+        meshes = [_cavity(head), hair.cap(a, head, hair.line(a, model.vertices), rng), hair.sheets(a, head, rng)]
         if person["glasses"]:
             meshes.append(hair.glasses(a, head))
         extras = hair.joined(meshes)
@@ -92,9 +92,10 @@ class _Person:
         )
 
 
-def _cavity() -> hair.Mesh:
-    """The dark that an open mouth shows."""
-    half = [(0.20, -1.02, 0.50), (0.32, -0.82, 0.55), (0.36, 0.12, 0.45)]
+def _cavity(head: np.ndarray) -> hair.Mesh:
+    """The dark that an open mouth and nostrils show."""
+    _, mouth_y, mouth_z = head[_marks()[-4:]].mean(axis=0)
+    half = [(0.15, mouth_y - 0.25, mouth_z - 0.42), (0.27, mouth_y - 0.10, mouth_z - 0.40), (0.34, 0.10, 0.45)]
     points = np.array(half + [(-x, y, z) for x, y, z in reversed(half)], np.float32)
     triangles = np.array([(0, 1, 4), (0, 4, 5), (1, 2, 3), (1, 3, 4)], np.int32)
     normals, middle = np.tile(floats(0, 0, 1), (6, 1)), np.full(6, 0.5)
