@@ -96,7 +96,11 @@ def traits_moved() -> dict[str, np.ndarray]:
         networks see them.
     """
     sizes = population.causes()["face"]
-    middle: dict[str, Any] = dict.fromkeys(anatomy.SHAPES, 0.0) | {"identity": "average", "skin_tone": 0.35, "fringe": 0.3}
+    middle: dict[str, Any] = dict.fromkeys(anatomy.SHAPES, 0.0) | {
+        "identity": "average",
+        "skin_tone": 0.35,
+        "fringe": 0.3,
+    }
     middle |= {"hair_colour": "brown", "eye_colour": "brown", "glasses": False, "beard_style": "stubble"}
     rows = {}
     for trait in population.CAUSED:

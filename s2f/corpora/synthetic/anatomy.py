@@ -23,17 +23,17 @@ MOVES: Mapping[str, Mapping[str, float]] = {
     "chin_size": {"chin-prominent-incr": 0.14, "chin-height-incr": 0.12, "chin-width-incr": 0.12},
     "brow_ridge": {"ridge": 1.5},
     "brow_height": {"eyebrows-trans-up": 0.34},
-    "face_length": {"length": 0.55},
-    "cheek_fullness": {"cheek-volume-incr": 0.18, "head-fat-incr": 0.16, "cheek-inner-incr": 0.12},
-    "nose_size": {"nose-volume-incr": 0.08, "nose-scale-horiz-incr": 0.12, "nose-scale-depth-incr": 0.12},
+    "face_length": {"length": 0.70},
+    "cheek_fullness": {"cheek-volume-incr": 0.30, "head-fat-incr": 0.26, "cheek-inner-incr": 0.18},
+    "nose_size": {"nose-volume-incr": 0.12, "nose-scale-horiz-incr": 0.18, "nose-scale-depth-incr": 0.16},
     "lip_fullness": {
         **{"mouth-upperlip-height-incr": 0.20, "mouth-lowerlip-height-incr": 0.20},
         **{"mouth-upperlip-volume-incr": 0.15, "mouth-lowerlip-volume-incr": 0.15},
     },
-    "eye_size": {"eye-scale-incr": 0.10, "eye-height2-incr": 0.16},
-    "eyelid_droop": {"eye-eyefold-up": -0.25, "eye-height2-incr": -0.10, "eye-bag-incr": 0.12},
+    "eye_size": {"eye-scale-incr": 0.12, "eye-height2-incr": 0.20},
+    "eyelid_droop": {"eye-eyefold-up": -0.30, "eye-height2-incr": -0.14, "eye-bag-incr": 0.20},
     "neck_width": {"neck-scale-horiz-incr": 0.12, "neck": 0.30},
-    "jowls": {"jowl": 0.8, "neck-double-incr": 0.12},
+    "jowls": {"jowl": 1.3, "neck-double-incr": 0.20},
     "eye_spacing": {"eye-trans-out": 0.24},
     "eye_tilt": {"eye-corner1-up": 0.35, "eye-corner2-up": -0.25},
     "brow_tilt": {"eyebrows-angle-up": 0.25},
@@ -117,7 +117,7 @@ def head(person: Mapping, a: Mapping) -> np.ndarray:
     model, weight = body.load(), dict(USUAL)
     weight["male"] = float(np.clip(1.15 * a["male"], -1.6, 1.6))
     share = (1 + np.clip(weight["male"], -1, 1)) / 2
-    weight |= {"old-male": 0.40 * a["age"] * share, "old-female": 0.40 * a["age"] * (1 - share)}
+    weight |= {"old-male": 0.55 * a["age"] * share, "old-female": 0.55 * a["age"] * (1 - share)}
     for trait, moves in MOVES.items():
         for target, each in moves.items():
             weight[target] = weight.get(target, 0.0) + each * a[trait]

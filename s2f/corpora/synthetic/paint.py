@@ -320,7 +320,7 @@ class _Face:
         dark[at] += 0.36 * old**2 * bell(side, 0.05, 0.013) * bell(y, 0.17, 0.08)
         at, part = c.between(-1.20, -1.50)
         dark[at] += 0.20 * old**2 * (bell(part.y, -1.28, 0.02) + bell(part.y, -1.42, 0.02))
-        return np.clip(0.65 * dark, 0, 0.9) * c.front
+        return np.clip(0.95 * dark, 0, 0.9) * c.front
 
     def _beard(self, c: Canvas, rgb: np.ndarray, relief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         a = self.a
