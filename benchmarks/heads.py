@@ -2,9 +2,10 @@
 
 Usage: python benchmarks/heads.py [--people 86] [--photos 6] [--seed 0] [--against b0c5c71] [--real ../shared/real]
        python benchmarks/heads.py --people 40 --photos 3 --skip-kid     # under a minute
-Renders people with the code of the checkout, and with that of another commit, and reads them beside real photographs:
-the packaged networks at 64×64, dlib's detector at their own size, Inception for KID and FID. One core, about three
-minutes; without real photographs their row, KID and FID are left out.
+Renders the demo's test people (and, where more are asked for, others of its people) with the code of the checkout and
+with that of another commit, and reads them beside real photographs: the packaged networks at 64×64, dlib's detector at
+their own size, Inception for KID and FID. One core, three minutes, and two for another commit; without real photographs
+their row, KID and FID are left out.
 """
 
 from __future__ import annotations
@@ -16,17 +17,30 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
 from parts import renderers
+
 from s2f import seeding
-from s2f.corpora import voxceleb
+from s2f.corpora import splits, voxceleb
+from s2f.corpora.synthetic import population
 from s2f.errors import ImageError
 from s2f.evaluation import face_readers
 from s2f.features import align, landmarks, photo_files
 from s2f.metrics import bootstrap, frechet, pairs, standins
+from s2f.study import params
 
 N_KID = 200  # photographs on each side
 COLUMNS = ("photographs", "gender right", "equal error rate within sex", "face found", "KID × 1000", "FID")
+
+
+def sitting(*, n_people: int, n_photos: int, seed: int) -> renderers.Sitting:
+    """As many women as men of the demo, those of its test split first."""
+    demo = params.resolve("demo", root=renderers.PROJECT)
+    who = population.sample(demo.corpus.n_identities, seed=seed)[["identity", "gender"]].assign(split=None)
+    fractions = {name: getattr(demo.split, name) for name in ("train", "validation", "test")}
+    who = splits.split(who, rule="by_fraction", fractions=fractions, seed=seed)
+    order = who.assign(later=who["split"] != "test").sort_values("later", kind="stable")
+    numbers = order.groupby("gender").head(n_people // 2).index
+    return renderers.Sitting(len(who), seed, tuple(map(int, sorted(numbers))), n_photos)
 
 
 def drawn(file: Path) -> dict:
@@ -78,7 +92,7 @@ def cells(photos: dict, reader: face_readers.Packaged, *, n_resamples: int = 300
     means = pairs.by_identity(right.astype(float), codes, n_identities=len(names))
     gender = bootstrap.interval(bootstrap.mean(means), len(names), rng=seeding.stream(0, "bootstrap"))
     vectors = reader.embed(photos["faces"])
-    same, first, second, scores = _pairs(vectors, codes, female, photos["sources"])
+    same, first, second = _pairs(vectors, codes, female, photos["sources"])
 
     def error_rate(counts: np.ndarray) -> np.ndarray:
         return np.array([_equal(same, np.where(same, c[first], c[first] * c[second])) for c in counts])
@@ -103,7 +117,7 @@ def _pairs(
 ) -> tuple[np.ndarray, ...]:
     """Pairs of photographs of one person (from two videos, where those are known), and of two people of one sex.
 
-    Sorted by cosine: whether they are of one person, whose either is, and the cosine.
+    Sorted by cosine: whether they are of one person, and whose either is.
     """
     left, right = np.triu_indices(len(vectors), 1)
     same = codes[left] == codes[right]
@@ -111,7 +125,7 @@ def _pairs(
     left, right, same = (part[keep] for part in (left, right, same))
     scores = np.einsum("nd,nd->n", vectors[left], vectors[right])
     order = np.argsort(scores, kind="stable")
-    return same[order], codes[left][order], codes[right][order], scores[order]
+    return same[order], codes[left][order], codes[right][order]
 
 
 def _equal(same: np.ndarray, weights: np.ndarray) -> float:
@@ -125,11 +139,10 @@ def _equal(same: np.ndarray, weights: np.ndarray) -> float:
     return float((accept[at] + reject[at]) / 2)
 
 
-def inception_of(photos: dict, inception: face_readers.Inception) -> tuple[np.ndarray, np.ndarray]:
-    """Inception features of a seeded list of photographs, at most `N_KID`, and whose they are."""
-    rng, n = seeding.stream(0, "subsets"), len(photos["faces"])
-    rows = np.sort(rng.permutation(n)[:N_KID])
-    return inception.features(photos["faces"][rows]), photos["identity"][rows]
+def chosen(*parts: np.ndarray) -> tuple[np.ndarray, ...]:
+    """A seeded list of at most `N_KID` rows of arrays of one length."""
+    rows = np.sort(seeding.stream(0, "subsets").permutation(len(parts[0]))[:N_KID])
+    return tuple(part[rows] for part in parts)
 
 
 def distances(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> list[str]:
@@ -153,15 +166,15 @@ def main() -> None:
     parser.add_argument("--skip-real", action="store_true", help="leave the row of real photographs out")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    asked = {"people": args.people, "photos": args.photos, "seed": args.seed}
+    asked = sitting(n_people=args.people, n_photos=args.photos, seed=args.seed)
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "photographs.npz")
-        renderers.photograph(renderers.PROJECT, **asked, out=file)
+        renderers.photograph(renderers.PROJECT, asked, out=file)
         rows["the checkout"] = drawn(file)
         if args.against:
             with renderers.checkout(args.against) as root:
-                renderers.photograph(root, **asked, out=file)
+                renderers.photograph(root, asked, out=file)
                 rows[args.against] = drawn(file)
     has_real = (args.real / "vggface").is_dir()
     if not has_real:
@@ -173,15 +186,13 @@ def main() -> None:
         table["real photographs"] = cells(photographs, reader)
     if photographs is not None and not args.skip_kid:
         inception = face_readers.Inception()
-        reference = inception_of(photographs, inception)
+        seen = inception.features(photographs["faces"])
+        reference = chosen(seen, photographs["identity"])
         for name, photos in rows.items():
-            table[name] += distances(inception_of(photos, inception), reference)
-        if not args.skip_real:  # what KID and FID of real photographs from others of the same people are
-            whole = standins.FaceSet(
-                photographs["identity"],
-                inception=inception.features(photographs["faces"]),
-                sources=photographs["sources"],
-            )
+            faces, identity = chosen(photos["faces"], photos["identity"])
+            table[name] += distances((inception.features(faces), identity), reference)
+        if not args.skip_real:  # of real photographs from others of the same people
+            whole = standins.FaceSet(photographs["identity"], inception=seen, sources=photographs["sources"])
             halves = standins.halves(whole, rng=seeding.stream(0, "subsets"))
             table["real photographs"] += distances(*((h.part("inception"), h.identities) for h in halves))
     print(f"\n| renderer, seed {args.seed} | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}")
