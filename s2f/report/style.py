@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 
 from s2f import files
+from s2f.errors import MetricError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +65,12 @@ def theme() -> None:
 
 
 def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the theme, and close: a notebook shows the returned figure once."""
+    """Draw in the theme, and close: a notebook shows the returned figure once.
+
+    Raises
+    ------
+    MetricError: an empty figure: none of its axes has data
+    """
 
     @functools.wraps(function)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -75,6 +81,9 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
             theme()
             figure = function(*args, **kwargs)
             pyplot.close(figure)
+        if not any(ax.has_data() for ax in figure.axes):
+            remedy = "Say in words that there is nothing to show, instead of drawing an empty figure."
+            raise MetricError(function.__name__, "has nothing to draw", remedy=remedy, reason="empty")
         return figure
 
     return drawn
