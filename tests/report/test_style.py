@@ -29,3 +29,12 @@ def test_an_empty_figure_is_an_error_that_names_it():
     assert roc([0.0, 1.0]).axes
     with pytest.raises(MetricError, match="roc has nothing to draw"):
         roc([])
+
+
+def test_a_sentence_may_stand_where_a_figure_would():
+    @style.in_theme
+    def missing():
+        return style.sentence("Too few faces to compare.")
+
+    (text,) = missing().axes[0].texts
+    assert text.get_text() == "Too few faces to compare."
