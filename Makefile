@@ -86,5 +86,5 @@ clean:  ## Remove the built book and caches; keep .venv and runs
 	rm -rf _build book/runs build .pytest_cache .ruff_cache .mypy_cache
 	find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
 
-distclean: clean  ## Remove everything that was made: .venv, runs and corpora too
-	rm -rf $(VENV) runs data .snakemake *.egg-info
+distclean: clean  ## Remove everything that was made: .venv, runs and synthetic corpora too; keep other data
+	rm -rf $(VENV) runs data/synthetic-* .snakemake *.egg-info
