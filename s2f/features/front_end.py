@@ -24,6 +24,7 @@ from s2f.errors import AudioError
 
 SAMPLE_RATE = 16_000  # Hz
 HOP = 160  # samples, 10 ms
+VAD_FRAME_S = 0.02
 N_MELS = 64
 N_FRAMES_MIN = 1_000  # 10 s, the length a shorter recording is repeated to
 
@@ -78,7 +79,7 @@ def log_mel(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
     return _log_mel(_to_int16(wave, name=name)).astype(np.float32)
 
 
-def normalise(log_mel: np.ndarray) -> np.ndarray:
+def normalise(log_mel: np.ndarray, *, in_place: bool = False) -> np.ndarray:
     """Bring each mel bin to mean 0 and standard deviation 1 over the recording.
 
     The deviation is the population's, plus float32 epsilon.
@@ -86,6 +87,7 @@ def normalise(log_mel: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     log_mel : ndarray, float [n_frames, n_bins], finite
+    in_place : bool, write the result over `log_mel`, which is float32
 
     Returns
     -------
@@ -103,7 +105,7 @@ def normalise(log_mel: np.ndarray) -> np.ndarray:
         x = log_mel[piece].astype(np.float64) - mean
         power = np.add.reduce(np.concatenate([power[None], x * x]), axis=0)
     scale = np.sqrt(power / n) + np.finfo(np.float32).eps
-    out = np.empty(log_mel.shape, np.float32)
+    out = log_mel if in_place else np.empty(log_mel.shape, np.float32)
     for piece in pieces:
         out[piece] = (log_mel[piece].astype(np.float64) - mean) / scale
     return out

@@ -104,7 +104,7 @@ def make_corpus(root, *, n_people=6, n_voices=4, n_faces=3):
         name, gender = f"p{p}", "fm"[p % 2]
         (root / name).mkdir(parents=True)
         for k in range(n_voices):
-            wave = vowel(rng.uniform(0.5, 0.9), pitch_hz=(200, 110)[p % 2] + 5 * p, rng=rng)
+            wave = vowel(rng.uniform(1.1, 1.5), pitch_hz=(200, 110)[p % 2] + 5 * p, rng=rng)
             soundfile.write(root / name / f"{k}.wav", wave, 16_000, subtype="PCM_16")
             rows.append((name, gender, "voice", f"{name}/{k}.wav", f"v{k // 2}", None))
         for k in range(n_faces):
