@@ -139,12 +139,17 @@ def parts(path: Path, file: BinaryIO) -> tuple[list[Part], list[str]]:
     if not found:
         remedy = f"Copy or download it again, as one of {KINDS}."
         raise AudioError(path, "holds nothing but tags or zeros", remedy=remedy, reason="not_audio")
-    if n_stray > max(_STRAY_BYTES, _STRAY_SHARE * there.size):
+    if is_much(n_stray, there.size):
         problem = f"holds {n_stray} of {there.size} bytes that are no sound: {there.remarks[-1]}"
         raise AudioError(path, problem, remedy=CUT_SHORT, reason="damaged")
     if len(found) > 1:
         there.remarks.append(f"{len(found)} recordings stand in it one after another; all are read")
     return found, there.remarks
+
+
+def is_much(n_bytes: int, size: int) -> bool:
+    """Whether so many bytes of a file of `size` may be sound, so that it is not read without them."""
+    return n_bytes > max(_STRAY_BYTES, _STRAY_SHARE * size)
 
 
 def _refuse_unread(there: _Bytes, at: int) -> None:
@@ -178,7 +183,9 @@ def _after_tags(there: _Bytes, at: int) -> int:
                 continue
             if _walk(there, sound) is None:
                 return at
-            there.remarks.append(f"{sound - at} bytes from byte {at} on are zero, as a download with holes leaves them")
+            if sound - at > _STRAY_BYTES:
+                said = f"{sound - at} bytes from byte {at} on are zero, as a download with holes leaves them"
+                there.remarks.append(said)
             at = sound
         else:
             return at
@@ -304,7 +311,7 @@ def _is_chunk(there: _Bytes, at: int) -> bool:
     chunk = there.at(at, 8)
     size = int.from_bytes(chunk[4:], "little")
     named = len(chunk) == 8 and all(32 <= letter < 127 for letter in chunk[:4])
-    return named and chunk[:4] not in (b"RIFF", b"RIFX", b"RF64", b"BW64") and at + 8 + size <= there.size
+    return named and at + 8 + size <= there.size and _walk(there, at) is None  # "OggS" would pass for a chunk, too
 
 
 def _avi(there: _Bytes, start: int) -> Part:

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from s2f.errors import AudioError
-from s2f.features.containers import CUT_SHORT, KINDS, Part
+from s2f.features.containers import CUT_SHORT, KINDS, Part, is_much
 from s2f.features.front_end import not_finite
 
 BLOCK = 1 << 18  # samples of all channels that are decoded at a time
@@ -26,6 +26,7 @@ class Slice(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, start: int, end: int) -> None:
         self._file, self._start, self._size, self._at = file, start, end - start, 0
+        self.n_unread = self._size  # bytes behind the last that was asked for
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -51,6 +52,7 @@ class Slice(io.RawIOBase):
         content = self._file.read(n)
         memoryview(buffer).cast("B")[: len(content)] = content
         self._at += len(content)
+        self.n_unread = min(self.n_unread, self._size - self._at)
         return len(content)
 
 
@@ -110,7 +112,7 @@ def _check(path: Path, block: np.ndarray, rate: int) -> None:
         raise AudioError(path, f"peaks at {peak:g}, expected [-1, 1]", remedy=remedy, reason="range")
 
 
-def _by_soundfile(path: Path, file: BinaryIO | io.RawIOBase, part: Part) -> Iterator[tuple[np.ndarray, int]]:
+def _by_soundfile(path: Path, file: Slice, part: Part) -> Iterator[tuple[np.ndarray, int]]:
     if path.suffix.lower() == ".raw" and not part.kind:  # soundfile would take any bytes for samples
         remedy = f"Convert it to one of {KINDS}."
         raise AudioError(path, "has no header that tells rate and sample type", remedy=remedy, reason="not_audio")
@@ -132,15 +134,16 @@ def _by_soundfile(path: Path, file: BinaryIO | io.RawIOBase, part: Part) -> Iter
         if said or n_read < sound.frames:
             problem = f"yields {n_read} of the {sound.frames} samples its header declares{said}"
             raise AudioError(path, problem, remedy=CUT_SHORT, reason="truncated")
+        if part.kind == "flac" and is_much(file.n_unread, part.end - part.start):  # only its decoder knows its end
+            problem = f"is not what its header declares: {file.n_unread} bytes follow its last sample"
+            raise AudioError(path, problem, remedy=CUT_SHORT, reason="damaged")
 
 
 def _said(error: soundfile.LibsndfileError) -> str:
     return error.error_string.removeprefix("Error : ").strip().rstrip(".")
 
 
-def _by_pyav(
-    path: Path, file: BinaryIO | io.RawIOBase, part: Part, remarks: list[str]
-) -> Iterator[tuple[np.ndarray, int]]:
+def _by_pyav(path: Path, file: Slice, part: Part, remarks: list[str]) -> Iterator[tuple[np.ndarray, int]]:
     import av
 
     def damaged(error: Exception) -> AudioError:
@@ -158,9 +161,7 @@ def _by_pyav(
             raise AudioError(path, "has no audio track", remedy="Choose a file with sound.", reason="no_audio_track")
         stream = _track(source, remarks)
         declared_s = _declared_s(source, stream, part)
-        decoded = source.decode(stream)
-        # Streams without a container tell nothing of the frame that an AAC encoder fills with nothing.
-        skipped = part.kind in ("aac", "ts") and stream.codec_context.name.startswith("aac")
+        decoded = _frames(source, stream)
         to_float, shape, seconds = None, None, 0.0
         while True:
             try:
@@ -168,13 +169,12 @@ def _by_pyav(
                 parts = []
                 if to_float and (frame is None or shape != _shape(frame)):
                     parts, to_float = to_float.resample(None), None
-                if frame is not None and not skipped:
+                if frame is not None:
                     to_float = to_float or av.AudioResampler(format="fltp")
                     shape = _shape(frame)
                     parts += to_float.resample(frame)
             except (av.FFmpegError, ValueError) as error:
                 raise damaged(error) from None
-            skipped = False
             for piece in parts:
                 seconds += piece.samples / piece.sample_rate
                 yield piece.to_ndarray().T, piece.sample_rate  # [n, C]
@@ -183,6 +183,20 @@ def _by_pyav(
     if seconds < declared_s - max(_SHORT_S, 0.001 * declared_s):
         problem = f"yields {seconds:.2f} of the {declared_s:.2f} s its header declares"
         raise AudioError(path, problem, remedy=CUT_SHORT, reason="truncated")
+
+
+def _frames(source, stream) -> Iterator:
+    """Decoded frames of a track, without the first where nobody else leaves it out."""
+    primed = None
+    for packet in source.demux(stream):
+        if primed is None:
+            # An AAC encoder has nothing yet to fill its first frame with. Most containers say so, and FFmpeg leaves it
+            # out; a bare stream cannot.
+            primed = stream.codec_context.name.startswith("aac") and not packet.has_sidedata("skip_samples")
+        for frame in packet.decode():
+            if not primed:
+                yield frame
+            primed = False
 
 
 def _shape(frame) -> tuple[int, str, str]:

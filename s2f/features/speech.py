@@ -44,7 +44,8 @@ def change(log_mel: np.ndarray) -> Change:
     """Measure log-mel frames, float [n_frames, 64], not normalised, at least `N_FRAMES_MIN`."""
     starts = np.arange(0, len(log_mel), _PIECE)
     starts = starts[np.unique(np.linspace(0, len(starts) - 1, min(_N_PIECES, len(starts))).astype(int))]
-    near, far, fine, jumps = [], [], [], []
+    near: list[np.ndarray] = []
+    far, fine, jumps = [], [], []
     for start in starts:
         frames = log_mel[start : start + _PIECE].astype(np.float64)  # [T, 64]
         if len(frames) < N_FRAMES_MIN and near:
