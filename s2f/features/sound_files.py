@@ -187,24 +187,25 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 def _channel(path: Path, file: BinaryIO, part: Part, remarks: list[str]) -> int | None:
     """The channel to read alone, the loudest, where averaging would cancel the voice; None where it does not."""
-    kept = cancelled = 0.0
+    whole = cancelled = 0.0
     loudness = np.zeros(0)
     for block, rate in decoding.blocks(path, file, part, []):
         n_channels = block.shape[1]
         if n_channels == 1 or loudness.size not in (0, n_channels):
             return None
         loudness = loudness if loudness.size else np.zeros(n_channels)
-        # Differences, so that neither an offset nor hum, which channels share, hides that the voice cancels.
-        steps = np.diff(block, axis=0)
-        for piece in np.array_split(steps, max(1, len(steps) // rate)):  # about a second each
-            each = np.square(piece, dtype=np.float64).sum(axis=0)  # [C]
-            mean = float(np.square(piece.mean(axis=1, dtype=np.float64)).sum())
+        for piece in np.array_split(block, max(1, len(block) // rate)):  # about a second each
+            # Differences, so that neither an offset nor hum, which channels share, hides that the voice cancels.
+            steps = np.diff(piece.astype(np.float64), axis=0)
+            each = np.square(steps).sum(axis=0)  # [C]
+            mean = float(np.square(steps.mean(axis=1)).sum())
+            sound = len(piece) * float(piece.var(axis=0, dtype=np.float64).mean())
             # The average of channels that have nothing in common keeps a share of 1 / C; half of it is too little.
             if mean < each.mean() / (2 * n_channels):
-                cancelled += each.mean()
-            kept += each.mean()
+                cancelled += sound
+            whole += sound
             loudness += each
-    if cancelled <= _CANCELLED * kept:
+    if cancelled <= _CANCELLED * whole:
         return None
     loudest = int(loudness.argmax())
     remarks.append(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from scipy.signal import resample_poly
 
 from s2f.errors import AudioError
 from s2f.features import decoding, front_end, sound_files
@@ -96,6 +97,66 @@ def test_formats_of_pyav(tmp_path, name, codec, rate, n_channels, picture):
         assert similarity(wave, chirp()) > 0.99
 
 
+def decoded_by(decoder, path):
+    """The first track as one decoder gives it, mono, at its own rate; nothing of ours."""
+    if decoder == "libsndfile":
+        channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        return channels.mean(axis=1), rate
+    import av
+
+    with av.open(str(path)) as source:
+        convert = av.AudioResampler(format="fltp")
+        parts = [part for frame in source.decode(audio=0) for part in convert.resample(frame)]
+        rate = source.streams.audio[0].rate
+    return np.concatenate([part.to_ndarray().mean(axis=0) for part in parts]), rate
+
+
+def lag(a, b):
+    """Samples by which `a` comes after `b`."""
+    n = 1 << (len(a) + len(b)).bit_length()
+    correlation = np.fft.irfft(np.fft.rfft(a, n) * np.conj(np.fft.rfft(b, n)), n)
+    at = int(correlation.argmax())
+    return at if at < n // 2 else at - n
+
+
+BOTH = ["a.wav", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.aiff", "a.caf", "a.au", "a.w64"]
+ALONE = ["a.m4a", "a.aac", "a.webm", "a.mkv", "a.ts", "a.avi"]  # which FFmpeg reads, and libsndfile does not
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+@pytest.mark.parametrize("name", [*BOTH, *ALONE])
+def test_what_is_read_agrees_with_both_decoders_and_with_what_was_written(tmp_path, name, rate):
+    path, original = tmp_path / name, chirp(seconds=3.0)
+    if name == "a.opus":
+        rate = 48_000 if rate == 44_100 else rate
+        soundfile.write(path, chirp(rate=rate, seconds=3.0), rate, format="OGG", subtype="OPUS")
+    elif name in BOTH:
+        soundfile.write(path, chirp(rate=rate, seconds=3.0), rate)
+    else:
+        codec, rate = ("libopus", 48_000) if name == "a.webm" else ("aac", rate)
+        write_with_av(path, chirp(rate=rate, seconds=3.0), codec=codec, rate=rate)
+    wave = sound_files.read(path)
+    padding = 0 if name in BOTH else 2_048
+    assert 0 <= wave.size - original.size <= padding
+    assert abs(lag(wave, original)) <= 1 and similarity(wave, original) > 0.99
+    for decoder in ("libsndfile", "FFmpeg") if name in BOTH else ("FFmpeg",):
+        theirs, their_rate = decoded_by(decoder, path)
+        theirs = resample_poly(theirs, 16_000, their_rate)
+        primed = 0 if name in BOTH else 2_048  # frames that a bare decoder leaves in
+        assert abs(wave.size - theirs.size) <= padding + primed + 256  # FFmpeg leaves out Vorbis's last half block
+        assert abs(lag(theirs, wave)) <= primed + 1 and similarity(theirs, wave) > 0.98
+
+
+def test_a_bare_stream_begins_where_a_container_does(tmp_path):
+    read = {}
+    for name in ("a.aac", "a.m4a", "a.mkv", "a.ts", "a.avi"):
+        write_with_av(tmp_path / name, chirp(seconds=2.0), codec="aac", rate=16_000)
+        read[name] = sound_files.read(tmp_path / name)
+    for name, wave in read.items():
+        assert lag(wave, chirp(seconds=2.0)) == 0, name
+        np.testing.assert_allclose(wave[:30_000], read["a.mkv"][:30_000], atol=1e-3)
+
+
 def test_the_content_decides_not_the_extension(tmp_path):
     soundfile.write(tmp_path / "really_flac.mp3", chirp(), 16_000, format="FLAC")
     write_with_av(tmp_path / "a.m4a", chirp(), codec="aac", rate=16_000)
@@ -114,6 +175,46 @@ def test_channels_are_averaged(tmp_path):
     left, right = chirp(), chirp(low_hz=500, high_hz=600)
     soundfile.write(tmp_path / "a.wav", np.stack([left, right, 0 * left], axis=1), 16_000, subtype="FLOAT")
     np.testing.assert_allclose(sound_files.read(tmp_path / "a.wav"), (left + right) / 3, atol=1e-6)
+
+
+def noisy(wave, *, seed):
+    return wave + np.random.default_rng(seed).normal(0, 0.003, wave.size)
+
+
+@pytest.mark.parametrize("hum", [0.0, 0.5])
+@pytest.mark.parametrize("format", ["WAV", "FLAC", "MP3", "OGG"])
+def test_a_voice_that_averaging_would_cancel_is_read_from_one_channel(tmp_path, format, hum):
+    voice = chirp(seconds=3.0)
+    shared = hum * np.sin(2 * np.pi * 50 * np.arange(voice.size) / 16_000)
+    channels = np.stack([0.4 * noisy(voice, seed=1) + shared, shared - 0.6 * noisy(voice, seed=2)], axis=1)
+    soundfile.write(tmp_path / "a", channels, 16_000, format=format)
+    remarks = []
+    wave = sound_files.read(tmp_path / "a", remarks=remarks)
+    assert remarks == ["its 2 channels cancel one another: channel 2, the loudest, is read alone"]
+    inner = slice(200, -1_500)
+    assert np.corrcoef(wave[inner], channels[inner, 1])[0, 1] > 0.98
+
+
+def test_a_voice_that_cancels_for_a_third_of_the_recording_is_found(tmp_path):
+    voice = chirp(seconds=6.0)
+    turned = np.where(np.arange(voice.size) < 32_000, -voice, voice)
+    soundfile.write(tmp_path / "a.wav", np.stack([voice, turned], axis=1), 16_000, subtype="FLOAT")
+    assert np.array_equal(sound_files.read(tmp_path / "a.wav"), voice)
+
+
+@pytest.mark.parametrize("other", ["silent", "noise", "delayed", "quieter"])
+def test_channels_that_do_not_cancel_are_averaged(tmp_path, other):
+    voice = chirp(seconds=2.0)
+    second = {
+        "silent": 0 * voice,
+        "noise": np.random.default_rng(0).normal(0, 0.1, voice.size),
+        "delayed": np.roll(voice, 3_000),
+        "quieter": 0.1 * voice,
+    }[other]
+    soundfile.write(tmp_path / "a.wav", np.stack([voice, second], axis=1), 16_000, subtype="FLOAT")
+    remarks = []
+    np.testing.assert_allclose(sound_files.read(tmp_path / "a.wav", remarks=remarks), (voice + second) / 2, atol=1e-6)
+    assert remarks == []
 
 
 @pytest.mark.parametrize(
