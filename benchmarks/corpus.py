@@ -1,25 +1,32 @@
-"""Speed of the synthetic corpus on one core: voices and faces, and the front end that reads the voices.
+"""Speed of the synthetic corpus: voices, the front end that reads them, and photographs beside those of another commit.
 
-Usage: python benchmarks/corpus.py [--seconds 8] [--people 12]
+Usage: python benchmarks/corpus.py [--seconds 8] [--people 12] [--photos 4] [--rounds 5] [--against b0c5c71]
+Each renderer runs in processes of its own, one thread each, in turn with the other, so that other work on the machine
+meets both, each going first every other time. A minute, and longer for a slower renderer.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 
 import numpy as np
 import torch
+from parts import renderers
 
-from s2f.corpora.synthetic import camera, population, voices
+from s2f.corpora.synthetic import population, voices
 from s2f.features import front_end
+
+HERE = "the checkout"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=8.0, help="length of a recording")
-    parser.add_argument("--people", type=int, default=12, help="how many people speak and are drawn")
+    parser.add_argument("--people", type=int, default=12, help="how many people speak and are photographed")
+    parser.add_argument("--photos", type=int, default=4, help="photographs of each")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each renderer, in turn")
+    parser.add_argument("--against", default="b0c5c71", help="the other commit")
     args = parser.parse_args()
     torch.set_num_threads(1)
     people = population.sample(args.people, seed=0).to_dict("records")
@@ -29,20 +36,34 @@ def main() -> None:
         return voices.synthesise(person, duration_s=args.seconds, rng=rng, channel_rng=channel_rng)
 
     waves = [speak(person) for person in people]
-    rows = [
-        (f"voices, {args.seconds:g} s each", _per_second(speak, people) * args.seconds, "times real time"),
-        ("front end on them", _per_second(front_end.features, waves) * args.seconds, "times real time"),
-    ]
-    for size_px in (112, 128):
-        rate = _per_second(
-            lambda p, size=size_px: camera.render(p, n=4, rng=np.random.default_rng(0), size_px=size),
-            people[: max(2, args.people // 4)],
-        )
-        rows.append((f"faces, {size_px} px", 4 * rate, "a second"))
-    print(f"| {'one core':<24} | {'speed':>8} | {'unit':<15} |\n| {'-' * 24} | {'-' * 7}: | {'-' * 15} |")
-    for name, value, unit in rows:
-        print(f"| {name:<24} | {value:>8.1f} | {unit:<15} |")
-    print(f"\nPeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB.")
+    print("| one core | times real time |\n|---|---:|")
+    for name, function, items in (("voices", speak, people), ("front end on them", front_end.features, waves)):
+        print(f"| {name}, {args.seconds:g} s each | {_per_second(function, items) * args.seconds:,.0f} |")
+
+    sitting = renderers.Sitting(args.people, 0, tuple(range(args.people)), args.photos)
+    with renderers.checkout(args.against) as root:
+        places = {HERE: renderers.PROJECT, args.against: root}
+        runs: dict[str, list[dict]] = {name: [] for name in places}
+        for number in range(args.rounds):
+            for name in sorted(places, reverse=number % 2 == 1):
+                runs[name].append(renderers.photograph(places[name], sitting))
+        pairs = {name: renderers.photograph(place, sitting, n_workers=2) for name, place in places.items()}
+    print("\n| renderer, 128 px | photographs a second, median (range) | peak, MB | two runs | 1 and 2 workers |")
+    print("|---|---:|---:|---|---|")
+    rates = {name: np.array([run["n"] / run["seconds"] for run in made]) for name, made in runs.items()}
+    for name, made in runs.items():
+        digests, peak = {run["sha256"] for run in made}, max(run["mb"] for run in [*made, pairs[name]])
+        words = [_same(len(digests) == 1), _same(pairs[name]["sha256"] in digests)]
+        print(f"| {name} | {_spread(rates[name], 1)} | {peak:,.0f} | {' | '.join(words)} |")
+    print(f"\nThe checkout takes {_spread(rates[args.against] / rates[HERE], 2)} times as long, {args.rounds} rounds.")
+
+
+def _same(same: bool) -> str:
+    return "the same bytes" if same else "OTHER BYTES"
+
+
+def _spread(values: np.ndarray, digits: int) -> str:
+    return f"{np.median(values):.{digits}f} ({values.min():.{digits}f}–{values.max():.{digits}f})"
 
 
 def _per_second(function, items) -> float:

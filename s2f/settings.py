@@ -93,6 +93,7 @@ class Split(Section):
     train: Share
     validation: Share
     test: Share
+    fold_people: Share
     fold_fraction: Annotated[float, _real(0.0, 0.9)]
 
     @model_validator(mode="after")

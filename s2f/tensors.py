@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,32 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     ------
     CheckpointError: missing, truncated, or not made here
     """
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _header(file)  # noqa: SIM118 (no mapping)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Plain values of a file made by `save`, without its tensors.
+
+    Raises
+    ------
+    CheckpointError: missing, truncated, or not made here
+    """
+    with _opened(path) as file:
+        return _header(file)
+
+
+def _header(file: Any) -> dict[str, Any]:
+    return json.loads((file.metadata() or {})["s2f"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not Path(path).is_file():
         raise CheckpointError(path, "is not there", remedy="Train first, or mend the path.", reason="missing")
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["s2f"])
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (no mapping)
+            yield file
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(
             path, f"is truncated or of another program ({error})", remedy="Delete it and train again.", reason="broken"

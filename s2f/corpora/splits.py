@@ -71,8 +71,8 @@ def split(
     return manifest.assign(split=manifest["identity"].map(assigned), fold=0)
 
 
-def set_folds(manifest: pd.DataFrame, *, fraction: float, seed: int) -> pd.DataFrame:
-    """Set aside whole videos of every training identity (`fold` 1) to measure the speaker pre-training.
+def set_folds(manifest: pd.DataFrame, *, fraction: float, people: float = 1.0, seed: int) -> pd.DataFrame:
+    """Set aside whole videos of training identities (`fold` 1) to measure the speaker pre-training.
 
     A recording without a `source_id` counts as a video of its own. Of an identity with n videos,
     `fraction` · n are set aside, rounded, at least one and never all; an identity with a single
@@ -82,25 +82,36 @@ def set_folds(manifest: pd.DataFrame, *, fraction: float, seed: int) -> pd.DataF
     ----------
     manifest : DataFrame, with `split`
     fraction : float, in [0, 1); 0 sets nothing aside
+    people : float
+        Share in [0, 1] of the identities with two videos or more of whom some are set aside, drawn, at least one where
+        it is not 0. Where people have few videos, this keeps most of the pre-training.
 
     Raises
     ------
-    CorpusError: a fraction outside [0, 1), or a manifest that is not split
+    CorpusError: a fraction or share that is out of range, or a manifest that is not split
     """
     from s2f.seeding import stream  # torch comes with it; reading a manifest does without
 
     if not 0 <= fraction < 1:
         raise CorpusError("fold fraction", f"is {fraction}", remedy="Give a fraction from 0 to below 1.", reason="fold")
+    if not 0 <= people <= 1:
+        raise CorpusError("fold people", f"is {people}", remedy="Give a share from 0 to 1.", reason="fold")
     if manifest["split"].isna().any():
         raise CorpusError("manifest", "is not split", remedy="Call `split` before `set_folds`.", reason="split")
     fold = pd.Series(0, index=manifest.index, dtype=np.int64)
     rows = manifest[(manifest["modality"] == "voice") & manifest["split"].isin(("train", "all"))]
     videos = rows["source_id"].where(rows["source_id"].notna(), "file:" + rows["path"])
     rng = stream(seed, "fold")
-    for _, of_one in videos.groupby(rows["identity"], sort=True):
-        names = np.sort(of_one.unique().astype(str))
-        if fraction == 0 or len(names) == 1:
+    if fraction == 0 or people == 0:
+        return manifest.assign(fold=fold)
+    of_each = videos.groupby(rows["identity"], sort=True)
+    several = of_each.nunique().loc[lambda n: n > 1].index.to_numpy()
+    if people < 1 and len(several):
+        several = rng.permutation(several)[: max(1, round(people * len(several)))]
+    for identity, of_one in of_each:
+        if identity not in several:
             continue
+        names = np.sort(of_one.unique().astype(str))
         n_aside = min(max(round(fraction * len(names)), 1), len(names) - 1)
         aside = rng.choice(names, size=n_aside, replace=False)
         fold[of_one.index[of_one.isin(aside)]] = 1

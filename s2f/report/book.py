@@ -76,7 +76,8 @@ def check_executed(path: Path, *, name: str) -> None:
 
     Raises
     ------
-    RunError: missing file, an error output, a cell that papermill did not finish, or no cell executed at all
+    RunError: missing file, an error output, a glued value that is no number, a cell that papermill did not finish,
+        or no cell executed at all
     """
     again = "Run the study again; if this stays, run the notebook by hand to see the error."
     if not path.is_file():
@@ -89,11 +90,24 @@ def check_executed(path: Path, *, name: str) -> None:
     for n, cell in code:
         for output in (each for each in cell.outputs if each.output_type == "error"):
             raise RunError(path, f"holds an error in cell {n} ({output.ename}: {output.evalue})", remedy=again)
+        for key, text in _glued(cell):
+            if text.strip("'\" ").lower() in ("nan", "inf", "-inf", ""):
+                words = "Glue it as words where there is no number: `prose.number` does."
+                raise RunError(path, f"glues '{key}' as {text!r} in cell {n}", remedy=words)
         state = cell.metadata.get("papermill", {}).get("status", "completed")
         if state != "completed":
             raise RunError(path, f"was not executed to its end: cell {n} is {state}", remedy=again)
     if code and all(cell.execution_count is None for _, cell in code):
         raise RunError(path, "was never executed", remedy=again)
+
+
+def _glued(cell: Any) -> Iterable[tuple[str, str]]:
+    """Names and texts of what a cell glues."""
+    for output in cell.outputs:
+        if glued := output.get("metadata", {}).get("scrapbook"):
+            for kind, text in output.data.items():
+                if kind.endswith("text/plain"):
+                    yield glued["name"], str(text)
 
 
 def status(run: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.metrics.catalogue import METRICS
-from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, canvas, in_theme
+from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, canvas, in_theme, sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def lengths(frame: pd.DataFrame) -> Figure:
     """Metrics against the seconds of speech that were heard."""
     metrics = list(frame["metric"].unique())
     if frame["value"].isna().all():
-        return _sentence(f"Not measured: {frame['reason'].iloc[0]}.")
+        return sentence(f"Not measured: {frame['reason'].iloc[0]}.")
     figure, axes = canvas(4.2 if len(metrics) > 2 else 2.4, n_rows=-(-len(metrics) // 2), n_columns=2, sharex=True)
     for ax in axes.flat[len(metrics) :]:
         ax.axis("off")
@@ -150,7 +150,7 @@ def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
         A line each: columns n, fid, low, high. A sentence where there is none.
     """
     if not frames:
-        return _sentence("Too few faces, or photographs, to compare.")
+        return sentence("Too few faces, or photographs, to compare.")
     figure, axes = canvas(2.9)
     ax = axes[0, 0]
     for (name, frame), colour in zip(frames.items(), COLOURS, strict=False):
@@ -225,10 +225,3 @@ def _apart(sizes: np.ndarray) -> list[int]:
         if not kept or n / kept[-1] > 1.25:
             kept.append(int(n))
     return kept
-
-
-def _sentence(text: str) -> Figure:
-    figure, axes = canvas(0.6)
-    axes[0, 0].axis("off")
-    axes[0, 0].text(0, 0.5, textwrap.fill(text, 100), va="center", color=GREY)
-    return figure

@@ -13,7 +13,7 @@ from s2f.errors import RunError
 from s2f.evaluation import measured
 from s2f.features.store import Store
 from s2f.metrics import catalogue
-from s2f.report import tables
+from s2f.report import prose, tables
 from s2f.study.runs import Study
 from s2f.training import data
 
@@ -121,9 +121,10 @@ def write_seeds(study: Study, found: Mapping[int, Mapping[str, Mapping]]) -> pd.
 
 
 def glue_numbers(found: Mapping[str, float], glue: Callable) -> None:
-    """Glue every number for the prose, under its name."""
+    """Glue every number for the prose under its name, as text; KID has three digits, counts have none."""
     for name, value in found.items():
-        glue(name, value, display=False)
+        digits = 3 if name.startswith("kid") else 0 if name.startswith("n_") else 1
+        glue(name, prose.number(value, digits=digits), display=False)
 
 
 def _measured(study: Study) -> dict[str, dict]:

@@ -1,18 +1,21 @@
-"""Files as they lie on disk, for looking at: a recording, accepted photographs, rejected ones."""
+"""Pictures for looking at: files as they lie on disk, and heads of which one trait is moved."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from s2f.corpora.synthetic import anatomy, camera, population
 from s2f.errors import AudioError, ImageError
 from s2f.features import align, front_end, photo_files, sound_files
 from s2f.features.store import Store
 
+STEPS = (-2, -1, 0, 1, 2)  # standard deviations
 GREY = np.full((align.SIZE_PX, align.SIZE_PX, 3), 128, np.uint8)
 
 
@@ -81,3 +84,32 @@ def some_photos(manifest: pd.DataFrame, root: Path, *, n: int) -> list[np.ndarra
         if len(shown) == n:
             break
     return shown
+
+
+def traits_moved() -> dict[str, np.ndarray]:
+    """The average woman and the average man of the synthetic corpus, with one trait moved by each of `STEPS`.
+
+    Returns
+    -------
+    dict of str to uint8 [2 * len(STEPS), 64, 64, 3]
+        One row a trait that shares causes with the voice: the woman's photographs, then the man's, aligned as the
+        networks see them.
+    """
+    sizes = population.causes()["face"]
+    middle: dict[str, Any] = dict.fromkeys(anatomy.SHAPES, 0.0) | {
+        "identity": "average",
+        "skin_tone": 0.35,
+        "fringe": 0.3,
+    }
+    middle |= {"hair_colour": "brown", "eye_colour": "brown", "glasses": False, "beard_style": "stubble"}
+    rows = {}
+    for trait in population.CAUSED:
+        photos = []
+        for sign in (-1, 1):
+            person = middle | {name: sign * sizes[name]["sex"] / 2 for name in population.CAUSED}
+            for step in STEPS:
+                moved = person | {trait: person[trait] + step}
+                (photo,), (marks,) = camera.render(moved, n=1, rng=np.random.default_rng(7), size_px=256)
+                photos.append(align.align(photo, marks))
+        rows[trait.replace("_", " ")] = np.stack(photos)
+    return rows

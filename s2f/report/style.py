@@ -7,6 +7,7 @@ matplotlib figure, which is in the theme and not left open.
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 
 from s2f import files
+from s2f.errors import MetricError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +66,12 @@ def theme() -> None:
 
 
 def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the theme, and close: a notebook shows the returned figure once."""
+    """Draw in the theme, and close: a notebook shows the returned figure once.
+
+    Raises
+    ------
+    MetricError: an empty figure: none of its axes has data or a sentence
+    """
 
     @functools.wraps(function)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -75,6 +82,9 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
             theme()
             figure = function(*args, **kwargs)
             pyplot.close(figure)
+        if not any(ax.has_data() or ax.texts for ax in figure.axes):  # a sentence that says why is no empty figure
+            remedy = "Say in words that there is nothing to show, instead of drawing an empty figure."
+            raise MetricError(function.__name__, "has nothing to draw", remedy=remedy, reason="empty")
         return figure
 
     return drawn
@@ -86,6 +96,14 @@ def canvas(height_in: float, *, n_rows: int = 1, n_columns: int = 1, **grid: Any
 
     size = (WIDTH_IN, height_in)
     return pyplot.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False, **grid)
+
+
+def sentence(text: str) -> Figure:
+    """Words where a figure would stand, for data that are not there."""
+    figure, axes = canvas(0.6)
+    axes[0, 0].axis("off")
+    axes[0, 0].text(0, 0.5, textwrap.fill(text, 100), va="center", color=GREY)
+    return figure
 
 
 def spacing(figure: Figure, **inches: float) -> None:

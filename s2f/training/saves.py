@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from s2f import files
 from s2f.errors import CheckpointError
-from s2f.tensors import load, save
+from s2f.tensors import load, read_header, save
 
 KEPT = 2  # saves to resume from: the last one, and the one before in case the last is broken
 Part = nn.Module | torch.optim.Optimizer | torch.Generator | np.random.Generator
@@ -63,9 +63,13 @@ def restore(parts: Mapping[str, Part], tensors: Mapping[str, Tensor]) -> None:
 
 
 def save_step(folder: Path, step: int, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
-    """Save to resume from; keeps the last two."""
+    """Save to resume from; of the saves with this header's fingerprint, the last two are kept.
+
+    Those of other parameters are left alone: their steps say nothing about this training.
+    """
     save(step_path(folder, step), tensors, header={**header, "step": step})
-    for old in saved_steps(folder)[:-KEPT]:
+    own = [path for path in saved_steps(folder) if _fingerprint(path) == header["fingerprint"]]
+    for old in own[:-KEPT]:
         old.unlink(missing_ok=True)
 
 
@@ -85,6 +89,14 @@ def latest(folder: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], dict[s
         if header.get("fingerprint") == fingerprint:
             return tensors, header
     return None
+
+
+def _fingerprint(path: Path) -> str | None:
+    """Fingerprint of a save, or None where the file cannot be read."""
+    try:
+        return read_header(path).get("fingerprint")
+    except CheckpointError:
+        return None
 
 
 def saved_steps(folder: Path) -> list[Path]:

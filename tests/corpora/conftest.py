@@ -16,10 +16,11 @@ def average():
     """A person in the middle of everything, whose hair, beard and age leave room both ways."""
     person = {name: 0.0 for name in population.CAUSED + population.INDEPENDENT}
     return person | {
+        "identity": "average",
         "wrinkles": 0.5,
         "grey_hair": 0.5,
         "hair_length": 0.6,
-        "beard_density": 0.5,
+        "beard_density": 0.25,
         "skin_tone": 0.2,
         "fringe": 0.3,
         "glasses": False,

@@ -43,6 +43,15 @@ def stub(monkeypatch):
     return heard
 
 
+@pytest.mark.parametrize(
+    ("n", "expected"), [(1, [1]), (2, [1, 1]), (3, [2, 1]), (4, [2, 2]), (6, [3, 3]), (7, [3, 3, 1]), (8, [3, 3, 2])]
+)
+def test_recordings_lie_in_two_videos_or_more(n, expected):
+    places = [module._place(k, n) for k in range(n)]
+    assert len(set(places)) == n and places == sorted(places)
+    assert np.bincount([video for video, _ in places]).tolist() == expected
+
+
 def test_manifest_and_files(tmp_path, stub):
     import soundfile
     from PIL import Image

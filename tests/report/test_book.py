@@ -241,6 +241,22 @@ def test_a_notebook_that_did_not_run_to_its_end_is_refused(tmp_path, kind):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), "nan", ""])
+def test_a_glued_value_that_is_no_number_is_refused_by_name(tmp_path, value):
+    path = tmp_path / "page.ipynb"
+    nbformat.write(notebook("Page", {"top1": 93.5, "kid": value}), path)
+    with pytest.raises(RunError, match=r"glues 'kid' as .* in cell") as caught:
+        book.check_executed(path, name="page")
+    assert str(path) in str(caught.value) and "words" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0.0, "not measured", "nan is a grandmother"])
+def test_words_and_zeros_may_be_glued(tmp_path, value):
+    path = tmp_path / "page.ipynb"
+    nbformat.write(notebook("Page", {"kid": value}), path)
+    book.check_executed(path, name="page")
+
+
 def test_a_refused_notebook_leaves_the_book_as_it_was(tmp_path):
     root, run, notebooks = project(tmp_path)
     page = notebook("Females")

@@ -1,117 +1,173 @@
-"""Measures of a head, and what it is put together from: ellipsoids, bumps and dents.
+"""What a person's traits do to a head: weights of the body model's targets, and shares that paint and hair read.
 
-Lengths are in decimetres: x to the right of the image, y up, z towards the camera; the origin lies inside the
-head, between the eyes' outer ends at their height. Heads are symmetric: a part at x stands for the one at -x too.
+A trait keeps its size in standard deviations whatever it moves; `MOVES` says what one of them does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
-from s2f.corpora.synthetic import population
+from s2f.corpora.synthetic import body, population
 
 # Traits that shape a head and come from nothing else; colours and styles are not among them.
 SHAPES = (
     *("skin_redness", "hair_volume", "fringe", "parting"),
     *("eye_spacing", "eye_tilt", "brow_tilt", "nose_bridge", "mouth_width"),
 )
-BEARD_KEPT = {"shaven": 0.65, "stubble": 0.85, "moustache": 0.65, "full": 1.0}
+# Weights of targets for one standard deviation. Those with a dash at their end are bumps and stretches of `_OWN`.
+MOVES: Mapping[str, Mapping[str, float]] = {
+    "jaw_width": {"chin-bones-incr": 0.14, "jaw": 0.45},
+    "chin_size": {"chin-prominent-incr": 0.14, "chin-height-incr": 0.12, "chin-width-incr": 0.12},
+    "brow_ridge": {"ridge": 1.5},
+    "brow_height": {"eyebrows-trans-up": 0.34},
+    "face_length": {"length": 0.70},
+    "cheek_fullness": {"cheek-volume-incr": 0.30, "head-fat-incr": 0.26, "cheek-inner-incr": 0.18},
+    "nose_size": {"nose-volume-incr": 0.12, "nose-scale-horiz-incr": 0.18, "nose-scale-depth-incr": 0.16},
+    "lip_fullness": {
+        **{"mouth-upperlip-height-incr": 0.20, "mouth-lowerlip-height-incr": 0.20},
+        **{"mouth-upperlip-volume-incr": 0.15, "mouth-lowerlip-volume-incr": 0.15},
+    },
+    "eye_size": {"eye-scale-incr": 0.12, "eye-height2-incr": 0.20},
+    "eyelid_droop": {"eye-eyefold-up": -0.30, "eye-height2-incr": -0.14, "eye-bag-incr": 0.20},
+    "neck_width": {"neck-scale-horiz-incr": 0.12, "neck": 0.30},
+    "jowls": {"jowl": 1.3, "neck-double-incr": 0.20},
+    "eye_spacing": {"eye-trans-out": 0.24},
+    "eye_tilt": {"eye-corner1-up": 0.35, "eye-corner2-up": -0.25},
+    "brow_tilt": {"eyebrows-angle-up": 0.25},
+    "nose_bridge": {"nose-hump-incr": 0.25, "nose-curve-convex": 0.15, "nose-width1-incr": -0.12},
+    "mouth_width": {"mouth-scale-horiz-incr": 0.24},
+}
+# What of the traits is bone and flesh of either sex: in proportion they turn a head into a man's or a woman's.
+_SEXED = (
+    *("jaw_width", "chin_size", "brow_ridge", "face_length", "nose_size", "eye_size", "neck_width"),
+    *("cheek_fullness", "lip_fullness"),
+)
+BEARD_KEPT = {"shaven": 0.75, "stubble": 0.85, "moustache": 0.75, "full": 1.0}
+# By how much an average face is unlike the body model's: a longer chin, more flesh.
+USUAL = {"chin-height-incr": 0.12, "chin-jaw-drop-incr": 0.05, "head-fat-incr": 0.15, "eye-scale-incr": -0.18}
+_FITS = 0.55
+LIMIT = 3.2  # standard deviations: beyond, a trait would be a caricature
 
-Point = tuple[float, float, float]
-Part = tuple[Point, Point, float]  # an ellipsoid's centre, radii, tilt (° about x); a bump's centre, widths, height
+
+@cache
+def _own(name: str) -> np.ndarray:
+    """Offsets [V, 3] for one standard deviation of a shape that no sculptor made."""
+    x, y, z = body.load().vertices.T
+    side, up = np.abs(x), np.zeros_like(y)
+
+    def near(*at: tuple[np.ndarray, float, float]) -> np.ndarray:
+        return np.exp(-0.5 * sum(((value - centre) / width) ** 2 for value, centre, width in at))
+
+    def smooth(value: np.ndarray, low: float, high: float) -> np.ndarray:
+        share = np.clip((value - low) / (high - low), 0, 1)
+        return share * share * (3 - 2 * share)
+
+    face = smooth(z, -0.3, 0.3)
+    if name == "ridge":  # the bone above the eyes
+        bump = near((side, 0.24, 0.17), (y, 0.17, 0.07)) * smooth(z, 0.4, 0.7)
+        return np.stack([up, -0.008 * bump, 0.022 * bump], axis=1)
+    if name == "jaw":  # the jaw's angle, outwards
+        bump = near((y, -0.72, 0.22), (z, 0.10, 0.35)) * smooth(side, 0.15, 0.5)
+        return np.stack([0.040 * np.sign(x) * bump, up, up], axis=1)
+    if name == "length":  # everything below the eyes
+        down = 0.058 * np.clip(y, -1.15, 0) * smooth(z, -0.5, 0.3)
+        return np.stack([up, down, up], axis=1)
+    if name == "jowl":  # flesh that hangs beside the chin
+        bump = near((side, 0.36, 0.12), (y, -0.86, 0.12)) * face
+        return np.stack([0.020 * np.sign(x) * bump, -0.028 * bump, 0.016 * bump], axis=1)
+    wide = near((y, -1.35, 0.30)) * 0.045  # the neck
+    return np.stack([wide * x / 0.5, up, wide * (z + 0.2) / 0.5], axis=1)
 
 
-def measures(person: Mapping, scene: Mapping) -> dict:
-    """Measures of one head in one photograph (dm, or shares of 1) from the traits in standard deviations."""
-    t = {name: float(np.clip(person[name], -3.2, 3.2)) for name in (*population.CAUSED, *SHAPES)}
-    stretch = 1 + 0.065 * t["face_length"]  # of everything below the eyes
-    nose = 1 + 0.16 * t["nose_size"]
-    age = float(np.clip((t["wrinkles"] + 1.2) / 3.2, 0.0, 1.15))
-    bald = float(np.clip((t["hair_loss"] - 1.5) / 1.4, 0.0, 1.0))
+OWN = ("ridge", "jaw", "length", "jowl", "neck")
+
+
+def measures(person: Mapping) -> dict:
+    """The traits, kept within what a head can be, and the shares of 1 that age, hair, beard and make-up follow."""
+    t = {name: float(np.clip(person[name], -LIMIT, LIMIT)) for name in (*population.CAUSED, *SHAPES)}
     style = person["beard_style"]
-    beard = float(np.clip((t["beard_density"] - 0.1) / 0.5, 0.0, 1.0))
+    sizes = population.causes()["face"]
+    sexed = {name: sizes[name]["sex"] for name in _SEXED}
+    male = 2 * sum(size * t[name] for name, size in sexed.items()) / sum(s * s for s in sexed.values())
+    # A beard and make-up show as far as they go with the rest of the face.
+    beard = float(np.clip((t["beard_density"] + _FITS * male + 0.2) / 0.6, 0.0, 1.0))
+    makeup = float(np.clip((t["lip_colour"] - _FITS * male + 0.1) / 0.8, 0.0, 1.3))
+    bald = float(np.clip((t["hair_loss"] - 1.5) / 1.4, 0.0, 1.0))
     return t | {
-        "stretch": stretch,
-        "nose": nose,
-        "nose_y": -0.40 * stretch - 0.04 * (nose - 1),
-        "mouth_y": -0.69 * stretch,
-        "mouth_w": 0.235 + 0.018 * t["mouth_width"] + 0.055 * max(scene["smile"], 0.0),
-        "lip": max(0.068 + 0.030 * t["lip_fullness"], 0.018),
-        "gap": 0.075 * scene["open"] * stretch,
-        "eye_x": 0.325 + 0.014 * t["eye_spacing"],
-        "eye_w": 0.158 * (1 + 0.11 * t["eye_size"]),
-        "eye_h": 0.075 * (1 + 0.21 * t["eye_size"] - 0.09 * t["eyelid_droop"]) * scene["lids"],
-        "brow_y": 0.205 + 0.040 * t["brow_height"] - 0.008 * t["brow_ridge"],
-        "age": age,
+        "age": float(np.clip((t["wrinkles"] + 1.2) / 3.2, 0.0, 1.15)),
         "grey": float(np.clip((t["grey_hair"] - 0.1) / 1.3, 0.0, 1.0)),
-        "long": float(np.clip(t["hair_length"] / 0.6, 0.0, 1.35)) * (1 - 0.85 * bald),
+        "long": float(np.clip((t["hair_length"] - 0.1) / 0.5, 0.0, 1.35)) * (1 - 0.85 * bald),
         "bald": bald,
         "beard": beard * BEARD_KEPT[style],
         "moustache": beard * (1.0 if style == "moustache" else BEARD_KEPT[style]),
-        "makeup": float(np.clip((t["lip_colour"] - 0.1) / 0.6, 0.0, 1.3)),
+        "makeup": makeup,
+        "male": male,
     }
 
 
-def skin(a: Mapping) -> tuple[list[Part], list[Part]]:
-    """Ellipsoids and bumps of the skin, from the measures of a head."""
-    s, nose, jaw, cheek, chin, neck = (
-        a[name] for name in ("stretch", "nose", "jaw_width", "cheek_fullness", "chin_size", "neck_width")
+def head(person: Mapping, a: Mapping) -> np.ndarray:
+    """Vertices of a person's head at rest, from the measures of `measures`. float32 [V, 3]
+
+    Beside the traits, a head has looks of its own: small weights of the targets that no trait moves, and a mix of
+    origins that goes with the skin's tone. They follow from the name alone and have nothing to do with any voice.
+    """
+    model, weight = body.load(), dict(USUAL)
+    weight["male"] = float(np.clip(1.15 * a["male"], -1.6, 1.6))
+    share = (1 + np.clip(weight["male"], -1, 1)) / 2
+    weight |= {"old-male": 0.55 * a["age"] * share, "old-female": 0.55 * a["age"] * (1 - share)}
+    for trait, moves in MOVES.items():
+        for target, each in moves.items():
+            weight[target] = weight.get(target, 0.0) + each * a[trait]
+    for target, value in _looks(person).items():
+        weight[target] = weight.get(target, 0.0) + value
+    own = {name: weight.pop(name) for name in OWN}
+    vertices = model.moved(model.vertices, weight)
+    return (vertices + sum(value * _own(name) for name, value in own.items())).astype(np.float32)
+
+
+@cache
+def _free() -> tuple[str, ...]:
+    """Targets that shape a face and that no trait moves."""
+    taken = {target for moves in MOVES.values() for target in moves} | {"male", *body.ORIGINS}
+    folders = tuple(f"{part}-" for part in ("asym", "cheek", "chin", "ear", "eye", "forehead", "head", "mouth", "nose"))
+    left_out = (
+        "head-trans",
+        "head-angle",
+        "head-age",
+        "head-scale",
+        "nose-trans",
+        "mouth-trans",
+        "eye-trans",
+        "eye-bag",
     )
-    full = a["beard"] if a["beard"] > 0.7 else 0.0  # a full beard adds volume
-    nose_y = a["nose_y"]
-    ellipsoids: list[Part] = [
-        ((0, 0.30, -0.12), (0.75, 0.86, 0.94), 0),  # cranium
-        ((0, -0.20 * s, 0.20), (0.635 + 0.022 * cheek + 0.022 * jaw, 0.78 * s, 0.66), 0),  # face
-        ((0, -0.68 * s, 0.24), (0.47 + 0.100 * jaw + 0.036 * cheek, 0.43 * s, 0.52), 0),  # jaw
-        ((0, -0.97 * s, 0.56), (0.20 + 0.052 * chin, 0.15 + 0.020 * chin, 0.20 + 0.016 * chin), 0),
-        ((0.385, -0.22 * s, 0.50), (0.225, 0.15, 0.26), 0),  # cheekbone
-        ((0.36 + 0.015 * cheek, -0.55 * s, 0.46), (0.19 + 0.045 * cheek, 0.24, 0.25 + 0.022 * cheek), 0),
-        ((0, -0.14 * s, 0.88 + 0.022 * a["nose_bridge"]), (0.075 + 0.008 * nose, 0.30 * s, 0.11 * nose), -16),
-        ((0, nose_y, 1.00 + 0.08 * nose), (0.105 * nose, 0.095 * nose, 0.13 * nose), 0),  # nose tip
-        ((0.115 * nose, nose_y - 0.035, 0.985), (0.072 * nose, 0.065 * nose, 0.11), 0),  # nose wing
-        ((0.755, -0.08, -0.08), (0.055, 0.22 + 0.02 * a["age"], 0.16), -12),  # ear
-        ((0, -1.20, -0.15), (0.415 + 0.095 * neck, 1.0, 0.44 + 0.03 * neck), 8),
-        ((0, -2.02, -0.22), (1.35 + 0.11 * neck, 0.68, 0.55), 0),  # shoulders
-    ]
-    lip, y = a["lip"], a["mouth_y"]
-    bumps: list[Part] = [
-        ((a["eye_x"], 0.02, 0.80), (0.15, 0.115, 0.40), -0.105 - 0.010 * a["age"]),  # socket
-        ((a["eye_x"], -0.005, 0.80), (0.115, 0.07, 0.40), 0.062),  # eyeball behind its lids
-        ((0.24, 0.155, 0.85), (0.17, 0.060, 0.30), 0.020 + 0.032 * a["brow_ridge"]),
-        ((0.30, 0.50, 0.75), (0.22, 0.18, 0.30), 0.015 - 0.012 * a["brow_ridge"]),  # forehead
-        ((0, y + 0.55 * lip + a["gap"], 0.86), (0.22, 0.052, 0.35), 0.018 + 0.45 * lip),
-        ((0, y - 0.75 * lip - a["gap"], 0.86), (0.18, 0.055, 0.35), 0.020 + 0.50 * lip),
-        ((0, y, 0.86), (0.24, 0.020 + 0.6 * a["gap"], 0.35), -0.020),  # between the lips
-        ((0, y - 0.20 * s, 0.80), (0.20, 0.055, 0.40), -0.035),  # above the chin
-        ((0.47, -0.86 * s, 0.40), (0.16, 0.13, 0.30), 0.006 + 0.026 * max(a["jowls"], -1.0)),
-        ((0.50, -0.60 * s, 0.50), (0.14, 0.16, 0.30), 0.014 * min(cheek, 0.0)),  # hollow of a lean cheek
-        ((0, -1.06 * s, 0.30), (0.30, 0.12, 0.30), 0.030 * max(cheek + 0.6 * a["jowls"], 0.0)),  # double chin
-        ((0.25, -0.90 * s, 0.50), (0.36, 0.26, 0.40), 0.075 * full),
-        ((0.79, -0.05, 0.06), (0.06, 0.12, 0.09), -0.035),  # hollow of the ear
-    ]
-    return ellipsoids, bumps
+    names = {name for name, _ in body.load().rows if name.startswith(folders) and not name.startswith(left_out)}
+    return tuple(sorted(names - taken))
 
 
-def hair(a: Mapping) -> tuple[list[Part], list[Part]]:
-    """Ellipsoids and bumps of the hair, from the measures of a head."""
-    long, v = a["long"], 0.045 + 0.022 * max(a["hair_volume"], -1.2) + 0.045 * min(a["long"], 1.0)
-    v *= 1 - 0.8 * a["bald"]
-    end = 0.05 - 1.25 * long  # height of the hair's ends
-    ellipsoids: list[Part] = [
-        ((0, 0.30 - 0.20 * a["bald"], -0.14 - 0.16 * a["bald"]), (0.76 + v, 0.87 + 1.4 * v, 0.95 + v), 0),
-        ((0, 0.5 * (0.5 + end), -0.42), (0.62 + 0.16 * min(long, 1.0), 0.5 * (0.6 - end), 0.36), 0),
-    ]
-    if long > 0:
-        reach = 0.12 + 0.11 * min(long, 1.0) + 0.02 * a["hair_volume"]
-        ellipsoids += [
-            ((0.68, 0.5 * (0.62 + end), -0.02), (reach, 0.5 * (0.85 - end), 0.36), 4),
-            ((0.70, 0.5 * (0.2 + end), 0.02), (reach * 0.95, 0.5 * (0.35 - end), 0.26), -4),
-        ]
-    return ellipsoids, [((0.8, -0.5, 0.1), (0.25, 0.2, 0.5), 0.03 * long)]  # a wave at the ends
+def _looks(person: Mapping) -> dict[str, float]:
+    """Weights of what no trait moves, from the name."""
+    rng = np.random.default_rng(np.random.SeedSequence([*f"face of {person['identity']}".encode()]))
+    names = _free()
+    looks = dict(zip(names, rng.uniform(-0.28, 0.28, len(names)).tolist(), strict=True))
+    dark = (float(person["skin_tone"]) - 0.45) / 0.25  # -1 to 1
+    pull = np.array([1.4 * dark, 0.0, -1.4 * dark]) + rng.normal(0.0, 0.7, 3)
+    share = np.exp(pull) / np.exp(pull).sum()
+    return looks | dict(zip(body.ORIGINS, share.tolist(), strict=True))
 
 
-def mouth_bend(u, scene: Mapping):
-    """How far a point of the mouth line, u = -1 to 1, lies above the mouth's height."""
-    return scene["smile"] * 0.06 * (u * u - 0.35)
+def expression(scene: Mapping) -> dict[str, float]:
+    """Weights of facial actions for what a face does in one photograph."""
+    smile, lids = scene["smile"], scene["lids"]
+    return {
+        "mouthSmile": 0.75 * max(smile, 0.0),
+        "mouthUpperUp": 0.30 * max(smile, 0.0),
+        "mouthLowerDown": 0.20 * max(smile, 0.0),
+        "cheekSquint": 0.45 * max(smile, 0.0),
+        "mouthFrown": 0.9 * max(-smile, 0.0),
+        "jawOpen": 0.42 * scene["open"],
+        "eyeBlink": 0.9 * max(1.08 - lids, 0.0),
+        "eyeWide": 1.5 * max(lids - 1.08, 0.0),
+    }

@@ -21,7 +21,7 @@ from s2f.corpora.synthetic import camera, population, voices
 from s2f.errors import CorpusError
 from s2f.workers import end_with_parent
 
-N_RECORDINGS_A_VIDEO = 3
+N_RECORDINGS_A_VIDEO = 3  # at most
 N_PHOTOS_A_SOURCE = 3
 _MARKER = "complete.json"
 _PURPOSES = ("duration", "recording", "channel", "photos")  # order is part of the streams: append only
@@ -192,11 +192,17 @@ def _stream(sizes: Sizes, number: int, purpose: str, index: int = 0) -> np.rando
     return np.random.default_rng(np.random.SeedSequence(entropy=sizes.seed, spawn_key=key))
 
 
+def _place(number: int, n: int) -> tuple[int, int]:
+    """Video and clip of one of `n` recordings: two videos or more, so that one can be set aside, as even as they go."""
+    n_videos = max(min(n, 2), -(-n // N_RECORDINGS_A_VIDEO))
+    return divmod(number, -(-n // n_videos))
+
+
 def _record(folder: Path, person: dict, *, number: int, n: int, sizes: Sizes) -> None:
     import soundfile
 
     for k in range(n):
-        video, clip = divmod(k, N_RECORDINGS_A_VIDEO)
+        video, clip = _place(k, n)
         wave = voices.synthesise(
             person,
             duration_s=float(_stream(sizes, number, "duration", k).uniform(sizes.min_s, sizes.max_s)),
@@ -223,7 +229,7 @@ def _manifest(root: Path, people: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
     for number, (who, gender) in enumerate(zip(people["identity"], people["gender"], strict=True)):
         n_recordings, n_photos = sizes.of_person(number)
         for k in range(n_recordings):
-            video, clip = divmod(k, N_RECORDINGS_A_VIDEO)
+            video, clip = _place(k, n_recordings)
             source = f"{who}/v{video:03d}"
             rows.append((who, gender, None, "voice", f"voices/{source}/{clip:05d}.wav", source, None, 0))
         marks = np.load(root / "faces" / who / "landmarks.npy")

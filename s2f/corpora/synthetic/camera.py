@@ -1,41 +1,41 @@
-"""Shaded photographs of a person's head: its surface is sphere-traced in vectorised torch.
+"""Photographs of a person's head: what changes between them, and what light makes of the surface.
 
-`anatomy` says what a head is put together from, `surface` where it begins, `paint` what colour it has there; here
-is what changes between photographs, and how a ray finds the head.
+`body` has the head that `anatomy` gives a person's traits, `paint` the picture that it wears, `hair` what grows on it
+and is worn before it; here they meet camera and light. Two samples a pixel and axis.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from math import cos, radians, sin
 
+import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
-from s2f.corpora.synthetic import anatomy
-from s2f.corpora.synthetic.paint import glasses, shade
-from s2f.corpora.synthetic.surface import Device, Head, distance, monomials, tensor
+from s2f.corpora.synthetic import anatomy, body, hair, paint, raster
+from s2f.corpora.synthetic.paint import smooth
+from s2f.corpora.synthetic.raster import floats
 
 CAMERA_DM = 13.0  # distance of the camera from the head: an ordinary portrait's perspective
 HALF_FRAME_DM = 1.5  # half of what a photograph covers at the distance of the head
-PIVOT_Y_DM = -0.3  # heads turn about a point below the eyes
-N_COARSE, N_FINE, N_LATE = 12, 2, 20  # marching steps: on half the grid, on all of it, on what still moves
+PIVOT = floats(0.0, -0.3, 0.0)  # heads turn about a point below the eyes
+_OVER = 2  # samples a pixel, along either axis
+_BLUR_PX = 0.45  # of a lens
+_BEHIND = -0.65  # a triangle whose normal has this z at rest is 40 degrees from being seen
+_BRIGHTEST = 2.5  # light that a vertex can send back
+_THROUGH = (0.09, 0.0, -0.03)
 
 
-def render(
-    person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128, device: Device = "cpu"
-) -> tuple[np.ndarray, np.ndarray]:
+def render(person: Mapping, *, n: int, rng: np.random.Generator, size_px: int = 128) -> tuple[np.ndarray, np.ndarray]:
     """Photograph one person `n` times, each time with its own pose, light, expression and background.
 
     Parameters
     ----------
     person : Mapping, a row of `population.sample`
-    rng : numpy Generator
-        Draws what changes between photographs; the same state gives the same photographs on one device.
+    rng : numpy Generator, draws what changes between photographs; the same state gives the same photographs
     size_px : int, height and width
-    device : str or torch.device, where torch computes
 
     Returns
     -------
@@ -43,14 +43,70 @@ def render(
     float32 array [n, 5, 2]
         x and y in pixels (a pixel's centre is a whole number) of left eye, right eye, nose tip, left and
         right mouth corner, left and right as seen in the image.
+
+    Raises
+    ------
+    CheckpointError: the package with the body model is missing or not the declared one
     """
-    photos = np.empty((n, size_px, size_px, 3), np.uint8)
-    landmarks = np.empty((n, 5, 2), np.float32)
-    with torch.inference_mode():
-        for k in range(n):
-            scene = _scene(rng)
-            photos[k], landmarks[k] = _photograph(person, scene, rng=rng, size_px=size_px, device=device)
-    return photos, landmarks
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the same arithmetic everywhere, and one process a core already
+    try:
+        who = _Person.of(person)
+        shots = [_photograph(who, _scene(rng), rng=rng, size_px=size_px) for _ in range(n)]
+    finally:
+        cv2.setNumThreads(threads)
+    photos, marks = zip(*shots, strict=True)
+    return np.stack(photos), np.stack(marks)
+
+
+@dataclass(frozen=True)
+class _Person:
+    """What stays the same in all photographs of a person."""
+
+    head: np.ndarray  # [V, 3], at rest
+    extras: hair.Mesh  # hair and glasses
+    triangles: np.ndarray  # [T, 3], of the head and then of the extras
+    places: np.ndarray  # [V + E, 2]
+    picture: np.ndarray  # [S, S, 4]
+    chest: np.ndarray  # the picture's rows that clothes may cover, bare
+
+    @classmethod
+    def of(cls, person: Mapping) -> _Person:
+        a, model = anatomy.measures(person), body.load()
+        head = anatomy.head(person, a)
+        rng = np.random.default_rng(np.random.SeedSequence([*f"hair of {person['identity']}".encode()]))
+        meshes = [_cavity(head), hair.cap(a, head, hair.line(a, model.vertices), rng), hair.sheets(a, head, rng)]
+        if person["glasses"]:
+            meshes.append(hair.glasses(a, head))
+        extras = hair.joined(meshes)
+        picture = paint.picture(person, a, hair.line(a, paint.canvas().points))
+        return cls(
+            head=head,
+            extras=extras,
+            triangles=np.concatenate(
+                [_shown(head, model.triangles), _shown(extras.vertices, extras.triangles) + len(head)]
+            ),
+            places=np.concatenate([paint.places(), extras.places]),
+            picture=picture,
+            chest=picture[paint.clothed()[0]].copy(),
+        )
+
+
+def _cavity(head: np.ndarray) -> hair.Mesh:
+    """The dark that an open mouth and nostrils show."""
+    _, mouth_y, mouth_z = head[_marks()[-4:]].mean(axis=0)
+    half = [(0.15, mouth_y - 0.25, mouth_z - 0.42), (0.27, mouth_y - 0.10, mouth_z - 0.40), (0.34, 0.10, 0.45)]
+    points = np.array(half + [(-x, y, z) for x, y, z in reversed(half)], np.float32)
+    triangles = np.array([(0, 1, 4), (0, 4, 5), (1, 2, 3), (1, 3, 4)], np.int32)
+    normals, middle = np.tile(floats(0, 0, 1), (6, 1)), np.full(6, 0.5)
+    return hair.Mesh(points, normals, triangles, paint.patch("gum", middle, middle), np.full(6, 0.3, np.float32))
+
+
+def _shown(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Triangles that a head turned as far as heads are turned may show to the camera. [T, 3]"""
+    a, b, c = (points[triangles[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)
+    return triangles[normal[:, 2] > _BEHIND * np.linalg.norm(normal, axis=1)]
 
 
 def _scene(rng: np.random.Generator) -> dict:
@@ -95,91 +151,128 @@ def _rotation(scene: Mapping) -> np.ndarray:
     return roll @ pitch @ yaw
 
 
-def _trace(head: Head, origin: Tensor, rays: Tensor, *, size_px: int, pixel_dm: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Rays that meet the head or come near it: index, distance along the ray, gap between ray and head."""
-    near, far = CAMERA_DM - 1.5, CAMERA_DM + 1.2
-    grid = rays.reshape(size_px, size_px, 3)
-    coarse = grid[1::2, 1::2].reshape(-1, 3)
-    t = torch.full((len(coarse),), near, device=rays.device)
-    closest = torch.full_like(t, 9.0)
-    live = torch.arange(len(coarse), device=rays.device)
-    for _ in range(N_COARSE):
-        d = head.nearest(origin + coarse[live] * t[live, None])
-        closest[live] = torch.minimum(closest[live], d)
-        t[live] += 0.95 * d
-        live = live[(d > 0.004) & (t[live] < far)]
-    square = (1, 1, size_px // 2, size_px // 2)
-    hit = (closest < 4 * pixel_dm).reshape(square).float()
-    start = torch.where(closest < 4 * pixel_dm, t, torch.full_like(t, far)).reshape(square)
-    # A pixel starts from the nearest depth found around it, so that no edge is stepped over.
-    start = -functional.max_pool2d(-start, 3, stride=1, padding=1) - 0.03
-    hit = functional.max_pool2d(hit, 3, stride=1, padding=1)
-    hit, start = (functional.interpolate(v, size=(size_px, size_px), mode="nearest").flatten() for v in (hit, start))
-    index = (hit > 0).nonzero().flatten()  # [N]
-    t, rays = start[index], rays[index]
-    best, best_t = torch.full_like(t, 9.0), t.clone()
-    live = torch.arange(len(index), device=rays.device)
-    for step in range(N_FINE + N_LATE):
-        d = head.nearest(origin + rays[live] * t[live, None])
-        closer = d.abs() < best[live].abs()
-        best[live] = torch.where(closer, d, best[live])
-        best_t[live] = torch.where(closer, t[live], best_t[live])
-        t[live] += (0.95 * d).clamp_min(0.004)  # never stuck along an edge
-        if step >= N_FINE - 1:
-            live = live[(d.abs() > 0.003) & (t[live] < far)]
-        if len(live) == 0:
-            break
-    missed = t >= far
-    return index, torch.where(missed, best_t, t), best * missed
-
-
 def _photograph(
-    person: Mapping, scene: Mapping, *, rng: np.random.Generator, size_px: int, device: Device
+    who: _Person, scene: Mapping, *, rng: np.random.Generator, size_px: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """One photograph and its landmarks, as `render` gives them; `rng` draws the grain."""
-    a = anatomy.measures(person, scene)
-    head = Head(a, device=device)
-    turn = _rotation(scene)
+    model, turn = body.load(), _rotation(scene).astype(np.float32)
     half = HALF_FRAME_DM / scene["zoom"]
-    pixel_dm = 2 * half / size_px
-    offset = np.array([scene["shift"][0], scene["shift"][1] + 0.05, 0.0])
-    pivot = np.array([0.0, PIVOT_Y_DM, 0.0])
-    axis = (np.arange(size_px) + 0.5) * pixel_dm - half
-    u, v = np.meshgrid(axis, -axis)
-    ahead = np.stack([u, v, np.full_like(u, -CAMERA_DM)], axis=-1).reshape(-1, 3)
-    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
-    rays = tensor(ahead, device) @ tensor(turn, device)  # world @ turn = head coordinates
-    origin = tensor((np.array([0.0, 0.0, CAMERA_DM]) - offset - pivot) @ turn + pivot, device)
-    light = tensor(scene["light"] @ turn, device)
+    view = {"distance_dm": CAMERA_DM, "half_dm": half}
+    head = model.moved(who.head, anatomy.expression(scene))
+    eyes, glints = _look(model, head, scene)
+    points = np.concatenate([head, who.extras.vertices, glints.vertices])
+    offset = floats(scene["shift"][0], scene["shift"][1] + 0.05, 0.0)
+    points = points @ turn.T + (PIVOT + offset - turn @ PIVOT)
+    places = np.concatenate([who.places, glints.places])
+    places[: len(head)][model.part > 0] = np.where(eyes >= 0, eyes, places[: len(head)][model.part > 0])
+    triangles = np.concatenate([who.triangles, glints.triangles + len(who.places)])
+    light = _light(who, model, head, scene, turn, n_glints=len(glints.vertices))
+    paint.dress(who.picture, who.chest, scene["cloth"], scene["neckline"])
 
-    index, t, gap = _trace(head, origin, rays, size_px=size_px, pixel_dm=pixel_dm)
-    p = origin + rays[index] * t[:, None]  # [N, 3]
-    rgb = shade(person, scene, a, head, p, -rays[index], light=light, pixel_dm=pixel_dm)
-    alpha = (1.25 - gap / pixel_dm).clamp(0, 1)
-    image = _backdrop(scene, u, v, device=device)
-    image[index] = torch.lerp(image[index], rgb, alpha[:, None])
-    if person["glasses"]:
-        glasses(image, a, origin, rays, pixel_dm=pixel_dm)
-    image = (image / (1 + 0.12 * image)).clamp(0, 1) ** (1 / 2.2)  # [H*W, 3]
-    grain = tensor(rng.standard_normal((size_px * size_px, 1)), device) * scene["grain"]
-    photo = ((image + grain).clamp(0, 1) * 255).round().byte().reshape(size_px, size_px, 3)
+    values = np.concatenate([places, light[:, None] * (1 / _BRIGHTEST)], axis=1)
+    drawn, depth = raster.draw(points, triangles, values, size_px=size_px * _OVER, **view)
+    seen = _shade(who.picture, scene, drawn, depth)
+    seen = cv2.resize(seen, (size_px, size_px), interpolation=cv2.INTER_AREA)
+    seen = cv2.GaussianBlur(seen, (3, 3), _BLUR_PX)
 
-    lip_y, eye_x, mouth_w = a["mouth_y"] + anatomy.mouth_bend(1.0, scene), a["eye_x"], a["mouth_w"]
-    marks = [(-eye_x, 0), (eye_x, 0), (0, a["nose_y"]), (-mouth_w, lip_y), (mouth_w, lip_y)]
-    points = tensor([(x, y, 2.0) for x, y in marks], device)
-    for _ in range(24):  # straight back from in front of the face until the skin
-        points[:, 2] -= 0.9 * distance(head.skin, monomials(points))
-    world = (points.cpu().numpy().astype(np.float64) - pivot) @ turn.T + pivot + offset
-    flat = world[:, :2] * (CAMERA_DM / (CAMERA_DM - world[:, 2:]))
-    pixels = np.stack([flat[:, 0] + half, half - flat[:, 1]], axis=1) / pixel_dm - 0.5
-    return photo.cpu().numpy(), pixels.astype(np.float32)
+    axis = ((np.arange(size_px) + 0.5) * (2 * half / size_px) - half).astype(np.float32)
+    image = _backdrop(scene, axis[None], -axis[:, None])
+    image = image * (1 - seen[:, :, 3:]) + seen[:, :, :3]  # [H, W, 3]
+    image = cv2.pow(image / (1 + 0.12 * image), 1 / 2.2)
+    image += rng.standard_normal((size_px, size_px, 1), np.float32) * np.float32(scene["grain"])
+    photo = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    marks = points[_marks()].reshape(5, 2, 3).mean(axis=1)
+    return photo, raster.project(marks, size_px=size_px, **view).astype(np.float32)
 
 
-def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray, *, device: Device) -> Tensor:
-    """Two colours fading into each other, with out-of-focus blobs. Linear RGB. [H*W, 3]"""
+def _look(model: body.Body, head: np.ndarray, scene: Mapping) -> tuple[np.ndarray, hair.Mesh]:
+    """Where the eyes look: places in the picture of the vertices that are not skin, -1 for those that do not turn;
+    and the light's reflection in the eyes."""
+    part = model.part[model.part > 0]
+    places = np.full((len(part), 2), -1, np.float32)
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * 0.011
+    glints = []
+    for which in (1, 2):
+        eye = head[model.part == which]
+        middle = (eye.min(axis=0) + eye.max(axis=0)) / 2
+        at = (eye - middle)[:, :2] - scene["gaze"]
+        at = np.clip(at * [1, -1] / (2 * paint.EYE_DM) + 0.5, 0, 1)
+        places[part == which] = paint.patch("eye", at[:, 0], at[:, 1])
+        centre = middle[:2] + scene["gaze"] + [0.024 * np.sign(scene["light"][0]), 0.024]
+        glints.append(np.column_stack([centre + corners, np.full(4, eye[:, 2].max() + 0.004)]))
+    vertices, half = np.concatenate(glints).astype(np.float32), np.full(8, 0.5)
+    triangles = np.array([(0, 1, 2), (0, 2, 3), (4, 5, 6), (4, 6, 7)], np.int32)
+    return places, hair.Mesh(vertices, np.zeros_like(vertices), triangles, paint.patch("glint", half, half), half)
+
+
+def _light(
+    who: _Person, model: body.Body, head: np.ndarray, scene: Mapping, turn: np.ndarray, *, n_glints: int
+) -> np.ndarray:
+    """Light that every vertex sends back, of all that falls on it. [V + E + G]"""
+    key, level = (
+        np.asarray(scene["light"], np.float32) @ turn,
+        float(np.mean(scene["light_rgb"])),
+    )  # in the head's coordinates
+    half = key + floats(0, 0, 1) @ turn
+    half /= np.linalg.norm(half)
+    up = floats(0, 1, 0) @ turn
+    normals = model.normals(head)
+    facing = normals @ key
+    reached = 0.08 + 0.92 * model.lit(key)
+    diffuse = np.maximum((facing + 0.12) / 1.12, 0) * reached
+    sheen = 0.42 * np.maximum(normals @ half, 0) ** 20 * reached
+    sky = scene["ambient"] * (0.75 + 0.25 * (normals @ up)) * (0.15 + 0.85 * smooth(model.occlusion, 0.05, 0.75))
+    skin = level * (diffuse + sheen) + sky
+    normals = who.extras.normals
+    diffuse = np.maximum((normals @ key + 0.10) / 1.10, 0)
+    # A strand shines where its direction is square to the half vector (Kajiya and Kay 1989); strands hang down.
+    strand = floats(0, -1, 0) + normals * normals[:, 1:2]
+    strand /= np.maximum(np.linalg.norm(strand, axis=1, keepdims=True), 1e-3)
+    sheen = 0.55 * np.maximum(1 - (strand @ half) ** 2, 0) ** 12 * diffuse
+    worn = (level * (diffuse + sheen) + 0.8 * scene["ambient"] * (0.75 + 0.25 * (normals @ up))) * who.extras.open
+    return np.concatenate([skin, worn, np.ones(n_glints)]).astype(np.float32)
+
+
+@cache
+def _marks() -> np.ndarray:
+    """Pairs of vertices in the middle of which the landmarks lie. [10]"""
+    corner = body.load().corner
+    eyes = [corner(name, side) for side in (-1, 1) for name in ("eye-corner1-up", "eye-corner2-up")]
+    model = body.load()
+    mouth = [int(np.argmax(side * model.vertices[:, 0] * (model.lips > 0.5))) for side in (-1, 1)]
+    nose = [corner("nose-point-up", side) for side in (-1, 1)]
+    return np.array([*eyes, *nose, mouth[0], mouth[0], mouth[1], mouth[1]])
+
+
+def _shade(picture: np.ndarray, scene: Mapping, drawn: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Linear RGB and opacity, float32 [H, W, 4], from places in the picture, light and depth."""
+    u, v, light = cv2.split(drawn)
+    u, v = (cv2.addWeighted(part, paint.SIZE_PX, part, 0, -0.5) for part in (u, v))
+    painted = cv2.remap(picture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # Bumps turn towards the light, or away from it.
+    x, y = (float(0.07 * len(drawn) / 256 * part) for part in scene["light"][:2])
+    slope = np.array([[0, y, 0], [x, 0, -x], [0, -y, 0]], np.float32) * -1
+    bumps = cv2.filter2D(cv2.extractChannel(painted, 3), cv2.CV_32F, slope, borderType=cv2.BORDER_REPLICATE)
+    light = cv2.addWeighted(light, _BRIGHTEST, bumps, 1.0, 0)
+    there = (depth < raster.NOTHING_DM).astype(np.float32)
+    light = cv2.multiply(cv2.max(light, 0.0), there)
+    dusk = cv2.max(cv2.subtract(there, light), 0.0)  # where skin turns from the light, red still comes through
+    tint = scene["light_rgb"] / np.mean(scene["light_rgb"])
+    parts = [
+        cv2.addWeighted(light, float(t), dusk, float(t * through), 0) for t, through in zip(tint, _THROUGH, strict=True)
+    ]
+    cv2.insertChannel(np.ones_like(there), painted, 3)
+    return cv2.max(cv2.multiply(painted, cv2.merge([*parts, there])), 0.0)
+
+
+def _backdrop(scene: Mapping, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Two colours fading into each other, with out-of-focus blobs. Linear RGB. float32 [H, W, 3]"""
     angle = scene["backdrop_turn"]
-    mix = 1 / (1 + np.exp(-1.6 * (u * cos(angle) + v * sin(angle))))
-    for x, y, strength in scene["blobs"]:
-        mix = mix + 0.35 * strength * np.exp(-((u - x) ** 2 + (v - y) ** 2) / 0.15)
+    mix = 1 / (1 + np.exp(-1.6 * (u * np.float32(cos(angle)) + v * np.float32(sin(angle)))))
+    x, y, strength = np.asarray(scene["blobs"], np.float32).T
+    mix += (0.35 * strength * np.exp(-((v - y) ** 2) / np.float32(0.15))) @ np.exp(
+        -((u.T - x) ** 2) / np.float32(0.15)
+    ).T
     first, second = scene["backdrop"] ** 2.2
-    return tensor(first + (second - first) * np.clip(mix, 0, 1)[..., None], device).reshape(-1, 3)
+    mix = np.clip(mix, 0, 1)
+    return cv2.merge([cv2.addWeighted(mix, b - a, mix, 0, a) for a, b in zip(first, second, strict=True)])

@@ -1,270 +1,419 @@
-"""What is painted on a head, and how light falls on it.
+"""What is painted on a head: one picture a person, that the mesh wears.
 
-Eyes, brows, lips, beard and wrinkles are painted on the surface in head coordinates (those of `anatomy`). Colours
-are linear RGB; the tables hold them as a screen takes them, to the power of 1/2.2.
+The picture has the skin above, unrolled around the head as it is before anybody's traits move it, and below it
+patches for eyes, hair and whatever has one colour. So brows, lips, beard and wrinkles are painted once, in the base
+head's coordinates, and follow the flesh. Colours are linear RGB; the tables hold them as a screen takes them, to the
+power of 1/2.2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
 
+import cv2
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
-from torch.nn.functional import normalize
 
-from s2f.corpora.synthetic import anatomy
-from s2f.corpora.synthetic.surface import Head, exp_, tensor
+from s2f.corpora.synthetic import body, raster
+from s2f.corpora.synthetic.raster import floats
 
-SKIN = ((0.95, 0.78, 0.69), (0.89, 0.68, 0.56), (0.75, 0.53, 0.40), (0.55, 0.37, 0.27), (0.37, 0.24, 0.18))
+SIZE_PX = 320  # of the picture
+SKIN_ROWS = 240  # of it
+_FLAT = {"distance_dm": 50.0, "half_dm": 1.0}  # a view without perspective
+TOP_DM, BOTTOM_DM = 1.25, -2.45  # of the skin's rows
+AXIS_Z_DM = -0.10  # of the cylinder on which the skin is unrolled
+PATCHES = {  # left, top, right, bottom in pixels
+    "hair": (0, 244, 176, 318),
+    "eye": (180, 244, 254, 318),
+    "white": (260, 244, 268, 252),
+    "gum": (272, 244, 280, 252),
+    "frame": (284, 244, 292, 252),
+    "glint": (296, 244, 304, 252),
+}
+_PART_PATCH = {1: "eye", 2: "eye", 3: "white", 4: "white"}
+IRIS_DM, PUPIL_DM, EYE_DM = 0.066, 0.028, 0.16  # radii; the last is half of what the eye's patch shows
+
+SKIN = ((0.87, 0.74, 0.68), (0.81, 0.66, 0.58), (0.68, 0.53, 0.44), (0.50, 0.38, 0.31), (0.35, 0.26, 0.22))
 HAIR = {
     "black": (0.13, 0.115, 0.11),
-    "brown": (0.30, 0.19, 0.12),
-    "auburn": (0.50, 0.24, 0.11),
-    "blond": (0.80, 0.63, 0.38),
+    "brown": (0.27, 0.19, 0.14),
+    "auburn": (0.42, 0.24, 0.15),
+    "blond": (0.72, 0.59, 0.42),
 }
 IRIS = {
-    "brown": (0.30, 0.17, 0.09),
-    "hazel": (0.47, 0.35, 0.15),
-    "green": (0.36, 0.50, 0.30),
-    "blue": (0.36, 0.54, 0.75),
+    "brown": (0.27, 0.17, 0.11),
+    "hazel": (0.42, 0.33, 0.20),
+    "green": (0.34, 0.44, 0.32),
+    "blue": (0.36, 0.48, 0.62),
 }
-GREY = (0.80, 0.80, 0.81)
+GREY = (0.70, 0.70, 0.71)
 
 
-def _smooth(x: Tensor, low: float, high: float) -> Tensor:
-    s = ((x - low) / (high - low)).clamp(0, 1)
-    return s * s * (3 - 2 * s)
+def smooth(value: ArrayLike, low: float, high: float) -> np.ndarray:
+    """0 below `low`, 1 above `high`, a cubic between."""
+    share = np.clip((np.asarray(value, np.float32) - low) * np.float32(1 / (high - low)), 0, 1)
+    return share * share * (3 - 2 * share)
 
 
-def _mix(base: Tensor, colour: ArrayLike, amount: Tensor) -> Tensor:
-    return base + (tensor(colour, base.device) - base) * amount[:, None]
+def bell(value: np.ndarray, centre: float, width: float) -> np.ndarray:
+    """exp(-((value - centre) / width)²)"""
+    return np.exp(-(((value - centre) * np.float32(1 / width)) ** 2))
 
 
-def shade(
-    person: Mapping, scene: Mapping, a: Mapping, head: Head, p: Tensor, view: Tensor, *, light: Tensor, pixel_dm: float
-) -> Tensor:
-    """Linear RGB [N, 3] at the points `p` of the surface, seen along `-view`."""
-    skin_d, hair_d, skin_g, hair_g = head.gradients(p)
-    is_hair = (0.5 + (skin_d - hair_d) / (2 * pixel_dm)).clamp(0, 1)
-    normal, hair_normal = normalize(skin_g, dim=1), normalize(hair_g, dim=1)
-
-    paint = _Paint(person, scene, a, p, pixel_dm=pixel_dm, light=light)
-    albedo, gloss = paint.skin()
-    hair, strands = paint.hair()
-    n = normalize(torch.lerp(normal, hair_normal, is_hair[:, None]), dim=1)
-    albedo = torch.lerp(albedo, hair, is_hair[:, None])
-    gloss = torch.lerp(gloss, strands, is_hair)
-
-    # What is near along the normal takes ambient light away, what is near along the light casts a shadow.
-    occlusion = (head.nearest(p + n * 0.14) / 0.14).clamp(0.15, 1)
-    shadow = torch.ones_like(occlusion)
-    for reach in (0.12, 0.35):
-        shadow = torch.minimum(shadow, 0.5 + 3.5 * head.nearest(p + n * 0.03 + light * reach, bumps=False) / reach)
-    shadow = _smooth(shadow, 0.0, 1.0)
-
-    wrap = tensor([0.42, 0.22, 0.15], p.device) * (1 - 0.6 * is_hair[:, None])  # red light travels through skin
-    facing = (n @ light)[:, None]
-    diffuse = ((facing + wrap) / (1 + wrap)).clamp_min(0) * (0.25 + 0.75 * shadow)[:, None]
-    sky = (0.75 + 0.25 * n[:, 1]) * scene["ambient"] * (0.35 + 0.65 * occlusion)
-    half = normalize(light + view, dim=1)
-    sheen = (n * half).sum(1).clamp_min(0) ** 22 * gloss * shadow
-    rim = (1 - (n * view).sum(1).clamp(0, 1)) ** 3 * 0.10 * (1 - is_hair)
-    colour = tensor(scene["light_rgb"], p.device)
-    rgb = albedo * (diffuse * colour + (sky + rim)[:, None]) + (sheen[:, None] * colour)
-    return torch.lerp(rgb, paint.eye_colour * (0.45 + 0.75 * diffuse.mean(1, keepdim=True)), paint.eye[:, None])
+def angle(points: np.ndarray) -> np.ndarray:
+    """How far around the head points lie: 0 in front, ±pi behind. [V]"""
+    return np.arctan2(points[:, 0], points[:, 2] - AXIS_Z_DM)
 
 
-class _Paint:
-    """Colours of the surface in head coordinates, each edge as soft as a pixel is wide."""
+def patch(name: str, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Places in the picture [V, 2], 0 to 1, of places in a patch, 0 to 1."""
+    left, top, right, bottom = PATCHES[name]
+    place = [left + 1 + across * (right - left - 2), top + 1 + down * (bottom - top - 2)]
+    return (np.stack(place, axis=1) / SIZE_PX).astype(np.float32)
 
-    def __init__(self, person: Mapping, scene: Mapping, a: Mapping, p: Tensor, *, pixel_dm: float, light: Tensor):
-        self.person, self.scene, self.a, self.px, self.light = person, scene, a, pixel_dm, light
-        self.x, self.y, self.z = p.unbind(1)
-        self.side = self.x.abs()
-        self.front = _smooth(self.z, 0.15, 0.45)
-        # Sums of sines stand in for noise: cheap, smooth, the same in every photograph of a person.
-        coarse = torch.sin(9.1 * self.x + 3.7 * self.y) * torch.sin(7.3 * self.y - 5.9 * self.z)
-        fine = torch.sin(21.0 * self.x - 8.0 * self.z) * torch.sin(17.0 * self.y + 4.0 * self.x)
-        self.mottle = coarse + 0.6 * fine
-        angle = torch.atan2(self.x - 0.25 * a["parting"], self.z + 0.15)
-        fall = self.y + 0.25 * self.side
-        strand = torch.sin(31 * angle + 2.2 * fall) + torch.sin(67 * angle - 3.1 * fall)
-        self.strand = (strand + 0.7 * torch.sin(143 * angle + 5.0 * fall)) / 2.7
-        colour = np.array(HAIR[person["hair_colour"]]) * (1 - a["grey"]) + np.array(GREY) * a["grey"]
-        self.hair_rgb = colour**2.2
 
-    def _cover(self, d: Tensor, soft: float = 0.0) -> Tensor:
-        """1 where `d` (dm) is inside, 0 outside."""
-        return (0.5 + d / (self.px + soft)).clamp(0, 1)
+@cache
+def places() -> np.ndarray:
+    """Where in the picture each vertex of the head lies, 0 to 1, but for eyes, which turn. float32 [V, 2]"""
+    model = body.load()
+    across = 0.5 + 0.5 * np.sin(angle(model.vertices) / 2)
+    down = (TOP_DM - model.vertices[:, 1]) / (TOP_DM - BOTTOM_DM) * (SKIN_ROWS / SIZE_PX)
+    found = np.stack([across, down], axis=1).astype(np.float32)
+    middle = np.full(len(found), 0.5)
+    for part, name in _PART_PATCH.items():
+        found[model.part == part] = patch(name, middle, middle)[model.part == part]
+    return found
 
-    def _line(self, d: Tensor, width: float) -> Tensor:
-        width = max(width, 0.45 * self.px)  # thinner lines would break up
-        return exp_(-((d / width) ** 2))
 
-    def hair(self) -> tuple[Tensor, Tensor]:
-        shade = (1 + 0.42 * self.strand + 0.15 * self.mottle).clamp_min(0.25)
-        return tensor(self.hair_rgb, self.x.device) * shade[:, None], 0.05 + 0.12 * (0.5 + 0.5 * self.strand).clamp(
-            0, 1
+@dataclass(frozen=True)
+class Canvas:
+    """The face's part of the picture: where its pixels lie on the base head, and noises to paint with.
+
+    Attributes
+    ----------
+    rows, columns : slice, of the face in the picture
+    points : float32 [H, W, 3], dm
+    side, front : float32 [H, W], |x|, and 1 on the front of the head, 0 behind
+    lips, occlusion : float32 [H, W], as a `Body` has them
+    fine, coarse, strand : float32 [H, W], noise of standard deviation 1: pores, blotches, hairs that hang down
+    upper, lower : float32 [H, W], heights above the edges of the upper and of the lower eyelid
+    """
+
+    rows: slice
+    columns: slice
+    points: np.ndarray
+    side: np.ndarray
+    front: np.ndarray
+    lips: np.ndarray
+    occlusion: np.ndarray
+    fine: np.ndarray
+    coarse: np.ndarray
+    strand: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
+
+    @property
+    def y(self) -> np.ndarray:
+        return self.points[:, :, 1]
+
+    def between(self, top_dm: float, bottom_dm: float) -> tuple[slice, Canvas]:
+        """Those of its rows that lie between two heights, and the canvas of them alone."""
+        inside = slice(_row(top_dm) - self.rows.start, _row(bottom_dm) - self.rows.start)
+        parts = {f.name: getattr(self, f.name)[inside] for f in fields(self) if f.name not in ("rows", "columns")}
+        return inside, replace(self, **parts)
+
+    def shifted(self, down: int, right: int) -> Canvas:
+        """With noises of its own, for another person."""
+        noises = {name: np.roll(getattr(self, name), (down, right), (0, 1)) for name in ("fine", "coarse", "strand")}
+        return replace(self, **noises)
+
+
+@cache
+def canvas() -> Canvas:
+    """Made once a process."""
+    model = body.load()
+    rows = slice(_row(0.80), _row(-1.60))
+    columns = slice(int(0.10 * SIZE_PX), int(0.90 * SIZE_PX))
+    points, rest = (values[rows, columns] for values in _unrolled())
+    rng = np.random.default_rng(0)
+    noises = []
+    for across, along in ((0.7, 0.7), (4.5, 4.5), (0.8, 4.5)):
+        noise = cv2.GaussianBlur(
+            rng.standard_normal(points.shape[:2]).astype(np.float32), (0, 0), sigmaX=across, sigmaY=along
         )
+        noises.append(noise / noise.std())
+    side = np.abs(points[:, :, 0])
+    edges = (points[:, :, 1] - edge for edge in _lids(model, side))
+    front = smooth(points[:, :, 2], 0.1, 0.45)
+    return Canvas(rows, columns, points, side, front, rest[:, :, 0], rest[:, :, 1], *noises, *edges)
 
-    def skin(self) -> tuple[Tensor, Tensor]:
-        a, x, y, side, front = self.a, self.x, self.y, self.side, self.front
-        tone = float(self.person["skin_tone"]) * (len(SKIN) - 1)
-        k = min(int(tone), len(SKIN) - 2)
-        base = np.array(SKIN[k]) + (tone - k) * (np.array(SKIN[k + 1]) - np.array(SKIN[k]))
-        self.base = base**2.2
-        rgb = tensor(self.base, x.device).expand(len(x), 3) * (1 + 0.035 * self.mottle)[:, None]
-        cheeks = exp_(-(((side - 0.38) / 0.2) ** 2) - ((y + 0.42) / 0.2) ** 2)
-        nose = exp_(-((x / 0.12) ** 2) - ((y - a["nose_y"]) / 0.12) ** 2)
-        redness = (0.30 + 0.20 * a["skin_redness"]) * front * (cheeks + nose)
-        rgb = rgb * (1 - redness[:, None].clamp(0, 0.9) * tensor([0.0, 0.42, 0.36], x.device))
-        rgb = self._brows(self._beard(self._age(rgb)))
-        rgb, gloss = self._mouth(rgb, 0.05 + 0.05 * front)
-        return self._clothes(self._eyes(self._nostrils(rgb)), gloss)
 
-    def _age(self, rgb: Tensor) -> Tensor:
-        a, x, y, side, s = self.a, self.x, self.y, self.side, self.a["stretch"]
-        old, smile = a["age"], max(self.scene["smile"], 0.0)
-        dark = torch.zeros_like(x)
-        # Nasolabial fold: from the wing of the nose around the corner of the mouth.
-        v = ((y - a["nose_y"]) / (a["mouth_y"] - 0.08 - a["nose_y"])).clamp(-0.2, 1.15)
-        fold = side - (0.175 + (a["mouth_w"] - 0.10) * v.clamp_min(0) ** 1.1)
-        upper = (0.50 * old + 0.16 * smile) * self._line(fold, 0.024) * _smooth(v, -0.1, 0.25)
-        dark += upper * (1 - _smooth(v, 0.85, 1.15))
-        # Marionette line: down from the corner of the mouth.
-        w = ((a["mouth_y"] - y) / 0.25).clamp(0, 1)
-        dark += 0.42 * old**2 * self._line(side - (a["mouth_w"] + 0.035 + 0.03 * w), 0.022) * torch.sin(3.14 * w)
-        # Bag and ring under the eye.
-        u = (side - a["eye_x"]) / 0.17
-        bag = y + 0.115 + 0.035 * (1 - u * u) - 0.05
-        dark += (0.06 + 0.40 * old) * self._line(bag + 0.03, 0.026) * (1 - _smooth(u.abs(), 0.7, 1.1))
-        dark += 0.16 * old * exp_(-(u**2) - ((y + 0.09) / 0.05) ** 2)
-        # Lines of the forehead, between the brows and beside the eyes.
-        lines = torch.zeros_like(x)
-        for height in (0.36, 0.46, 0.56):
-            lines += self._line(y - height - 0.04 * torch.cos(5 * x), 0.014)
-        dark += 0.40 * old**1.5 * lines * (1 - _smooth(side, 0.30, 0.50))
-        dark += 0.40 * old**2 * self._line(side - 0.055, 0.014) * self._line(y - 0.22, 0.09)
-        ray = torch.sin(30 * torch.atan2(y + 0.01, side - a["eye_x"] - 0.02))
-        crow = _smooth(side - a["eye_x"], 0.17, 0.22) * (1 - _smooth(side - a["eye_x"], 0.26, 0.33))
-        dark += 0.32 * old**1.5 * crow * (0.5 + 0.5 * ray) * self._line(y, 0.12)
-        dark += 0.16 * old**2 * (0.5 + 0.5 * self.mottle) * _smooth(self.mottle, 0.5, 1.2)  # age spots
-        dark += 0.14 * old * exp_(-(((y + 1.02 * s) / 0.06) ** 2)) * _smooth(side, 0.05, 0.3)  # edge of the jaw
-        keep = 1 - dark.clamp(0, 0.75) * self.front
-        return rgb * keep[:, None] ** tensor([0.8, 1.05, 1.1], rgb.device)
+def _row(y: float) -> int:
+    return int((TOP_DM - y) / (TOP_DM - BOTTOM_DM) * SKIN_ROWS)
 
-    def _beard(self, rgb: Tensor) -> Tensor:
-        a, x, y, side = self.a, self.x, self.y, self.side
+
+@cache
+def _unrolled() -> tuple[np.ndarray, np.ndarray]:
+    """Points (dm), and lips and occlusion, at every pixel of the picture. float32 [SIZE_PX, SIZE_PX, 3] each"""
+    model, place = body.load(), places()
+    low, size = model.vertices.min(axis=0), np.ptp(model.vertices, axis=0)
+    depth = np.hypot(model.vertices[:, 0], model.vertices[:, 2] - AXIS_Z_DM) * 1e-3  # the outermost is what is seen
+    flat = np.stack([2 * place[:, 0] - 1, 1 - 2 * place[:, 1], depth], axis=1).astype(np.float32)
+    skin = model.triangles[(model.part[model.triangles] == 0).all(axis=1)]
+    skin = skin[
+        (np.ptp(place[skin], axis=1) < 0.3).all(axis=1)
+    ]  # but for what crosses the seam, or leads into the mouth
+    seen, there = raster.draw(flat, skin, ((model.vertices - low) / size).astype(np.float32), **_FLAT, size_px=SIZE_PX)
+    rest = np.stack([model.lips, model.occlusion, model.lips], axis=1).astype(np.float32)
+    rest, _ = raster.draw(flat, skin, rest, **_FLAT, size_px=SIZE_PX)
+    hole = (there >= raster.NOTHING_DM)[:, :, None]
+    centres = (np.arange(SIZE_PX) + 0.5) / SIZE_PX
+    theta, height = 2 * np.arcsin(2 * centres - 1), TOP_DM - centres * SIZE_PX / SKIN_ROWS * (TOP_DM - BOTTOM_DM)
+    theta, height = np.meshgrid(theta, height)
+    around = np.stack([np.sin(theta), height, AXIS_Z_DM + np.cos(theta)], axis=2)
+    points = np.where(hole, around, seen * size + low).astype(np.float32)
+    rest = np.where(hole, floats(0, 0.5, 0), rest)
+    return points, cv2.GaussianBlur(rest, (0, 0), 0.7)
+
+
+def _lids(model: body.Body, side: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Heights of the edges of the upper and the lower lid at points with |x| = side, from where an eye is seen."""
+    values = np.repeat((model.part == 1)[:, None], 3, axis=1).astype(np.float32)
+    size_px, half = 1200, 0.6
+    seen, _ = raster.draw(model.vertices, model.triangles, values, distance_dm=50.0, half_dm=half, size_px=size_px)
+    is_open = seen[:, :, 0] > 0.5
+    columns = np.flatnonzero(is_open.any(axis=0))
+    top, bottom = is_open.argmax(axis=0)[columns], size_px - 1 - is_open[::-1].argmax(axis=0)[columns]
+    at, *heights = (half * (2 * (pixel + 0.5) / size_px - 1) for pixel in (columns, top, bottom))
+    inside = np.clip(side, at[0], at[-1])
+    upper, lower = (np.polyval(np.polyfit(at, -height, 4), inside).astype(np.float32) for height in heights)
+    return upper, lower
+
+
+@cache
+def clothed() -> tuple[slice, np.ndarray, np.ndarray]:
+    """Rows of the picture that clothes can cover; height of a closed collar above each pixel, and of its cut."""
+    rows = slice(_row(-1.25), SKIN_ROWS)
+    x, y, z = (_unrolled()[0][rows, :, k] for k in range(3))
+    cut = bell(x, 0.0, 0.34) * (z > -0.1)
+    collar = -1.45 + 0.16 * smooth(-z, 0.0, 0.5) - y - 0.05 * cut
+    return rows, collar.astype(np.float32), (0.30 * cut).astype(np.float32)
+
+
+def dress(painted: np.ndarray, skin: np.ndarray, colour: np.ndarray, neckline: float) -> None:
+    """Paint clothes over the rows of `clothed`, which are `skin` [H, W, 4] without them, in place."""
+    rows, collar, cut = clothed()
+    above = collar - np.float32(neckline) * cut
+    worn = np.clip(above * np.float32(40), 0, 1)
+    seam = 1 - np.float32(0.35) * np.clip(1 - np.abs(above - 0.05) * 60, 0, 1)
+    cloth = np.append(colour**2.2, 0.0).astype(np.float32)
+    for k in range(4):
+        painted[rows, :, k] = skin[:, :, k] + (cloth[k] * seam - skin[:, :, k]) * worn
+
+
+def picture(person: Mapping, a: Mapping, hairline: np.ndarray) -> np.ndarray:
+    """The picture that a person's head wears. float32 [SIZE_PX, SIZE_PX, 4], linear RGB and height
+
+    Parameters
+    ----------
+    person : Mapping, a row of the population
+    a : Mapping, from `anatomy.measures`
+    hairline : float32 [H, W], how far inside the hair each pixel of `canvas` lies, dm
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([*f"skin of {person['identity']}".encode()]))
+    tone = float(person["skin_tone"]) * (len(SKIN) - 1)
+    k = min(int(tone), len(SKIN) - 2)
+    base = (np.array(SKIN[k]) + (tone - k) * (np.array(SKIN[k + 1]) - np.array(SKIN[k]))) ** 2.2
+    base = (base * np.exp(rng.normal(0.0, [0.05, 0.05, 0.07]))).astype(np.float32)
+    colour = np.array(HAIR[person["hair_colour"]]) * np.exp(rng.normal(0.0, 0.12))
+    c = canvas().shifted(*rng.integers(0, 150, 2))
+    painted = np.zeros((SIZE_PX, SIZE_PX, 4), np.float32)
+    painted[:, :, :3] = base * _open(_unrolled()[1][:, :, 1])
+    painted[c.rows, c.columns] = _Face(person, a, base, colour).painted(c, hairline, rng)
+    _patches(painted, person, a, colour, rng)
+    return painted
+
+
+def _open(occlusion: np.ndarray) -> np.ndarray:
+    """What creases keep of the light that falls on them. [H, W, 1]"""
+    return (0.45 + 0.55 * smooth(occlusion, 0.0, 0.45))[:, :, None]
+
+
+class _Face:
+    """The face's part of the picture, one layer over the other."""
+
+    def __init__(self, person: Mapping, a: Mapping, base: np.ndarray, colour: np.ndarray) -> None:
+        self.person, self.a, self.base, self.colour = person, a, base, colour
+
+    def painted(self, c: Canvas, hairline: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Linear RGB and height. float32 [H, W, 4]"""
+        a = self.a
+        lines = self._lines(c)
+        gain = self._flesh(c, rng) - lines
+        rgb = self.base * np.exp(gain[:, :, None] * floats(0.85, 1.05, 1.12)) * self._redness(c)
+        relief = 0.12 * c.fine - 0.7 * lines
+        at, part = c.between(-0.05, -1.25)
+        rgb[at], relief[at] = self._beard(part, rgb[at], relief[at])
+        at, part = c.between(-0.40, -1.00)
+        rgb[at] = self._lips(part, rgb[at])
+        at, part = c.between(0.45, -0.25)
+        rgb[at] = self._brows(part, self._eyes(part, rgb[at]))
+        scalp = smooth(hairline + 0.040 * c.strand, -0.05, 0.05) * (1 - 0.25 * a["bald"])
+        shade = 0.30 * smooth(hairline, -0.22, 0.0) * (1 - a["bald"])  # hair takes light from the skin below it
+        rgb = rgb * (_open(c.occlusion) * (1 - shade)[:, :, None])
+        rgb = _over(rgb, self._hair_rgb(1.0) * np.exp(0.25 * c.strand)[:, :, None], 0.96 * scalp)
+        relief += scalp * (0.5 * c.strand - relief)
+        return np.dstack([rgb, relief])
+
+    def _hair_rgb(self, kept: float) -> np.ndarray:
+        """Colour of the hair, with a share of its grey."""
+        grey = kept * self.a["grey"]
+        return ((self.colour * (1 - grey) + np.array(GREY) * grey * 0.9) ** 2.2).astype(np.float32)
+
+    def _flesh(self, c: Canvas, rng: np.random.Generator) -> np.ndarray:
+        """Logarithm of what blotches, freckles, moles and age spots do to the skin's lightness."""
+        freckled = float(np.clip(rng.normal(-0.2, 0.5), 0, 1)) * (float(self.person["skin_tone"]) < 0.4)
+        gain = 0.05 * c.coarse + 0.02 * c.fine
+        if freckled > 0:
+            gain -= 0.25 * freckled * smooth(c.fine, 0.8, 1.8) * bell(c.y, -0.15, 0.35) * c.front
+        gain -= 0.22 * self.a["age"] ** 2 * smooth(c.coarse + 0.6 * c.fine, 1.0, 2.0)
+        for x, y in rng.uniform([-0.6, -1.0], [0.6, 0.5], (int(rng.integers(0, 5)), 2)):
+            at, part = c.between(y + 0.05, y - 0.05)
+            gain[at] -= 0.9 * bell(part.points[:, :, 0], x, 0.012) * bell(part.y, y, 0.012) * part.front
+        return gain
+
+    def _redness(self, c: Canvas) -> np.ndarray:
+        """What the red of cheeks, nose, ears and chin leaves of each colour. [H, W, 3]"""
+        cheeks = bell(c.side, 0.40, 0.20) * bell(c.y, -0.36, 0.20)
+        nose = bell(c.side, 0.0, 0.13) * bell(c.y, -0.36, 0.13)
+        ears = smooth(c.side, 0.72, 0.80) * bell(c.y, -0.1, 0.4)
+        chin = bell(c.y, -1.0, 0.12) * bell(c.side, 0.0, 0.25)
+        amount = (0.16 + 0.16 * self.a["skin_redness"]) * (1 + 0.25 * c.coarse)
+        red = np.clip(amount * (cheeks + nose + 0.7 * ears + 0.4 * chin), -0.3, 0.9)
+        return 1 - red[:, :, None] * floats(0.02, 0.40, 0.34)
+
+    def _lines(self, c: Canvas) -> np.ndarray:
+        """Darkness of folds and wrinkles, 0 to 1; the body model's old age bends the flesh along them."""
+        old, dark = self.a["age"], np.zeros_like(c.side)
+        at, part = c.between(-0.25, -1.05)
+        side, y = part.side, part.y
+        along = np.clip((y + 0.36) / -0.40, -0.3, 1.3)  # from the nose's wing to the mouth's corner
+        fold = side - (0.17 + 0.12 * np.clip(along, 0, None))
+        nose = (0.05 + 0.38 * old) * bell(fold, 0, 0.022) * smooth(along, -0.1, 0.2) * (1 - smooth(along, 0.9, 1.2))
+        down = np.clip((y + 0.72) / -0.25, 0, 1)  # from the mouth's corner to the jaw
+        dark[at] += nose + 0.34 * old**2 * bell(side - 0.03 * down, 0.29, 0.020) * np.sin(np.pi * down)
+        at, part = c.between(0.15, -0.30)
+        side, y = part.side, part.y
+        under = (side - 0.31) / 0.17
+        bag = (0.05 + 0.34 * old) * bell(y + 0.04 * (1 - under * under), -0.10, 0.028)
+        ring = (0.05 + 0.12 * old) * bell(under, 0, 1.0) * bell(y, -0.10, 0.05)
+        rays = 0.5 + 0.5 * np.sin(28 * np.arctan2(y, side - 0.40))
+        crow = smooth(side, 0.47, 0.50) * (1 - smooth(side, 0.57, 0.63)) * bell(y, -0.01, 0.13)
+        dark[at] += bag * (1 - smooth(np.abs(under), 0.7, 1.1)) + ring + 0.32 * old**1.5 * crow * rays
+        at, part = c.between(0.70, 0.02)
+        side, y = part.side, part.y
+        wavy = y - 0.03 * np.cos(6 * side) + 0.008 * part.coarse
+        waves = sum(bell(wavy, height, 0.013) for height in (0.31, 0.40, 0.49))
+        dark[at] += 0.36 * old**1.5 * waves * (1 - smooth(side, 0.25, 0.48))
+        dark[at] += 0.36 * old**2 * bell(side, 0.05, 0.013) * bell(y, 0.17, 0.08)
+        at, part = c.between(-1.20, -1.50)
+        dark[at] += 0.20 * old**2 * (bell(part.y, -1.28, 0.02) + bell(part.y, -1.42, 0.02))
+        return np.clip(0.95 * dark, 0, 0.9) * c.front
+
+    def _beard(self, c: Canvas, rgb: np.ndarray, relief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        a = self.a
         if a["moustache"] == 0:
-            return rgb
-        edge = a["mouth_y"] + 0.10 + 0.75 * (side - 0.30).clamp_min(0)  # cheek line, rising to the sideburn
-        cheeks = _smooth(edge - y, -0.05, 0.09) * _smooth(y, -1.30 * a["stretch"], -1.08 * a["stretch"])
-        chin_only = 1 - self._line(y - a["mouth_y"] + 0.13, 0.03) * self._line(x, 0.25) * 0.4
-        moustache = _smooth(a["nose_y"] - 0.10 - y, -0.01, 0.04) * _smooth(y - a["mouth_y"] + 0.02, -0.04, 0.02)
-        moustache = moustache * (1 - _smooth(side, a["mouth_w"] - 0.02, a["mouth_w"] + 0.07))
-        amount = torch.maximum(a["beard"] * cheeks * chin_only, a["moustache"] * moustache)
-        amount = amount * (0.93 + 0.07 * torch.sin(61 * x + 29 * y) * torch.sin(83 * y + 17 * x))
-        amount = amount * _smooth(self.z, -0.15, 0.15)
-        tint = 0.75 * self.hair_rgb + 0.25 * self.base * 0.35
-        return _mix(rgb, tint, 0.88 * amount.clamp(0, 1))
+            return rgb, relief
+        amount = beard_cover(a, c.points) * (1 - smooth(c.lips, 0.2, 0.6))
+        amount = np.clip(amount * (1 + 0.20 * c.fine), 0, 1)
+        full = float(smooth(a["beard"], 0.6, 0.95))
+        shaved = 0.30 * self.base * floats(0.86, 0.98, 1.12) + 0.25 * self._hair_rgb(0.9)  # roots under the skin
+        tint = shaved + (self._hair_rgb(0.9) - shaved) * full
+        return _over(rgb, tint, (0.76 + 0.14 * full) * amount), relief + amount * c.fine * (0.2 + 0.3 * full)
 
-    def _brows(self, rgb: Tensor) -> Tensor:
+    def _brows(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
         a = self.a
-        u = (self.side - a["eye_x"] + 0.01) / 0.185
-        thick = max(0.035 + 0.021 * a["brow_thickness"], 0.009)
-        middle = a["brow_y"] + 0.045 * (1 - (u - 0.25) ** 2) - 0.045 + 0.016 * a["brow_tilt"] * u
-        body = thick * (1 - 0.55 * _smooth(u, 0.2, 1.1)) - (self.y - middle).abs()
-        amount = self._cover(body, 0.02) * (1 - _smooth(u.abs(), 0.85, 1.08))
-        amount = amount * (0.85 + 0.15 * torch.sin(90 * self.side - 40 * self.y)) * self.front
-        hair, grey = np.array(HAIR[self.person["hair_colour"]]), 0.6 * a["grey"]
-        colour = (hair * 0.75) * (1 - grey) + grey * np.array(GREY) * 0.8
-        return _mix(rgb, colour**2.2, 0.9 * amount)
+        along = (c.side - 0.31) / 0.20
+        thick = max(0.032 + 0.015 * a["brow_thickness"], 0.010)
+        arch = 0.035 - 0.012 * np.clip(a["brow_thickness"], -2, 2)  # thin ones are arched
+        middle = 0.155 + 0.034 * a["brow_height"] - 0.010 * a["brow_ridge"]
+        middle = middle + arch * (1 - 1.3 * (along - 0.35) ** 2) + 0.016 * a["brow_tilt"] * along
+        inside = thick * (1 - 0.60 * smooth(along, 0.1, 1.1)) - np.abs(c.y - middle)
+        hairs = 0.006 * c.fine + 0.004 * np.sin(95 * c.side - 60 * c.y)
+        amount = smooth(inside + hairs, -0.020, 0.020) * (1 - smooth(np.abs(along), 0.80, 1.08)) * c.front
+        dense = 0.70 + 0.09 * np.clip(a["brow_thickness"], -2, 2)
+        return _over(rgb, self._hair_rgb(0.6) * 0.65 + 0.06 * self.base, dense * amount)
 
-    def _mouth(self, rgb: Tensor, gloss: Tensor) -> tuple[Tensor, Tensor]:
-        a, lip = self.a, self.a["lip"]
-        u = self.x / a["mouth_w"]
-        arch = (1 - u * u).clamp_min(0)
-        line = a["mouth_y"] + anatomy.mouth_bend(u.clamp(-1.2, 1.2), self.scene)
-        gap = a["gap"] * arch
-        above = self.y - line
-        bow = 1 - 0.28 * exp_(-((u / 0.17) ** 2))
-        upper = gap + 1.05 * lip * arch**0.8 * bow - above
-        lower = gap + 1.25 * lip * arch**0.7 + above
-        inside = self._cover(torch.minimum(upper, lower), 0.008) * self.front * (u.abs() < 1.1)
-        natural = self.base * np.array([0.86, 0.50, 0.52])
-        made_up = np.array([0.50, 0.035, 0.07]) * 0.7 + 0.3 * natural
-        colour = natural + a["makeup"] * 0.85 * (made_up - natural)
-        rgb = _mix(rgb, colour, 0.92 * inside)
-        gloss = gloss + (0.05 + 0.10 * a["makeup"]) * inside
-        mouth = self._cover(gap - 0.008 - above.abs()) * self.front * (u.abs() < 1)
-        teeth = self._cover(above + gap * 0.25) * (1 - _smooth(u.abs(), 0.72, 0.88))
-        cavity = _mix(torch.zeros_like(rgb) + tensor([0.05, 0.012, 0.012], rgb.device), (0.62, 0.58, 0.52), teeth)
-        rgb = torch.lerp(rgb, cavity, mouth[:, None])
-        seam = self._line(above.abs() - gap, 0.011) * (1 - _smooth(u.abs(), 0.95, 1.08)) * self.front
-        rgb = rgb * (1 - 0.62 * seam[:, None])
-        return rgb, gloss * (1 - mouth)
+    def _lips(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
+        natural = self.base * floats(0.80, 0.70, 0.68)
+        made_up = floats(0.33, 0.04, 0.06) * 0.75 + 0.25 * natural
+        colour = natural + min(self.a["makeup"], 1.2) * 0.85 * (made_up - natural)
+        shade = 1 + 0.06 * c.fine - 0.25 * bell(c.y, -0.69, 0.018)
+        return _over(rgb, colour * shade[:, :, None], 0.92 * smooth(c.lips, 0.25, 0.75))
 
-    def _nostrils(self, rgb: Tensor) -> Tensor:
-        a = self.a
-        d = ((self.side - 0.058 * a["nose"]) / 0.038) ** 2 + ((self.y - a["nose_y"] + 0.095 * a["nose"]) / 0.022) ** 2
-        return rgb * (1 - 0.72 * exp_(-d) * _smooth(self.z, 0.7, 0.9))[:, None]
-
-    def _eyes(self, rgb: Tensor) -> Tensor:
-        a, gaze = self.a, self.scene["gaze"]
-        sign = self.x.sign()
-        dx = self.side - a["eye_x"]
-        u = dx / a["eye_w"]
-        y = self.y - 0.018 * (1 + a["eye_tilt"]) * u * 0.7
-        arch = (1 - u * u).clamp_min(0)
-        up = a["eye_h"] * arch**0.75 - y
-        down = 0.62 * a["eye_h"] * arch**0.9 + 0.012 * arch + y
-        close = (u.abs() < 1.25).float() * self.front
-        self.eye = self._cover(torch.minimum(up, down)) * close
-        r = torch.sqrt((dx * sign - gaze[0]) ** 2 + (self.y - 0.010 - gaze[1]) ** 2)
-        iris_r = 0.073
-        iris = tensor(np.array(IRIS[self.person["eye_colour"]]) ** 2.2, rgb.device)
-        ring = 0.55 + 0.75 * (r / iris_r).clamp(0, 1) - 0.75 * _smooth(r, 0.8 * iris_r, iris_r)
-        white = tensor([0.80, 0.77, 0.74], rgb.device) - 0.06 * a["age"]
-        eye = torch.lerp(white.expand_as(rgb), iris * ring[:, None], self._cover(iris_r - r)[:, None])
-        eye = eye * (1 - self._cover(0.028 - r))[:, None]
-        eye = eye * (0.42 + 0.58 * _smooth(up, 0.0, 0.05))[:, None]  # the upper lid's shadow
-        spot = (dx * sign - gaze[0] - 0.024 * float(self.light[0].sign())) ** 2 + (self.y - 0.032 - gaze[1]) ** 2
-        self.eye_colour = eye + (0.85 * self._cover(0.016 - spot.sqrt()))[:, None]
-        lash = (0.72 + 0.25 * min(a["makeup"], 1.0)) * self._line(up - 0.004, 0.014 + 0.009 * a["makeup"])
-        lash = lash * (u.abs() < 1.15) + 0.25 * self._line(down, 0.010) * (u.abs() < 1.0)
-        crease = 0.38 * self._line(up + 0.042 - 0.010 * a["eyelid_droop"], 0.012) * (u.abs() < 1.05)
-        inner = 0.20 * exp_(-(((dx + 0.17) / 0.06) ** 2) - ((self.y - 0.03) / 0.08) ** 2)
-        dark = (lash * (1 - self.eye) + crease + inner).clamp(0, 0.92) * self.front
-        self.eye = self.eye * (1 - 0.6 * lash.clamp(0, 1))
-        shadow = 0.34 * a["makeup"] * exp_(-(u**2) - ((self.y - 0.10) / 0.05) ** 2) * self.front
-        return rgb * (1 - dark)[:, None] * (1 - shadow)[:, None]
-
-    def _clothes(self, rgb: Tensor, gloss: Tensor) -> tuple[Tensor, Tensor]:
-        collar = -1.47 - (0.05 + 0.22 * self.scene["neckline"]) * exp_(-((self.x / 0.30) ** 2)) * (self.z > -0.2)
-        collar = collar + 0.10 * _smooth(-self.z, 0.0, 0.4)
-        worn = self._cover(collar - self.y, 0.01)
-        cloth = tensor(self.scene["cloth"] ** 2.2, rgb.device)
-        weave = 1 + 0.05 * torch.sin(60 * self.x) * torch.sin(60 * self.y)
-        edge = 1 - 0.35 * self._line(collar - 0.05 - self.y, 0.012)
-        return torch.lerp(rgb, cloth * (weave * edge)[:, None], worn[:, None]), gloss * (1 - worn)
+    def _eyes(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
+        """Lashes along the lids, their shadow, and the colour that is put on them."""
+        makeup = min(self.a["makeup"], 1.0)
+        near = (1 - smooth(np.abs(c.side - 0.31), 0.13, 0.19)) * c.front
+        lash = (0.26 + 0.66 * makeup) * bell(c.upper, 0.006, 0.014 + 0.012 * makeup)
+        lash = lash + (0.08 + 0.45 * makeup) * bell(c.lower, -0.006, 0.010 + 0.004 * makeup)
+        lid = (0.03 + 0.36 * makeup) * smooth(c.upper, -0.01, 0.02) * (1 - smooth(c.upper, 0.04, 0.11))
+        socket = 0.16 * bell(c.side, 0.16, 0.07) * bell(c.y, 0.03, 0.10) * c.front
+        return rgb * ((1 - np.clip(lash + lid, 0, 0.95) * near) * (1 - socket))[:, :, None]
 
 
-def glasses(image: Tensor, a: Mapping, origin: Tensor, rays: Tensor, *, pixel_dm: float) -> None:
-    """Draw frames in a plane just in front of the eyes, over what lies behind it."""
-    along = (1.0 - origin[2]) / rays[:, 2]  # to the plane
-    x = (origin[0] + rays[:, 0] * along).abs()
-    y = origin[1] + rays[:, 1] * along
-    heavy = 0.5 + 0.5 * np.sign(a["parting"])  # frames differ between people, by a trait that means nothing
-    rx, ry = 0.235 + 0.01 * a["nose_bridge"], 0.150 + 0.03 * heavy
-    lens = (((x - a["eye_x"] - 0.01) / rx).abs() ** 3 + ((y + 0.015) / ry).abs() ** 3).clamp_min(1e-6) ** (1 / 3)
-    rim = (lens - 1).abs() * min(rx, ry)
-    bridge = torch.where(x < a["eye_x"] - rx + 0.02, (y - 0.035 - 0.02 * (1 - (x / 0.1) ** 2)).abs(), 9.0)
-    arm = torch.where((x > a["eye_x"] + rx - 0.01) & (x < 0.70), (y - 0.055).abs(), 9.0)
-    width = 0.011 + 0.012 * heavy
-    cover = (0.5 + (width - torch.minimum(torch.minimum(rim, bridge), arm)) / pixel_dm).clamp(0, 1)
-    glass = (0.5 + (1 - lens) * min(rx, ry) / pixel_dm).clamp(0, 1)
-    image.lerp_(torch.full_like(image, 0.55), (0.07 * glass * (0.5 + 0.5 * torch.sin(6 * (x + y))))[:, None])
-    colour = (0.03, 0.028, 0.03) if heavy else (0.30, 0.22, 0.12)
-    image.copy_(_mix(image, colour, 0.95 * cover))
+def _over(rgb: np.ndarray, colour: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """A colour painted over others where `amount` [H, W] is 1."""
+    return rgb + (colour - rgb) * amount[:, :, None]
+
+
+def beard_cover(a: Mapping, points: np.ndarray) -> np.ndarray:
+    """How dense a beard is at points of the base head, 0 to 1."""
+    side, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
+    edge = -0.52 + 1.10 * np.clip(side - 0.32, 0, None)  # the cheek's line, rising to the sideburn
+    cheeks = smooth(edge - y, -0.05, 0.10) * smooth(y, -1.16, -1.02) * smooth(z, -0.10, 0.12)
+    below_lip = 1 - 0.45 * bell(y, -0.86, 0.04) * bell(side, 0.13, 0.08)
+    lip = smooth(-0.44 - y, -0.01, 0.05) * smooth(y, -0.78, -0.70) * (1 - smooth(side, 0.22, 0.31))
+    return np.maximum(a["beard"] * cheeks * below_lip, a["moustache"] * lip)
+
+
+def _patches(painted: np.ndarray, person: Mapping, a: Mapping, colour: np.ndarray, rng: np.random.Generator) -> None:
+    """Hair strands, an eye, and the plain colours."""
+    left, top, right, bottom = PATCHES["hair"]
+    noise = rng.standard_normal((bottom - top, right - left), np.float32)
+    across = ((0.6, 10.0, 0.7), (4.0, 22.0, 0.45))
+    waves = [(cv2.GaussianBlur(noise, (0, 0), sigmaX=x, sigmaY=y), weight) for x, y, weight in across]
+    strands = sum(weight * wave / wave.std() for wave, weight in waves)
+    grey = np.clip(a["grey"] + 0.5 * a["grey"] * (1 - a["grey"]) * strands, 0, 1)[:, :, None]
+    mixed = ((colour * (1 - grey) + np.array(GREY) * grey) ** 2.2) * np.exp(0.30 * strands)[:, :, None]
+    painted[top:bottom, left:right] = np.dstack([mixed, 0.5 * strands])
+    left, top, right, bottom = PATCHES["eye"]
+    r, spoke = _eye_places()
+    iris = (np.array(IRIS[person["eye_colour"]]) ** 2.2) * (1 + 0.16 * rng.standard_normal(90)[spoke])[:, :, None]
+    iris = (
+        iris * (0.75 + 0.5 * smooth(r, PUPIL_DM, 0.8 * IRIS_DM) - 0.85 * smooth(r, 0.80 * IRIS_DM, IRIS_DM))[:, :, None]
+    )
+    white = (
+        np.array([0.56, 0.51, 0.48]) * (1 - 0.10 * a["age"])
+        - np.array([0, 0.08, 0.08]) * smooth(r, 0.07, 0.15)[:, :, None]
+    )
+    eye = _over(white, iris, 1 - smooth(r, 0.94 * IRIS_DM, 1.06 * IRIS_DM))
+    painted[top:bottom, left:right, :3] = eye * smooth(r, 0.85 * PUPIL_DM, 1.1 * PUPIL_DM)[:, :, None] + 0.003
+    painted[top:bottom, left:right, 3] = 0
+    heavy = a["parting"] > 0  # frames differ between people, by a trait that means nothing
+    frame = (0.012, 0.012, 0.014) if heavy else (0.10, 0.06, 0.03)
+    plain = {"white": (0.42, 0.39, 0.33), "gum": (0.06, 0.014, 0.012), "frame": frame, "glint": (1.3, 1.3, 1.3)}
+    for name, rgb in plain.items():
+        left, top, right, bottom = PATCHES[name]
+        painted[top:bottom, left:right] = (*rgb, 0.0)
+
+
+@cache
+def _eye_places() -> tuple[np.ndarray, np.ndarray]:
+    """Of the eye's patch: distance from the pupil's middle (dm), and number of the spoke of the iris."""
+    left, _, right, _ = PATCHES["eye"]
+    across = ((np.arange(right - left) + 0.5) / (right - left) * 2 - 1).astype(np.float32) * EYE_DM
+    x, y = np.meshgrid(across, across)
+    return np.hypot(x, y), ((np.arctan2(y, x) / (2 * np.pi) + 0.5) * 90).astype(int) % 90

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 
 import numpy as np
@@ -26,6 +27,7 @@ INDEPENDENT = (
 )
 
 
+@cache
 def causes() -> dict:
     """Means, deviations and correlations of the population, as `causes.yaml` has them with their sources."""
     return yaml.safe_load(resources.files(__package__).joinpath("causes.yaml").read_text(encoding="utf-8"))
