@@ -6,7 +6,7 @@ import soundfile
 
 from s2f.errors import AudioError
 from s2f.features import containers, frames, sound_files
-from tests.features.making import chirp, encode, whole, write_tracks, write_with_av
+from tests.features.making import chirp, whole, write_tracks, write_with_av
 
 RATE = 16_000
 PADDING_S = 0.15  # codecs fill their last frame, and say so only in some containers
@@ -275,65 +275,6 @@ def test_no_cut_of_these_passes_silently(tmp_path, name):
         path.write_bytes(content[: n - (n - head) % packet + packet // 2])
         with pytest.raises(AudioError):
             sound_files.read(path)
-
-
-# Tracks
-
-
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-@pytest.mark.parametrize("default", [0, 1])
-def test_of_several_tracks_the_default_is_read_and_said(tmp_path, name, default):
-    other = sine(RATE, hz=900, seconds=2)
-    write_tracks(tmp_path / name, [SINE, other], codec="aac", rate=RATE, default=default)
-    remarks = []
-    wave = sound_files.read(tmp_path / name, remarks=remarks)
-    assert abs(len(wave) / RATE - (3, 2)[default]) < PADDING_S
-    assert np.median(hz(wave)) == pytest.approx((200, 900)[default], abs=2)
-    assert remarks == [f"track {default + 1} of 2 is read, its default"]
-
-
-def test_where_no_track_is_marked_the_first_is_read_and_said(tmp_path):
-    write_tracks(tmp_path / "a.mkv", [SINE, SINE[:RATE]], codec="aac", rate=RATE)
-    remarks = []
-    assert len(sound_files.read(tmp_path / "a.mkv", remarks=remarks)) > 2.9 * RATE
-    assert remarks == ["track 1 of 2 is read, the first"]
-
-
-# Frames
-
-
-@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000])
-@pytest.mark.parametrize("name", ["a.mp3", "a.aac"])
-def test_every_frame_of_a_stream_is_found(tmp_path, name, rate):
-    wave, path = chirp(rate=rate, seconds=2.0), tmp_path / name
-    if name == "a.mp3":
-        soundfile.write(path, np.stack([wave, wave], axis=1), rate)
-    else:
-        write_with_av(path, wave, codec="aac", rate=rate, channels=2)
-    content = path.read_bytes()
-    with path.open("rb") as file:
-        (part,), remarks = containers.parts(path, file)
-    assert (part.start, part.end) == (0, len(content)) and not remarks
-    first = frames.of(content[:64])
-    assert (first.rate, first.n_channels) == (rate, 2)
-    assert 2 * rate <= part.n_samples < 2 * rate + 4 * 1_152
-
-
-def test_every_frame_type_of_amr_is_known(tmp_path):
-    import av
-
-    path, sizes = tmp_path / "a.amr", set()
-    for bit_rate in (4_750, 5_150, 5_900, 6_700, 7_400, 7_950, 10_200, 12_200):
-        with av.open(str(path), "w") as target:
-            stream = target.add_stream("libopencore_amrnb", rate=8_000, layout="mono")
-            stream.bit_rate = bit_rate
-            encode(target, stream, sine(8_000)[None], rate=8_000)
-        with path.open("rb") as file:
-            (part,), remarks = containers.parts(path, file)
-        assert part.end == path.stat().st_size and not remarks
-        assert part.n_samples == pytest.approx(24_000, abs=200)
-        sizes.add(part.end)
-    assert len(sizes) == 8
 
 
 def test_a_whole_file_is_one_part(tmp_path):
