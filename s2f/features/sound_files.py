@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 import stat
 import tokenize
@@ -77,8 +78,11 @@ def blocks(path: str | Path, *, remarks: list[str] | None = None) -> Iterator[np
         said += found
         n = 0
         for part in parts:
-            channel = _channel(path, file, part, said)
-            mono = ((_mixed(block, channel), rate) for block, rate in decoding.blocks(path, file, part, said))
+            decoded = decoding.blocks(path, file, part, said)
+            first = list(itertools.islice(decoded, 1))
+            several = first and first[0][0].shape[1] > 1
+            channel = _channel(path, file, part, said) if several else None
+            mono = ((_mixed(block, channel), rate) for block, rate in itertools.chain(first, decoded))
             for block in _resampled(mono):
                 n += len(block)
                 yield np.clip(block, -1.0, 1.0, out=block)
@@ -191,7 +195,7 @@ def _channel(path: Path, file: BinaryIO, part: Part, remarks: list[str]) -> int 
     loudness = np.zeros(0)
     for block, rate in decoding.blocks(path, file, part, []):
         n_channels = block.shape[1]
-        if n_channels == 1 or loudness.size not in (0, n_channels):
+        if loudness.size not in (0, n_channels):
             return None
         loudness = loudness if loudness.size else np.zeros(n_channels)
         for piece in np.array_split(block, max(1, len(block) // rate)):  # about a second each
