@@ -434,4 +434,4 @@ def _caf(there: _Bytes, start: int) -> Part:
 
 def _au(there: _Bytes, start: int) -> Part:
     first, size = there.number(start + 4, 4, "big"), there.number(start + 8, 4, "big")
-    return Part("au", start, there.size if size >= STREAMED else there.until(start + first + size))
+    return Part("au", start, there.size if size >= STREAMED else there.until(start + max(24, first) + size))

@@ -48,6 +48,8 @@ class Slice(io.RawIOBase):
     def readinto(self, buffer) -> int:
         """Fill a buffer, as far as there is something."""
         n = max(0, min(len(buffer), self._size - self._at))
+        if not n:  # a damaged file may send its reader to places that no file has
+            return 0
         self._file.seek(self._start + self._at)
         content = self._file.read(n)
         memoryview(buffer).cast("B")[: len(content)] = content

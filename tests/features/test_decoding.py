@@ -20,6 +20,7 @@ def test_a_slice_is_a_file_of_its_own():
         part.n_unread == 0 and part.seek(2) == 2 and part.seek(3, io.SEEK_CUR) == 5 and part.read(2) == content[15:17]
     )
     assert part.seek(1_000) == 1_000 and part.read(1) == b""
+    assert part.seek(1 << 63) == 1 << 63 and part.read(1) == b""  # where no file can go
     assert part.readable() and part.seekable()
 
 
