@@ -97,11 +97,11 @@ def _renderer():
 
 
 def _one(person: dict, number: int, sitting: Sitting) -> tuple[np.ndarray, np.ndarray]:
-    import torch
-
-    torch.set_num_threads(1)
+    renderer = _renderer()
+    if torch := sys.modules.get("torch"):  # not every renderer computes with it
+        torch.set_num_threads(1)
     stream = np.random.SeedSequence(entropy=sitting.seed, spawn_key=(number, *_PHOTOS))
-    return _renderer().render(person, n=sitting.n_photos, rng=np.random.default_rng(stream), size_px=sitting.size_px)
+    return renderer.render(person, n=sitting.n_photos, rng=np.random.default_rng(stream), size_px=sitting.size_px)
 
 
 def main() -> None:

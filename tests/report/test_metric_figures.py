@@ -15,6 +15,12 @@ def results():
     }
 
 
+def test_metric_rows_without_any_value_say_so():
+    rows = {name: row | {"kid": row["kid"] | {"value": None}} for name, row in results().items()}
+    (text,) = metric_figures.metric_rows(rows, "kid").axes[0].texts
+    assert "no row has a value" in text.get_text()
+
+
 def test_metric_rows_leave_out_what_has_no_value():
     figure = fits(lambda: metric_figures.metric_rows(results(), ["matching_2way", "kid"], chance=0.5))
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from s2f import files, provenance
@@ -143,16 +143,11 @@ def _make(root: Path, people: pd.DataFrame, sizes: Sizes, *, n_workers: int) -> 
     left = sum(sum(sizes.of_person(number)) for _, _, number, _ in jobs)
     with tqdm(total=total, initial=total - left, desc="synthetic corpus", unit="file", mininterval=1) as bar:
         if n_workers <= 1:
-            n_threads = torch.get_num_threads()
-            _one_thread()
-            try:
-                for job in jobs:
-                    bar.update(_make_person(*job))
-            finally:
-                torch.set_num_threads(n_threads)
+            for job in jobs:
+                bar.update(_make_person(*job))
             return
-        # Started afresh rather than forked: a process forked after torch has used threads can hang.
-        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
+        # Started afresh rather than forked: a process forked after a library has used threads can hang.
+        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             futures = [pool.submit(_make_person, *job) for job in jobs]
             try:
                 for future in as_completed(futures):
@@ -162,17 +157,14 @@ def _make(root: Path, people: pd.DataFrame, sizes: Sizes, *, n_workers: int) -> 
                 raise
 
 
-def _start_worker() -> None:
-    end_with_parent()
-    _one_thread()
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # one process a core already, and the same arithmetic with any number of workers
-
-
 def _make_person(root: Path, person: dict, number: int, sizes: Sizes) -> int:
-    """Make one person's folders, those that are not there. Returns the number of files."""
+    """Make one person's folders, those that are not there, on one thread: a process a core already, and the same
+    arithmetic with any number of workers. Returns the number of files."""
+    with threadpool_limits(1):
+        return _make_folders(root, person, number, sizes)
+
+
+def _make_folders(root: Path, person: dict, number: int, sizes: Sizes) -> int:
     n_files = sizes.of_person(number)
     for kind, write, n in zip(("voices", "faces"), (_record, _photograph), n_files, strict=True):
         final = root / kind / person["identity"]
