@@ -1,7 +1,7 @@
 """How often speech is called something else, and noise, tones or music are not: python benchmarks/speech.py
 
 Speech is the synthetic corpus's, and, where S2F_REAL names a folder of it, real: as it is, and made worse. All other
-sounds are generated. Recordings that the voice activity detector leaves less than a second of are counted apart.
+sounds are generated. Recordings that the voice activity detector leaves too little of are refused, and counted apart.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def main() -> None:
             wave = sound(rng)
             level = 10 ** (rng.uniform(-30, -14) / 20) / np.sqrt(np.mean(wave**2))
             judge(kind, level * wave + 1e-4 * rng.normal(size=wave.size))
-    print("| sound | n | under 1 s of voice | called unlike speech | wrong |\n|---|---:|---:|---:|---:|")
+    print("| sound | n | refused | called unlike speech | wrong |\n|---|---:|---:|---:|---:|")
     for kind, counts in found.items():
         n, said, refused = counts["n"], counts["said"], counts["refused"]
         wrong = said if kind.startswith("speech") else n - said - refused

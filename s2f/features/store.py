@@ -46,7 +46,7 @@ FRONT_END: dict[str, Any] = {
     "resampler": "kaiser",
     "face_px": FACE_PX,
 }
-MIN_VOICE_S = 1.0  # s of voice, the least that a recording is accepted with where nothing else is said
+MIN_VOICE_S = 0.5  # s of voice, the least that a recording is accepted with where nothing else is said
 FILES = ("mels.npy", "mel_offsets.npy", "faces.npy", "rejected.csv", "meta.json", "index.parquet")
 
 _BUILD = "Build it: `papermill notebooks/02_preprocessing.ipynb out.ipynb -p profile …`."

@@ -78,7 +78,7 @@ class Model:
 
         Raises
         ------
-        AudioError: the recording is broken, silent, or holds less than a second of voice
+        AudioError: the recording is broken, silent, or holds less than half a second of voice
         """
         from s2f.features import front_end, ge2e_front_end, listening, sound_files  # not needed to train
 

@@ -309,7 +309,7 @@ def test_no_such_part(corpus, tmp_path, part, n_parts):
 
 
 @pytest.mark.parametrize(
-    "change", [{"several_faces": "reject"}, {"max_turn": 0.5}, {"processed": True}, {"min_voice_s": 0.5}]
+    "change", [{"several_faces": "reject"}, {"max_turn": 0.5}, {"processed": True}, {"min_voice_s": 0.25}]
 )
 def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
     root, table = corpus
@@ -329,7 +329,7 @@ def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
         "several_faces": "prominent",
         "max_turn": 1.0,
         "processed": False,
-        "min_voice_s": 1.0,
+        "min_voice_s": 0.5,
         **change,
     }
     if other.processed:
@@ -363,7 +363,7 @@ def test_a_store_says_how_much_was_heard_and_what_there_is_to_say(own_corpus, tm
     wave = vowel(3.0, pitch_hz=110, rng=np.random.default_rng(0))
     write_tracks(tmp_path / "a.m4a", [wave.astype(np.float32)] * 2, codec="aac", rate=16_000, default=1)
     (tmp_path / "a.m4a").rename(root / "p0" / "0.wav")
-    soundfile.write(root / "p1" / "0.wav", np.pad(wave[:8_000], 16_000), 16_000)
+    soundfile.write(root / "p1" / "0.wav", np.pad(wave[:4_000], 16_000), 16_000)
     pack.build(table, tmp_path, root=root, progress=False, max_rejected=0.1)
     opened = Store.open(tmp_path)
     voices = opened.voices()
@@ -378,7 +378,7 @@ def test_a_store_says_how_much_was_heard_and_what_there_is_to_say(own_corpus, tm
     assert (left_out.path, left_out.reason) == (
         "p1/0.wav",
         "little_voice",
-    ) and "s of voice, and at least 1 s" in left_out.detail
+    ) and "s of voice, and at least 0.5 s" in left_out.detail
 
 
 def test_bad_files_are_listed_and_do_not_stop_the_build(own_corpus, tmp_path):
