@@ -151,8 +151,8 @@ def oracles(manifest: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a split: `identities`, `f`, `m`, `gender`, `gender and nationality` (shares; missing where the corpus
-        does not know the column).
+        A row a split: `identities`, `f`, `m`, `gender`, `gender and nationality` (shares; missing where a column is
+        not known of everybody in the split, because the unknown are no group of their own).
     """
     rows = []
     for name in SPLITS:
@@ -161,7 +161,7 @@ def oracles(manifest: pd.DataFrame) -> pd.DataFrame:
             continue
         row = {"split": name, "identities": len(people), **{g: int((people["gender"] == g).sum()) for g in GENDERS}}
         for label, known in (("gender", ["gender"]), ("gender and nationality", ["gender", "nationality"])):
-            row[label] = oracle_matching(people, known=known) if people[known].notna().any().all() else None
+            row[label] = oracle_matching(people, known=known) if people[known].notna().all(axis=None) else None
         rows.append(row)
     columns = ["split", "identities", *GENDERS, "gender", "gender and nationality"]
     return pd.DataFrame(rows, columns=columns).set_index("split")

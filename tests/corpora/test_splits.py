@@ -222,6 +222,19 @@ def test_oracles_of_each_split():
     assert splits.oracles(known)["gender and nationality"].tolist() == [1.0] * 3
 
 
+def test_an_oracle_stands_only_where_all_its_facts_are_known():
+    table = splits.split(manifest.validate(corpus(9, 6)), rule="by_fraction", fractions=FRACTIONS, seed=0)
+    table = table.assign(nationality=table["identity"])
+    someone = table.loc[table["split"] == "train", "identity"].iloc[0]
+    of_one = table["identity"] == someone
+    half_known = splits.oracles(table.assign(gender=table["gender"].where(~of_one)))
+    assert half_known["gender"].isna().to_dict() == {"train": True, "validation": False, "test": False}
+    assert half_known["gender and nationality"].isna().to_dict() == {"train": True, "validation": False, "test": False}
+    no_land = splits.oracles(table.assign(nationality=table["nationality"].where(~of_one)))
+    assert no_land["gender"].notna().all()
+    assert no_land["gender and nationality"].isna().to_dict() == {"train": True, "validation": False, "test": False}
+
+
 def test_oracles_leave_out_splits_of_one_person():
     three = manifest.validate(corpus(3, 0))
     initial = three["identity"].str[0]
