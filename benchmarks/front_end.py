@@ -1,12 +1,14 @@
 """Speed of the audio front end against the least it could cost: the same detector calls and the same FFTs.
 
 Prints a table over synthetic recordings: python benchmarks/front_end.py [--recordings 40] [--rounds 15]
+And what resampling to 16 kHz costs and changes, with the filter that is used and with torchaudio's default.
 One thread is enough: nothing in the front end uses more.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import tempfile
 import time
@@ -16,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 import soundfile
+import torch
 import webrtcvad
 
 from s2f.corpora.synthetic.population import sample
@@ -41,6 +44,32 @@ def seconds(task: Callable[[], object]) -> float:
     start = time.process_time()  # of the processor: what else the machine does counts less
     task()
     return time.process_time() - start
+
+
+def resampling() -> None:
+    """Print what two filters do to noise of all frequencies below 8 kHz and to a tone above them."""
+    from torchaudio.functional import resample
+
+    spectrum = np.zeros(80_001, complex)  # 10 s
+    rng = np.random.default_rng(0)
+    spectrum[1:74_000] = rng.normal(size=73_999) + 1j * rng.normal(size=73_999)  # to 7.4 kHz
+    exact, scale = np.fft.irfft(spectrum, 160_000), 0.3 / np.abs(np.fft.irfft(spectrum, 160_000)).max()
+    expected = front_end.log_mel((scale * exact).astype(np.float32))[10:-10].mean(axis=0)
+    print(f"\n{'':34}{'log-mel of bins 61, 62, 63 (nats)':>36}{'8.5 kHz (dB)':>14}{'ms a minute':>13}")
+    for rate in (44_100, 48_000):
+        n = 10 * rate
+        played = (scale * n / 160_000 * np.fft.irfft(spectrum, n)).astype(np.float32)
+        tone = (0.5 * np.sin(2 * np.pi * 8_500 * np.arange(n) / rate)).astype(np.float32)
+        filters: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+            "used": lambda wave, rate=rate: np.concatenate(list(sound_files._resampled(iter([(wave, rate)])))),
+            "torchaudio's default": lambda wave, rate=rate: resample(torch.from_numpy(wave), rate, 16_000).numpy(),
+        }
+        for name, resampled in filters.items():
+            off = front_end.log_mel(resampled(played))[10:-10].mean(axis=0) - expected
+            through = 20 * np.log10(np.std(resampled(tone)[200:-200]) / np.std(tone))
+            cost = statistics.median(seconds(functools.partial(resampled, played)) for _ in range(7))
+            bins = "  ".join(f"{value:+.3f}" for value in off[61:])
+            print(f"{rate / 1000:g} kHz, {name:24}{bins:>36}{through:>14.1f}{6_000 * cost:>13.0f}")
 
 
 def main() -> None:
@@ -95,6 +124,8 @@ def main() -> None:
         f"\nfeatures / (detector calls + FFTs): {median:.2f} ({min(ratios):.2f}–{max(ratios):.2f}), "
         f"{verdict} the limit of {LIMIT}"
     )
+
+    resampling()
 
 
 if __name__ == "__main__":

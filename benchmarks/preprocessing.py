@@ -37,7 +37,7 @@ from s2f.corpora import manifest as manifests
 from s2f.corpora.synthetic import camera, population, voices
 from s2f.corpora.voxceleb import REFERENCE
 from s2f.errors import CheckpointError, ImageError
-from s2f.features import align, front_end, photo_files, sound_files
+from s2f.features import align, front_end, listening, photo_files, sound_files
 
 RECORDING_S = (4.0, 8.0)
 FACE_PX = 128
@@ -73,11 +73,11 @@ _PARTS = """
 import json, os, sys, time
 from collections import defaultdict
 import numpy as np
-from s2f.features import align, front_end, pack, photo_files, sound_files
+from s2f.features import align, front_end, pack, photo_files, sound_files, speech
 from s2f.corpora import manifest
 manifest_path, root, folder = sys.argv[1:]
 table = manifest.read(manifest_path)
-store.build(table.groupby("modality").head(64), folder + "-first", root=root, progress=False, max_rejected=1)
+pack.build(table.groupby("modality").head(64), folder + "-first", root=root, progress=False, max_rejected=1)
 spent, inside = defaultdict(float), [0.0]
 def timed(label, function):
     def step(*args, **kwargs):
@@ -90,8 +90,11 @@ def timed(label, function):
             spent[label] += took - inside.pop()
             inside[-1] += took
     return step
+blocks = sound_files.blocks
+sound_files.blocks = lambda path, **options: list(blocks(path, **options))  # at once, so that the clock sees it
 for label, owner, names in (
-    ("read", sound_files, ["read"]), ("front_end", front_end, ["voiced", "log_mel", "normalise"]),
+    ("read", sound_files, ["blocks"]),
+    ("front_end", front_end, ["voiced_log_mel", "normalise"]), ("front_end", speech, ["unlike"]),
     ("face_read", photo_files, ["read"]), ("face_align", align, ["align"]),
     ("shards", np, ["savez"]), ("merge", pack, ["_merge"]), ("sync", os, ["fsync"]),
 ):
@@ -104,20 +107,20 @@ print(json.dumps(spent))
 # Recordings read and processed without a builder: what two processes can reach on this machine at all.
 _ALONE = """
 import sys, time
-from s2f.features import front_end, sound_files
+from s2f.features import listening
 paths = sys.argv[1:]
-front_end.features(sound_files.read(paths[0]))
+listening.listen(paths[0])
 print("ready", flush=True)
 input()
 started = time.perf_counter()
 for path in paths:
-    front_end.features(sound_files.read(path))
+    listening.listen(path)
 print(time.perf_counter() - started)
 """
 
 PARTS = {
     "read": "recordings: read (decode)",
-    "front_end": "recordings: front end (voiced, log_mel, normalise)",
+    "front_end": "recordings: front end (voice, log-mel, whether it is speech, normalise)",
     "face_read": "faces: read (decode)",
     "face_align": "faces: align, landmarks given",
     "shards": "write shards",
@@ -265,7 +268,7 @@ def bare_ratios(corpus: Corpus, *, n_recordings: int, n_rounds: int) -> list[dic
     rng = np.random.default_rng(0)
     windows = [rng.standard_normal((1 + front_end.voiced(wave).size // 160, 400)) for wave in waves]
     tasks: dict[str, Callable[[], object]] = {
-        "front end": lambda: [front_end.normalise(front_end.log_mel(front_end.voiced(w))) for w in waves],
+        "front end": lambda: [listening.listen(w, rounded=True) for w in waves],
         "detector calls": lambda: [front_end_alone.detector_only(f) for f in frames],
         "FFTs": lambda: [front_end_alone.fft_only(w) for w in windows],
     }

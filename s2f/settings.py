@@ -114,6 +114,7 @@ class Store(Section):
     max_rejected: Share
     several_faces: Literal["prominent", "reject"]
     max_turn: Annotated[float, _real(0.05, 1.0)]
+    min_voice_s: Annotated[float, _real(0.0, 60.0)]
 
 
 class Readers(Section):

@@ -31,7 +31,7 @@ META = (
     "id10001\tAnn_Good\tf\tIndia\tdev\nid10002\tBob_Good\tm\tPeru\tdev\n"
     "id10003\tCy_Mute\tm\tPeru\tdev\nid10004\tDi_Hid\tf\tPeru\tdev\nid10005\tEd_Torn\tm\tPeru\tdev\n"
 )
-WAVE = vowel(0.9, pitch_hz=170, rng=np.random.default_rng(1)).astype(np.float32)
+WAVE = vowel(1.4, pitch_hz=170, rng=np.random.default_rng(1)).astype(np.float32)
 RNG = np.random.default_rng(2)
 
 
@@ -54,7 +54,7 @@ def wav(*, wave=WAVE, rate=16_000, **kind):
 
 
 def at_rate(rate):
-    seconds = np.arange(int(0.9 * rate)) / rate
+    seconds = np.arange(int(1.4 * rate)) / rate
     return np.interp(seconds, np.arange(len(WAVE)) / 16_000, WAVE)
 
 
@@ -320,7 +320,7 @@ def corpus(rendered, tmp_path_factory):
         video, folder = root / "voxceleb1/wav" / PEOPLE[i] / "v1", root / "vggface" / name
         video.mkdir(parents=True)
         folder.mkdir(parents=True)
-        wave = WAVE if i == 0 else vowel(0.7, pitch_hz=110, rng=np.random.default_rng(0))
+        wave = WAVE if i == 0 else vowel(1.3, pitch_hz=110, rng=np.random.default_rng(0))
         soundfile.write(video / "good.wav", wave, 16_000)
         Image.fromarray(photos[i]).save(folder / "good.png")
     scan_and_build(root, stores / "good")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 import shutil
@@ -11,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,9 +23,12 @@ from s2f import provenance, weights
 from s2f.corpora import manifest as manifests
 from s2f.corpora import rejections
 from s2f.errors import AudioError, ImageError, S2FError, StoreError, nearest
-from s2f.features.store import FACE_PX, FILES, FRONT_END, N_MELS, VERSION, Meta, Store
+from s2f.features.store import FACE_PX, FILES, FRONT_END, MIN_VOICE_S, N_MELS, VERSION, Meta, Store
 from s2f.files import whole
 from s2f.workers import end_with_parent, one_thread_each
+
+if TYPE_CHECKING:
+    from s2f.features.listening import Heard
 
 SEVERAL_FACES = ("prominent", "reject")
 
@@ -37,11 +42,13 @@ class Settings:
     several_faces : {"prominent", "reject"}, what to do about a photo of several people; see `landmarks.detect`
     max_turn : float, largest turn of a face to the side; see `s2f.features.align.turn`
     processed : bool, recordings are .npy files of log-mel frames and photos are aligned: only checked and packed
+    min_voice_s : float, s of voice, the least that a recording is accepted with
     """
 
     several_faces: str = "prominent"
     max_turn: float = 1.0
     processed: bool = False
+    min_voice_s: float = MIN_VOICE_S
 
     def __post_init__(self) -> None:
         """Raise StoreError where a value is none of those above."""
@@ -50,6 +57,9 @@ class Settings:
             raise StoreError(f"several_faces {self.several_faces!r}", "is unknown", remedy=remedy, reason="value")
         if not self.max_turn > 0:  # NaN neither
             raise StoreError("max_turn", f"is {self.max_turn}", remedy="Give a number above 0.", reason="value")
+        if not 0 <= self.min_voice_s < math.inf:
+            problem = f"is {self.min_voice_s}"
+            raise StoreError("min_voice_s", problem, remedy="Give seconds, 0 or more.", reason="value")
 
 
 def build(
@@ -221,11 +231,13 @@ def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, pro
 
 def _make_shard(part: pd.DataFrame, place: Path, root, settings: Settings, report: Callable | None = None) -> None:
     """Preprocess a slice of the manifest into one file of arrays."""
-    mels, faces, used, problems = [], [], np.zeros(len(part), bool), []
+    mels, heard, faces, used, problems = [], [], [], np.zeros(len(part), bool), []
     for i, row in enumerate(part.itertuples(index=False)):
         try:
             if row.modality == "voice":
-                mels.append(recording(os.path.join(root, row.path), settings))
+                found = recording(os.path.join(root, row.path), settings)
+                mels.append(found.log_mel)
+                heard.append((found.voice_s, "; ".join(found.remarks)))
             else:
                 faces.append(photo(os.path.join(root, row.path), row.landmarks, settings))
             used[i] = True
@@ -244,23 +256,26 @@ def _make_shard(part: pd.DataFrame, place: Path, root, settings: Settings, repor
             n_frames=np.array([len(m) for m in mels], np.int64),
             faces=np.stack(faces) if faces else np.empty((0, FACE_PX, FACE_PX, 3), np.uint8),
             used=used,
-            problems=np.frombuffer(json.dumps(problems).encode(), np.uint8),
+            heard=_as_json(heard),
+            problems=_as_json(problems),
         )
 
 
-def recording(path: str, settings: Settings) -> np.ndarray:
-    """What the store keeps of a recording: float16 [n_frames, 64], normalised, not repeated.
+def _as_json(value: list) -> np.ndarray:
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)
+
+
+def recording(path: str, settings: Settings) -> Heard:
+    """What the store keeps of a recording: its frames float16 [n_frames, 64], normalised, not repeated.
 
     Raises
     ------
     AudioError: it cannot be used; `reason` is in `s2f.corpora.rejections`
     """
-    from s2f.features import front_end, sound_files
+    from s2f.features import listening
 
-    if settings.processed:
-        return sound_files.read_features(path).astype(np.float16)  # [T, 64]
-    wave = front_end.voiced(sound_files.read(path), name=path)
-    return front_end.normalise(front_end.log_mel(wave, name=path)).astype(np.float16)  # [T, 64]
+    heard = listening.listen(path, min_voice_s=settings.min_voice_s, rounded=True)
+    return replace(heard, log_mel=heard.log_mel.astype(np.float16))  # [T, 64]
 
 
 def photo(path: str, landmarks: np.ndarray | None, settings: Settings) -> np.ndarray:
@@ -307,6 +322,10 @@ def _merge(
 
     index = table[keep].reset_index(drop=True)
     index["row"] = index.groupby("modality").cumcount().astype(np.int64)
+    heard = [each for _, said, _ in _shards(places, "heard") for each in json.loads(said.tobytes())]
+    index["voice_s"], index["remarks"] = np.nan, None
+    kept = [each for each, there in zip(heard, keep[voice & used], strict=True) if there]
+    index.loc[index["modality"] == "voice", ["voice_s", "remarks"]] = [(s, said or None) for s, said in kept]
     with whole(folder / "index.parquet") as beside:
         _write_index(index, beside)
         Meta(
@@ -400,7 +419,7 @@ def _write_index(index: pd.DataFrame, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {"landmarks": pa.list_(pa.float64()), "fold": pa.int64(), "row": pa.int64()}
+    types = {"landmarks": pa.list_(pa.float64()), "fold": pa.int64(), "row": pa.int64(), "voice_s": pa.float64()}
     schema = pa.schema([(name, types.get(name, pa.string())) for name in index.columns])
     pq.write_table(pa.Table.from_pandas(index, schema=schema, preserve_index=False), path)
 

@@ -25,7 +25,10 @@ def inputs(study: Study) -> dict:
         "manifest": manifest.read(folder / "manifest.parquet"),
         "root": study.root / summary["root"],
         "settings": Settings(
-            several_faces=p.several_faces, max_turn=p.max_turn, processed=corpus.processed(study.params.corpus.kind)
+            several_faces=p.several_faces,
+            max_turn=p.max_turn,
+            processed=corpus.processed(study.params.corpus.kind),
+            min_voice_s=p.min_voice_s,
         ),
         "shard_size": p.shard_size,
     }

@@ -8,7 +8,9 @@ mels.npy          float16 [n_frames, 64]      voiced log-mel frames of all recor
 mel_offsets.npy   int64 [n_recordings + 1]    recording i is frames ``offsets[i]`` to ``offsets[i + 1]``
 faces.npy         uint8 [n_faces, 64, 64, 3]  aligned faces
 meta.json                                     version, parameters, counts and a hash of the index
-index.parquet     a row a recording or photo  manifest columns and `row`, its place among its kind
+index.parquet     a row a recording or photo  manifest columns; `row`, its place among its kind; of recordings
+                                              `voice_s`, seconds of voice heard, and `remarks`, what there is to
+                                              say: the track or channel read, what was left out, no speech
 rejected.csv      a row a file left out       path, modality, identity, reason, detail
 ================  ==========================  ===========================================================
 
@@ -32,17 +34,19 @@ from s2f import files
 from s2f.corpora import manifest as manifests
 from s2f.errors import StoreError, nearest
 
-VERSION = 3  # of the files of a store
+VERSION = 4  # of the files of a store
 N_MELS, FACE_PX = 64, 64
 # What every store of this version is made with; one made otherwise is refused.
-FRONT_END = {
+FRONT_END: dict[str, Any] = {
     "sample_rate_hz": 16_000,
     "window_ms": 25,
     "hop_ms": 10,
     "n_mels": N_MELS,
     "vad_mode": 2,
+    "resampler": "kaiser",
     "face_px": FACE_PX,
 }
+MIN_VOICE_S = 0.5  # s of voice, the least that a recording is accepted with where nothing else is said
 FILES = ("mels.npy", "mel_offsets.npy", "faces.npy", "rejected.csv", "meta.json", "index.parquet")
 
 _BUILD = "Build it: `papermill notebooks/02_preprocessing.ipynb out.ipynb -p profile …`."
@@ -108,7 +112,7 @@ class Store:
         Natural logarithm of mel power, mean 0 and variance 1 in each recording and bin.
     mel_offsets : ndarray, int64 [n_recordings + 1]
     faces : ndarray, uint8 [n_faces, 64, 64, 3]
-    index : DataFrame, manifest columns and `row`: the place among the recordings (`mel`) or the photos (`faces`)
+    index : DataFrame, manifest columns, `voice_s`, `remarks` and `row`: place among its kind
     parameters : dict, what it was made with: `FRONT_END` and the fields of `Settings`
     digest : str, hash of everything it was made from
     """

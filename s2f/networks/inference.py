@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,8 +15,20 @@ from torch import Tensor
 from s2f import tensors
 from s2f.errors import CheckpointError
 from s2f.features import pixels
-from s2f.networks.models import Architecture, GE2EEmbedding, Generator, VoiceEmbedding, unit
+from s2f.networks.models import (
+    EMBEDDING_DIM,
+    FRAMES_PER_VECTOR,
+    Architecture,
+    GE2EEmbedding,
+    Generator,
+    VoiceEmbedding,
+    unit,
+)
 
+if TYPE_CHECKING:
+    from s2f.features.listening import Heard
+
+PIECE = 1024 * FRAMES_PER_VECTOR  # frames that the voice embedding takes at once, 5.5 minutes
 CHECKPOINT = "checkpoint.safetensors"
 
 
@@ -39,8 +52,41 @@ class Model:
         if self.architecture.encoder == "ge2e":
             partials = self.voice_embedding(torch.from_numpy(features))  # [n_partials, 256]
             return unit(partials.mean(dim=0)).numpy()  # [256]
+        if len(features) > PIECE:
+            return unit(self._mean(features))[0].numpy()  # [64]
         inputs = torch.from_numpy(features).T[None]  # [1, 64, T]
         return unit(self.voice_embedding(inputs))[0].numpy()  # [64]
+
+    def _mean(self, features: np.ndarray) -> Tensor:
+        """Time average of the sequence of a long recording, a piece after another: float [1, 64]."""
+        assert isinstance(self.voice_embedding, VoiceEmbedding)
+        total, n = torch.zeros(1, EMBEDDING_DIM), 0
+        for at in range(0, len(features), PIECE):
+            first = max(0, at - FRAMES_PER_VECTOR)  # whose vector sees a cut and is left out; the next one does not
+            inputs = torch.from_numpy(features[first : at + PIECE]).T[None]  # [1, 64, T]
+            sequence = self.voice_embedding.sequence(inputs)[:, :, (at - first) // FRAMES_PER_VECTOR :]
+            total += sequence.sum(dim=2)
+            n += sequence.shape[2]
+        return total / n
+
+    def hear(self, recording: np.ndarray | str | Path) -> tuple[np.ndarray, Heard]:
+        """Features of a recording for `embed`, and what was heard: how much voice, from which track or channel.
+
+        Parameters
+        ----------
+        recording : as `reconstruct` takes it
+
+        Raises
+        ------
+        AudioError: the recording is broken, silent, or holds less than half a second of voice
+        """
+        from s2f.features import front_end, ge2e_front_end, listening, sound_files  # not needed to train
+
+        heard = listening.listen(recording)
+        if self.architecture.encoder == "own":
+            return front_end.repeat(heard.log_mel), heard
+        wave = recording if isinstance(recording, np.ndarray) else sound_files.read(recording)
+        return ge2e_front_end.partials(wave), heard
 
     def reconstruct(self, recording: np.ndarray | str | Path) -> np.ndarray:
         """The face of a voice, uint8 [64, 64, 3].
@@ -52,18 +98,13 @@ class Model:
 
         Raises
         ------
-        AudioError: the recording is broken, silent or too short
+        AudioError: as `hear`
         """
-        from s2f.features import front_end, ge2e_front_end, sound_files  # heavier packages, not needed to train
+        return self.face(self.hear(recording)[0])
 
-        own = self.architecture.encoder == "own"
-        if own and not isinstance(recording, np.ndarray) and Path(recording).suffix.lower() == ".npy":
-            features = front_end.repeat(sound_files.read_features(recording))
-        else:
-            wave = recording if isinstance(recording, np.ndarray) else sound_files.read(recording)
-            features = front_end.features(wave) if own else ge2e_front_end.partials(wave)
-        embedding = torch.from_numpy(self.embed(features))
-        return draw(self.generator, embedding[None])[0]
+    def face(self, features: np.ndarray) -> np.ndarray:
+        """The face of features, as `embed` takes them: uint8 [64, 64, 3]."""
+        return draw(self.generator, torch.from_numpy(self.embed(features))[None])[0]
 
 
 def save(folder: Path, model: Model) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,12 +22,15 @@ def main(arguments: argparse.Namespace) -> int:
     for recording, target in targets(arguments.recordings, arguments.output).items():
         if target.suffix.lower() not in SUFFIXES:
             raise S2FError(target, "is no picture's name", remedy="End --output in .png, or name a folder.")
-        face, side = Image.fromarray(model.reconstruct(recording)), arguments.size
+        features, heard = model.hear(recording)
+        face, side = Image.fromarray(model.face(features)), arguments.size
         if side != face.width:
             face = face.resize((side, side), Image.Resampling.BICUBIC)
         with files.whole(target) as beside:
             face.save(beside)
-        print(f"{recording} -> {target}")
+        print(f"{recording} -> {target}: {heard}")
+        for remark in heard.remarks:
+            print(f"warning: {recording}: {remark}", file=sys.stderr)
     return 0
 
 

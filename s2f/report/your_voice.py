@@ -14,7 +14,7 @@ import traitlets
 from IPython.display import Audio, display
 
 from s2f.errors import S2FError
-from s2f.features import front_end, sound_files
+from s2f.features import front_end, listening, sound_files
 from s2f.features.store import Store
 from s2f.networks.inference import Model
 from s2f.report import face_figures, sheets, voice_figures
@@ -78,8 +78,15 @@ def example(study: Study) -> Path:
     return next(iter(corpus_recordings(study).values()))
 
 
+def told(sound: Path | np.ndarray) -> str:
+    """How many seconds of voice a recording holds, and what else there is to say about it, a line each."""
+    heard = listening.listen(sound)
+    return "\n".join((str(heard), *heard.remarks))
+
+
 def show(sound: Path | np.ndarray, models: Mapping[str, Model]) -> None:
     """Display a recording to listen to, what is heard of it, and the face of each variant."""
+    print(told(sound))
     wave, mask, log_mel = sheets.recording(sound)
     if wave is not None:
         display(Audio(wave, rate=front_end.SAMPLE_RATE))
@@ -99,7 +106,10 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
     @out.capture(clear_output=True, wait=True)
     def chosen(sound: Path | bytes) -> None:
         try:
-            show(sound if isinstance(sound, Path) else _read_bytes(sound), models)
+            remarks: list[str] = []
+            wave = sound if isinstance(sound, Path) else _read_bytes(sound, remarks)
+            print(*remarks, sep="\n", end="\n" if remarks else "")
+            show(wave, models)
         except S2FError as error:
             print(f"error: {error}")
 
@@ -118,11 +128,11 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
     return ipywidgets.VBox([ipywidgets.HBox([pick, upload, record]), out])
 
 
-def _read_bytes(sound: bytes) -> np.ndarray:
+def _read_bytes(sound: bytes, remarks: list[str]) -> np.ndarray:
     """Samples of a recording that a browser gave without a name; the readers look at the suffix."""
     starts = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"\x1aE\xdf\xa3": ".webm"}
     other = ".m4a" if sound[4:8] == b"ftyp" else ".mp3"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "recording" + starts.get(sound[:4], other))
         path.write_bytes(sound)
-        return sound_files.read(path)
+        return sound_files.read(path, remarks=remarks)

@@ -48,22 +48,43 @@ def write_with_av(path, wave, *, codec, rate, channels=1, picture=False, **optio
             pictures.pix_fmt = "yuv420p"
         if codec:
             stream = target.add_stream(codec, rate=rate, layout=layout)
-            frame = av.AudioFrame.from_ndarray(np.tile(wave, (channels, 1)), format="fltp", layout=layout)
-            frame.sample_rate = rate
-            convert = av.AudioResampler(
-                format=stream.codec_context.format or "fltp",
-                layout=layout,
-                rate=rate,
-                frame_size=stream.codec_context.frame_size or None,
-            )
-            for part in [*convert.resample(frame), *convert.resample(None)]:
-                target.mux(stream.encode(part))
-            target.mux(stream.encode(None))
+            encode(target, stream, np.tile(wave, (channels, 1)), rate=rate, layout=layout)
         if pictures is not None:
             for _ in range(5):
                 picture_frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
                 target.mux(pictures.encode(picture_frame))
             target.mux(pictures.encode(None))
+
+
+def encode(target, stream, channels, *, rate, layout="mono"):
+    import av
+
+    frame = av.AudioFrame.from_ndarray(channels, format="fltp", layout=layout)
+    frame.sample_rate = rate
+    convert = av.AudioResampler(
+        format=stream.codec_context.format or "fltp",
+        layout=layout,
+        rate=rate,
+        frame_size=stream.codec_context.frame_size or None,
+    )
+    for part in [*convert.resample(frame), *convert.resample(None)]:
+        target.mux(stream.encode(part))
+    target.mux(stream.encode(None))
+
+
+def write_tracks(path, waves, *, codec, rate, default=None, bit_rate=None):
+    """One file with several mono tracks, of which one may be marked as the default."""
+    import av
+
+    with av.open(str(path), "w") as target:
+        streams = [target.add_stream(codec, rate=rate, layout="mono") for _ in waves]
+        for i, stream in enumerate(streams):
+            if bit_rate is not None:
+                stream.bit_rate = bit_rate
+            if default is not None:
+                stream.disposition = av.stream.Disposition.default if i == default else av.stream.Disposition(0)
+        for stream, wave in zip(streams, waves, strict=True):
+            encode(target, stream, wave[None], rate=rate)
 
 
 # Broken files
@@ -104,7 +125,7 @@ def make_corpus(root, *, n_people=6, n_voices=4, n_faces=3):
         name, gender = f"p{p}", "fm"[p % 2]
         (root / name).mkdir(parents=True)
         for k in range(n_voices):
-            wave = vowel(rng.uniform(0.5, 0.9), pitch_hz=(200, 110)[p % 2] + 5 * p, rng=rng)
+            wave = vowel(rng.uniform(1.1, 1.5), pitch_hz=(200, 110)[p % 2] + 5 * p, rng=rng)
             soundfile.write(root / name / f"{k}.wav", wave, 16_000, subtype="PCM_16")
             rows.append((name, gender, "voice", f"{name}/{k}.wav", f"v{k // 2}", None))
         for k in range(n_faces):

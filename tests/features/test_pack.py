@@ -19,9 +19,10 @@ from s2f import weights
 from s2f.corpora import manifest, rejections, splits, voxceleb
 from s2f.errors import CorpusError, StoreError
 from s2f.features import align, front_end, landmarks, pack, photo_files, sound_files, store
+from s2f.features.listening import Heard
 from s2f.features.pack import Settings
 from s2f.features.store import Store
-from tests.features.making import LANDMARKS, REAL, contents, make_corpus, needs_real, vowel
+from tests.features.making import LANDMARKS, REAL, contents, make_corpus, needs_real, vowel, write_tracks
 
 
 @pytest.fixture
@@ -307,7 +308,9 @@ def test_no_such_part(corpus, tmp_path, part, n_parts):
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.parametrize("change", [{"several_faces": "reject"}, {"max_turn": 0.5}, {"processed": True}])
+@pytest.mark.parametrize(
+    "change", [{"several_faces": "reject"}, {"max_turn": 0.5}, {"processed": True}, {"min_voice_s": 0.25}]
+)
 def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
     root, table = corpus
     same, other = Settings(), replace(Settings(), **change)
@@ -316,7 +319,9 @@ def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
         pack.build(table, copied, root=root, settings=same, progress=False)  # nothing to do
     pack.build_part(table, copied, share=(0, 1), root=root, settings=same, progress=False)
     if other.processed:  # neither sound nor photographs of faces that are not 64×64 yet
-        monkeypatch.setattr(pack, "recording", lambda path, settings: np.ones((3, 64), np.float16))
+        monkeypatch.setattr(
+            pack, "recording", lambda path, settings: Heard(np.ones((3, 64), np.float16), 1.5, None, ())
+        )
     pack.build(table, copied, root=root, settings=other, progress=False)
     opened = Store.open(copied)
     assert opened.parameters == {
@@ -324,6 +329,7 @@ def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
         "several_faces": "prominent",
         "max_turn": 1.0,
         "processed": False,
+        "min_voice_s": 0.5,
         **change,
     }
     if other.processed:
@@ -336,11 +342,43 @@ def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
             pack.build(table, copied, root=root, settings=same, progress=False)
 
 
-@pytest.mark.parametrize("wrong", [{"several_faces": "prominant"}, {"max_turn": 0}, {"max_turn": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"several_faces": "prominant"},
+        {"max_turn": 0},
+        {"max_turn": float("nan")},
+        {"min_voice_s": -1.0},
+        {"min_voice_s": float("nan")},
+    ],
+)
 def test_wrong_settings(wrong):
     with pytest.raises(StoreError, match=next(iter(wrong))) as caught:
         Settings(**wrong)
     assert caught.value.reason == "value"
+
+
+def test_a_store_says_how_much_was_heard_and_what_there_is_to_say(own_corpus, tmp_path):
+    root, table = own_corpus
+    wave = vowel(3.0, pitch_hz=110, rng=np.random.default_rng(0))
+    write_tracks(tmp_path / "a.m4a", [wave.astype(np.float32)] * 2, codec="aac", rate=16_000, default=1)
+    (tmp_path / "a.m4a").rename(root / "p0" / "0.wav")
+    soundfile.write(root / "p1" / "0.wav", np.pad(wave[:4_000], 16_000), 16_000)
+    pack.build(table, tmp_path, root=root, progress=False, max_rejected=0.1)
+    opened = Store.open(tmp_path)
+    voices = opened.voices()
+    for row in voices.itertuples():
+        heard = pack.recording(root / row.path, Settings())
+        assert row.voice_s == heard.voice_s == pytest.approx((len(opened.mel(row.row)) - 1) / 100)
+        assert row.remarks == "; ".join(heard.remarks)  # a steady vowel sounds like a tone
+    said = voices.set_index("path")["remarks"]
+    assert said["p0/0.wav"].startswith("track 2 of 2 is read, its default; ")
+    assert opened.photos()[["voice_s", "remarks"]].isna().all(axis=None)
+    (left_out,) = opened.rejected().itertuples()
+    assert (left_out.path, left_out.reason) == (
+        "p1/0.wav",
+        "little_voice",
+    ) and "s of voice, and at least 0.5 s" in left_out.detail
 
 
 def test_bad_files_are_listed_and_do_not_stop_the_build(own_corpus, tmp_path):

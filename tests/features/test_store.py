@@ -218,7 +218,7 @@ def test_open_refuses_what_does_not_belong_together(copied):
 def test_open_refuses_other_formats(copied):
     meta = json.loads((copied / "meta.json").read_text())
     (copied / "meta.json").write_text(json.dumps({**meta, "version": 99}))
-    with pytest.raises(StoreError, match="has version 99, this program reads 3"):
+    with pytest.raises(StoreError, match="has version 99, this program reads 4"):
         Store.open(copied)
     (copied / "meta.json").write_text("{")
     with pytest.raises(StoreError, match="is no JSON"):

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from s2f import tensors
-from s2f.errors import CheckpointError
+from s2f.errors import AudioError, CheckpointError
 from s2f.features import front_end
 from s2f.networks import inference
 from s2f.networks.models import Architecture
 from s2f.report import sheets
+from tests.features.making import vowel
 
 
 def test_a_model_survives_saving(tmp_path):
@@ -34,6 +36,33 @@ def test_a_processed_recording_gives_the_face_of_its_features(tmp_path):
     assert np.array_equal(model.reconstruct(tmp_path / "clip.npy"), expected)
     wave, mask, log_mel = sheets.recording(tmp_path / "clip.npy")
     assert wave is None and mask is None and np.array_equal(log_mel, front_end.normalise(frames))
+
+
+def small():
+    architecture = Architecture(0.0625, 0.0625, "batch", True, "k4")
+    return inference.Model(architecture.voice_embedding().eval(), architecture.generator().eval(), architecture, "t")
+
+
+@pytest.mark.parametrize("n", [2_048, 2_049, 2_080, 5_000])
+def test_a_long_recording_is_embedded_in_pieces(monkeypatch, n):
+    model = small()
+    features = np.random.default_rng(0).normal(size=(n, 64)).astype(np.float32)
+    whole = model.embed(features)
+    monkeypatch.setattr(inference, "PIECE", 1_024)
+    np.testing.assert_allclose(model.embed(features), whole, atol=1e-5)
+
+
+def test_what_was_heard_comes_with_the_features(tmp_path):
+    model = small()
+    wave = vowel(2.5, pitch_hz=130, rng=np.random.default_rng(0)).astype(np.float32)
+    wave = np.pad(wave, (0, 16_000))
+    soundfile.write(tmp_path / "a.wav", wave, 16_000, subtype="FLOAT")
+    features, heard = model.hear(tmp_path / "a.wav")
+    assert np.array_equal(features, front_end.features(wave)) and heard.total_s == 3.5
+    assert np.array_equal(model.reconstruct(tmp_path / "a.wav"), model.face(features))
+    assert np.array_equal(model.reconstruct(wave), model.face(features))
+    with pytest.raises(AudioError, match=r"s of voice, and at least 0\.5 s"):
+        model.reconstruct(wave[:6_000])
 
 
 def test_checkpoints_that_are_not_there_or_broken_are_errors(tmp_path):

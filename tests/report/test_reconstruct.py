@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from s2f import __main__ as cli
+from s2f.features.listening import Heard
 from s2f.networks import inference
 from s2f.report import reconstruct
 
@@ -19,8 +20,12 @@ def drawn(monkeypatch):
     asked = []
 
     class Model:
-        def reconstruct(self, recording):
+        def hear(self, recording):
             asked.append(recording.name)
+            return "features", Heard(np.zeros((1, 64)), 3.25, 5.5, ("track 2 of 2 is read, its default",))
+
+        def face(self, features):
+            assert features == "features"
             return FACE
 
     monkeypatch.setattr(inference, "load", lambda folder: Model())
@@ -38,7 +43,9 @@ def test_pictures_go_beside_recordings_to_a_file_or_into_a_folder(tmp_path):
 def test_a_picture_is_the_drawn_face(tmp_path, drawn, capsys):
     recording = tmp_path / "voice.wav"
     assert cli.main(["reconstruct", str(recording)]) == 0
-    assert capsys.readouterr().out == f"{recording} -> {tmp_path / 'voice.png'}\n"
+    said = capsys.readouterr()
+    assert said.out == f"{recording} -> {tmp_path / 'voice.png'}: 3.2 s of voice in 5.5 s\n"
+    assert said.err == f"warning: {recording}: track 2 of 2 is read, its default\n"
     with Image.open(tmp_path / "voice.png") as picture:
         assert np.array_equal(np.asarray(picture), FACE)
     assert drawn == ["voice.wav"]

@@ -15,7 +15,7 @@ from s2f.report import your_voice
 from tests.features.making import vowel
 
 NOW = pd.Timestamp("2026-01-02", tz="UTC").to_pydatetime()
-WAVE = vowel(0.9, pitch_hz=170, rng=np.random.default_rng(1)).astype(np.float32)
+WAVE = vowel(1.9, pitch_hz=170, rng=np.random.default_rng(1)).astype(np.float32)
 
 
 class Model:
@@ -70,7 +70,7 @@ def test_one_recording_of_each_person_is_offered(study):
 
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3"])
 def test_a_recording_without_a_name_is_read(kind):
-    wave = your_voice._read_bytes(coded(kind))
+    wave = your_voice._read_bytes(coded(kind), [])
     assert wave.dtype == np.float32 and abs(len(wave) / len(WAVE) - 1) < 0.15
     assert np.abs(wave).max() > 0.2
 
@@ -81,6 +81,13 @@ def test_a_recording_is_played_shown_and_drawn_by_each_variant(models, displayed
     drawn = [int(np.asarray(ax.get_images()[0].get_array())[0, 0, 0]) for ax in displayed[-1].axes if ax.get_images()]
     assert drawn == [50, 90]
     assert all(len(model.heard) == 1 and np.array_equal(model.heard[0], WAVE) for model in models.values())
+
+
+def test_how_much_is_heard_is_said(models, displayed, capsys):
+    your_voice.show(np.pad(WAVE, (0, 32_000)), models)
+    assert capsys.readouterr().out == "2.0 s of voice in 3.9 s\nsounds like tones or music, not like speech\n"
+    noise = np.random.default_rng(0).normal(0, 0.1, 48_000).clip(-1, 1).astype(np.float32)
+    assert your_voice.told(noise).splitlines()[1] == "sounds like noise or hum, not like speech"
 
 
 def test_the_panel_takes_a_pick_an_upload_and_a_recording(study, models, displayed):
