@@ -170,13 +170,17 @@ def _tally(part: pd.DataFrame) -> list[int]:
 
 
 def exceptions(answer: Answer | None) -> pd.DataFrame | str:
-    """Attributes that fail in the face or have no verdict there, with what each level reaches; else a sentence."""
+    """Attributes that fail in the face or have no verdict there, with what each level reaches; else a sentence.
+
+    A level at which an attribute is not read has a dash.
+    """
     if answer is None:
         return UNKNOWN
     values = answer.table.pivot(index=["mode", "attribute"], columns="level", values="value")[list(LEVELS)]
     face = answer.table[answer.table["level"] == "face"].set_index(["mode", "attribute"])
     rows = face[~face["verdict"].isin((recovery.RECOVERED, recovery.CHANCE))]
-    return values.round(3).join(rows[["verdict"]], how="right")
+    shown = values.round(3).astype(object).where(values.notna(), "–")
+    return shown.join(rows[["verdict"]], how="right")
 
 
 def show(answer: Answer | None):

@@ -30,6 +30,10 @@ KINDS = MappingProxyType(
         "synthetic": "Profile synthetic: synthetic voices and faces at the poster's scale.",
     }
 )
+# What Python, NumPy and pandas print where there is no number, and nothing at all.
+NO_NUMBER = re.compile(
+    r"""['"\s]*((np\.float\d+\()?([+-]?(nan|inf|infinity)|none|<na>|nat)\)?\s*%?)?['"\s]*""", re.IGNORECASE
+)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OUTPUTS = (".png", ".svg", ".csv")  # of the results folders, taken into the book beside the notebooks
 
@@ -91,7 +95,7 @@ def check_executed(path: Path, *, name: str) -> None:
         for output in (each for each in cell.outputs if each.output_type == "error"):
             raise RunError(path, f"holds an error in cell {n} ({output.ename}: {output.evalue})", remedy=again)
         for key, text in _glued(cell):
-            if text.strip("'\" ").lower() in ("nan", "inf", "-inf", ""):
+            if NO_NUMBER.fullmatch(text):
                 words = "Glue it as words where there is no number: `prose.number` does."
                 raise RunError(path, f"glues '{key}' as {text!r} in cell {n}", remedy=words)
         state = cell.metadata.get("papermill", {}).get("status", "completed")

@@ -120,11 +120,16 @@ def write_seeds(study: Study, found: Mapping[int, Mapping[str, Mapping]]) -> pd.
     return frame
 
 
-def glue_numbers(found: Mapping[str, float], glue: Callable) -> None:
-    """Glue every number for the prose under its name, as text; KID has three digits, counts have none."""
-    for name, value in found.items():
-        digits = 3 if name.startswith("kid") else 0 if name.startswith("n_") else 1
-        glue(name, prose.number(value, digits=digits), display=False)
+def said(found: Mapping[str, float]) -> dict[str, str]:
+    """Numbers as the prose says them; KID has three digits, counts have none."""
+    digits = {name: 3 if name.startswith("kid") else 0 if name.startswith("n_") else 1 for name in found}
+    return {name: prose.number(value, digits=digits[name]) for name, value in found.items()}
+
+
+def glue_numbers(found: Mapping[str, str], glue: Callable) -> None:
+    """Glue what the prose says of every number, under its name."""
+    for name, text in found.items():
+        glue(name, text, display=False)
 
 
 def _measured(study: Study) -> dict[str, dict]:

@@ -18,6 +18,7 @@ from s2f import files
 from s2f.errors import MetricError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -70,7 +71,7 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
     Raises
     ------
-    MetricError: an empty figure: none of its axes has data or a sentence
+    MetricError: an empty figure: none of its axes has a sentence, or data that are numbers
     """
 
     @functools.wraps(function)
@@ -82,12 +83,25 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
             theme()
             figure = function(*args, **kwargs)
             pyplot.close(figure)
-        if not any(ax.has_data() or ax.texts for ax in figure.axes):  # a sentence that says why is no empty figure
+        if not any(_shows(ax) for ax in figure.axes):
             remedy = "Say in words that there is nothing to show, instead of drawing an empty figure."
             raise MetricError(function.__name__, "has nothing to draw", remedy=remedy, reason="empty")
         return figure
 
     return drawn
+
+
+def _shows(ax: Axes) -> bool:
+    """Whether axes show anything: a sentence, a picture, or marks at finite places of the data.
+
+    What spans the axes, such as a line for chance, is none. matplotlib's own `has_data` counts all, and marks at NaN.
+    """
+    if ax.texts or ax.images or ax.tables:
+        return True
+    lines = [line.get_xydata() for line in ax.lines if line.get_transform().contains_branch(ax.transData)]
+    boxes = [part.get_datalim(ax.transData).get_points() for part in ax.collections]
+    boxes += [part.get_path().get_extents(part.get_patch_transform()).get_points() for part in ax.patches]
+    return any(np.isfinite(line).all(axis=1).any() for line in lines) or any(np.isfinite(box).all() for box in boxes)
 
 
 def canvas(height_in: float, *, n_rows: int = 1, n_columns: int = 1, **grid: Any) -> tuple[Figure, np.ndarray]:

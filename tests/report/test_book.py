@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
 from nbformat import v4
@@ -244,7 +245,9 @@ def test_a_notebook_that_did_not_run_to_its_end_is_refused(tmp_path, kind):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("-inf"), "nan", ""])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("-inf"), np.float64("nan"), None, "nan", "nan %", "inf", " ", ""]
+)
 def test_a_glued_value_that_is_no_number_is_refused_by_name(tmp_path, value):
     path = tmp_path / "page.ipynb"
     nbformat.write(notebook("Page", {"top1": 93.5, "kid": value}), path)

@@ -283,12 +283,13 @@ def test_a_number_that_does_not_apply_is_nan(variant):
     assert all(isinstance(value, float) for value in found.values())
 
 
-def test_every_number_is_glued_and_not_shown():
+def test_every_number_is_said_in_words_glued_and_not_shown():
     glued = []
     found = {"a": 1.5, "fid": float("nan"), "c": 0.0, "kid_gender_mean": 0.0861, "n_identities": 24.0}
-    results.glue_numbers(found, lambda *args, **kwargs: glued.append((args, kwargs)))
+    words = results.said(found)
+    results.glue_numbers(words, lambda *args, **kwargs: glued.append((args, kwargs)))
     said = [("a", "1.5"), ("fid", "not measured"), ("c", "0.0"), ("kid_gender_mean", "0.086"), ("n_identities", "24")]
-    assert [args for args, _ in glued] == said
+    assert [args for args, _ in glued] == said == list(words.items())
     assert all(kwargs == {"display": False} for _, kwargs in glued)
 
 
