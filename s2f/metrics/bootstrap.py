@@ -8,7 +8,7 @@ can be evaluated on the same resamples of the same people, and their difference 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,33 @@ def estimate(statistic: Statistic, counts: np.ndarray, *, people: np.ndarray) ->
     """
     _enough(people, at_least=2)
     return _percentiles(statistic, statistic(counts), people)
+
+
+def simultaneous(statistics: Sequence[Statistic], counts: np.ndarray, *, people: np.ndarray) -> list[Estimate]:
+    """Intervals of several statistics, corrected for their number: in 95 of 100 studies all of them hold.
+
+    Each reaches equally many of its standard errors to either side: as many as the largest of all deviations has in
+    95 % of the resamples (Westfall and Young 1993, section 2.3.2), so that statistics that go together cost less.
+
+    Parameters
+    ----------
+    counts : ndarray, float [B, n_identities], from `resamples`
+    people : ndarray, bool [n_identities], who has a value
+
+    Raises
+    ------
+    MetricError: as in `estimate`, of any of the statistics
+    """
+    _enough(people, at_least=2)
+    draws = [statistic(counts) for statistic in statistics]
+    pairs = zip(statistics, draws, strict=True)
+    values = np.array([_percentiles(statistic, drawn, people).value for statistic, drawn in pairs])
+    off = np.stack(draws) - values[:, None]  # [k, B]
+    errors = np.nanstd(off, axis=1)
+    reach = np.where(np.isfinite(off), np.abs(off), 0) / np.where(errors > 0, errors, 1)[:, None]
+    half = np.quantile(reach.max(0), 0.95) * errors
+    bounds = zip(values.tolist(), (values - half).tolist(), (values + half).tolist(), strict=True)
+    return [Estimate(*each) for each in bounds]
 
 
 def subsampled(

@@ -49,13 +49,13 @@ def inside(points: np.ndarray, manifold: np.ndarray, *, k: int, block: int = 102
         raise MetricError("manifold", problem, remedy="Measure on more faces.", reason="too_few")
     centre = manifold.mean(0, dtype=float)  # smaller numbers, less rounding; distances stay
     points, manifold = points - centre, manifold - centre
-    nearest = [np.partition(part, k, axis=1)[:, k] for part in _distances(manifold, manifold, block)]
+    nearest = [np.partition(part, k, axis=1)[:, k] for part in distances(manifold, manifold, block)]
     radii = np.concatenate(nearest)  # [m]; the nearest of all is the face itself
-    found = [(part <= radii).any(1) for part in _distances(points, manifold, block)]
+    found = [(part <= radii).any(1) for part in distances(points, manifold, block)]
     return float(np.concatenate(found).mean())
 
 
-def _distances(left: np.ndarray, right: np.ndarray, block: int) -> Iterator[np.ndarray]:
+def distances(left: np.ndarray, right: np.ndarray, block: int) -> Iterator[np.ndarray]:
     """Squared distances, `block` rows at a time: float [block, m]."""
     squares = np.einsum("md,md->m", right, right)
     for start in range(0, len(left), block):

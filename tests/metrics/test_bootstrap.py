@@ -58,6 +58,31 @@ def test_bootstrap_refuses_what_it_cannot_estimate(rng):
         bootstrap.interval(bootstrap.pair_mean(np.ones((3, 3)), np.zeros((3, 3), bool)), 3, rng=rng)
 
 
+def test_simultaneous_intervals_are_as_wide_as_their_number_asks():
+    """Of independent means the largest of k deviations is known; the same mean k times is no more than one."""
+    rng, n, k = np.random.default_rng(3), 400, 8
+    values = rng.normal(size=(n, k))
+    counts, people = bootstrap.resamples(n, rng=rng, n_resamples=6000), np.ones(n, bool)
+    found = bootstrap.simultaneous([bootstrap.mean(column) for column in values.T], counts, people=people)
+    for column, estimate in zip(values.T, found, strict=True):
+        assert estimate.value == pytest.approx(column.mean())
+        half = 2.727 * column.std() / np.sqrt(n)  # z at (1 + 0.95 ** (1 / 8)) / 2
+        assert estimate.high - estimate.value == pytest.approx(half, rel=0.06)
+        assert estimate.value - estimate.low == pytest.approx(half, rel=0.06)
+    same = bootstrap.simultaneous([bootstrap.mean(values[:, 0])] * k, counts, people=people)
+    assert same[5].high - same[5].low == pytest.approx(2 * 1.96 * values[:, 0].std() / 20, rel=0.06)
+
+
+def test_simultaneous_intervals_of_what_does_not_vary_or_is_not_always_there(rng):
+    counts, people = bootstrap.resamples(12, rng=rng, n_resamples=400), np.ones(12, bool)
+    some = np.where(np.arange(12) < 3, rng.normal(size=12), np.nan)  # missing from a resample now and then
+    fixed, rare = bootstrap.simultaneous([bootstrap.constant(0.8), bootstrap.mean(some)], counts, people=people)
+    assert (fixed.low, fixed.value, fixed.high) == (0.8, 0.8, 0.8)
+    assert rare.low < rare.value < rare.high
+    with pytest.raises(MetricError, match="undefined"):
+        bootstrap.simultaneous([bootstrap.mean(np.full(12, np.nan))], counts, people=people)
+
+
 def test_subsamples_are_halves_of_the_people():
     seen = []
 

@@ -29,3 +29,19 @@ def test_precision_of_real_photos_is_one_and_recall_of_one_face_is_small(rng):
     assert manifolds.precision_recall(photos + 100, photos) == (0, 0)
     with pytest.raises(MetricError, match="3 faces"):
         manifolds.precision_recall(photos, photos[:3])
+
+
+def test_precision_and_recall_against_another_package():
+    """prdc 0.2: tests/golden/distributions.sh."""
+    rng = np.random.default_rng(6)
+    faces, photos = rng.normal(size=(50, 4)), 0.7 * rng.normal(size=(40, 4)) + 1
+    assert manifolds.precision_recall(faces, photos) == (0.36, 1.0)
+
+
+def test_only_recall_sees_that_all_faces_are_one(rng):
+    """One mean face with a little noise is in the middle of the photographs, and is none of them."""
+    photos = rng.normal(size=(200, 64))
+    one = photos.mean(0) + 1e-3 * rng.normal(size=(200, 64))
+    precision, recall = manifolds.precision_recall(one, photos)
+    fresh, varied = manifolds.precision_recall(rng.normal(size=(200, 64)), photos)
+    assert precision == 1 > fresh and recall == 0 < varied
