@@ -129,18 +129,23 @@ class Training(Section):
     width: Annotated[float, _real(1 / 64, 8.0)]
     steps: Steps
     batch_size: Annotated[int, _whole(2, 10**5)]
-    min_crop_s: CropS
-    max_crop_s: CropS
     log_every: Steps
     save_every: Steps
 
+
+class Hearing(Training):
+    """What every training on crops of recordings has."""
+
+    min_crop_s: CropS
+    max_crop_s: CropS
+
     @model_validator(mode="after")
-    def _crops(self) -> Training:
+    def _crops(self) -> Hearing:
         self._ordered("min_crop_s", "max_crop_s")
         return self
 
 
-class Voice(Training):
+class Voice(Hearing):
     """Section ``voice``: the voice encoder and its pre-training."""
 
     encoder: Literal["own", "ge2e"]
@@ -160,7 +165,7 @@ class Voice(Training):
         return self
 
 
-class Gan(Training):
+class Gan(Hearing):
     """Section ``gan``: generator, critics, and how they are trained."""
 
     norm: Literal["batch", "none"]
@@ -194,6 +199,42 @@ class Gan(Training):
             remedy = "Before the critics take part there would be nothing to learn from: raise one of the two."
             raise ParameterError("parameter 'gan.critics_from'", problem, remedy=remedy)
         return self
+
+
+class Code(Training):
+    """Section ``code``: the face code, and how it is learned from photographs."""
+
+    dim: Annotated[int, _whole(2, 1024)]
+    learning_rate_generator: Share
+    learning_rate_discriminator: Share
+    beta_1: Annotated[float, _real(0.0, 0.999)]
+    beta_2: Annotated[float, _real(0.0, 0.9999)]
+    decay_from: Share
+    critics_from: Share
+    noise: Annotated[float, _real(0.0, 10.0)]
+    flip: bool
+    weight_pixel: Weight
+    weight_edge: Weight
+    weight_feature: Weight
+    weight_real: Weight
+    average_decay: Annotated[float, _real(0.0, 0.99999)]
+    on_trouble: Literal["warn", "stop"]
+
+
+class Sampler(Hearing):
+    """Section ``sampler``: the network that draws face codes for a voice, and how it is trained and asked."""
+
+    kind: Literal["flow", "energy"]
+    n_layers: Annotated[int, _whole(1, 32)]
+    n_axes: Count
+    learning_rate: Share
+    decay_from: Share
+    noise: Annotated[float, _real(0.0, 10.0)]
+    dropped: Share
+    flip: bool
+    average_decay: Annotated[float, _real(0.0, 0.99999)]
+    n_steps: Count
+    guidance: Annotated[float, _real(0.0, 100.0)]
 
 
 class Measure(Section):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,20 +18,65 @@ from s2f.features.store import Store
 from s2f.training.tracks import Tracks, read_per_s
 
 
-class Pairs:
+class Photos:
+    """Photographs on a device. Where they do not fit there they stay mapped into memory, and a batch is gathered there.
+
+    Parameters
+    ----------
+    faces : uint8 [n, 64, 64, 3], may be mapped into memory
+    rows : int [n_faces], optional, rows of `faces` to use, in this order; all of them if not given
+    resident : bool, optional, copy faces to the device; where they fit if not given
+    """
+
+    def __init__(
+        self, faces: np.ndarray, *, device: str, rows: np.ndarray | None = None, resident: bool | None = None
+    ) -> None:
+        self.rows = np.arange(len(faces)) if rows is None else np.asarray(rows)
+        self.n_faces, self.device, self.mapped = len(self.rows), device, faces
+        self.faces: torch.Tensor | None = None  # uint8 [N, 3, 64, 64], channels last
+        if resident or (resident is None and fits(self.n_faces * faces[0].nbytes, device)):
+            pixels = torch.from_numpy(np.ascontiguousarray(faces[self.rows]))  # [N, 64, 64, 3]
+            self.faces = pixels.permute(0, 3, 1, 2).to(device)
+
+    def take(self, picked: torch.Tensor) -> torch.Tensor:
+        """Faces of the given numbers: uint8 [B, 3, 64, 64] on the device, channels last."""
+        if self.faces is not None:
+            return self.faces[picked]
+        pixels = torch.from_numpy(np.ascontiguousarray(self.mapped[self.rows[picked.cpu().numpy()]]))
+        return pixels.permute(0, 3, 1, 2).to(self.device, non_blocking=True)
+
+    def images(self, picked: torch.Tensor) -> torch.Tensor:
+        """The same faces as float32 in [−1, 1]."""
+        return pixels.scaled(self.take(picked))
+
+    def batches(self, size: int) -> Iterator[torch.Tensor]:
+        """All faces, `size` at a time, as `images`."""
+        for picked in torch.arange(self.n_faces, device=self.device).split(size):
+            yield self.images(picked)
+
+    def digest(self) -> str:
+        """Hash of the data: a run goes on from a save only where it would train on the same."""
+        digest = hashlib.blake2b(digest_size=8)
+        for part in self._content():
+            digest.update(part.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def _content(self) -> Iterator[torch.Tensor]:
+        for picked in torch.arange(self.n_faces).split(4096):
+            yield self.take(picked.to(self.device))
+
+
+class Pairs(Photos):
     """Training voices and faces on a device, with the identities that join them.
 
-    Faces are numbered by identity: those of the first, then those of the second, and so on. Where they do not fit
-    on the device they stay mapped into memory, and a batch is gathered there.
+    Faces are numbered by identity: those of the first, then those of the second, and so on.
 
     Parameters
     ----------
     tracks : Tracks, one track a recording
     recording_identities, face_identities : int [n_recordings], int [n_faces]
         Identity code of each; codes run from 0 without gaps and every identity has both modalities.
-    faces : uint8 [n_faces, 64, 64, 3], may be mapped into memory
-    rows : int [n_faces], optional, rows of `faces` to use; all of them if not given
-    resident : bool, optional, copy faces to the device; where they fit if not given
+    faces, rows, resident : as `Photos` takes them
 
     Raises
     ------
@@ -55,38 +100,24 @@ class Pairs:
             remedy = "At least two are needed, each with both; see 01_corpus and the store's rejected.csv."
             raise TrainingError("training data", problem, remedy=remedy)
         order, counts = np.argsort(face_identities, kind="stable"), np.bincount(face_identities)
-        self.tracks, self.device = tracks, device
-        self.n_faces, self.n_identities = len(order), len(counts)
-        self.rows = order if rows is None else np.asarray(rows)[order]  # of `faces`, by this class's numbers
-        self.mapped = faces
-        self.faces: torch.Tensor | None = None  # uint8 [N, 3, 64, 64], channels last
-        if resident or (resident is None and fits(self.n_faces * faces[0].nbytes, device)):
-            pixels = torch.from_numpy(np.ascontiguousarray(faces[self.rows]))  # [N, 64, 64, 3]
-            self.faces = pixels.permute(0, 3, 1, 2).to(device)
+        rows = order if rows is None else np.asarray(rows)[order]  # of `faces`, by this class's numbers
+        super().__init__(faces, device=device, rows=rows, resident=resident)
+        self.tracks, self.n_identities = tracks, len(counts)
         codes = (face_identities[order], recording_identities, counts)
         self.face_identities, self.recording_identities, self.face_counts = (
             torch.from_numpy(part.astype(np.int64)).to(device) for part in codes
         )
         self.face_starts = self.face_counts.cumsum(0) - self.face_counts  # [n_identities]
 
-    def take(self, picked: torch.Tensor) -> torch.Tensor:
-        """Faces of the given numbers: uint8 [B, 3, 64, 64] on the device, channels last."""
-        if self.faces is not None:
-            return self.faces[picked]
-        pixels = torch.from_numpy(np.ascontiguousarray(self.mapped[self.rows[picked.cpu().numpy()]]))
-        return pixels.permute(0, 3, 1, 2).to(self.device, non_blocking=True)
+    def photographs_of(self, identities: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
+        """Random photographs of people: int [B, n] for identity codes [B] and uniform chances [B, n] in [0, 1)."""
+        counts = self.face_counts[identities][:, None]
+        return self.face_starts[identities][:, None] + (chances * counts).long()
 
-    def images(self, picked: torch.Tensor) -> torch.Tensor:
-        """The same faces as float32 in [−1, 1]."""
-        return pixels.scaled(self.take(picked))
-
-    def digest(self) -> str:
-        """Hash of the data: a run goes on from a save only where it would train on the same."""
-        digest = hashlib.blake2b(digest_size=8)
-        faces = (self.take(picked.to(self.device)) for picked in torch.arange(self.n_faces).split(4096))
-        for part in itertools.chain([self.tracks.sums, self.recording_identities], faces, [self.face_identities]):
-            digest.update(part.cpu().contiguous().numpy().data)
-        return digest.hexdigest()
+    def _content(self) -> Iterator[torch.Tensor]:
+        yield from (self.tracks.sums, self.recording_identities)
+        yield from super()._content()
+        yield self.face_identities
 
 
 def fits(n_bytes: int, device: str) -> bool:

@@ -22,7 +22,6 @@ from s2f.settings import Gan
 from s2f.training import loop
 from s2f.training.data import Pairs
 from s2f.training.health import Watch
-from s2f.training.tracks import crop_vectors
 
 
 class Critics(nn.Module):
@@ -139,7 +138,8 @@ class Trainer(loop.Trainer):
             values["grad_generator"] = loop.gradient_norm(list(self.generator.parameters()))
             values["diversity"] = self._diversity(fake.detach())
         self.generator_adam.step()
-        self._update_average()
+        if s.average_decay:
+            loop.follow(self.average, self.generator, decay=s.average_decay, step=self.step)
         values = {name: value.detach() for name, value in values.items()}
         return self.peers.mean(values) if report else values
 
@@ -210,12 +210,8 @@ class Trainer(loop.Trainer):
         return torch.randn(like.shape, generator=self.noise, device=like.device)
 
     def _embeddings(self, recordings: Tensor) -> Tensor:
-        low, high = crop_vectors(self.settings.min_crop_s, self.settings.max_crop_s, per_s=self.pairs.tracks.per_s)
-        # One crop length a batch, as in the 2019 code.
-        n_vectors = torch.randint(low, high + 1, (), generator=self.batches, device=self.device)
-        room = self.pairs.tracks.lengths[recordings] - n_vectors + 1
-        first = (self._uniform(len(recordings)) * room).long()
-        clean = unit(self.pairs.tracks.windows(recordings, first, n_vectors))
+        s = self.settings
+        clean = unit(self.pairs.tracks.crops(recordings, s.min_crop_s, s.max_crop_s, draws=self.batches))
         embeddings = clean + self.settings.noise * self._normal(clean)
         if self.axes is not None:
             embeddings = embeddings + self.settings.spread * self._normal(clean) @ self.axes
@@ -232,9 +228,8 @@ class Trainer(loop.Trainer):
     def _photographs(self, identities: Tensor, fake: Tensor) -> Tensor:
         """Of some random photographs of each speaker the one nearest to the drawn face: [B, 3, 64, 64]."""
         n = self.settings.n_photographs
-        counts = self.pairs.face_counts[identities][:, None]
         draws = self.peers.mine(self._uniform(self.settings.batch_size * n).reshape(-1, n))
-        picked = self.pairs.face_starts[identities][:, None] + (draws * counts).long()  # [B, n]
+        picked = self.pairs.photographs_of(identities, draws)  # [B, n]
         if self.thumbnails is None:
             return self._faces(picked[:, 0])
         drawn = F.avg_pool2d(fake, 4)[:, None]  # [B, 1, 3, 16, 16]
@@ -254,20 +249,9 @@ class Trainer(loop.Trainer):
 
     def _set_learning_rates(self) -> None:
         s = self.settings
-        last = max(1, round(s.steps * (1 - s.decay_from)))
-        factor = min(1.0, (s.steps - self.step + 1) / last) if s.decay_from < 1 else 1.0
+        factor = loop.decayed(self.step, s.steps, decay_from=s.decay_from)
         self.generator_adam.param_groups[0]["lr"] = factor * s.learning_rate_generator
         self.critics_adam.param_groups[0]["lr"] = factor * s.learning_rate_discriminator
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        if not self.settings.average_decay:
-            return
-        # A short memory at first, so that the average does not keep the untrained weights.
-        decay = min(self.settings.average_decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
-        for kept, now in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-            kept.copy_(now)
 
 
 def _axes(embeddings: Tensor) -> Tensor:

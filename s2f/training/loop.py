@@ -148,6 +148,22 @@ def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
             progress.update()
 
 
+def decayed(step: int, steps: int, *, decay_from: float) -> float:
+    """What a learning rate is multiplied by at a step, from 1 to `steps`: 1, then falling to 0 from a share on."""
+    last = max(1, round(steps * (1 - decay_from)))
+    return min(1.0, (steps - step + 1) / last) if decay_from < 1 else 1.0
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, *, decay: float, step: int) -> None:
+    """Let the running average of a network's weights take a step after it; what is no weight is copied."""
+    # A short memory at first, so that the average does not keep the untrained weights.
+    decay = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+    for kept, now in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(now)
+
+
 def finite(values: Mapping[str, Tensor], step: int) -> dict[str, float]:
     """Values as numbers, read back in one go; a TrainingError says which is not finite, and at which step."""
     if not values:

@@ -116,6 +116,18 @@ class Tracks:
         at = self.starts[recordings] + first
         return (self.sums[at + n] - self.sums[at]) / n[:, None]
 
+    def crops(self, recordings: Tensor, min_s: float, max_s: float, *, draws: torch.Generator) -> Tensor:
+        """Means of a random window of each recording: float [B, dim], not normalised.
+
+        All have one random length from `min_s` to `max_s` seconds, as in the 2019 code.
+        """
+        low, high = crop_vectors(min_s, max_s, per_s=self.per_s)
+        device = self.lengths.device
+        n_vectors = torch.randint(low, high + 1, (), generator=draws, device=device)
+        room = self.lengths[recordings] - n_vectors + 1
+        first = (torch.rand(len(recordings), generator=draws, device=device) * room).long()
+        return self.windows(recordings, first, n_vectors)
+
     def whole(self) -> Tensor:
         """Mean of every recording, as at test time: float [n, dim], not normalised."""
         everyone = torch.arange(len(self), device=self.starts.device)

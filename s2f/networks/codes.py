@@ -1,0 +1,207 @@
+"""Many faces of one voice: a code for faces, and a network that draws codes from a voice and from noise.
+
+The face code is learned from photographs alone: an encoder to a few numbers, each with mean 0 and deviation 1, and the
+poster's generator as decoder. The sampler is given a voice embedding and draws codes, as many as there is noise for:
+what they share comes from the voice, and what varies is made up.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2f import seeding
+from s2f.features import pixels
+from s2f.networks.models import Generator, scaled, unit
+
+CODE_DIM = 64
+N_TYPICAL = 64  # draws of which the most typical one is chosen
+N_FREQUENCIES = 16  # of the time embedding
+SMALLEST_AXIS = 1e-3  # of the largest deviation; along a smaller one there is no more than rounding
+
+
+class FaceCode(nn.Module):
+    """A 64×64 face to a code and back.
+
+    Parameters
+    ----------
+    width : float, multiplies the channels: 64, 128, 256, 512 of the encoder, 1024 to 128 of the decoder
+    dim : int, numbers of a code
+    """
+
+    def __init__(self, *, width: float = 1.0, dim: int = CODE_DIM) -> None:
+        super().__init__()
+        channels = [3, *(scaled(c, width) for c in (64, 128, 256, 512))]
+        layers: list[nn.Module] = []
+        for n_in, n_out in itertools.pairwise(channels):
+            layers += [
+                nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(n_out),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        # Without weights of its own the last batch norm makes codes that a standard normal distribution can start from.
+        layers += [nn.Conv2d(channels[-1], dim, 4, bias=False), nn.BatchNorm2d(dim, affine=False)]
+        self.dim = dim
+        self.encoder = nn.Sequential(*layers)
+        self.decoder = Generator(width=width, embedding_dim=dim)
+
+    def encode(self, faces: Tensor) -> Tensor:
+        """Codes float [B, dim] of faces float [B, 3, 64, 64] in [−1, 1]."""
+        return self.encoder(faces)[:, :, 0, 0]  # [B, dim]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Faces float [B, 3, 64, 64] in (−1, 1) of codes float [B, dim]."""
+        return self.decoder(codes)
+
+    def forward(self, faces: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Faces float [B, 3, 64, 64] by way of their codes, to which `noise` [B, dim] is added where it is given."""
+        codes = self.encode(faces)
+        return self.decode(codes if noise is None else codes + noise)
+
+    @torch.no_grad()
+    def draw(self, codes: Tensor, *, batch_size: int = 256) -> Tensor:
+        """Faces uint8 [n, 64, 64, 3] of codes float [n, dim], in evaluation mode."""
+        parts = [pixels.drawn(self.decode(part)).permute(0, 2, 3, 1) for part in codes.split(batch_size)]
+        return torch.cat(parts)  # [n, 64, 64, 3]
+
+
+class _Residual(nn.Module):
+    """A layer that adds to what it is given, as it is told by time and voice."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        return x + self.second(F.silu(self.first(self.norm(x)) + told))  # [B, width]
+
+
+class Sampler(nn.Module):
+    """Noise and a voice embedding to a face code.
+
+    The voice is seen along the leading axes of the training embeddings, each in deviations. Where it is left out, the
+    network draws faces of anybody, which is what guidance leads away from (Ho and Salimans 2022).
+
+    Parameters
+    ----------
+    embedding_dim : int, of the voice embeddings
+    kind : {"flow", "energy"}
+        "flow": a velocity that takes noise to a code in a unit of time (Lipman et al. 2023, "Flow matching").
+        "energy": a code in one step, to be trained by the energy score (Shen and Meinshausen 2023, "Engression").
+    dim : int, numbers of a code, and of its noise
+    width, n_layers : int, of the residual layers
+    n_axes : int, of the voice embeddings
+    """
+
+    centre: Tensor
+    axes: Tensor
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        *,
+        embedding_dim: int,
+        kind: Literal["flow", "energy"] = "flow",
+        dim: int = CODE_DIM,
+        width: int = 256,
+        n_layers: int = 3,
+        n_axes: int = 16,
+    ) -> None:
+        super().__init__()
+        n_axes = min(n_axes, embedding_dim)
+        self.kind, self.dim = kind, dim
+        self.register_buffer("centre", torch.zeros(embedding_dim))
+        self.register_buffer("axes", torch.zeros(embedding_dim, n_axes))
+        self.register_buffer("frequencies", torch.pi * 2.0 ** torch.linspace(-1, 6, N_FREQUENCIES), persistent=False)
+        self.take, self.clock, self.voice = (
+            nn.Linear(n, width) for n in (dim, 2 * N_FREQUENCIES, n_axes + 1)
+        )  # the last input of `voice` says whether there is one
+        self.layers = nn.ModuleList(_Residual(width) for _ in range(n_layers))
+        self.give = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim))
+
+    @torch.no_grad()
+    def learn_axes(self, embeddings: Tensor) -> None:
+        """Take the axes of the training people's voice embeddings, float [n, embedding_dim]."""
+        embeddings = unit(embeddings).double()
+        centre = embeddings.mean(0)
+        variances, axes = torch.linalg.eigh((embeddings - centre).T @ (embeddings - centre) / len(embeddings))
+        n = self.axes.shape[1]
+        deviations, axes = variances.clamp(min=0).sqrt().flip(0)[:n], axes.flip(1)[:, :n]
+        seen = deviations > SMALLEST_AXIS * deviations[0]
+        self.centre.copy_(centre)
+        self.axes.copy_(torch.where(seen, axes / deviations.clamp(min=1e-12), 0))
+
+    def condition(self, embeddings: Tensor) -> Tensor:
+        """Voice embeddings float [B, embedding_dim] along the axes, each in deviations: [B, n_axes]."""
+        return (unit(embeddings) - self.centre) @ self.axes
+
+    def forward(self, x: Tensor, time: Tensor, condition: Tensor, known: Tensor) -> Tensor:
+        """Velocity at places `x` on the way from noise to code, or codes of noise `x`: float [B, dim].
+
+        Parameters
+        ----------
+        x : Tensor, float [B, dim]
+        time : Tensor, float [B], from 0 at the noise to 1 at the code; 0 for "energy"
+        condition : Tensor, float [B, n_axes], of `condition`
+        known : Tensor, float [B], 1 where the voice is told and 0 where it is left out
+        """
+        angles = time[:, None] * self.frequencies  # [B, n_frequencies]
+        told = self.clock(torch.cat([angles.sin(), angles.cos()], dim=1))
+        told = told + self.voice(torch.cat([condition * known[:, None], known[:, None]], dim=1))  # [B, width]
+        hidden = self.take(x)  # [B, width]
+        for layer in self.layers:
+            hidden = layer(hidden, told)
+        return self.give(hidden)  # [B, dim]
+
+    @torch.no_grad()
+    def draw(self, embeddings: Tensor, noise: Tensor, *, n_steps: int = 16, guidance: float = 1.0) -> Tensor:
+        """Codes float [B, n, dim] of voice embeddings [B, embedding_dim] and standard normal noise [B, n, dim].
+
+        Parameters
+        ----------
+        n_steps : int, steps of Heun's method from 0 to 1; of a "flow" only
+        guidance : float
+            How far to go from what is drawn without the voice to what is drawn with it: 1 is the distribution that
+            was learned, 0 that of anybody, and above 1 draws agree with the voice more than they should and vary less.
+        """
+        n = noise.shape[1]
+        condition = self.condition(embeddings).repeat_interleave(n, dim=0)  # [B · n, n_axes]
+        x = noise.flatten(0, 1)  # [B · n, dim]
+        if self.kind == "energy":
+            return self._guided(x, 0.0, condition, guidance).unflatten(0, noise.shape[:2])
+        step = 1 / n_steps
+        for i in range(n_steps):
+            first = self._guided(x, i * step, condition, guidance)
+            second = self._guided(x + step * first, (i + 1) * step, condition, guidance)
+            x = x + step * (first + second) / 2
+        return x.unflatten(0, noise.shape[:2])
+
+    def _guided(self, x: Tensor, time: float, condition: Tensor, guidance: float) -> Tensor:
+        moment, known = torch.full_like(x[:, 0], time), torch.ones_like(x[:, 0])
+        told = self(x, moment, condition, known)
+        if guidance == 1:
+            return told
+        anybody = self(x, moment, condition, 0 * known)
+        return anybody + guidance * (told - anybody)
+
+    def typical(self, embeddings: Tensor, *, n_steps: int = 16, guidance: float = 1.0) -> Tensor:
+        """The most typical draw of each voice, always the same: codes float [B, dim].
+
+        Of `N_TYPICAL` draws from fixed noise, the one with the smallest mean distance to the others. It is a draw like
+        the others: their mean would be a code that no face has.
+        """
+        fixed = noise(N_TYPICAL, dim=self.dim, seed=0).to(embeddings.device)
+        draws = self.draw(embeddings, fixed.expand(len(embeddings), -1, -1), n_steps=n_steps, guidance=guidance)
+        nearest = torch.cdist(draws, draws).mean(2).argmin(1)  # [B]
+        return draws[torch.arange(len(draws), device=draws.device), nearest]
+
+
+def noise(n: int, *, dim: int = CODE_DIM, seed: int) -> Tensor:
+    """Standard normal noise float [n, dim] for `Sampler.draw`; the first rows are the same for any n."""
+    stream = seeding.torch_stream(seed, "noise")
+    return torch.stack([torch.randn(dim, generator=stream) for _ in range(n)])
