@@ -205,6 +205,7 @@ class Code(Training):
     """Section ``code``: the face code, and how it is learned from photographs."""
 
     dim: Annotated[int, _whole(2, 1024)]
+    smooth_start: bool
     learning_rate_generator: Share
     learning_rate_discriminator: Share
     beta_1: Annotated[float, _real(0.0, 0.999)]

@@ -8,17 +8,20 @@ what they share comes from the voice, and what varies is made up.
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2f import seeding
+from s2f import seeding, tensors
+from s2f.errors import CheckpointError
 from s2f.features import pixels
 from s2f.networks.models import Generator, scaled, unit
 
 CODE_DIM = 64
+FILE = "code.safetensors"
 N_TYPICAL = 64  # draws of which the most typical one is chosen
 N_FREQUENCIES = 16  # of the time embedding
 SMALLEST_AXIS = 1e-3  # of the largest deviation; along a smaller one there is no more than rounding
@@ -45,7 +48,7 @@ class FaceCode(nn.Module):
             ]
         # Without weights of its own the last batch norm makes codes that a standard normal distribution can start from.
         layers += [nn.Conv2d(channels[-1], dim, 4, bias=False), nn.BatchNorm2d(dim, affine=False)]
-        self.dim = dim
+        self.width, self.dim = width, dim
         self.encoder = nn.Sequential(*layers)
         self.decoder = Generator(width=width, embedding_dim=dim)
 
@@ -67,6 +70,28 @@ class FaceCode(nn.Module):
         """Faces uint8 [n, 64, 64, 3] of codes float [n, dim], in evaluation mode."""
         parts = [pixels.drawn(self.decode(part)).permute(0, 2, 3, 1) for part in codes.split(batch_size)]
         return torch.cat(parts)  # [n, 64, 64, 3]
+
+
+def save(folder: Path, network: FaceCode) -> None:
+    """Write ``code.safetensors``: what `load` needs."""
+    tensors.save(folder / FILE, network.state_dict(), header={"width": network.width, "dim": network.dim})
+
+
+def load(folder: Path) -> FaceCode:
+    """The face code that `save` wrote, in evaluation mode.
+
+    Raises
+    ------
+    CheckpointError: missing, or of another architecture
+    """
+    weights, header = tensors.load(folder / FILE)
+    try:
+        network = FaceCode(width=header["width"], dim=header["dim"])
+        network.load_state_dict(weights)
+    except (KeyError, RuntimeError) as error:
+        problem = f"is of another architecture ({error})"
+        raise CheckpointError(folder / FILE, problem, remedy="Train it again with this version.") from error
+    return network.eval()
 
 
 class _Residual(nn.Module):

@@ -1,4 +1,4 @@
-"""Signs that a GAN's training has gone wrong, each named in the log, and stopped for where that is asked."""
+"""Signs that a game against a discriminator has gone wrong, each named in the log, and stopped for where asked."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SIGNS = {
 }
 MEANINGS = {
     "discriminator_won": "the discriminator tells every real face from every drawn one, and so tells the generator "
-    "nothing: lower gan.learning_rate_discriminator",
+    "nothing: lower {section}.learning_rate_discriminator",
     "discriminator_collapsed": "the discriminator gives real and drawn faces the same score: raise "
-    "gan.learning_rate_discriminator",
-    "no_diversity": "the generator draws nearly the same face for every voice: lower gan.learning_rate_generator, "
-    "or try another seed",
+    "{section}.learning_rate_discriminator",
+    "no_diversity": "the generator draws nearly the same face whatever it is given: lower "
+    "{section}.learning_rate_generator, or try another seed",
 }
 
 
@@ -34,9 +34,11 @@ class Watch:
     Attributes
     ----------
     on_trouble : {"warn", "stop"}, what to do once a sign has shown for `PATIENCE` reports in a row
+    section : str, of the parameters that the training has, for what it says to do
     """
 
     on_trouble: str = "warn"
+    section: str = "gan"
     shown: dict[str, int] = field(default_factory=dict)
 
     def look(self, step: int, values: Mapping[str, float]) -> list[str]:
@@ -46,11 +48,12 @@ class Watch:
             bad = name in values and not low <= values[name] <= high
             self.shown[sign] = self.shown.get(sign, 0) + 1 if bad else 0
             if self.shown[sign] == PATIENCE:
-                said.append(f"{sign} at step {step} ({name} {values[name]:.4g}): {MEANINGS[sign]}.")
+                meaning = MEANINGS[sign].format(section=self.section)
+                said.append(f"{sign} at step {step} ({name} {values[name]:.4g}): {meaning}.")
         return said
 
     def stop_if_asked(self, said: list[str]) -> None:
         """Stop for what was said, by a TrainingError, where that is asked."""
         if said and self.on_trouble == "stop":
-            remedy = "Or set gan.on_trouble to warn, and go on."
+            remedy = f"Or set {self.section}.on_trouble to warn, and go on."
             raise TrainingError("training", f"is in trouble: {said[0]}", remedy=remedy)

@@ -48,12 +48,12 @@ class Peers:
         size = len(batch) // self.n
         return batch[self.rank * size : (self.rank + 1) * size]
 
-    def check(self, batch_size: int) -> None:
-        """Refuse a batch that cannot be shared equally, by a TrainingError."""
+    def check(self, batch_size: int, *, name: str = "gan.batch_size") -> None:
+        """Refuse a batch that cannot be shared equally, by a TrainingError about the parameter `name`."""
         if batch_size % self.n:
             problem = f"is {batch_size}, which {self.n} processes cannot share equally"
             remedy = f"Give a multiple of {self.n}, or other machine.n_devices and machine.n_nodes."
-            raise TrainingError("parameter 'gan.batch_size'", problem, remedy=remedy)
+            raise TrainingError(f"parameter '{name}'", problem, remedy=remedy)
 
     def wrap(self, network: nn.Module, *, device: str) -> nn.Module:
         """A network whose gradients are averaged over all processes; itself where there is one."""

@@ -2,7 +2,8 @@
 
 Usage: python -m tests.training.several WAY FOLDER SETTINGS, the settings as JSON. Beside torchrun there is no
 launch code but this, which a test of a dying worker needs: in the way "dies" the second process is killed at step 6
-of its first start, in "is killed" at every start, and in "fails" both raise an error.
+of its first start, in "is killed" at every start, and in "fails" both raise an error. In the ways of `TRAIN` they
+train something else than the GAN.
 """
 
 import json
@@ -14,9 +15,11 @@ from pathlib import Path
 import torch
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from s2f.settings import Gan
+from s2f.settings import Code, Gan, Sampler
 from s2f.training import gan, processes
-from tests.training.small import run
+from tests.training.small import learn_code, learn_sampler, run
+
+TRAIN = {"code": (learn_code, Code), "sampler": (learn_sampler, Sampler)}
 
 
 @record
@@ -36,7 +39,8 @@ def main(way, folder, settings):
     processes.TIMEOUT_S = 60
     with processes.joined(device="cpu") as peers:
         torch.set_num_threads(1)
-        run(Path(folder), settings=Gan(**json.loads(settings)), peers=peers)
+        train, kind = TRAIN.get(way, (run, Gan))
+        train(Path(folder), settings=kind(**json.loads(settings)), peers=peers)
 
 
 if __name__ == "__main__":

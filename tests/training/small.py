@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from s2f.networks.codes import FaceCode
+from s2f.networks.models import seeded
+from s2f.settings import Code, Sampler
 from s2f.study import params
-from s2f.training import data, gan, loop, speaker, tracks
+from s2f.training import data, face_code, gan, loop, sampler, speaker, tracks
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = params.resolve("smoke", root=ROOT)
@@ -38,6 +41,50 @@ SETTINGS = but(
 )
 POSTER = but(params.resolve("voxceleb", root=ROOT).gan, width=0.0625, steps=8, batch_size=4)
 PLAIN = but(SETTINGS, norm="none", batch_size=8)  # batch norm is each process's own on a CPU
+
+CODE = Code(
+    width=0.0625,
+    dim=6,
+    smooth_start=True,
+    steps=8,
+    batch_size=4,
+    log_every=2,
+    save_every=4,
+    learning_rate_generator=5e-4,
+    learning_rate_discriminator=5e-4,
+    beta_1=0.5,
+    beta_2=0.999,
+    decay_from=0.5,
+    critics_from=0.25,
+    noise=0.1,
+    flip=True,
+    weight_pixel=10.0,
+    weight_edge=5.0,
+    weight_feature=3.0,
+    weight_real=0.3,
+    average_decay=0.995,
+    on_trouble="warn",
+)
+SAMPLER = Sampler(
+    width=0.125,
+    steps=8,
+    batch_size=16,
+    log_every=2,
+    save_every=4,
+    min_crop_s=3.0,
+    max_crop_s=8.0,
+    kind="flow",
+    n_layers=2,
+    n_axes=4,
+    learning_rate=2e-3,
+    decay_from=0.5,
+    noise=0.3,
+    dropped=0.1,
+    flip=True,
+    average_decay=0.995,
+    n_steps=8,
+    guidance=1.0,
+)
 
 
 def voice_tracks(*, n=12, seed=0):
@@ -96,3 +143,21 @@ def speak(folder, frames, who, **what):
         setup=loop.Setup(0),
         place=loop.Place(folder, "k"),
     )
+
+
+def photos(*, n=15):
+    faces = np.random.default_rng(1).integers(0, 256, (n, 64, 64, 3)).astype(np.uint8)
+    return data.Photos(faces, device="cpu")
+
+
+def learn_code(folder, *, settings=CODE, key="k", seed=0, using=None, **setup):
+    """A small face code, trained."""
+    place = loop.Place(folder, key)
+    return face_code.train(using or photos(), settings=settings, setup=loop.Setup(seed, **setup), place=place)
+
+
+def learn_sampler(folder, *, settings=SAMPLER, key="k", seed=0, using=None, **setup):
+    """A small sampler, trained on the codes that a face code without training gives."""
+    code = seeded(lambda: FaceCode(width=0.0625, dim=6), generator=torch.Generator().manual_seed(0))
+    setup = loop.Setup(seed, **setup)
+    return sampler.train(using or pairs(), code, settings=settings, setup=setup, place=loop.Place(folder, key))

@@ -1,0 +1,153 @@
+"""Learning to draw face codes from a voice: the sampler of one variant, from its own people only.
+
+A recording's random crop and the code of a random photograph of the same person are a draw from what the voice leaves
+open, which is all that either kind of sampler needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from s2f import seeding
+from s2f.networks.codes import FaceCode, Sampler
+from s2f.networks.models import scaled, seeded
+from s2f.settings import Sampler as Settings
+from s2f.training import face_code, loop
+from s2f.training.data import Pairs
+from s2f.training.health import Watch
+
+HIDDEN = 256  # numbers of a residual layer at width 1
+
+
+class Trainer(loop.Trainer):
+    """Network, optimiser and random streams of one sampler, and one step over them.
+
+    Parameters
+    ----------
+    codes : Tensor, float [k, n_faces, dim]
+        Codes of the photographs of `pairs`, in k ways of looking at them, such as mirrored.
+
+    Raises
+    ------
+    TrainingError: a batch that the processes of `setup` cannot share equally
+    """
+
+    PARTS = ("network", "average", "adam", "batches", "noise")
+    settings: Settings
+
+    def __init__(self, pairs: Pairs, codes: Tensor, *, settings: Settings, setup: loop.Setup) -> None:
+        s, device, peers = settings, pairs.device, setup.peers
+        peers.check(s.batch_size, name="sampler.batch_size")
+        super().__init__(setup=setup, device=device)
+        self.pairs, self.codes, self.settings, self.peers = pairs, codes.to(device), s, peers
+        new = partial(
+            Sampler,
+            embedding_dim=pairs.tracks.dim,
+            kind=s.kind,
+            dim=codes.shape[2],
+            width=scaled(HIDDEN, s.width),
+            n_layers=s.n_layers,
+            n_axes=s.n_axes,
+        )
+        self.network = seeded(new, generator=seeding.torch_stream(setup.seed, "init")).to(device).train()
+        self.network.learn_axes(pairs.tracks.whole())
+        self.average = new().to(device).eval()
+        self.average.load_state_dict(self.network.state_dict())
+        self.average.requires_grad_(False)
+        self.adam = torch.optim.Adam(self.network.parameters(), lr=s.learning_rate, fused=True)
+        streams = (seeding.torch_stream(setup.seed, name, device=device) for name in ("batches", "noise"))
+        self.batches, self.noise = streams
+        self._ask = loop.compiled(
+            peers.wrap(self.network, device=device), compile_mode=setup.compile_mode, device=device
+        )
+
+    def extra(self) -> dict[str, Tensor]:
+        """Nothing beside the parts."""
+        return {}
+
+    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
+        """Nothing to put back."""
+
+    def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
+        """One step; returns its loss, and with `report` the length of its gradients."""
+        s = self.settings
+        self.step += 1
+        self.adam.param_groups[0]["lr"] = s.learning_rate * loop.decayed(self.step, s.steps, decay_from=s.decay_from)
+        parts = tuple(self.peers.mine(part) for part in self._batch())
+        loss = self._flow_loss(*parts) if s.kind == "flow" else self._energy_loss(*parts)
+        self.adam.zero_grad()
+        loss.backward()
+        values = {"loss": loss.detach()}
+        if report:
+            values["grad_network"] = loop.gradient_norm(list(self.network.parameters()))
+        self.adam.step()
+        if s.average_decay:
+            loop.follow(self.average, self.network, decay=s.average_decay, step=self.step)
+        return self.peers.mean(values) if report else values
+
+    def _batch(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Voices [B, n_axes], whether each is told [B], codes [B, dim], times [B] and noise [B, 2, dim]."""
+        s, n, pairs = self.settings, self.settings.batch_size, self.pairs
+        recordings = torch.randint(len(pairs.tracks), (n,), generator=self.batches, device=self.device)
+        crops = pairs.tracks.crops(recordings, s.min_crop_s, s.max_crop_s, draws=self.batches)
+        voices = self.network.condition(crops)
+        voices = voices + s.noise * self._normal(voices.shape)
+        known = (self._uniform(n, 1)[:, 0] >= s.dropped).float()
+        photos = pairs.photographs_of(pairs.recording_identities[recordings], self._uniform(n, 1))[:, 0]
+        way = (self._uniform(n, 1)[:, 0] * len(self.codes)).long()
+        wanted = self.codes[way, photos]
+        return voices, known, wanted, self._uniform(n, 1)[:, 0], self._normal((n, 2, wanted.shape[1]))
+
+    def _flow_loss(self, voices: Tensor, known: Tensor, wanted: Tensor, times: Tensor, noise: Tensor) -> Tensor:
+        """Squared error of the velocity on the straight way from noise to code (Lipman et al. 2023, equation 23)."""
+        begin = noise[:, 0]
+        place = torch.lerp(begin, wanted, times[:, None])  # [B, dim]
+        with loop.autocast(self.device, self.setup.precision):
+            velocity = self._ask(place, times, voices, known)
+        return F.mse_loss(velocity.float(), wanted - begin)
+
+    def _energy_loss(self, voices: Tensor, known: Tensor, wanted: Tensor, times: Tensor, noise: Tensor) -> Tensor:
+        """Energy score of two draws a voice, without bias (Shen and Meinshausen 2023, equation 6)."""
+        told = [torch.cat([part, part]) for part in (0 * times, voices, known)]  # one call for both draws
+        with loop.autocast(self.device, self.setup.precision):
+            drawn = self._ask(noise.transpose(0, 1).flatten(0, 1), *told)  # [2B, dim]
+        one, other = drawn.float().chunk(2)
+        near = (torch.linalg.vector_norm(draw - wanted, dim=1).mean() for draw in (one, other))
+        return sum(near) / 2 - torch.linalg.vector_norm(one - other, dim=1).mean() / 2
+
+    def kept(self) -> Sampler:
+        """The network that is kept, in evaluation mode: the running average where there is one."""
+        return (self.average if self.settings.average_decay else self.network).eval()
+
+    def _uniform(self, *shape: int) -> Tensor:
+        return torch.rand(shape, generator=self.batches, device=self.device)
+
+    def _normal(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=self.noise, device=self.device)
+
+
+def codes_of(code: FaceCode, pairs: Pairs, *, flip: bool) -> Tensor:
+    """Codes of all photographs as they are, and with `flip` of their mirror images too: float [k, n_faces, dim]."""
+    code = loop.channels_last(code, pairs.device).eval()
+    ways = (False, True) if flip else (False,)
+    return torch.stack([face_code.encode(code, pairs, mirrored=way) for way in ways])
+
+
+def train(pairs: Pairs, code: FaceCode, *, settings: Settings, setup: loop.Setup, place: loop.Place) -> Sampler:
+    """Train a variant's sampler, going on from the last good save of the same fingerprint.
+
+    Gives it in evaluation mode, on the CPU. What `place.fingerprint` says must move with the face code too.
+
+    Raises
+    ------
+    TrainingError: a value that is not finite; the last good save stays
+    """
+    torch.set_num_threads(setup.n_threads)
+    trainer = Trainer(pairs, codes_of(code, pairs, flip=settings.flip), settings=settings, setup=setup)
+    loop.run(trainer, place=place, watch=Watch(section="sampler"))
+    return trainer.kept().cpu()
