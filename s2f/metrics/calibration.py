@@ -13,6 +13,7 @@ What draws know is said by the energy score (`s2f.metrics.energy`).
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +28,12 @@ class Places:
     Attributes
     ----------
     low, high : ndarray, float [...], bounds of each part, 0 below all draws and 1 above all
+    n_draws : int, beside each truth
     """
 
     low: np.ndarray
     high: np.ndarray
+    n_draws: int
 
     def share(self, start: float, stop: float) -> np.ndarray:
         """Share of each part that lies between `start` and `stop`: float [...]."""
@@ -38,7 +41,17 @@ class Places:
         return np.maximum(inside, 0) / (self.high - self.low)
 
     def covered(self, level: float) -> np.ndarray:
-        """How much of each truth the central interval of the draws holds: `level` on average if they are calibrated."""
+        """How much of each truth the central interval of the draws holds: `level` on average if they are calibrated.
+
+        Raises
+        ------
+        MetricError: so few draws that the interval would reach beyond all of them, and hold truths that they miss
+        """
+        n_least = math.ceil(2 / (1 - level) - 1 - 1e-9)
+        if self.n_draws < n_least:
+            problem = f"has {self.n_draws} draws for a central interval of {level:.0%}"
+            remedy = f"Give at least {n_least} draws for each truth."
+            raise MetricError("coverage", problem, remedy=remedy, reason="too_few")
         return self.share((1 - level) / 2, (1 + level) / 2)
 
     def below(self, level: float) -> np.ndarray:
@@ -79,7 +92,7 @@ def places(draws: np.ndarray, truth: np.ndarray) -> Places:
     below = (draws < truth[:, None]).sum(1)
     upto = (draws <= truth[:, None]).sum(1)
     n = draws.shape[1] + 1
-    return Places(low=below / n, high=(upto + 1) / n)
+    return Places(low=below / n, high=(upto + 1) / n, n_draws=n - 1)
 
 
 def tarp(draws: np.ndarray, truth: np.ndarray, references: np.ndarray) -> Places:
@@ -112,7 +125,7 @@ def tarp(draws: np.ndarray, truth: np.ndarray, references: np.ndarray) -> Places
         of_draws = np.linalg.norm(draws[row, :, None] - points, axis=-1)  # [m, r]
         own = places(of_draws[None], np.linalg.norm(truth[row] - points, axis=-1)[None])
         low[row], high[row] = own.low[0], own.high[0]
-    return Places(low, high)
+    return Places(low, high, n_draws=draws.shape[1])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,3 +154,17 @@ def linear_probe(voices: np.ndarray, embeddings: np.ndarray, new_voices: np.ndar
     weights = np.linalg.solve(x.T @ x + penalty * len(x) * np.eye(x.shape[1]), x.T @ y)  # [v, d]
     predicted = (new_voices - centre) / scale @ weights
     return (predicted / np.linalg.norm(predicted, axis=1, keepdims=True)).astype(np.float32)
+
+
+def nearest_voice(voices: np.ndarray, identities: Sequence[str], new_voices: np.ndarray) -> np.ndarray:
+    """Who of those trained on sounds most like each new voice: str [m].
+
+    A face of that person is what a model gives that has learned its training people by heart.
+
+    Parameters
+    ----------
+    voices : ndarray, float [n, v], unit voice embeddings of training recordings
+    identities : sequence of str [n], who speaks in each
+    new_voices : ndarray, float [m, v], unit embeddings
+    """
+    return np.asarray(identities, object)[(new_voices @ voices.T).argmax(1)]

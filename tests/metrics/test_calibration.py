@@ -38,15 +38,16 @@ def test_spread_is_the_mean_square_over_the_part(rng):
     np.testing.assert_allclose(found.offset(), grid.mean(0) - 0.5, atol=1e-9)
 
 
-@pytest.mark.parametrize("n_draws", [1, 7, 64])
+@pytest.mark.parametrize("n_draws", [1, 3, 7, 9, 39, 64])
 def test_calibrated_draws_hold_what_their_intervals_say_however_many_there_are(n_draws):
     """With the truth at each rank once, every number is its closed form, to rounding."""
     ranks = np.arange(n_draws + 1)
     found = calibration.places(np.tile(np.arange(n_draws) + 0.5, (n_draws + 1, 1)), ranks.astype(float))
     np.testing.assert_allclose(found.low, ranks / (n_draws + 1))
     for level in (0.5, 0.8, 0.95):
-        assert found.covered(level).mean() == pytest.approx(level)
         assert found.below(level).mean() == pytest.approx(level)
+        if n_draws >= 2 / (1 - level) - 1:
+            assert found.covered(level).mean() == pytest.approx(level)
     np.testing.assert_allclose(found.histogram(5).mean(0), 0.2)
     assert found.offset().mean() == pytest.approx(0) and found.spread().mean() == pytest.approx(1)
 
@@ -125,6 +126,17 @@ def test_tarp_sees_what_no_single_number_shows_and_not_what_draws_know(rng):
     }
     better = scores["of nobody"] - scores["calibrated"]
     assert better.mean() > 5 * better.std() / np.sqrt(200)
+
+
+@pytest.mark.parametrize(("level", "n_least"), [(0.5, 3), (0.8, 9), (0.95, 39)])
+def test_intervals_that_would_reach_beyond_all_draws_are_refused(level, n_least):
+    """One more draw would hold nothing of a truth that is beyond them all; with fewer it holds a part."""
+    found = calibration.places(np.zeros((2, n_least)), np.array([1.0, -1.0]))
+    np.testing.assert_allclose(found.covered(level), 0, atol=1e-9)
+    with pytest.raises(
+        MetricError, match=f"{n_least - 1} draws for a central interval of {level:.0%}.*{n_least} draws"
+    ):
+        calibration.places(np.zeros((2, n_least - 1)), np.array([1.0, -1.0])).covered(level)
 
 
 def test_what_does_not_match_is_refused(rng):

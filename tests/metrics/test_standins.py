@@ -63,3 +63,13 @@ def test_linear_probe_is_ridge_regression(rng):
 def test_face_set_refuses_unequal_rows():
     with pytest.raises(MetricError, match="2 rows for 3 identities"):
         FaceSet(identities=np.array(["a", "b", "c"]), female=np.ones(2))
+
+
+def test_the_nearest_voice_is_that_of_a_training_person(rng):
+    voices = unit(rng.normal(size=(30, 6)))
+    names = np.array([f"p{k % 10}" for k in range(30)], object)
+    new = unit(voices[[3, 17, 29]] + 0.01 * rng.normal(size=(3, 6)))
+    assert list(standins.nearest_voice(voices, names, new)) == ["p3", "p7", "p9"]
+    far = unit(rng.normal(size=(5, 6)))
+    expected = [names[max(range(30), key=lambda k: float(v @ voices[k]))] for v in far]
+    assert list(standins.nearest_voice(voices, list(names), far)) == expected

@@ -1,0 +1,368 @@
+"""Many faces of a voice: a face code and samplers of codes, trained on a finished run's people and measured.
+
+Usage: python benchmarks/codes.py [--run runs/demo/s0] [--kinds flow energy] [--guidance 1 1.5] [--keep FOLDER]
+       python benchmarks/codes.py --code-steps 20 --sampler-steps 50 --skip-inception     # whether it runs
+Learns from the training people of the run, with its voice embedding, and measures on its validation people, with the
+readers of the run: what is chosen by this table has not looked at a test person. `--keep` names a folder that saves go
+to, from which a run that was cut off goes on. Ten minutes on two idle cores; nothing where there is no finished run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from s2f import seeding
+from s2f.errors import StoreError
+from s2f.evaluation import face_readers, metrics
+from s2f.evaluation.subject import Subject
+from s2f.features.store import Store
+from s2f.metrics import bootstrap, calibration, copies, energy, matching, pairs, rows, standins
+from s2f.metrics.measures import Sizes
+from s2f.metrics.standins import FaceSet
+from s2f.networks import inference
+from s2f.networks.codes import FaceCode, Sampler, noise
+from s2f.networks.readers import Readers
+from s2f.settings import Code
+from s2f.settings import Sampler as SamplerSettings
+from s2f.training import data, face_code, loop, sampler
+
+PROJECT = Path(__file__).resolve().parents[1]
+CODE = Code(
+    width=0.25,
+    dim=64,
+    smooth_start=True,
+    steps=1715,
+    batch_size=32,
+    log_every=25,
+    save_every=200,
+    learning_rate_generator=2e-3,
+    learning_rate_discriminator=1e-3,
+    beta_1=0.5,
+    beta_2=0.999,
+    decay_from=0.6,
+    critics_from=0.25,
+    noise=0.1,
+    flip=True,
+    weight_pixel=10.0,
+    weight_edge=5.0,
+    weight_feature=3.0,
+    weight_real=0.3,
+    average_decay=0.995,
+    on_trouble="warn",
+)
+SAMPLER = SamplerSettings(
+    width=1.0,
+    steps=4000,
+    batch_size=256,
+    log_every=100,
+    save_every=1000,
+    min_crop_s=3.0,
+    max_crop_s=8.0,
+    kind="flow",
+    n_layers=3,
+    n_axes=16,
+    learning_rate=1e-3,
+    decay_from=0.5,
+    noise=0.35,
+    dropped=0.1,
+    flip=True,
+    average_decay=0.995,
+    n_steps=16,
+    guidance=1.0,
+)
+SHOWN = {  # metric: heading, factor
+    "kid": ("KID × 1000", 1000),
+    "fid": ("FID", 1),
+    "precision": ("precision (%)", 100),
+    "recall": ("recall (%)", 100),
+    "diversity_share": ("diversity (of real)", 1),
+    "gender_agreement": ("sex right (%)", 100),
+    "matching_within_gender": ("within sex, one draw (%)", 100),
+}
+SPREAD = (
+    "energy score",
+    "shuffled within sex − own",
+    "80 % intervals hold (%)",
+    "too few, too many",
+    "nearer to training than median (ratio)",
+)
+N_MEAN, N_SPREAD = 8, 64  # draws whose embeddings are averaged, and draws a recording of which the spread is measured
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Validation people: their recordings, photographs, and what reads faces.
+
+    `codes` [n] and `photo_codes` [m] say whose recording and photograph each is.
+    """
+
+    selection: data.Selection
+    voices: torch.Tensor
+    photos: FaceSet
+    codes: np.ndarray
+    photo_codes: np.ndarray
+    reader: Readers
+    inception: face_readers.Inception | None
+
+    def faces(self, drawn: np.ndarray, *, whole: bool = False) -> FaceSet:
+        """A face a recording, described; `whole` with Inception features."""
+        identities = self.selection.voices["identity"]
+        return face_readers.describe(drawn, identities, reader=self.reader, inception=self.inception if whole else None)
+
+
+def opened(folder: Path) -> Store:
+    """The store of a run; of one that another version made, the arrays as they lie there."""
+    try:
+        return Store.open(folder)
+    except StoreError as error:
+        print(f"{error} Its arrays are read as they are.")
+        mels, faces = (np.load(folder / name, mmap_mode="r") for name in ("mels.npy", "faces.npy"))
+        index = pd.read_parquet(folder / "index.parquet")
+        return Store(folder, mels, np.load(folder / "mel_offsets.npy"), faces, index, parameters={}, digest="")
+
+
+def learn(run: Path, store: Store, keep: Path, arguments: argparse.Namespace) -> tuple[FaceCode, dict[str, Sampler]]:
+    """A face code of the training photographs, and a sampler of each kind, with how long they took."""
+    training = data.select(store, split="train")
+    using = data.pairs(store, run / "voice", training, device="cpu")
+    precision = loop.choose_precision("auto", "cpu", exact=False)
+    setup = loop.Setup(arguments.seed, n_threads=arguments.threads, precision=precision)
+    settings = CODE.model_copy(update={"steps": arguments.code_steps})
+    began, digest = time.perf_counter(), using.digest()
+    key = hashlib.sha256(f"{settings} {setup} {digest}".encode()).hexdigest()[:16]
+    code = face_code.train(using, settings=settings, setup=setup, place=loop.Place(keep / "code", key, "face code"))
+    print(f"Face code: {settings.steps} steps of {settings.batch_size} in {precision}, {_since(began)}.")
+    found = {}
+    for kind in arguments.kinds:
+        asked = SAMPLER.model_copy(update={"kind": kind, "steps": arguments.sampler_steps})
+        began, own = time.perf_counter(), hashlib.sha256(f"{key} {asked}".encode()).hexdigest()[:16]
+        place = loop.Place(keep / kind, own, f"sampler, {kind}")
+        setup = loop.Setup(arguments.seed, n_threads=arguments.threads)
+        found[kind] = sampler.train(using, code, settings=asked, setup=setup, place=place)
+        print(f"Sampler, {kind}: {asked.steps} steps of {asked.batch_size}, {_since(began)}.")
+    return code, found
+
+
+def measured(heard: Heard, drawn: np.ndarray, *, seed: int) -> dict[str, str]:
+    """One face a recording by the study's own measures, as cells of the table."""
+    found = rows.evaluate(
+        {"model": heard.faces(drawn, whole=heard.inception is not None)},
+        heard.photos,
+        heard.selection.people,
+        protocol="held_out",
+        rng=seeding.stream(seed, "bootstrap"),
+        sizes=Sizes(n_resamples=1000),
+    )["rows"]["model"]
+    return {heading: _cell(found[key], factor) for key, (heading, factor) in SHOWN.items()}
+
+
+def matched(heard: Heard, vectors: np.ndarray) -> str:
+    """Matching within a sex of an embedding a recording, float [n, d], as a cell."""
+    n, genders = len(heard.selection.identities), heard.selection.people["gender"].to_numpy(object)
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    gallery = heard.photos.part("embeddings"), heard.photo_codes
+    wins = matching.win_matrix(vectors, heard.codes, *gallery, n_identities=n)
+    allowed = matching.same(genders) & np.isfinite(wins)
+    return _cell(vars(bootstrap.interval(bootstrap.pair_mean(wins, allowed), n, rng=_rng())), 100)
+
+
+def spread(heard: Heard, draws: np.ndarray, near: np.ndarray, training: np.ndarray) -> dict[str, str]:
+    """Whether draws uint8 [n, m, 64, 64, 3] are spread as people are.
+
+    Parameters
+    ----------
+    near : ndarray, float [k], distances of the validation photographs to the nearest of `training`
+    training : ndarray, float [t, d], embeddings of the training photographs
+    """
+    n, m, *size = draws.shape
+    people, genders = len(heard.selection.identities), heard.selection.people["gender"].to_numpy(object)
+    vectors = heard.reader.embed(draws.reshape(n * m, *size))  # [n · m, d]
+    real = heard.photos.part("embeddings")
+    scores = energy.score_matrix(vectors.reshape(n, m, -1), heard.codes, real, heard.photo_codes, n_identities=people)
+    others = bootstrap.pair_mean(scores, matching.same(genders))
+    own = bootstrap.mean(np.diag(scores))
+    drawn, theirs = copies.nearer_than(
+        copies.nearest(vectors, training), np.repeat(heard.codes, m), near, heard.photo_codes, n_identities=people
+    )
+    return {
+        SPREAD[0]: _estimate(own, people, 1),
+        SPREAD[1]: _estimate(bootstrap.difference(others, own), people, 1),
+        SPREAD[4]: _estimate(bootstrap.ratio(drawn, theirs), people, 1),
+    }
+
+
+def covered(heard: Heard, draws: np.ndarray) -> dict[str, str]:
+    """How often the intervals of draws hold what is read from a photograph of the person."""
+    n, m, *size = draws.shape
+    people, photos = len(heard.selection.identities), heard.photos.part("pixels")
+    first = np.array([np.flatnonzero(heard.photo_codes == code)[0] for code in heard.codes])
+    read = heard.reader.attributes(draws.reshape(n * m, *size)).reshape(n, m, -1)  # [n, m, A]
+    places = calibration.places(read, heard.reader.attributes(photos[first]))
+    held = pairs.by_identity(places.covered(0.8), heard.codes, n_identities=people)  # [people, A]
+    counts = bootstrap.resamples(people, rng=_rng(), n_resamples=1000)
+    statistics = [bootstrap.mean(column) for column in held.T]
+    each = bootstrap.simultaneous(statistics, counts, people=np.ones(people, bool))
+    return {
+        SPREAD[2]: _estimate(bootstrap.mean(held.mean(1)), people, 100),
+        SPREAD[3]: f"{sum(e.high < 0.8 for e in each)}, {sum(e.low > 0.8 for e in each)} of {len(each)}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, default=PROJECT / "runs" / "demo" / "s0", help="folder of a finished run")
+    parser.add_argument("--kinds", nargs="+", choices=("flow", "energy"), default=["flow", "energy"])
+    parser.add_argument("--guidance", nargs="+", type=float, default=[1.0, 1.5], help="of the flow")
+    parser.add_argument("--code-steps", type=int, default=CODE.steps)
+    parser.add_argument("--sampler-steps", type=int, default=SAMPLER.steps)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--skip-inception", action="store_true", help="no KID, FID, precision and recall")
+    parser.add_argument("--keep", type=Path, help="folder of saves to go on from, and of a sheet of faces")
+    arguments = parser.parse_args()
+    if not (arguments.run / "general" / inference.CHECKPOINT).is_file():
+        print(f"Skipped: {arguments.run} is not finished. Make it (make book), or name another with --run.")
+        return
+    torch.set_num_threads(arguments.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        keep = arguments.keep or Path(folder)
+        store = opened(arguments.run / "store")
+        code, samplers = learn(arguments.run, store, keep, arguments)
+        compare(store, code, samplers, arguments)
+
+
+def compare(store: Store, code: FaceCode, samplers: dict[str, Sampler], arguments: argparse.Namespace) -> None:
+    """Print the table, and keep the faces of it."""
+    run, seed = arguments.run, arguments.seed
+    reader = Readers.load(run / "measure")
+    inception = None if arguments.skip_inception else face_readers.Inception()
+    selection, training = (data.select(store, split=split) for split in ("validation", "train"))
+    pixels = np.asarray(store.faces[selection.photos["row"].to_numpy()])
+    photos = face_readers.describe(pixels, selection.photos["identity"], reader=reader, inception=inception)
+    voices = data.embeddings(run / "voice", selection.voices)
+    codes = selection.codes(selection.voices), selection.codes(selection.photos)
+    heard = Heard(selection, voices, photos, *codes, reader, inception)
+    learned = reader.embed(np.asarray(store.faces[training.photos["row"].to_numpy()]))
+    near = copies.nearest(photos.part("embeddings"), learned)
+    table: dict[str, dict[str, str]] = {}
+
+    model = inference.load(run / "general")
+    subject = Subject(model, store, run / "voice", selection, reader, inception)
+    table["linear map"] = {_MEAN: matched(heard, metrics.probe(subject, voices.numpy()))}
+    today = inference.draw(model.generator, voices)
+    table["the run's own generator"] = one_face(heard, today, near, learned, seed=seed)
+    own = np.array([np.flatnonzero(codes[1] == code)[0] for code in codes[0]])
+    between = energy.between_photographs(photos.part("embeddings"), codes[1], n_identities=len(selection.identities))
+    table["a photograph of the person"] = measured(heard, pixels[own], seed=seed) | {
+        SPREAD[0]: _estimate(bootstrap.mean(between), len(between), 1)
+    }
+    again = code.draw(code.encode(data.Photos(pixels[own], device="cpu").images(torch.arange(len(own))))).numpy()
+    table["the same, by way of its code"] = measured(heard, again, seed=seed)
+    known = data.embeddings(run / "voice", training.voices)
+    person = standins.nearest_voice(known.numpy(), training.voices["identity"], voices.numpy())
+    learned_from = training.photos.drop_duplicates("identity").set_index("identity")["row"]
+    rows_of = learned_from.loc[person].to_numpy()
+    table["photograph of the nearest training voice"] = one_face(
+        heard, np.asarray(store.faces[rows_of]), near, learned, seed=seed
+    )
+    sheets = {"photographs": pixels[own][:, None], "codes": again[:, None], "today": today[:, None]}
+    for kind, network in samplers.items():
+        for guidance in arguments.guidance if kind == "flow" else [1.0]:
+            name = f"{kind}, guidance {guidance:g}"
+            draws = drawn(code, network, voices, seed=seed, guidance=guidance)  # [n, 64, 64, 64, 3]
+            vectors = reader.embed(draws[:, :N_MEAN].reshape(-1, 64, 64, 3)).reshape(len(voices), N_MEAN, -1)
+            cells = measured(heard, draws[:, 0], seed=seed) | {_MEAN: matched(heard, vectors.mean(1))}
+            table[name] = cells | spread(heard, draws, near, learned) | covered(heard, draws)
+            others = of_the_sex(heard, training.voices, known, seed=seed)
+            others = drawn(code, network, others, seed=seed, guidance=guidance)
+            table[f"{name}, voices of the sex"] = spread(heard, others, near, learned) | covered(heard, others)
+            typical = code.draw(network.typical(voices, n_steps=SAMPLER.n_steps, guidance=guidance)).numpy()
+            table[f"{name}, the most typical"] = measured(heard, typical, seed=seed)
+            sheets[name] = np.concatenate([typical[:, None], draws[:, :7]], axis=1)
+    headings = [heading for heading, _ in SHOWN.values()] + [_MEAN, *SPREAD]
+    print(f"\n{len(voices)} recordings and {len(pixels)} photographs of {len(selection.identities)} validation people.")
+    print(f"\n| faces | {' | '.join(headings)} |\n|---|{'---|' * len(headings)}")
+    for name, cells in table.items():
+        print(f"| {name} | {' | '.join(cells.get(heading, '–') for heading in headings)} |")
+    for kind, network in samplers.items():
+        print(f"\nSixteen faces of one voice, {kind}: {_timed(lambda n=network: sixteen(code, n, voices[:1])):.0f} ms.")
+    if arguments.keep is not None:
+        np.savez_compressed(arguments.keep / "sheets.npz", allow_pickle=False, **sheets)
+
+
+def one_face(heard: Heard, faces: np.ndarray, near: np.ndarray, learned: np.ndarray, *, seed: int) -> dict[str, str]:
+    """All cells of a row that has one face a recording."""
+    return measured(heard, faces, seed=seed) | spread(heard, faces[:, None], near, learned)
+
+
+def drawn(code: FaceCode, network: Sampler, voices: torch.Tensor, *, seed: int, guidance: float) -> np.ndarray:
+    """Faces uint8 [n, N_SPREAD, 64, 64, 3] of voices [n, dim], or of one for each draw [n, N_SPREAD, dim]."""
+    n = len(voices)
+    each = voices if voices.ndim == 3 else voices[:, None].expand(-1, N_SPREAD, -1)
+    own = noise(n * N_SPREAD, dim=network.dim, seed=seed)[:, None]  # [n · N_SPREAD, 1, dim]
+    codes = network.draw(each.flatten(0, 1), own, n_steps=SAMPLER.n_steps, guidance=guidance)
+    return code.draw(codes[:, 0]).numpy().reshape(n, N_SPREAD, 64, 64, 3)
+
+
+def of_the_sex(heard: Heard, known: pd.DataFrame, voices: torch.Tensor, *, seed: int) -> torch.Tensor:
+    """Voices of random training recordings of each speaker's sex, float [n, N_SPREAD, dim].
+
+    `known` are the training recordings, and `voices` float [t, dim] their embeddings.
+    """
+    rng, genders = seeding.stream(seed, "subsets"), known["gender"].to_numpy(object)
+    wanted = heard.selection.voices["gender"]
+    picked = [rng.choice(np.flatnonzero(genders == gender), N_SPREAD) for gender in wanted]
+    return voices[torch.from_numpy(np.stack(picked))]
+
+
+def sixteen(code: FaceCode, network: Sampler, voice: torch.Tensor) -> np.ndarray:
+    """Sixteen faces of one voice."""
+    codes = network.draw(voice, noise(16, dim=network.dim, seed=0)[None], n_steps=SAMPLER.n_steps, guidance=1.5)
+    return code.draw(codes[0]).numpy()
+
+
+_MEAN = f"within sex, mean of {N_MEAN} (%)"
+
+
+def _rng() -> np.random.Generator:
+    return seeding.stream(0, "bootstrap")
+
+
+def _estimate(statistic: bootstrap.Statistic, n: int, factor: float) -> str:
+    return _cell(vars(bootstrap.interval(statistic, n, rng=_rng(), n_resamples=1000)), factor)
+
+
+def _cell(entry: dict, factor: float) -> str:
+    if entry["value"] is None:
+        return "–"
+    digits = 3 if factor == 1 and abs(entry["value"]) < 10 else 1
+    value, *bounds = (f"{factor * entry[k]:.{digits}f}" for k in ("value", "low", "high") if entry[k] is not None)
+    return f"{value} [{', '.join(bounds)}]" if bounds else value
+
+
+def _since(began: float) -> str:
+    return f"{time.perf_counter() - began:.0f} s"
+
+
+def _timed(function: Callable[[], object], *, n: int = 20) -> float:
+    """Median of the times that a function takes, ms."""
+    times = []
+    for _ in range(n):
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    return 1000 * float(np.median(times))
+
+
+if __name__ == "__main__":
+    main()
