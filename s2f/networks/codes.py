@@ -208,10 +208,10 @@ class Sampler(nn.Module):
 
     def _guided(self, x: Tensor, time: float, condition: Tensor, guidance: float) -> Tensor:
         moment, known = torch.full_like(x[:, 0], time), torch.ones_like(x[:, 0])
-        told = self(x, moment, condition, known)
         if guidance == 1:
-            return told
-        anybody = self(x, moment, condition, 0 * known)
+            return self(x, moment, condition, known)
+        twice = (torch.cat([part, part]) for part in (x, moment, condition))
+        told, anybody = self(*twice, torch.cat([known, 0 * known])).chunk(2)
         return anybody + guidance * (told - anybody)
 
     def typical(self, embeddings: Tensor, *, n_steps: int = 16, guidance: float = 1.0) -> Tensor:

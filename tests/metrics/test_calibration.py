@@ -81,9 +81,16 @@ def test_flatness_holds_its_level_and_finds_draws_that_are_too_alike():
 
 def test_flatness_of_a_known_histogram(rng):
     shares = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [np.nan, np.nan]])
-    found = calibration.flatness(shares, bootstrap.resamples(5, rng=rng, n_resamples=500))
+    counts = bootstrap.resamples(5, rng=rng, n_resamples=500)
+    found = calibration.flatness(shares, counts)
     assert found.deviation == pytest.approx(0.5)  # bars of 1.5 and 0.5
-    assert 0 < found.expected < 1 and found.p_value > 0.1
+    again = []
+    for drawn in counts:
+        people = np.repeat(np.arange(5), drawn.astype(int))
+        first = [shares[k, 0] for k in people if k < 4]
+        again += [abs(2 * np.mean(first) - 1.5)] if first else []
+    assert found.expected == pytest.approx(np.median(again))
+    assert found.p_value == pytest.approx((1 + sum(a >= 0.5 - 1e-9 for a in again)) / (1 + len(again)))
     with pytest.raises(MetricError, match="1 people"):
         calibration.flatness(shares[3:], np.ones((3, 2)))
 
