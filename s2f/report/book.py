@@ -254,7 +254,7 @@ def _render(root: Path, out: Path) -> Path:
             raise RunError(
                 log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
             )
-        (scratch / "_build" / "html").rename(new)
+        files.move(scratch / "_build" / "html", new)
     return html / "index.html"
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from s2f import files, provenance
 from s2f.corpora.synthetic import camera, population, voices
-from s2f.errors import CorpusError
+from s2f.errors import CorpusError, OutputError
 from s2f.workers import end_with_parent
 
 N_RECORDINGS_A_VIDEO = 3  # at most
@@ -173,7 +173,7 @@ def _make_folders(root: Path, person: dict, number: int, sizes: Sizes) -> int:
         try:
             with files.whole_folder(final) as beside:
                 write(beside, person, number=number, n=n, sizes=sizes)
-        except OSError:
+        except (OSError, OutputError):
             if not final.is_dir():  # else a worker that outlived a killed run was faster, with the same files
                 raise
     return sum(n_files)
@@ -203,7 +203,10 @@ def _record(folder: Path, person: dict, *, number: int, n: int, sizes: Sizes) ->
         )
         path = folder / f"v{video:03d}" / f"{clip:05d}.wav"
         path.parent.mkdir(exist_ok=True)
-        soundfile.write(path, wave, voices.SAMPLE_RATE, subtype="PCM_16")
+        try:
+            soundfile.write(path, wave, voices.SAMPLE_RATE, subtype="PCM_16")
+        except soundfile.LibsndfileError as error:  # a full disk
+            raise OSError(f"{path.name}: {error}") from error
 
 
 def _photograph(folder: Path, person: dict, *, number: int, n: int, sizes: Sizes) -> None:
