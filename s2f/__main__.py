@@ -132,11 +132,11 @@ def parser() -> argparse.ArgumentParser:
     keep.add_argument("run", type=Path, help="runs/<profile>[-<label>]")
 
     draw = command("reconstruct", "draw the face of a voice")
-    draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files")
+    draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files, or folders")
     variant = Path("runs/demo/s0/general")
     draw.add_argument("--run", type=Path, default=variant, help=f"a trained variant's folder {DEFAULT}")
     draw.add_argument(
-        "-o", "--output", type=Path, help="a PNG file, or a folder for several (default: beside each recording)"
+        "-o", "--output", type=Path, help="a picture, or a folder for several (default: beside each recording)"
     )
     draw.add_argument("--size", type=int, default=64, metavar="PX", help=f"side of the picture {DEFAULT}")
 

@@ -74,7 +74,7 @@ def _writing(path: Path) -> Iterator[None]:
 def _is_of(named: Path, path: Path) -> bool:
     """Whether a file is `path`, a folder around it, or lies in what is written beside it."""
     below = named.relative_to(path.parent).parts if named.is_relative_to(path.parent) else ()
-    return path.is_relative_to(named) or bool(below) and below[0].startswith(_hidden(path))
+    return path.is_relative_to(named) or (bool(below) and below[0].startswith(_hidden(path)))
 
 
 def _hidden(path: Path) -> str:

@@ -155,7 +155,10 @@ def test_what_the_system_says_becomes_one_line(tmp_path, monkeypatch, write, num
         raise OSError(number, os.strerror(number), str(tmp_path))
 
     monkeypatch.setattr(os, "mkdir", refused)
-    with pytest.raises(OutputError, match="in/a cannot be written: .+\\. .+\\.$") as caught, write(tmp_path / "in" / "a"):
+    with (
+        pytest.raises(OutputError, match=r"in/a cannot be written: .+\. .+\.$") as caught,
+        write(tmp_path / "in" / "a"),
+    ):
         pytest.fail("there is nowhere to write")
     assert "\n" not in str(caught.value) and not os.listdir(tmp_path)
 
