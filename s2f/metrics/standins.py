@@ -49,7 +49,7 @@ class FaceSet:
 
     @property
     def drawable(self) -> bool:
-        """Whether these are faces, from which Inception features are or could be extracted, and not embeddings alone."""
+        """Whether these are faces, which can be compared as a set, and not embeddings alone."""
         return self.inception is not None or self.pixels is not None
 
     def take(self, rows: np.ndarray, *, identities: np.ndarray | None = None) -> FaceSet:

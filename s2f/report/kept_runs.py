@@ -14,7 +14,7 @@ from s2f import files, provenance
 from s2f.errors import RunError
 from s2f.metrics import catalogue
 from s2f.provenance import Facts
-from s2f.report import style, tables, training_figures
+from s2f.report import prose, style, tables, training_figures
 from s2f.study import params
 from s2f.training import saves
 
@@ -78,7 +78,7 @@ def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
 
 def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: Path) -> list[str]:
     profile, _, label = name.partition("-")
-    lines = [f"# Kept results: {name}", ""]
+    lines = [f"# Kept results: {prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
     lines += ["They are of the run named here, whatever this build of the book shows elsewhere.", ""]
     lines += ["## What made them", "", "| | |", "|---|---|"]
@@ -93,7 +93,7 @@ def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: 
     hours = sum(facts.wall_time_s for facts in every) / 3600
     table["time of all notebooks, one after another"] = f"{hours:.2f} h"
     table["seeds"] = ", ".join(seed.name[1:] for seed in seeds)
-    lines += [f"| {what} | {value} |" for what, value in table.items()]
+    lines += [f"| {what} | {prose.plain_markdown(value)} |" for what, value in table.items()]
     lines += ["", "To make them again:", "", "```bash"]
     command = f"python -m s2f study --profile {profile}" + (f" --label {label} --set …" if label else "")
     command += f" --seeds {len(seeds)}" if len(seeds) > 1 else ""
@@ -109,7 +109,11 @@ def _seed_lines(name: str, folder: Path, profile: str) -> list[str]:
     lines.append("|---" * (2 + len(shown)) + "|")
     for line in tables.read_table2(folder / "table2.json", profile=profile):
         if line.row == "model":
-            cells = [line.variant, str(line.n_identities), *(line.printed(metric) for metric in shown)]
+            cells = [
+                prose.plain_markdown(line.variant),
+                str(line.n_identities),
+                *(line.printed(metric) for metric in shown),
+            ]
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
     lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
