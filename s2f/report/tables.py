@@ -113,20 +113,20 @@ def show_table2(frame: pd.DataFrame, metrics: Mapping[str, Mapping] | None = Non
     It displays in a notebook; `.to_html()` gives the page.
     """
     cells, index, styles = [], [], []
-    notes, contents, metrics = Notes(), metrics or {}, catalogue.table2_metrics()
+    notes, contents, asked = Notes(), metrics or {}, catalogue.table2_metrics()
     for _, line in frame.iterrows():
         if line["row"] == "poster":
             shown = {metric: format(line[name], digits) for metric, (name, digits) in POSTER_COLUMNS.items()}
             shown = {m: text if m == "fid" else f"{text}\n(undefined)" for m, text in shown.items()}
             index.append((line["variant"], POSTER_ROW))
-            styles.append(["font-style: italic; color: #6b6b6b"] * len(metrics))
+            styles.append(["font-style: italic; color: #6b6b6b"] * len(asked))
         else:
-            shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in metrics}
+            shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in asked}
             if line["variant"] in contents:
-                shown = notes.marked(contents[line["variant"]]["rows"][line["row"]], metrics)
+                shown = notes.marked(contents[line["variant"]]["rows"][line["row"]], asked)
             index.append((line["variant"], label(line["row"])))
-            styles.append([BOLD if line[f"{metric}_differs"] else "" for metric in metrics])
-        cells.append({label(metric): shown.get(metric, "–") for metric in metrics})
+            styles.append([BOLD if line[f"{metric}_differs"] else "" for metric in asked])
+        cells.append({label(metric): shown.get(metric, "–") for metric in asked})
     return _emphasised(pd.DataFrame(cells, index=pd.MultiIndex.from_tuples(index)), styles, notes=str(notes))
 
 
