@@ -147,7 +147,11 @@ def parser() -> argparse.ArgumentParser:
         ("meta", "FILE", "vox1_meta.csv, or a table with the columns identity, gender and, if known, nationality"),
     ):
         measure.add_argument(f"--{name}", type=Path, required=True, metavar=metavar, help=what)
-    measure.add_argument("--output", type=Path, metavar="FOLDER", help="write tables, rejected files and pairs there")
+    measure.add_argument(
+        "--beside", type=Path, metavar="FOLDER", help="another system's pictures, to compare with on the same people"
+    )
+    measure.add_argument("--people", type=Path, metavar="FILE", help="a name or id a line; all others are left aside")
+    measure.add_argument("--output", type=Path, metavar="FOLDER", help="write tables, readings and pairs there")
     measure.add_argument(
         "--bootstrap", type=int, default=1000, metavar="N", help=f"bootstrap samples of people {DEFAULT}"
     )

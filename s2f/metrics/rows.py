@@ -34,8 +34,8 @@ def evaluate(
     Parameters
     ----------
     stand_ins : mapping of str to FaceSet
-        One face (or embedding) a test recording, for any row of the catalogue. Rows `chance`, `gender_oracle`,
-        `random_real` and `ceiling` are made here from the photos and people.
+        One face (or embedding) a test recording, for any row of the catalogue, or for `OTHER`. Rows `chance`,
+        `gender_oracle`, `random_real` and `ceiling` are made here from the photos and people.
     photos : FaceSet, every held-out photo of the people
     people : DataFrame, columns identity, gender ("f", "m" or None), nationality (str or None), one row a person
     protocol : str, "held_out" or "closed_set", as it goes into the result
@@ -65,8 +65,9 @@ def evaluate(
     evaluated on the same resamples (for KID, on the same halves of the people).
     """
     absent = absent or {}
+    known = {**catalogue.ROWS} | ({catalogue.OTHER.key: catalogue.OTHER} if catalogue.OTHER.key in stand_ins else {})
     for key in [*stand_ins, *absent]:
-        if key not in catalogue.ROWS:
+        if key not in known:
             raise MetricError(key, "is no row of the results", remedy=nearest(key, catalogue.ROWS))
     if len(photos) == 0:
         raise MetricError("photos", "are empty", remedy="Give the held-out photos of the people.", reason="too_few")
@@ -86,7 +87,7 @@ def evaluate(
     counts = bootstrap.resamples(len(people), rng=streams["resamples"], n_resamples=sizes.n_resamples)
     resampling = Resampling(counts, streams["subsamples"], sizes.n_subsamples)
     lines, measured = {}, []
-    for key, row in catalogue.ROWS.items():
+    for key, row in known.items():
         found: Mapping[str, Measured | str]
         if key == "chance":
             found = measures.chance(given)
