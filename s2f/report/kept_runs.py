@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from s2f import files, provenance
-from s2f.errors import RunError
+from s2f.errors import OutputError, RunError
 from s2f.metrics import catalogue
 from s2f.provenance import Facts
 from s2f.report import prose, style, tables, training_figures
@@ -19,6 +20,7 @@ from s2f.study import params
 from s2f.training import saves
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
+_HEADING = "# Kept results: "
 
 
 def keep(root: Path, run: Path) -> Path:
@@ -39,12 +41,15 @@ def keep(root: Path, run: Path) -> Path:
     Raises
     ------
     RunError: the run is not there or not finished, or of another version; a file would be too large
+    OutputError: something that is no kept run is in its place, or the system does not let it be written
     """
-    seeds = sorted(run.glob("s*"), key=lambda path: int(path.name[1:]))
+    run = Path(os.path.abspath(run))  # "." has no name
+    seeds = sorted((path for path in run.glob("s*") if path.name[1:].isdigit()), key=lambda path: int(path.name[1:]))
     finished = [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
     if not finished:
         raise RunError(run, "has no finished results", remedy="Run it to its end first: python -m s2f study …")
     target = root / "book" / "results" / run.name
+    _refuse_foreign(target)
     with files.whole_folder(target) as beside:
         noted = [one for seed in finished for one in _keep_seed(seed, beside)]
         files.write_json(beside / "provenance.json", [{"notebook": name, **facts.plain()} for name, facts in noted])
@@ -54,6 +59,15 @@ def keep(root: Path, run: Path) -> Path:
                 problem = f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
                 raise RunError(target / path.relative_to(beside), problem, remedy="Show fewer people or moments.")
     return target / "index.md"
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Refuse to take the place of what is no kept run."""
+    if not os.path.lexists(target):
+        return
+    page = target / "index.md"
+    if not (page.is_file() and page.read_text(encoding="utf-8", errors="replace").startswith(_HEADING)):
+        raise OutputError(target, "is there, and is no kept run", remedy="Move it, or give the run another name.")
 
 
 def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
@@ -78,7 +92,7 @@ def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
 
 def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: Path) -> list[str]:
     profile, _, label = name.partition("-")
-    lines = [f"# Kept results: {prose.plain_markdown(name)}", ""]
+    lines = [f"{_HEADING}{prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
     lines += ["They are of the run named here, whatever this build of the book shows elsewhere.", ""]
     lines += ["## What made them", "", "| | |", "|---|---|"]
