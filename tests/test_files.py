@@ -13,9 +13,10 @@ import torch
 from matplotlib import pyplot
 from PIL import Image
 
+from s2f import __main__ as cli
 from s2f import files, tensors
 from s2f.errors import OutputError
-from s2f.report import style
+from s2f.report import kept_runs, style
 
 
 def _tree(folder):
@@ -254,3 +255,60 @@ def test_a_folder_takes_the_place_of_a_file(tmp_path):
     with files.whole_folder(path) as beside:
         (beside / "a").write_text("a")
     assert _tree(tmp_path) == {"pages/a": "a"}
+
+
+# What a command says
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_command_that_may_not_write_says_so_on_one_line(tmp_path, monkeypatch, capsys, number):
+    def refused(root, run):
+        raise OSError(number, os.strerror(number), str(tmp_path / "out"))
+
+    monkeypatch.setattr(kept_runs, "keep", refused)
+    assert cli.main(["keep", "runs/demo"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path / 'out'} cannot be written: ") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "no", "x"), OSError("of another kind")])
+def test_a_fault_of_the_code_is_not_hidden_by_a_command(monkeypatch, error):
+    def broken(root, run):
+        raise error
+
+    monkeypatch.setattr(kept_runs, "keep", broken)
+    with pytest.raises(OSError):
+        cli.main(["keep", "runs/demo"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["study", "--seeds", "0"],
+        ["study", "--cores", "0"],
+        ["check", "voxceleb", "--sample", "-1"],
+        ["preprocess", "--part", "-1", "--of", "2"],
+        ["preprocess", "--part", "0", "--of", "0"],
+        ["preprocess", "--part", "0", "--of", "1", "--workers", "0"],
+        ["train", "--seed", "-1"],
+        ["reconstruct", "x.wav", "--size", "0"],
+        ["measure", "--generated", "a", "--real", "b", "--meta", "c", "--bootstrap", "0"],
+    ],
+    ids=" ".join,
+)
+def test_numbers_that_cannot_be_are_refused_before_anything_is_done(monkeypatch, capsys, words):
+    monkeypatch.setattr(cli.importlib, "import_module", lambda name: pytest.fail("it was started"))
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --") and " is " in said and "Give " in said and said.count("\n") == 1
+
+
+def test_every_number_that_a_command_takes_has_bounds():
+    (commands,) = (action for action in cli.parser()._actions if isinstance(action.choices, dict))
+    numbers = {
+        (option.dest, option.option_strings[0])
+        for command in commands.choices.values()
+        for option in command._actions
+        if option.type is int
+    }
+    assert numbers == {(name, option) for name, (option, _, _) in cli.BOUNDS.items()}
