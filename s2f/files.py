@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -157,6 +157,15 @@ def move(source: Path, target: Path) -> None:
             shutil.rmtree(target, ignore_errors=True)
             raise
         shutil.rmtree(source)
+
+
+def below(folder: Path, *, onerror: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """Files below a folder, by name, hidden folders too; links to folders are followed, and a ring of them ends."""
+    seen = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=onerror):
+        folders[:] = sorted(name for name in folders if os.path.realpath(os.path.join(place, name)) not in seen)
+        seen.update(os.path.realpath(os.path.join(place, name)) for name in folders)
+        yield from (Path(place, name) for name in sorted(names))
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from s2f import files
 from s2f.corpora import rejections, spelling, voxceleb
 from s2f.errors import CorpusError, ImageError, S2FError, nearest
 from s2f.features import align, photo_files
@@ -159,24 +160,20 @@ def scan(folder: Path, people: pd.DataFrame, *, what: str) -> tuple[pd.DataFrame
         problem = f"(the folder of {what} pictures) {'is no folder' if folder.exists() else 'does not exist'}"
         raise CorpusError(folder, problem, remedy=_LAYOUT, reason="missing")
     owners = _Owners(people)
-    found, left_out, seen = [], [], {os.path.realpath(folder)}
+    found, left_out = [], []
 
     def unreadable(error: OSError) -> None:
         left_out.append((os.path.relpath(error.filename, folder), what, None, "unreadable", str(error.strerror)))
 
-    for place, folders, inside in os.walk(folder, followlinks=True, onerror=unreadable):
-        folders[:] = sorted(name for name in folders if os.path.realpath(os.path.join(place, name)) not in seen)
-        seen.update(os.path.realpath(os.path.join(place, name)) for name in folders)  # links may form a ring
-        for name in sorted(inside):
-            path = Path(place, name).relative_to(folder)
-            owner = None
-            reason = _no_picture(path)
-            if reason is None and (owner := owners.of(path)) is None:
-                reason = "misplaced", "outside the folders of people, and named after nobody in the metadata"
-            if owner is None:
-                left_out.append((path.as_posix(), what, None, *(reason or ())))
-            else:
-                found.append((path.as_posix(), *owner))
+    for path in (path.relative_to(folder) for path in files.below(folder, onerror=unreadable)):
+        owner = None
+        reason = _no_picture(path)
+        if reason is None and (owner := owners.of(path)) is None:
+            reason = "misplaced", "outside the folders of people, and named after nobody in the metadata"
+        if owner is None:
+            left_out.append((path.as_posix(), what, None, *(reason or ())))
+        else:
+            found.append((path.as_posix(), *owner))
     if not found:
         problem = f"holds no {what} pictures ({', '.join(SUFFIXES)}) in folders of people or named after them"
         raise CorpusError(folder, problem, remedy=_LAYOUT, reason="empty")

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def plan(recordings: Sequence[Path], output: Path | None) -> Plan:
     """
     found: dict[Path, Path] = {}  # each recording, and where its picture goes in a folder
     for given in recordings:
-        below = list(_below(given)) if given.is_dir() else [given]
+        below = _recordings(given) if given.is_dir() else [given]
         if not below:
             remedy = "Give recordings, or a folder that holds some."
             raise AudioError(given, "holds no recordings", remedy=remedy, reason="missing")
@@ -99,12 +99,9 @@ def plan(recordings: Sequence[Path], output: Path | None) -> Plan:
     return _one_each(targets)
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in RECORDINGS:
-                yield Path(place, name)
+def _recordings(folder: Path) -> list[Path]:
+    found = (path for path in files.below(folder) if path.suffix.lower() in RECORDINGS)
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def _one_each(targets: dict[Path, Path]) -> Plan:

@@ -86,6 +86,9 @@ def test_pictures_of_a_folder_lie_as_its_recordings_do(corpus, tmp_path):
     found = targets(corpus, output=tmp_path / "out")
     assert list(found.values()) == [tmp_path / "out" / f"{name}.png" for name in names]
     assert list(targets(corpus).values()) == [corpus / f"{name}.png" for name in names]
+    (tmp_path / "linked").symlink_to(corpus)
+    (corpus / "ring").symlink_to(tmp_path)
+    assert list(targets(tmp_path / "linked", output=tmp_path / "out").values()) == list(found.values())
     (tmp_path / "empty").mkdir()
     with pytest.raises(AudioError, match="empty holds no recordings"):
         targets(corpus, tmp_path / "empty")
