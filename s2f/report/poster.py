@@ -352,7 +352,7 @@ def _printed(metric: str, value: float | None, low: float | None = None, high: f
 def _same_speaker(frame: pd.DataFrame, kind: str) -> str:
     """The cosine of one person's faces; "drawn" or "real" ones."""
     (row,) = frame[(frame["faces"] == kind) & (frame["metric"] == "cosine_matched")].itertuples()
-    return printed("cosine_matched", row.value, row.low, row.high)
+    return printed("cosine_matched", row.value, row.low, row.high, why=row.reason)
 
 
 def _people(metrics: Mapping[str, Mapping]) -> str:

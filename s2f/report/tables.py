@@ -23,6 +23,7 @@ from s2f.metrics import catalogue
 from s2f.metrics.bootstrap import distinct
 from s2f.metrics.catalogue import label
 from s2f.report import prose
+from s2f.report.prose import MISSING
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -149,8 +150,12 @@ class Notes:
         shown = {metric: printed(metric, *(entry.get(part) for part in PARTS)) for metric, entry in found.items()}
         for metric, entry in found.items():
             if entry.get("value") is None and entry.get("reason"):
-                shown[metric] += self._marks.setdefault(entry["reason"], raised(len(self._marks) + 1))
+                shown[metric] += self.mark(entry["reason"])
         return shown
+
+    def mark(self, reason: str) -> str:
+        """The raised number of a reason."""
+        return self._marks.setdefault(reason, raised(len(self._marks) + 1))
 
     def __str__(self) -> str:
         """A line a reason."""
@@ -167,7 +172,7 @@ def without_value(entries: Mapping[str, Mapping], metrics: Iterable[str]) -> str
     names: dict[str, list[str]] = {}
     for metric in metrics:
         if (entry := entries[metric])["value"] is None:
-            names.setdefault(entry["reason"] or "not measured", []).append(label(metric))
+            names.setdefault(entry["reason"] or MISSING, []).append(label(metric))
     return "\n".join(f"{', '.join(own)}: {reason}" for reason, own in names.items())
 
 
@@ -201,7 +206,7 @@ def metrics_table(metrics: Mapping, group: str) -> Styler:
 
 
 def _no_table(why: str) -> Styler:
-    return styled(pd.DataFrame({"": ["–"]}, index=["not measured"]), notes=why)
+    return styled(pd.DataFrame({"": ["–"]}, index=[MISSING]), notes=why)
 
 
 def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
@@ -332,7 +337,8 @@ def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = (), row: str = 
         variant: {label(m): printed(m, *lines.loc[m, ["mean", "low", "high"]]) for m in metrics if m in lines.index}
         for variant, lines in ((v, part.set_index("metric")) for v, part in own.groupby("variant", sort=False))
     }
-    return styled(pd.DataFrame(cells).T.fillna("–"))
+    frame = pd.DataFrame(cells).T
+    return styled(frame.fillna("–"), notes="– not measured with every seed" if frame.isna().any(axis=None) else "")
 
 
 def quality_table(quality: Mapping) -> Styler:
@@ -342,21 +348,30 @@ def quality_table(quality: Mapping) -> Styler:
     ----------
     quality : mapping
         From `face_quality.network_quality`: "aligned" and "original" map names to a number, to a mapping with
-        value, low and high, or to None where it could not be measured; "original" may be None.
+        value, low and high, or to None where it could not be measured; "original" may be None, for "original_reason".
     """
     columns = {"64×64 px, as drawn faces are": quality["aligned"], "original size": quality["original"]}
-    cells = {
-        column: {name.replace("_", " "): _share(part[name] if part else None) for name in quality["aligned"]}
-        for column, part in columns.items()
-    }
-    return styled(pd.DataFrame(cells))
+    notes, of_all = Notes(), quality.get("original_reason") or MISSING
+    cells: dict[str, dict[str, str]] = {column: {} for column in columns}
+    for column, part in columns.items():
+        for name in quality["aligned"]:
+            value = part[name] if part else None
+            why = _NO_QUALITY.get(name, MISSING) if part else of_all
+            cells[column][name.replace("_", " ")] = f"–{notes.mark(why)}" if value is None else _share(value)
+    return styled(pd.DataFrame(cells), notes=str(notes))
 
 
-def _share(value: Mapping | int | None) -> str:
+# Why something is not known of a network that reads faces, where others are.
+_NO_QUALITY = MappingProxyType(
+    {"gender_accuracy": "no gender is known", "equal_error_rate": "too few people have two photographs to compare"}
+)
+
+
+def _share(value: Mapping | int) -> str:
     if isinstance(value, Mapping):
         middle, low, high = (f"{100 * value[part]:.1f}" for part in ("value", "low", "high"))
         return f"{middle} % [{low}, {high}]"
-    return "–" if value is None else f"{value:,}"
+    return f"{value:,}"
 
 
 def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:

@@ -256,6 +256,11 @@ def test_quality_table_prints_percent_and_counts():
     assert page.count("2.1 % [1.0, 4.0]") == 1 and page.count("1,288") == 1 and page.count("–") == 1 + 3
     page = tables.quality_table({"aligned": quality, "original": quality}).to_html()
     assert page.count("2.1 % [1.0, 4.0]") == 2 and page.count("–") == 2
+    unknown = quality | {"gender_accuracy": None}
+    page = tables.quality_table({"aligned": unknown, "original": None, "original_reason": "aligned already"}).to_html()
+    notes = page[page.index("<caption>") :].split("</caption>")[0][9:].split("\n")
+    assert [note[2:] for note in notes] == ["not measured", "no gender is known", "aligned already"]
+    assert page.count(f"–{notes[2][0]}<") == 4 and page.count(f"–{notes[1][0]}<") == 1
 
 
 def test_across_seeds_needs_every_seed():
@@ -265,8 +270,11 @@ def test_across_seeds_needs_every_seed():
     assert found.loc[("model", "fid"), "sd"] == pytest.approx(0.1)
     assert found.loc[("model", "fid"), ["low", "high"]].tolist() == pytest.approx([0.5, 0.7])
     page = tables.seeds_table(found.reset_index()).to_html()
-    assert "FID" in page and "general" in page
+    assert "FID" in page and "general" in page and "not measured" not in page
     assert "probe" not in found.index.get_level_values("row")
+    one_lacks = [*frames, tables.long(without_sets(), variant="females"), frames[0].assign(variant="females")]
+    both = pd.concat([tables.across_seeds(frames), tables.across_seeds(one_lacks[3:])])
+    assert "– not measured with every seed</caption>" in tables.seeds_table(both).to_html()
 
 
 @pytest.mark.parametrize(
