@@ -357,7 +357,7 @@ def quality_table(quality: Mapping) -> Styler:
         for name in quality["aligned"]:
             value = part[name] if part else None
             why = _NO_QUALITY.get(name, MISSING) if part else of_all
-            cells[column][name.replace("_", " ")] = f"–{notes.mark(why)}" if value is None else _share(value)
+            cells[column][name.replace("_", " ")] = _share(value) + (notes.mark(why) if value is None else "")
     return styled(pd.DataFrame(cells), notes=str(notes))
 
 
@@ -367,11 +367,11 @@ _NO_QUALITY = MappingProxyType(
 )
 
 
-def _share(value: Mapping | int) -> str:
+def _share(value: Mapping | int | None) -> str:
     if isinstance(value, Mapping):
         middle, low, high = (f"{100 * value[part]:.1f}" for part in ("value", "low", "high"))
         return f"{middle} % [{low}, {high}]"
-    return f"{value:,}"
+    return "–" if value is None else f"{value:,}"
 
 
 def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
