@@ -27,7 +27,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from s2f.corpora import rejections
+from s2f.corpora import formats, rejections
 from s2f.corpora.manifest import COLUMNS, SPLITS, validate
 from s2f.errors import CorpusError, nearest
 
@@ -97,7 +97,7 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
             gender, split = GENDER_CODES[row.get("gender", "").lower()], SPLIT_NAMES[row.get("split", "").lower()]
             nationality, source = (row.get(name) or None for name in ("nationality", "source_id"))
             rows.append((row["identity"], gender, nationality, modality, file, source, landmarks, split, 0))
-    found = _without_contradictions(pd.DataFrame(rows, columns=list(COLUMNS)), rejected)
+    found = _each_once(_without_contradictions(pd.DataFrame(rows, columns=list(COLUMNS)), rejected), rejected)
     has = {m: set(found.loc[found["modality"] == m, "identity"]) for m in ("voice", "face")}
     both = has["voice"] & has["face"]
     if not both:
@@ -220,3 +220,21 @@ def _without_contradictions(found: pd.DataFrame, rejected: list[tuple]) -> pd.Da
             each = [known.get(key) for key in zip(*(found[key] for key in keys), strict=True)]
             found = found.assign(**{column: pd.Series(each, index=found.index, dtype=object)})
     return found.drop_duplicates(["modality", "path"])
+
+
+def _each_once(found: pd.DataFrame, rejected: list[tuple]) -> pd.DataFrame:
+    """Keep one of the formats that a recording or photograph is listed in."""
+    for by_source in (False, True):
+        keys = []
+        for row in found.itertuples():
+            place = formats.place(row.path, whole=not by_source or row.modality == "face")
+            if by_source and row.modality == "voice" and row.source_id is not None:
+                place = (row.source_id, place[-1])
+            keys.append((row.modality, row.identity, *place))
+        paths, marked = found["path"].tolist(), found["landmarks"].notna().tolist()
+        left = formats.doubles(paths, keys, elsewhere=False, preferred=marked)
+        for i, used in left.items():
+            row = found.iloc[i]
+            rejected.append((row["path"], row["modality"], row["identity"], "same_clip", f"{paths[used]} is used"))
+        found = found.drop(index=found.index[list(left)])
+    return found

@@ -22,6 +22,7 @@ REASONS = {
     "unreadable": "the system cannot read it: a disk error, a loop of links, a name too long",
     "no_identity": "a row of a table without an identity",
     "duplicate_row": "a row that repeats an earlier one; its files are used once",
+    "same_clip": "the same recording or photograph as another file, in another format or place",
     "contradiction": "an identity or file about which the table says two things",
     "gender": "a gender code that is not known",
     "split": "a split that is not known, or is missing where others have one",

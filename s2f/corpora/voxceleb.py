@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from s2f.corpora import rejections, spelling
+from s2f.corpora import formats, rejections, spelling
 from s2f.corpora.manifest import COLUMNS, validate
 from s2f.errors import CorpusError, nearest
 
@@ -130,6 +130,7 @@ def scan(
             files[modality] += found
             match = {"folder": folder.path, "modality": modality, "identity": identity, "rule": rule}
             matches.append(match | {"n_files": len(found)})
+        files[modality] = _each_once(files[modality], matches, rejected)
     named = ", ".join(map(str, metas))
     for modality, what, roots, pattern in (
         ("voice", "recordings", voice_roots, "<id>/<video>/<clip>" + " or ".join(suffixes)),
@@ -380,6 +381,24 @@ def _clips(folder: str, identity: str, suffixes: tuple, rejected: list) -> Itera
     for video in _folders(folder, "voice", rejected, identity):
         for file in _files(video.path, "voice", identity, suffixes, rejected):
             yield {"identity": identity, "modality": "voice", "path": file.path, "source_id": video.name}
+
+
+def _each_once(found: list[dict], matches: list[dict], rejected: list) -> list[dict]:
+    """Files without those of which another format or copy is there; they do not count among those of their folder."""
+    keys = []
+    for row in found:
+        # The number of a clip is one of its video's; that of a photograph is its folder's.
+        source = row["source_id"] or os.path.dirname(row["path"])
+        keys.append((row["identity"], source, os.path.splitext(os.path.basename(row["path"]))[0].casefold()))
+    left = formats.doubles([row["path"] for row in found], keys, elsewhere=True)
+    folders = {match["folder"]: match for match in matches}
+    for i, used in left.items():
+        row = found[i]
+        folder = os.path.dirname(row["path"])
+        folders[folder if row["modality"] == "face" else os.path.dirname(folder)]["n_files"] -= 1
+        detail = f"{found[used]['path']} is used"
+        rejected.append((row["path"], row["modality"], row["identity"], "same_clip", detail))
+    return [row for i, row in enumerate(found) if i not in left]
 
 
 def _photos(folder: str, identity: str, videos: set[str], rejected: list) -> Iterator[dict]:

@@ -281,6 +281,66 @@ def test_contradictions_are_left_out_whole(tmp_path, case):
     assert {os.path.relpath(path, tmp_path) for path in found["path"]} == listed - gone
 
 
+# ------------------------------------------------------------------------------------------------ formats
+
+
+def scan_of_files(folder, rows):
+    """Scan a table whose files are there."""
+    for row in rows:
+        for column in ("recording", "face"):
+            if row.get(column):
+                place = folder / row[column]
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(b"x")
+    return pairs_table.scan(write(folder, rows))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "used"),
+    [
+        ({"recording": "a.m4a"}, {"recording": "a.wav"}, "a.wav"),
+        ({"recording": "a.wav"}, {"recording": "a.WAV"}, "a.wav"),
+        ({"recording": "A.wav"}, {"recording": "a.mp3"}, "A.wav"),
+        ({"recording": "a.ogg"}, {"recording": "a.mp3"}, "a.ogg"),
+        ({"recording": "wav/v1/1.wav"}, {"recording": "m4a/v1/1.m4a"}, "wav/v1/1.wav"),
+        ({"recording": "x/v1/1.wav"}, {"recording": "y/v1/1.m4a"}, "x/v1/1.wav"),
+        ({"recording": "a.m4a"}, {"recording": "wav/a.wav"}, "wav/a.wav"),
+        ({"recording": "x/1.wav", "source_id": "s"}, {"recording": "y/1.m4a", "source_id": "s"}, "x/1.wav"),
+        ({"recording": "x/1.wav", "source_id": "s"}, {"recording": "x/1.m4a"}, "x/1.wav"),
+        ({"face": "a.jpeg"}, {"face": "a.png"}, "a.png"),
+        ({"face": "jpg/1.jpg"}, {"face": "png/1.png"}, "png/1.png"),
+        ({"face": "b.jpg", "landmarks": TEXT}, {"face": "b.png"}, "b.jpg"),
+    ],
+)
+def test_a_file_listed_in_two_formats_is_used_once(tmp_path, first, second, used):
+    rows = [{"identity": "Ann", "recording": "z/9.wav", "face": "z/9.jpg"}]
+    rows += [{"identity": "Ann", **row} for row in (first, second)]
+    found, rejected, _ = scan_of_files(tmp_path, rows)
+    named = {row[column] for row in (first, second) for column in ("recording", "face") if column in row}
+    (left,) = named - {used}
+    modality = "voice" if "recording" in first else "face"
+    assert reasons(rejected, tmp_path) == [(left, modality, "Ann", "same_clip")]
+    assert rejected["detail"].item() == f"{tmp_path / used} is used"
+    assert {os.path.relpath(p, tmp_path) for p in found["path"]} == {"z/9.wav", "z/9.jpg", used}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"recording": "s1/1.wav"}, {"recording": "s2/1.m4a"}),
+        ({"recording": "x/s1/1.wav"}, {"recording": "y/s1/1.wav"}),
+        ({"recording": "x/1.wav", "source_id": "s"}, {"recording": "y/1.m4a", "source_id": "t"}),
+        ({"recording": "a.wav"}, {"identity": "Bob", "recording": "a.m4a"}),
+        ({"face": "x/1.jpg"}, {"face": "y/1.png"}),
+        ({"recording": "A.wav"}, {"recording": "a.wav"}),
+    ],
+)
+def test_names_alike_are_not_enough_to_be_one_file(tmp_path, first, second):
+    rows = [{"identity": who, "recording": f"{who}/9.wav", "face": f"{who}/9.jpg"} for who in ("Ann", "Bob")]
+    found, rejected, _ = scan_of_files(tmp_path, [*rows, {"identity": "Ann", **first}, {"identity": "Ann"} | second])
+    assert rejected.empty and len(found) == 6
+
+
 def test_two_splits_of_one_identity_are_a_contradiction(tmp_path):
     rows = [{**PLAIN, "split": "train"}, {**OTHER, "split": "dev"}, {**GOOD, "split": "test"}]
     found, rejected, _ = pairs_table.scan(write(tmp_path, rows))

@@ -117,6 +117,59 @@ def test_scan_lists_everything_it_leaves_out(places, tmp_path):
     assert detail[str(tmp_path / "faces/Nobody")] == "'Nobody' is not in the metadata"
 
 
+@pytest.mark.parametrize(
+    ("other", "used"),
+    [
+        ("wav/id1/v1/00001.m4a", "wav/id1/v1/00001.wav"),
+        ("wav/id1/v1/00001.WAV", "wav/id1/v1/00001.WAV"),  # capitals sort first
+        ("wav/Ann_Low/v1/00001.m4a", "wav/id1/v1/00001.wav"),
+        ("wav/Ann_Low/v1/00001.wav", "wav/Ann_Low/v1/00001.wav"),
+        ("aac/id1/v1/00001.m4a", "wav/id1/v1/00001.wav"),
+        ("aac/id1/v1/00001.M4A", "wav/id1/v1/00001.wav"),
+        ("aac/id1/v1/00001.wav", "wav/id1/v1/00001.wav"),
+        ("aac/Ann Low/v1/00001.m4a", "wav/id1/v1/00001.wav"),
+    ],
+)
+def test_a_clip_in_two_formats_or_places_is_one_recording(one_person, tmp_path, other, used):
+    make_files(tmp_path, other, "aac/id2/v2/00001.m4a", "faces/Bob_High/1.jpg")
+    scan = voxceleb.scan(**one_person | {"voices": [tmp_path / "wav", tmp_path / "aac"]})
+    of_ann = scan.manifest[(scan.manifest["identity"] == "Ann_Low") & (scan.manifest["modality"] == "voice")]
+    assert of_ann["path"].tolist() == [str(tmp_path / used)]
+    (left,) = {other, "wav/id1/v1/00001.wav"} - {used}
+    assert reasons(scan, tmp_path) == {(left, "voice", "Ann_Low", "same_clip")}
+    assert scan.rejected["detail"].tolist() == [f"{tmp_path / used} is used"]
+    counted = scan.matches[scan.matches["modality"] == "voice"].groupby("identity")["n_files"].sum()
+    assert counted.to_dict() == {"Ann_Low": 1, "Bob_High": 1}
+    table = voxceleb.expected_against_found(scan)
+    assert table["recordings"].dropna().iloc[:-1].sum() == table.loc["found", "recordings"] == 2
+
+
+def test_what_only_looks_like_the_same_clip_is_kept(one_person, tmp_path):
+    make_files(tmp_path, "wav/id1/v2/00001.m4a", "wav/id1/v1/00002.m4a", "wav/id1/v1/a.wav", "wav/id1/v1/A.wav")
+    make_files(tmp_path, "more/Ann_Low/1.jpg", "faces/Ann_Low/2.png")
+    scan = voxceleb.scan(**one_person | {"faces": [tmp_path / "faces", tmp_path / "more"]})
+    assert scan.rejected.empty and len(scan.manifest) == 5 + 3
+
+
+def test_an_empty_file_takes_no_clips_place(one_person, tmp_path):
+    make_files(tmp_path, "wav/id1/v1/00001.m4a")
+    (tmp_path / "wav/id1/v1/00001.wav").write_bytes(b"")
+    scan = voxceleb.scan(**one_person)  # preprocessing says that the other is empty
+    assert scan.rejected.empty and (scan.manifest["modality"] == "voice").sum() == 2
+
+
+def test_a_photograph_in_two_formats_is_one(one_person, tmp_path):
+    make_files(tmp_path, "faces/Ann_Low/1.png", "faces/Ann_Low/v1_2.jpg", "crops/Ann_Low/v1_2.webp")
+    scan = voxceleb.scan(**one_person | {"faces": [tmp_path / "faces", tmp_path / "crops"]})
+    left = {("faces/Ann_Low/1.jpg", "face", "Ann_Low", "same_clip")}
+    assert reasons(scan, tmp_path) == left | {("crops/Ann_Low/v1_2.webp", "face", "Ann_Low", "same_clip")}
+    assert scan.matches.set_index("folder")["n_files"].to_dict() == {
+        str(tmp_path / "wav/id1"): 1,
+        str(tmp_path / "faces/Ann_Low"): 2,
+        str(tmp_path / "crops/Ann_Low"): 0,
+    }
+
+
 def test_scan_says_which_folder_was_taken_for_whose(places, tmp_path):
     matches = voxceleb.scan(**places).matches
     rows = matches.assign(folder=[os.path.relpath(f, tmp_path) for f in matches["folder"]])
