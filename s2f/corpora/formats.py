@@ -27,8 +27,8 @@ def doubles(
 ) -> dict[int, int]:
     """Files of which there is another one: of those that share a key, one is used.
 
-    It is one that is preferred, then one without loss, then the first. Files that are empty or not there stand for none and
-    are left to preprocessing, which says so.
+    It is one that is preferred, then one without loss, then the first. Files that are empty or not there stand for
+    none and are left to preprocessing, which says so.
 
     Parameters
     ----------

@@ -49,6 +49,7 @@ REASONS = {
     "little_voice": "less voice than the least that is accepted",
     "animated": "an animation",
     "mode": "samples of a type without a defined range",
+    "colours": "a colour profile that is damaged, or does not fit the pixels",
     "too_small": "an image or face of fewer than 16 px",
     "too_large": "an image too large to decode safely",
     "no_face": "a photograph in which no face is found",

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from s2f.errors import ImageError
+from s2f.features import colours
 
 MIN_PX = 16  # below this, in the photo or in the part of it that is the face, there is no face to learn from
 
 
 def read(path: str | Path) -> np.ndarray:
-    """Read a photo as RGB: turned upright (EXIF), greyscale and CMYK converted, transparency over white.
+    """Read a photo as sRGB: turned upright (EXIF), its colour profile followed, transparency over white.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ def read(path: str | Path) -> np.ndarray:
     ------
     ImageError
         Missing, a folder, not to be read by this user, empty, not an image, truncated or damaged, animated, of a
-        mode without a defined range (32-bit integer or float), under 16 px, or too large to decode safely.
+        mode without a defined range (32-bit integer or float), of colours that cannot be told, under 16 px, or too
+        large to decode safely.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -84,11 +86,8 @@ def _to_rgb(image, path: Path) -> np.ndarray:
         problem = f"has mode {image.mode} (32 bits a sample, no defined range)"
         raise ImageError(path, problem, remedy="Convert it to 8 bits a sample.", reason="mode")
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):
-        upright = Image.fromarray((np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8))
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
+    upright = colours.to_srgb(ImageOps.exif_transpose(image), path, opened=image)
+    if upright.mode == "RGBA":
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, (255, 255, 255, 255)), upright)
     return np.array(upright.convert("RGB"), dtype=np.uint8)
 
