@@ -21,6 +21,7 @@ REASONS = {
     "file_name": "a name that is not valid UTF-8, or holds a zero byte",
     "unreadable": "the system cannot read it: a disk error, a loop of links, a name too long",
     "no_identity": "a row of a table without an identity",
+    "remark": "a row of a table that begins with #",
     "duplicate_row": "a row that repeats an earlier one; its files are used once",
     "same_clip": "the same recording or photograph as another file, in another format or place",
     "contradiction": "an identity or file about which the table says two things",

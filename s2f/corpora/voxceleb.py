@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from s2f.corpora import formats, rejections, spelling
+from s2f.corpora import formats, rejections, sheet, spelling
 from s2f.corpora.manifest import COLUMNS, validate
 from s2f.errors import CorpusError, nearest
 
@@ -200,7 +200,7 @@ def checked_genders(table: pd.DataFrame, path: str | Path) -> pd.Series:
 def read_meta(path: str | Path) -> pd.DataFrame:
     """Read ``vox1_meta.csv`` or ``vox2_meta.csv``; which one it is, its header says.
 
-    Columns are separated by tabs or commas; spaces around headers and values do not count.
+    It is read as `s2f.corpora.sheet` reads tables; spaces around headers and values do not count.
 
     Returns
     -------
@@ -217,36 +217,29 @@ def read_meta(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise CorpusError(path, "(the metadata: who is who) does not exist", remedy=_HOW, reason="missing")
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            separator = "\t" if "\t" in file.readline() else ","
-        # Without a header, pandas neither renames columns nor takes the first for an index where rows are longer.
-        table = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
-        raise CorpusError(path, f"cannot be read as a table ({error})", remedy=_HOW, reason="not_a_table") from error
-    table.columns = [name.strip() for name in table.iloc[0]]
-    table = table.iloc[1:].reset_index(drop=True)
+    table = sheet.read(path, wanted=[set(columns) for columns in RELEASES.values()])
     release = "VoxCeleb2" if "VoxCeleb2 ID" in table.columns else "VoxCeleb1"
     wanted = RELEASES[release]
     for column in wanted:
         if column not in table.columns:
             problem = f"has no column '{column}', only {', '.join(map(repr, table.columns))}"
-            remedy = f"{nearest(column, table.columns)} The table must be separated by tabs or commas."
+            remedy = f"{nearest(column, table.columns)} Its first line must name the columns."
             raise CorpusError(path, problem, remedy=remedy, reason="column")
         if list(table.columns).count(column) > 1:
             raise CorpusError(path, f"has two columns '{column}'", remedy="Keep one.", reason="column")
-    table = table[list(wanted)].rename(columns=wanted).apply(lambda values: values.str.strip())
+    table = table[list(wanted)].rename(columns=wanted)
     if table.empty:
         raise CorpusError(path, "has no rows", remedy=_HOW, reason="empty")
     for column in ("id", "identity"):
         if (table[column] == "").any():
-            line = int((table[column] == "").argmax()) + 2
-            raise CorpusError(path, f"has no {column} in line {line}", remedy=_HOW, reason="column")
+            raise CorpusError(
+                path, f"has no {column} in line {(table[column] == '').idxmax()}", remedy=_HOW, reason="column"
+            )
         if table[column].duplicated().any():
             value = table.loc[table[column].duplicated(), column].iloc[0]
             raise CorpusError(path, f"lists '{value}' twice", remedy="Keep one line a person.", reason="duplicate")
     table["gender"] = checked_genders(table, path)
-    table = table.reindex(columns=["id", "identity", "gender", "nationality"], fill_value="").astype(object)
+    table = table.reindex(columns=["id", "identity", "gender", "nationality"], fill_value="").reset_index(drop=True)
     return table.where(table != "", None).assign(release=release)
 
 

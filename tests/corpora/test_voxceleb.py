@@ -316,16 +316,16 @@ def test_metadata_of_the_same_people_twice(one_person, tmp_path, second, message
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "cannot be read as a table"),
-        (b"\n \n", "cannot be read as a table|has no column"),
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
         (HEADER.encode(), "has no rows"),
-        (b"\xff\xfe\x00bad\t\xe9", "cannot be read as a table"),
-        (META.replace("\t", ";").encode(), "has no column 'VoxCeleb1 ID'.*tabs or commas"),
+        (b"\xff\xfe\x00bad\t\xe9", "has no column 'VoxCeleb1 ID'.*Its first line must name the columns"),
+        (b"\xffbad\t\xe9", "cannot be read as a table .line 1 is not in UTF-8"),
+        (META.replace("\t", "/").encode(), "has no column 'VoxCeleb1 ID'.*Its first line must name the columns"),
         (META.replace("Gender", "Sex").encode(), "has no column 'Gender', only"),
         (META2.replace("VGGFace2", "VGGFace").encode(), "has no column 'VGGFace2 ID'.*Did you mean 'VGGFace ID'"),
         (META.replace("Set", "Gender").encode(), "has two columns 'Gender'"),
-        (META.replace("\tIndia", "\tIndia\tAsia").encode(), "cannot be read as a table .*saw 6"),
-        (META.replace("dev\n", "dev\t\n").replace("test\n", "test\t\n").encode(), "cannot be read as a table .*saw 6"),
+        (META.replace("\tIndia", "\tIndia\tAsia").encode(), "has 6 cells in line 2, and 5 in its header. .*tabs"),
         (META.replace("\tM\t", "\tmale\t").encode(), "has gender 'male' for Bob_High"),
         (META.replace("id2", "id1").encode(), "lists 'id1' twice"),
         (META.replace("Cy_Mute", "Ann_Low").encode(), "lists 'Ann_Low' twice"),
@@ -358,8 +358,10 @@ def test_metadata_of_other_people(places):
         lambda text: text.replace("\t", ","),
         lambda text: text.replace("\t", " ,").replace("\n", "\n\n"),
         lambda text: text.replace("\tM\t\tdev", "\tM"),  # a line that ends early
+        lambda text: text.replace("dev\n", "dev\t\n").replace("test\n", "test\t\t\n"),
+        lambda text: "sep=;\n# from the site\n\n" + text.replace("\t", ";"),
     ],
-    ids=["spaces and a byte-order mark", "commas", "blank lines", "short line"],
+    ids=["spaces and a byte-order mark", "commas", "blank lines", "short line", "long lines", "spreadsheet"],
 )
 def test_forms_of_the_same_metadata(one_person, change):
     meta = one_person["metas"][0]
