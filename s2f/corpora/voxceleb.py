@@ -14,6 +14,7 @@ processed release of Wen et al. 2019 has the same folders, with ``.npy`` files o
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from s2f.corpora import formats, rejections, sheet, spelling
+from s2f.corpora import formats, layouts, rejections, sheet, spelling
 from s2f.corpora.manifest import COLUMNS, validate
 from s2f.errors import CorpusError, nearest
 
@@ -137,8 +138,13 @@ def scan(
         ("face", "photos", face_roots, "<Name>/<photo>.jpg"),
     ):
         if not files[modality]:
-            problem = f"holds no {what} {pattern} of anyone in {named}"
-            raise CorpusError(", ".join(roots), problem, remedy=_HOW, reason="empty")
+            wanted = tuple(suffixes) if modality == "voice" else FACE_SUFFIXES
+            is_person = functools.partial(_is_person, modality, by_id, known)
+            said = [layouts.instead(r, modality=modality, suffixes=wanted, is_person=is_person) for r in roots]
+            there = "; ".join(found for found, _ in said)
+            remedy = " ".join([*dict.fromkeys(remedy for _, remedy in said if remedy), _HOW])
+            problem = f"holds no {what} {pattern} of anyone in {named}; {there}"
+            raise CorpusError(", ".join(roots), problem, remedy=remedy, reason="empty")
     has = {m: {row["identity"] for row in found} for m, found in files.items()}
     both = has["voice"] & has["face"]
     if not both:
@@ -309,10 +315,17 @@ def _owner(
     if len(found) == 1:
         return found[0], rule
     reason, detail = "unknown_identity", f"'{folder.name}' is not in the metadata"
+    inside = layouts.one_below(folder.path).split(os.sep)[0]
+    if _is_person(modality, by_id, known, inside):
+        detail += f", but '{inside}' in it is: name this folder"
     if found:
         reason, detail = "ambiguous_name", f"'{folder.name}' may be {' or '.join(found)}"
     rejected.append((folder.path, modality, None, reason, detail))
     return None, ""
+
+
+def _is_person(modality: str, by_id: dict[str, str], known: spelling.Matcher, name: str) -> bool:
+    return (modality == "voice" and name in by_id) or len(known.find(name)[0]) == 1
 
 
 def _folder(path: str | Path, what: str) -> str:
@@ -360,6 +373,8 @@ def _files(folder: str, modality: str, identity: str, suffixes: tuple, rejected:
         suffix = os.path.splitext(entry.name)[1].lower()
         if kind != "file":
             reason, detail = "misplaced", "a folder or broken link where only files are expected"
+            if kind == "folder" and (inside := layouts.one_below(entry.path)):
+                detail = f"a folder where only files are expected; {inside} lies in it"
         elif entry.name.startswith("."):
             reason, detail = "hidden", "a hidden file"
         elif suffix not in suffixes:

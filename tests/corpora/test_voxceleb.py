@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -308,6 +309,67 @@ def test_metadata_of_the_same_people_twice(one_person, tmp_path, second, message
     (tmp_path / "again.csv").write_text(second)
     with pytest.raises(CorpusError, match=message):
         voxceleb.scan(**{**one_person, "metas": [*one_person["metas"], tmp_path / "again.csv"]})
+
+
+# ------------------------------------------------------------------------------------------------ layouts
+
+LAYOUTS = {
+    "frames of VoxCeleb": ("faces/Ann_Low/1.6/v1/0001.jpg", "as VoxCeleb's own face frames lie", "<video>_<frame>.jpg"),
+    "a folder too deep": ("faces/Ann_Low/x/1.jpg", "1 file such as Ann_Low/x/1.jpg", "They lie too deep"),
+    "people below": (
+        "faces/vgg/all/Ann Low/1.jpg",
+        "such as vgg/all/Ann Low/1.jpg",
+        "lie in {root}/faces/vgg/all: name",
+    ),
+    "of one person": ("faces/1.jpg", "such as 1.jpg", "Name the folder above those of people"),
+    "of others": ("faces/Nobody/1.jpg", "such as Nobody/1.jpg", "None of these folders is named"),
+    "addresses": ("faces/Ann_Low.txt", "a list of addresses", "Download the photographs themselves"),
+    "a table": ("faces/list.csv", "a list of something else", "Download the photographs themselves"),
+    "other photographs": ("faces/Ann_Low/1.gif", "such as Ann_Low/1.gif", "Convert them to .jpg"),
+    "nothing": ("faces/.hidden", "there are no files in it", "Getting the data"),
+    "archive of photographs": ("faces/vggface.tar.gz", "such as vggface.tar.gz", "Unpack it"),
+    "no videos": ("wav/id1/00001.wav", "such as id1/00001.wav", "No folder says which video each is from"),
+    "no videos, by name": ("wav/Ann_Low/00001.wav", "such as Ann_Low/00001.wav", "put them at <id>/<video>/<clip>"),
+    "recordings too deep": ("wav/id1/v1/x/1.wav", "such as id1/v1/x/1.wav", "They lie too deep"),
+    "people of recordings below": ("wav/dev/id1/v1/1.wav", "such as dev/id1/v1/1.wav", "lie in {root}/wav/dev: name"),
+    "recordings of one person": ("wav/v1/1.wav", "such as v1/1.wav", "None of these folders is named"),
+    "flac": ("wav/id1/v1/1.flac", "such as id1/v1/1.flac", "Convert them to .wav or .m4a, or list them in a table"),
+    "log-mels": ("wav/id1/v1/1.npy", "such as id1/v1/1.npy", "corpus.kind: wen2019"),
+    "texts of VoxCeleb": ("wav/id1/v1/1.txt", "a list of something else", "Download the recordings themselves"),
+    "archive in parts": ("wav/vox1_dev_wav_partaa", "such as vox1_dev_wav_partaa", "Unpack it"),
+    "something else": ("wav/id1/v1/1.xyz", "such as id1/v1/1.xyz", "Getting the data"),
+}
+
+
+@pytest.mark.parametrize("case", LAYOUTS)
+def test_other_layouts_are_named_with_what_to_do(tmp_path, case):
+    path, found, remedy = LAYOUTS[case]
+    make_files(tmp_path, "wav/id1/v1/1.wav", "faces/Ann_Low/1.jpg")
+    shutil.rmtree(tmp_path / path.split("/")[0])
+    make_files(tmp_path, path)
+    if case == "addresses":
+        (tmp_path / path).write_text("00000001 http://example.org/a.jpg 1 2 3 4 5\n")
+    (tmp_path / "meta.csv").write_text(META)
+    with pytest.raises(CorpusError, match=r"holds no (recordings|photos)") as caught:
+        voxceleb.scan(**where(tmp_path))
+    assert found in caught.value.problem and remedy.format(root=tmp_path) in caught.value.remedy
+
+
+def test_sound_where_log_mels_are_looked_for(one_person):
+    with pytest.raises(CorpusError, match=r"such as id1/v1/00001.wav.*corpus.kind: voxceleb"):
+        voxceleb.scan(**one_person, suffixes=voxceleb.PROCESSED_SUFFIXES)
+
+
+def test_details_of_folders_say_what_lies_in_them(one_person, tmp_path):
+    make_files(tmp_path, "faces/Ann_Low/1.6/v1/2.jpg", "faces/more/Bob_High/1.jpg", "faces/x/y/1.jpg")
+    (tmp_path / "faces/Ann_Low/empty").mkdir()
+    details = voxceleb.scan(**one_person).rejected.set_index("path")["detail"]
+    assert details.to_dict() == {
+        str(tmp_path / "faces/Ann_Low/1.6"): "a folder where only files are expected; v1/2.jpg lies in it",
+        str(tmp_path / "faces/Ann_Low/empty"): "a folder or broken link where only files are expected",
+        str(tmp_path / "faces/more"): "'more' is not in the metadata, but 'Bob_High' in it is: name this folder",
+        str(tmp_path / "faces/x"): "'x' is not in the metadata",
+    }
 
 
 # ------------------------------------------------------------------------------------------------ metadata
