@@ -188,7 +188,12 @@ def _by_pyav(path: Path, file: Slice, part: Part, remarks: list[str]) -> Iterato
 
 
 def _frames(source, stream) -> Iterator:
-    """Decoded frames of a track, without the first where nobody else leaves it out."""
+    """Decoded frames of a track, without the first of AAC where nobody else leaves it out.
+
+    What an mp3 encoder puts before the sound, 1,105 samples of LAME's, FFmpeg leaves out where a table of contents in
+    front of the frames, or Matroska, tells it. Elsewhere (without that table, in wav, avi, mp4 and transport streams)
+    nothing says which encoder it was, and they stay: 25 ms at 44.1 kHz, 69 ms at 16 kHz.
+    """
     primed = None
     for packet in source.demux(stream):
         if primed is None:
