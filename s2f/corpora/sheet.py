@@ -80,11 +80,16 @@ def _text(path: Path) -> str:
         raise CorpusError(path, problem, remedy=remedy, reason="not_a_table")
     is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return content.decode("utf-16" if is_wide else "utf-8-sig")
+        text = content.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         problem = f"cannot be read as a table (line {line} is not in {'UTF-16' if is_wide else 'UTF-8'})"
         raise CorpusError(path, problem, remedy="Save it anew, in UTF-8.", reason="not_a_table") from None
+    if "\0" in text:
+        problem = f"cannot be read as a table (line {text[: text.index(chr(0))].count(chr(10)) + 1} holds a zero byte)"
+        remedy = "Copy it again, or save it anew, in UTF-8."
+        raise CorpusError(path, problem, remedy=remedy, reason="not_a_table")
+    return text
 
 
 def _separator(path: Path, text: str, known: list[set[str]]) -> str:
@@ -111,7 +116,13 @@ def _records(text: str, separator: str, known: list[set[str]]) -> Iterator[Recor
     """Lines with content; of remarks above the first that is none, only one that is the header itself."""
     reader = csv.reader(io.StringIO(text, newline=None), delimiter=separator, strict=True)
     begun = False
-    for cells in reader:
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise csv.Error(f"line {reader.line_num}: {error}") from None
         cells = [cell.strip().strip("\ufeff\u200b") for cell in cells]
         if not any(cells) or (not begun and cells[0].lower().startswith("sep=")):
             continue

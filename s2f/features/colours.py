@@ -10,6 +10,7 @@ import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class _Space:
         return adapted @ columns * np.linalg.solve(columns, white)
 
 
-def to_srgb(image, path: Path, *, opened):
+def to_srgb(image, path: Path, *, opened, content: BinaryIO):
     """Convert a Pillow image to sRGB: mode RGB, or RGBA where something is transparent.
 
     Greyscale of 16 bits keeps its upper 8, after its colours are converted where they are.
@@ -63,12 +64,13 @@ def to_srgb(image, path: Path, *, opened):
     image : Image, loaded and perhaps turned
     path : Path
     opened : Image, the same as it was opened, which knows its format and tags
+    content : file, what it was opened from
 
     Raises
     ------
     ImageError: with `reason` colours: a profile that is damaged, or of another kind of colours than the pixels are
     """
-    if opened.format == "PNG" and (codes := _cicp(path)):
+    if opened.format == "PNG" and (codes := _cicp(content)):
         return _by_formula(image, _of_codes(codes, path), path)
     if "icc_profile" in opened.info:
         return _by_profile(image, opened.info["icc_profile"] or b"", path)
@@ -137,22 +139,21 @@ def _plain(image):
 # ------------------------------------------------------------------------------------------------ other marks
 
 
-def _cicp(path: Path) -> bytes | None:
+def _cicp(content: BinaryIO) -> bytes | None:
     """Content of a PNG's chunk cICP, which Pillow leaves out: coding-independent code points."""
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            size, kind = struct.unpack(">I4s", head)
-            if kind == b"cICP":
-                return file.read(min(size, 4))
-            if kind in (b"IDAT", b"IEND"):
-                return None
-            file.seek(size + 4, io.SEEK_CUR)
+    content.seek(8)
+    while len(head := content.read(8)) == 8:
+        size, kind = struct.unpack(">I4s", head)
+        if kind == b"cICP":
+            return content.read(min(size, 5))
+        if kind in (b"IDAT", b"IEND"):
+            return None
+        content.seek(size + 4, io.SEEK_CUR)
     return None
 
 
 def _of_codes(codes: bytes, path: Path) -> _Space:
-    primaries, curve, matrix, full = codes if len(codes) == 4 else (0, 0, 0, 0)
+    primaries, curve, matrix, full = codes if len(codes) == 4 else (0, 0, 0, 0)  # 0: reserved
     primaries, curve = (1 if primaries == 2 else primaries), (13 if curve == 2 else curve)  # 2: not specified
     if primaries not in _PRIMARIES or curve not in _CURVES or matrix or not full:
         problem = f"has colours of the code points {', '.join(map(str, codes))}, which are not read here"

@@ -270,6 +270,8 @@ def _amr(there: _Bytes, start: int) -> Part:
     kind, n_samples = _AMR[magic]
     at, n = start + len(magic), 0
     while (head := there.at(at, 1)) and (n_bytes := frames.amr(kind, head[0])):
+        if not head[0] and there.after_zeros(at) == there.size:  # filling, not frames marked as damaged
+            break
         at, n = there.until(at + n_bytes), n + 1
     return Part(kind, start, at, demuxer="amr", n_samples=n * n_samples)
 
@@ -393,6 +395,8 @@ def _asf(there: _Bytes, start: int) -> Part:
     at = start
     while len(head := there.at(at, 24)) == 24 and (at == start or not head.startswith(_ASF)):
         size = int.from_bytes(head[16:24], "little")
+        if at > start and not any(head):  # filling
+            break
         if size < 24:  # streamed, or something else
             at = there.size if at > start else start + 24
             break

@@ -127,6 +127,15 @@ def test_tags_and_zeros_before_any_kind_change_nothing(tmp_path, name, before):
     assert np.array_equal(sound_files.read(path), plain)
 
 
+@pytest.mark.parametrize("name", [*ALL, *MORE])
+@pytest.mark.parametrize("n", [30, 1_001])
+def test_zeros_behind_any_kind_change_nothing(tmp_path, name, n):
+    path = made(tmp_path, name)
+    alone = sound_files.read(path)
+    path.write_bytes(path.read_bytes() + bytes(n))
+    assert np.array_equal(sound_files.read(path), alone)
+
+
 def test_an_mp3_that_ends_within_a_frame_says_so(tmp_path):
     path = tmp_path / "a.mp3"
     content = without_contents(path)
