@@ -155,7 +155,7 @@ def test_an_ogg_cut_between_two_pages_says_so(tmp_path):
     assert remarks == ["no page is marked as its last: it may have been longer"]
 
 
-@pytest.mark.parametrize("name", ["a.mp3", "a.aac", "a.ogg", "a.flac", "a.wav", "a.amr"])
+@pytest.mark.parametrize("name", [*ALL, *MORE])
 def test_bytes_that_are_no_sound_are_named_or_refused(tmp_path, name):
     path = made(tmp_path, name)
     content, plain = path.read_bytes(), sound_files.read(path)
@@ -169,6 +169,18 @@ def test_bytes_that_are_no_sound_are_named_or_refused(tmp_path, name):
     assert remarks == [f"40 bytes from byte {len(content)} on are no sound and are left out"]
     path.write_bytes(content + many)
     with pytest.raises(AudioError, match=f"6000 bytes from byte {len(content)} on are no sound") as caught:
+        sound_files.read(path)
+    assert caught.value.reason == "damaged"
+
+
+def test_an_ogg_whose_pages_of_sound_are_torn_is_damaged_not_empty(tmp_path):
+    path = tmp_path / "a.ogg"
+    noise = np.random.default_rng(0).normal(size=RATE).astype(np.float32)
+    soundfile.write(path, 0.1 * noise, RATE)
+    content = path.read_bytes()
+    at = [i for i in range(len(content)) if content.startswith(b"OggS", i)][2]  # the first page of sound
+    path.write_bytes(content[: at + 300] + content[at + 322 :])
+    with pytest.raises(AudioError, match=r"has 0 samples: .* are no sound") as caught:
         sound_files.read(path)
     assert caught.value.reason == "damaged"
 
