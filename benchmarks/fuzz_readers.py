@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import itertools
 import json
 import os
@@ -168,6 +169,7 @@ def _child(job: str, listed: str) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # decoders print
     warnings.simplefilter("ignore")
     readers = _readers()
+    importlib.import_module("torchaudio")  # so that no file is blamed for it
     print("begun", file=out, flush=True)
     for family, kind, path in todo:
         if job == "read":
@@ -180,8 +182,6 @@ def _child(job: str, listed: str) -> int:
 
 def _readers() -> dict[str, Reader]:
     """By family or kind, what reads a file, and what there is to say about it."""
-    import torchaudio  # noqa: F401, so that no file is blamed for it
-
     from s2f.corpora import pairs_table, voxceleb
 
     if not Path(pairs_table.__file__).parents[1].joinpath("features").is_dir():  # the library before it had rooms
