@@ -180,13 +180,15 @@ def seen_unseen(
 ) -> pd.DataFrame:
     """Speakers that the training has heard and seen against speakers it has not, as many of each sex.
 
+    Who counts is what `of_known_sex` says.
+
     Returns
     -------
     DataFrame, columns speakers ("unseen", "seen in training") and those of `RESULT`
     """
     sides = {"unseen": (unseen, unseen_photos, people_unseen), "seen in training": (seen, seen_photos, people_seen)}
     picks, resamples = rng.spawn(2)
-    present = {name: _present(*side) for name, side in sides.items()}
+    present = dict(zip(sides, of_known_sex(*(_present(*side) for side in sides.values())), strict=True))
     sizes = pd.DataFrame({name: side["sex"].value_counts() for name, side in present.items()}).fillna(0).min(axis=1)
     records = []
     for name, (faces, photos, _) in sides.items():
@@ -300,11 +302,22 @@ def _genders(people: pd.DataFrame, names: np.ndarray) -> np.ndarray:
 
 
 def _present(faces: FaceSet, photos: FaceSet, people: pd.DataFrame) -> pd.DataFrame:
-    """People with a face and a photograph, with a column sex that has no missing values."""
+    """People with a face and a photograph."""
     both = np.intersect1d(faces.identities.astype(str), photos.identities.astype(str))
     found = people.drop_duplicates("identity").sort_values("identity").reset_index(drop=True)
-    found = found[found["identity"].isin(both)]
-    return found.assign(sex=found["gender"].astype(object).where(found["gender"].notna(), "unknown"))
+    return found[found["identity"].isin(both)]
+
+
+def of_known_sex(*sides: pd.DataFrame) -> list[pd.DataFrame]:
+    """People of known sex, which is their column sex, on sides of a comparison that shall have as many of each.
+
+    Where nobody's sex is known on one of the sides, all people of all sides are one group, and only their numbers can
+    be made alike.
+    """
+    known = [people[people["gender"].notna()] for people in sides]
+    if any(people.empty for people in known):
+        return [people.assign(sex="") for people in sides]
+    return [people.assign(sex=people["gender"]) for people in known]
 
 
 def _spread(faces: FaceSet, *, n_most: int, rng: np.random.Generator) -> FaceSet:

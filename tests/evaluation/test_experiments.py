@@ -283,6 +283,31 @@ def test_seen_speakers_win_and_both_sides_are_alike_in_size(people, rng):
     assert entry(frame, "cosine_matched", speakers="seen in training")["value"] > 0.5
 
 
+def sides(people, rng, *, unseen_sex, seen_sex):
+    """Seen and unseen people with one sex each, given or None, and what is measured of them."""
+    unseen = people.assign(gender=list(unseen_sex))
+    seen = people.assign(identity="q" + people["identity"], gender=list(seen_sex))
+    sets = [faces_of(side, rng, n_each=2, likeness=0.6) for side in (unseen, unseen, seen, seen)]
+    return experiments.seen_unseen(*sets, unseen, seen, rng=rng, n_resamples=50)
+
+
+def test_people_of_unknown_sex_are_no_third_sex(people, rng):
+    half = [*"ffmm", *[None] * 8]
+    frame = sides(people, rng, unseen_sex=half, seen_sex=[*"ffmmmm", *[None] * 6])  # two of each sex
+    assert (frame["n_identities"] == 4).all() and frame["value"].notna().all()
+
+
+@pytest.mark.parametrize("seen_sex", [[None] * 12, ["f", "m"] * 6], ids=["on both sides", "on one side"])
+def test_where_nobodys_sex_is_known_numbers_are_alike(people, rng, seen_sex):
+    frame = sides(people, rng, unseen_sex=[None] * 12, seen_sex=seen_sex)
+    assert (frame.loc[frame["metric"] != "matching_within_gender", "n_identities"] == 12).all()
+
+
+def test_sides_without_a_common_sex_have_a_reason(people, rng):
+    frame = sides(people, rng, unseen_sex="f" * 12, seen_sex="m" * 12)
+    assert frame["value"].isna().all() and frame["reason"].notna().all()
+
+
 # Figures
 
 
