@@ -10,7 +10,7 @@ import pandas as pd
 
 from s2f import files, seeding, weights
 from s2f.errors import ParameterError
-from s2f.evaluation import face_readers, measured
+from s2f.evaluation import face_readers, measured, picture_formats
 from s2f.evaluation.other_system import CONTROLS, N_LISTED, N_SHOWN, Found, collect, measure
 from s2f.metrics import catalogue
 from s2f.report import face_figures, style, tables
@@ -30,6 +30,9 @@ def main(arguments: argparse.Namespace) -> int:
     }
     networks = tables.records(weights.describe_networks(paths))
     found = collect(arguments.generated, arguments.real, arguments.meta)
+    sets = ((arguments.generated, found.generated), (arguments.real, found.real))
+    if said := picture_formats.difference(*([folder / path for path in part.files["path"]] for folder, part in sets)):
+        print(said + "\n")
     metrics = measure(
         found,
         reader=face_readers.Packaged(identity_path=arguments.face_identity, gender_path=arguments.face_gender),
