@@ -57,7 +57,7 @@ def subject(study: Study) -> tuple[Subject, str]:
     )
     inception = face_readers.Inception(path=m.inception, device=study.device)
     found = Subject(model, store, study.read("voice"), held_out, reader, inception, p.variant.gender, study.seed)
-    return found, name
+    return replace(found, root=preprocessing.inputs(study)["root"]), name
 
 
 def network_quality(study: Study, subject: Subject) -> dict:

@@ -25,6 +25,7 @@ class Subject:
     inception : Inception, optional, without it no FID, KID, precision and recall
     gender : "f", "m" or None, whom the model was trained on
     seed : int, root seed
+    root : Path, optional, where the recordings of the store lie; without it none is heard again
     """
 
     model: Model
@@ -35,3 +36,4 @@ class Subject:
     inception: Inception | None = None
     gender: str | None = None
     seed: int = 0
+    root: Path | None = None

@@ -108,7 +108,11 @@ def partials(wave: np.ndarray, *, name: str | Path = "wave") -> np.ndarray:
     ------
     AudioError: see `prepared`
     """
-    wave = prepared(wave, name=name)
+    return windows(prepared(wave, name=name))
+
+
+def windows(wave: np.ndarray) -> np.ndarray:
+    """`partials` of a wave, or a part of one, that is `prepared`."""
     first = starts(len(wave))
     missing = (int(first[-1]) + N_FRAMES) * _HOP - len(wave)
     frames = mel(np.pad(wave, (0, max(0, missing))))  # [T, 40]

@@ -120,6 +120,19 @@ def sentence(text: str) -> Figure:
     return figure
 
 
+def wrapped(label: str, *, width_in: float, size_pt: float) -> str:
+    """A label in as many lines as it takes to be no wider than `width_in`; an underscore is a space."""
+    from matplotlib.textpath import TextPath
+
+    text = label.replace("_", " ")
+    for n in range(len(text), 1, -1):
+        lines = textwrap.wrap(text, n)
+        widths = (TextPath((0, 0), line.replace("$", r"\$"), size=size_pt).get_extents().width for line in lines)
+        if max(widths, default=0) <= 72 * width_in:
+            return "\n".join(lines)
+    return text
+
+
 def spacing(figure: Figure, **inches: float) -> None:
     """Space around and between the axes of a `canvas`, as its layout engine names it (w_pad, hspace …)."""
     engine = figure.get_layout_engine()
