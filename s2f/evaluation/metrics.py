@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from s2f import files, seeding
 from s2f.errors import RunError
-from s2f.evaluation import experiments, face_quality, face_readers, measured
+from s2f.evaluation import experiments, face_quality, face_readers, kept_readings, measured
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
@@ -57,7 +57,10 @@ def subject(study: Study) -> tuple[Subject, str]:
     )
     inception = face_readers.Inception(path=m.inception, device=study.device)
     found = Subject(model, store, study.read("voice"), held_out, reader, inception, p.variant.gender, study.seed)
-    return replace(found, root=preprocessing.inputs(study)["root"]), name
+    kept = None
+    if isinstance(reader, face_readers.Packaged):  # beside the store, for all variants and for labelled runs
+        kept = kept_readings.Kept(reader, store.folder.parent / ".readings", identity_path=m.face_identity)
+    return replace(found, root=preprocessing.inputs(study)["root"], photo_reader=kept), name
 
 
 def network_quality(study: Study, subject: Subject) -> dict:
@@ -76,7 +79,7 @@ def network_quality(study: Study, subject: Subject) -> dict:
 def photographs(subject: Subject) -> FaceSet:
     """What is read from the real photographs of the test people."""
     return face_quality.described_photos(
-        subject.store, subject.held_out.photos, reader=subject.reader, inception=subject.inception
+        subject.store, subject.held_out.photos, reader=subject.of_photos, inception=subject.inception
     )
 
 
@@ -216,7 +219,7 @@ def probe(subject: Subject, new_voices: np.ndarray) -> np.ndarray:
         n_most = N_PROBE_PHOTOS * len(selection.identities)
         photos = face_quality.spread(selection.photos, n_most=n_most, rng=seeding.stream(subject.seed, "subsets"))
         faces = np.asarray(subject.store.faces[photos["row"].to_numpy()])
-        return selection, subject.reader.embed(faces), selection.codes(photos)
+        return selection, subject.of_photos.embed(faces), selection.codes(photos)
 
     training, vectors, codes = known("train")
     n_people = len(training.identities)

@@ -26,6 +26,7 @@ class Subject:
     gender : "f", "m" or None, whom the model was trained on
     seed : int, root seed
     root : Path, optional, where the recordings of the store lie; without it none is heard again
+    photo_reader : Reader, optional, the reader as photographs are read by, each once; `reader` if not given
     """
 
     model: Model
@@ -37,3 +38,9 @@ class Subject:
     gender: str | None = None
     seed: int = 0
     root: Path | None = None
+    photo_reader: Reader | None = None
+
+    @property
+    def of_photos(self) -> Reader:
+        """What reads photographs."""
+        return self.photo_reader or self.reader

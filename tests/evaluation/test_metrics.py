@@ -428,6 +428,17 @@ def test_the_probe_finds_what_is_there_and_nothing_else(tmp_path, related):
         assert abs(matched(guesses, faces) - 0.5) < 0.1
 
 
+def test_photographs_are_read_by_the_reader_that_keeps_them(tmp_path):
+    people = crowd(train=8, validation=4, test=4)
+    store = world(tmp_path, people, n_voices=2, n_photos=3)
+    plain, keeps = Reader(), Reader()
+    held_out = data.select(store, split="test")
+    subject = Subject(None, store, tmp_path, held_out, plain, photo_reader=keeps)
+    metrics.probe(subject, np.eye(3, DIM))
+    metrics.photographs(subject)
+    assert plain.seen == [] and sum(map(len, keeps.seen)) == 3 * (8 + 4 + 4)
+
+
 def test_the_probe_is_a_ridge_with_the_penalty_that_validation_people_like_best(tmp_path):
     people = crowd(train=12, validation=14, test=3)
     store = world(tmp_path, people, n_voices=2, n_photos=3, noise=1.0)
