@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.linalg import sqrtm
 from sklearn.linear_model import Ridge
 
 from s2f.errors import RunError
-from s2f.evaluation import face_quality, metrics
+from s2f.evaluation import face_quality, face_readers, metrics
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
 from s2f.features.store import Store
@@ -22,6 +23,7 @@ from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
 from s2f.networks.inference import Model
 from s2f.networks.models import Architecture
+from s2f.study import params
 from s2f.training import data, tracks
 from s2f.training.data import Selection
 
@@ -689,3 +691,24 @@ def test_a_variant_of_one_sex_is_measured_beside_general(tmp_path, model):
     assert metrics.general(SimpleNamespace(variant="females", of=of)).name == "kept"
     assert asked == [("general", "model")]
     assert metrics.general(SimpleNamespace(variant="general", of=of)) is None
+
+
+@pytest.mark.parametrize("packaged", [True, False])
+def test_what_the_packaged_network_reads_of_photographs_is_kept_beside_the_store(tmp_path, monkeypatch, packaged):
+    people = crowd(train=4, validation=2, test=4)
+    store = world(tmp_path / "store", people)
+    reader = object.__new__(face_readers.Packaged) if packaged else Reader()
+    reader.embed = Reader().embed
+    monkeypatch.setattr(metrics.Store, "open", lambda folder: store)
+    monkeypatch.setattr(metrics.inference, "load", lambda folder: None)
+    monkeypatch.setattr(metrics.face_quality, "reader", lambda *given, **paths: (reader, "it"))
+    monkeypatch.setattr(metrics.face_readers, "Inception", lambda **given: None)
+    monkeypatch.setattr(metrics.preprocessing, "inputs", lambda study: {"root": tmp_path / "sound"})
+    resolved = params.resolve("smoke", root=Path(__file__).resolve().parents[2])
+    study = SimpleNamespace(params=resolved, seed=0, device="cpu", read=lambda what: tmp_path / what)
+    subject, name = metrics.subject(study)
+    assert (name, subject.root, subject.reader) == ("it", tmp_path / "sound", reader)
+    faces = store.faces[:3]
+    np.testing.assert_array_equal(subject.of_photos.embed(faces), Reader().embed(faces))
+    assert len(list(tmp_path.glob(".readings/*/*.safetensors"))) == packaged
+    assert packaged or subject.of_photos is reader
