@@ -81,6 +81,7 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
         with mpl.rc_context():
             theme()
+            mpl.rcParams["text.parse_math"] = False  # a dollar sign in a name is a dollar sign
             figure = function(*args, **kwargs)
             pyplot.close(figure)
         if not any(_shows(ax) for ax in figure.axes):
@@ -131,6 +132,14 @@ def wrapped(label: str, *, width_in: float, size_pt: float) -> str:
         if max(widths, default=0) <= 72 * width_in:
             return "\n".join(lines)
     return text
+
+
+def absent(ax: Axes, why: str, *, width: int = 30) -> None:
+    """Words in axes where values would stand: no scale, which nothing would set."""
+    ax.set_xticks([])
+    ax.grid(visible=False)
+    text = textwrap.fill(f"not measured: {why}", width)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, fontsize=7.5)
 
 
 def spacing(figure: Figure, **inches: float) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from s2f.report import face_figures
-from tests.report.figures import fits, shown, texts
+from tests.report.figures import fits, plain, shown, texts
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_table1_puts_true_faces_over_drawn_ones(faces):
     np.testing.assert_array_equal(shown(figure), faces[:6])
 
 
-NAMES = ["Christina_Applegate (f)", "Benedict_Cumberbatch (m)", "Mary-Louise_Parker (f)", "W" * 30, "D.B._Woodside (m)"]
+LONG = ["Christina_Applegate (f)", "Benedict_Cumberbatch (m)", "Mary-Louise_Parker (f)", "W" * 30, "D.B._Woodside (m)"]
 
 
 def draw_sheet(faces, labels):
@@ -52,7 +52,7 @@ def draw_table1(faces, labels):
 
 @pytest.mark.parametrize("draw", [draw_sheet, draw_table1])
 def test_names_of_neighbours_do_not_touch(faces, draw):
-    labels = 2 * NAMES
+    labels = 2 * LONG
     figure = fits(lambda: draw(faces, labels))
     found = [t for ax in figure.axes for t in [ax.title, *ax.texts] if t.get_text()]
     assert ["".join(text.get_text().split()) for text in found] == [
@@ -65,3 +65,13 @@ def test_names_of_neighbours_do_not_touch(faces, draw):
     assert not any(
         box.y0 < p.y1 - 1 and box.y1 > p.y0 + 1 and box.x0 < p.x1 and box.x1 > p.x0 for box in boxes for p in pictures
     )
+
+
+NAMES = ["Ba$$in", "$x$", r"$\nothing$", "a$b"]
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are(faces):
+    four = faces[:4]
+    plain(face_figures.table1(four, four, NAMES), *NAMES)
+    plain(face_figures.face_sheet(four, labels=NAMES, title=NAMES[0]), *NAMES)
+    plain(face_figures.face_rows(dict.fromkeys(NAMES, four)), *NAMES)
