@@ -122,7 +122,7 @@ def oracle_matching(manifest: pd.DataFrame, *, known: Sequence[str] = ("gender",
     """How often 2-way matching succeeds for someone who knows these columns of everybody and nothing else.
 
     Probe and distractor are two different people, all pairs weighing equally; where the columns differ the answer
-    is right, where they agree it is a guess. A missing value is a value of its own.
+    is right, where they agree it is a guess.
 
     Parameters
     ----------
@@ -134,13 +134,17 @@ def oracle_matching(manifest: pd.DataFrame, *, known: Sequence[str] = ("gender",
 
     Raises
     ------
-    CorpusError: fewer than two people
+    CorpusError: fewer than two people, or one of whom a column is not known: the unknown are no group of their own
     """
     people = manifest.drop_duplicates("identity")
     n = len(people)
+    for column in known:
+        if n_unknown := int(people[column].isna().sum()):
+            problem = f"is unknown of {n_unknown} of {n} people"
+            raise CorpusError(column, problem, remedy="Take people of whom it is known.", reason="unknown")
     if n < 2:
         raise CorpusError("matching", f"needs two people, has {n}", remedy="Use a larger split.", reason="few")
-    sizes = people.groupby(list(known), dropna=False).size().to_numpy()
+    sizes = people.groupby(list(known)).size().to_numpy()
     same = float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
     return 1 - same / 2
 
@@ -152,7 +156,7 @@ def oracles(manifest: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A row a split: `identities`, `f`, `m`, `gender`, `gender and nationality` (shares; missing where a column is
-        not known of everybody in the split, because the unknown are no group of their own).
+        not known of everybody in the split).
     """
     rows = []
     for name in SPLITS:

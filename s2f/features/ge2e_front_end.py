@@ -143,7 +143,11 @@ def partials(sound: np.ndarray | str | Path, *, name: str | Path = "wave") -> np
         if n > _WHOLE:
             del held
             return _partials_of_long(blocks, name=name)
-    wave = prepared(np.concatenate(held), name=name)
+    return windows(prepared(np.concatenate(held), name=name))
+
+
+def windows(wave: np.ndarray) -> np.ndarray:
+    """`partials` of a wave, or a part of one, that is `prepared`."""
     first = starts(len(wave))
     missing = (int(first[-1]) + N_FRAMES) * _HOP - len(wave)
     frames = mel(np.pad(wave, (0, max(0, missing))))  # [T, 40]

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
+from pydantic import ValidationError
 
 from s2f import files, provenance
 from s2f.errors import OutputError, RunError
 from s2f.metrics import catalogue
 from s2f.provenance import Facts
 from s2f.report import prose, style, tables, training_figures
+from s2f.settings import Settings
 from s2f.study import params
 from s2f.training import saves
 
@@ -40,7 +43,9 @@ def keep(root: Path, run: Path) -> Path:
 
     Raises
     ------
-    RunError: the run is not there or not finished, or of another version; a file would be too large
+    RunError
+        The run is not there or not finished, or of another version; its seeds or variants were made with different
+        parameters; a file would be too large.
     OutputError: something that is no kept run is in its place, or the system does not let it be written
     """
     run = Path(os.path.abspath(run))  # "." has no name
@@ -48,6 +53,7 @@ def keep(root: Path, run: Path) -> Path:
     finished = [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
     if not finished:
         raise RunError(run, "has no finished results", remedy="Run it to its end first: python -m s2f study …")
+    _refuse_others(finished)
     target = root / "book" / "results" / run.name
     _refuse_foreign(target)
     with files.whole_folder(target) as beside:
@@ -59,6 +65,40 @@ def keep(root: Path, run: Path) -> Path:
                 problem = f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
                 raise RunError(target / path.relative_to(beside), problem, remedy="Show fewer people or moments.")
     return target / "index.md"
+
+
+def _refuse_others(seeds: list[Path]) -> None:
+    """Refuse what was made with other parameters than the first seed's results: the page would mix them."""
+    settings = _settings(seeds[0] / "results")
+    for seed in seeds:
+        _check(seed / "results", "07_results", settings, seed)
+        for variant in _variants(seed):
+            own = settings.model_copy(update={"variant": _settings(variant).variant})
+            for notebook in ("05_training", "06_metrics"):
+                _check(variant, notebook, own, seed)
+
+
+def _settings(folder: Path) -> Settings:
+    path = folder / "params.yaml"
+    if not path.is_file():
+        raise RunError(path, "is not there", remedy="Run the study again, to its end.", reason="missing")
+    try:
+        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        problem = f"is of another version ({error.errors()[0]['msg']})"
+        raise RunError(path, problem, remedy="Run the study again, to its end.", reason="format") from None
+
+
+def _check(folder: Path, notebook: str, settings: Settings, seed: Path) -> None:
+    made = provenance.read_stages(folder).get(notebook)
+    if made is None or made.fingerprint != params.fingerprint(settings, notebook, seed=int(seed.name[1:])):
+        problem = f"was not made by {notebook} with the parameters of the run's results"
+        raise RunError(folder, problem, remedy="Run the study again, to its end, or delete that folder.")
+
+
+def _variants(seed: Path) -> list[Path]:
+    """Folders of measured variants; the voice embedding has metrics too, and draws no samples."""
+    return [path.parent for path in sorted(seed.glob("*/metrics.json")) if (path.parent / "samples.npz").is_file()]
 
 
 def _refuse_foreign(target: Path) -> None:
@@ -76,11 +116,8 @@ def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
     for name in ("table1.png", "table2.csv", "table2.json"):
         shutil.copy(seed / "results" / name, folder / name)
     style.theme()
-    for metrics in sorted(seed.glob("*/metrics.json")):
-        variant = metrics.parent
-        if not (variant / "samples.npz").is_file():
-            continue  # the voice embedding's own
-        shutil.copy(metrics, folder / f"{variant.name}_metrics.json")
+    for variant in _variants(seed):
+        shutil.copy(variant / "metrics.json", folder / f"{variant.name}_metrics.json")
         log = pd.DataFrame(saves.read_log(variant / "log.jsonl"))
         samples = np.load(variant / "samples.npz")
         style.save(training_figures.loss_curves(log), folder / f"{variant.name}_curves.png")

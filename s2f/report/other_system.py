@@ -14,7 +14,7 @@ import pandas as pd
 
 from s2f import files, seeding, weights
 from s2f.errors import OutputError
-from s2f.evaluation import face_readers, measured
+from s2f.evaluation import face_readers, measured, picture_formats
 from s2f.evaluation.other_system import (
     CONTROLS,
     N_LISTED,
@@ -46,6 +46,9 @@ def main(arguments: argparse.Namespace) -> int:
     }
     networks = tables.records(weights.describe_networks(paths))
     found = collect(arguments.generated, arguments.real, arguments.meta, beside=arguments.beside, only=arguments.people)
+    folders = ((arguments.generated, found.generated), (arguments.real, found.real))
+    if said := picture_formats.difference(*([root / path for path in part.files["path"]] for root, part in folders)):
+        print(said + "\n")
     sets = describe(
         found,
         reader=face_readers.Packaged(identity_path=arguments.face_identity, gender_path=arguments.face_gender),

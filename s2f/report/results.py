@@ -189,6 +189,20 @@ def compare(main: Variant, others: dict[str, Variant], shown: Shown) -> dict[str
     return rows | {f"recipe {other.metrics['recipe']}": other.faces[shown.rows] for other in others.values()}
 
 
+def show_beside(study: Study, main: Variant, shown: Shown) -> None:
+    """Faces and numbers of the other recipes beside a run's own, or a sentence where none was trained."""
+    from IPython.display import display
+
+    from s2f.report import face_figures
+
+    others = beside(study)
+    if not others:
+        why = "a labelled run trains its own alone" if study.params.beside else "the profile names none (`beside`)"
+        return print(f"No other recipe than {main.metrics['recipe']} was trained: {why}.")
+    display(face_figures.face_rows(compare(main, others, shown)))
+    display(tables.beside_table(main.metrics, {label: other.metrics for label, other in others.items()}))
+
+
 def missing(content: Mapping, metric: str, *, row: str = "model") -> str | None:
     """Why a row of a `metrics.json` has no value of a metric; None where it has one."""
     entry = content["rows"][row][metric]

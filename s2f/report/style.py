@@ -121,6 +121,19 @@ def sentence(text: str) -> Figure:
     return figure
 
 
+def wrapped(label: str, *, width_in: float, size_pt: float) -> str:
+    """A label in as many lines as it takes to be no wider than `width_in`; an underscore is a space."""
+    from matplotlib.textpath import TextPath
+
+    text = label.replace("_", " ")
+    for n in range(len(text), 1, -1):
+        lines = textwrap.wrap(text, n)
+        widths = (TextPath((0, 0), line.replace("$", r"\$"), size=size_pt).get_extents().width for line in lines)
+        if max(widths, default=0) <= 72 * width_in:
+            return "\n".join(lines)
+    return text
+
+
 def absent(ax: Axes, why: str, *, width: int = 30) -> None:
     """Words in axes where values would stand: no scale, which nothing would set."""
     ax.set_xticks([])

@@ -367,6 +367,22 @@ _NO_QUALITY = MappingProxyType(
 )
 
 
+def lengths_table(frame: pd.DataFrame) -> Styler:
+    """Equal error rates by how much speech was heard, from `s2f.evaluation.voice_quality.by_length`."""
+    lines = {}
+    for row in frame.itertuples():
+        cosines = (row.cosine_same, row.cosine_different)
+        lines[f"{row.seconds:g} s"] = {
+            "recordings": f"{row.n_recordings:,}",
+            "people": f"{row.n_identities:,}",
+            "pairs of one person": f"{row.n_same:,}",
+            "equal error rate": _share(None if pd.isna(row.value) else row._asdict()),
+            "cosine, one person": "–" if pd.isna(cosines[0]) else f"{cosines[0]:.2f}",
+            "cosine, two people": "–" if pd.isna(cosines[1]) else f"{cosines[1]:.2f}",
+        }
+    return styled(pd.DataFrame.from_dict(lines, orient="index"))
+
+
 def _share(value: Mapping | int | None) -> str:
     if isinstance(value, Mapping):
         middle, low, high = (f"{100 * value[part]:.1f}" for part in ("value", "low", "high"))

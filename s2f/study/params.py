@@ -135,11 +135,13 @@ def fingerprint(settings: Settings, stage: str, *, seed: int) -> str:
 def section_json(settings: Settings, stage: str, *, seed: int) -> str:
     """What `stage` depends on, as sorted JSON: equal strings mean equal outputs."""
     chain = list(stages.before(stage))
-    without = {Reach.NOTHING} if any("gan" in each.sections for each in chain) else {Reach.NOTHING, Reach.GAN}
+    trains = any("gan" in each.sections for each in chain)
+    without = {Reach.NOTHING} if trains else {Reach.NOTHING, Reach.GAN, *settings.voice.without}
     parts: dict[str, Any] = {"seed": seed, "versions": {each.notebook: each.version for each in chain if each.sections}}
     for name in (name for each in chain for name in each.sections):
         section = getattr(settings, name)
-        kept = {key for key, field in type(section).model_fields.items() if not without & reach(field)}
+        unseen = without | settings.voice.without if name == "voice" else without
+        kept = {key for key, field in type(section).model_fields.items() if not unseen & reach(field)}
         parts[name] = section.model_dump(include=kept, exclude_unset=True)
     return json.dumps(parts, sort_keys=True)
 

@@ -298,6 +298,7 @@ def test_the_command_prints_counts_and_writes_everything(folders, monkeypatch, c
     assert main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out
     assert "9 of 10 pictures measured, 5 people" in printed
+    assert "Generated pictures are" not in printed  # both folders were saved alike
     assert "generated, no_face: Carl_C/vidB_00002.bmp" in printed
     assert given == {"identity_path": network, "gender_path": None, "path": None}
 
@@ -323,6 +324,18 @@ def test_the_command_prints_counts_and_writes_everything(folders, monkeypatch, c
         assert {name: len(arrays[name]) for name in arrays} == {"generated_embeddings": 9, "real_embeddings": 10}
     with Image.open(folders / "out" / "pairs.png") as sheet:
         assert sheet.width > 300
+
+
+def test_the_command_says_where_the_folders_were_saved_differently(folders, monkeypatch, capsys):
+    for path in (folders / "drawn").rglob("*_*.*"):
+        Image.open(path).convert("RGB").save(path.with_suffix(".jpg"), quality=75)
+        path.unlink()
+    monkeypatch.setattr(face_readers, "Packaged", lambda **paths: Reader())
+    monkeypatch.setattr(face_readers, "Inception", lambda *, path: None)
+    words = ["measure", "--generated", folders / "drawn", "--real", folders / "real", "--meta", folders / "people.csv"]
+    assert main([*map(str, words), "--bootstrap", "20"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Generated pictures are JPEG (quality about 75), real ones ")
 
 
 def test_the_command_says_on_one_line_what_is_wrong(folders, capsys):

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import IPython.display
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from s2f.metrics import catalogue
 from s2f.report import results
 from s2f.study import runs
 from s2f.training.data import Selection
+from tests.report.figures import texts
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS, METRICS = list(catalogue.ROWS), list(catalogue.METRICS)
@@ -321,3 +323,22 @@ def test_other_runs_are_compared_on_the_same_people(variant):
     assert list(found) == ["true", "recipe short", "recipe poster"]
     np.testing.assert_array_equal(found["true"], shown.true)
     np.testing.assert_array_equal(found["recipe poster"], found["recipe short"] + 50)
+
+
+def test_recipes_are_shown_where_others_were_trained_and_said_where_none_was(variant, monkeypatch, capsys):
+    displayed = []
+    monkeypatch.setattr(IPython.display, "display", displayed.append)
+    shown = results.people(variant, n=2, seed=0)
+    own = SimpleNamespace(label="", params=SimpleNamespace(beside={}))
+    results.show_beside(own, variant, shown)
+    assert capsys.readouterr().out == "No other recipe than short was trained: the profile names none (`beside`).\n"
+    labelled = SimpleNamespace(label="mine", params=SimpleNamespace(beside={"poster": {}}))
+    results.show_beside(labelled, variant, shown)
+    assert capsys.readouterr().out == "No other recipe than short was trained: a labelled run trains its own alone.\n"
+    assert displayed == []
+    other = results.Variant(metrics(0.6) | {"recipe": "poster"}, variant.faces, variant.held_out, variant.store)
+    monkeypatch.setattr(results, "beside", lambda study: {"poster": other})
+    main = results.Variant(metrics(0.5) | {"recipe": "short"}, variant.faces, variant.held_out, variant.store)
+    results.show_beside(own, main, shown)
+    figure, table = displayed
+    assert "recipe poster" in texts(figure) and "poster" in table.to_html()

@@ -263,6 +263,16 @@ def test_quality_table_prints_percent_and_counts():
     assert page.count(f"–{notes[2][0]}<") == 4 and page.count(f"–{notes[1][0]}<") == 1
 
 
+def test_lengths_table_has_a_line_a_length_and_dashes_where_nothing_is_compared():
+    counts = {"n_recordings": [1200, 2], "n_identities": [80, 2], "n_same": [960, 0], "n_different": [9, 1]}
+    rates = {"value": [0.021, None], "low": [0.01, None], "high": [0.04, None]}
+    cosines = {"cosine_same": [0.753, None], "cosine_different": [0.5, None]}
+    page = tables.lengths_table(pd.DataFrame({"seconds": [1, 2.5], **counts, **rates, **cosines})).to_html()
+    for text in (">1 s<", ">2.5 s<", ">1,200<", ">960<", ">2.1 % [1.0, 4.0]<", ">0.75<", ">0.50<"):
+        assert page.count(text) == 1, text
+    assert page.count(">–<") == 3
+
+
 def test_across_seeds_needs_every_seed():
     frames = [tables.long(metrics(shift), variant="general") for shift in (0.0, 0.1, 0.2)]
     found = tables.across_seeds(frames).set_index(["row", "metric"])

@@ -2,7 +2,8 @@
 
 Usage: python -m tests.training.several WAY FOLDER SETTINGS, the settings as JSON. Beside torchrun there is no
 launch code but this, which a test of a dying worker needs: in the way "dies" the second process is killed at step 6
-of its first start, in "is killed" at every start, and in "fails" both raise an error.
+of its first start, in "is killed" at every start, in "fails" both raise an error, and in "differ" the second one
+trains with other parameters.
 """
 
 import json
@@ -36,7 +37,8 @@ def main(way, folder, settings):
     processes.TIMEOUT_S = 60
     with processes.joined(device="cpu") as peers:
         torch.set_num_threads(1)
-        run(Path(folder), settings=Gan(**json.loads(settings)), peers=peers)
+        key = "k1" if (way, rank) == ("differ", 1) else "k"
+        run(Path(folder), settings=Gan(**json.loads(settings)), peers=peers, key=key)
 
 
 if __name__ == "__main__":
