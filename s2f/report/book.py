@@ -21,6 +21,7 @@ import yaml
 from s2f import files
 from s2f.errors import RunError, S2FError
 from s2f.study import params
+from s2f.study.notebooks import check_executed
 
 # What a reader must know about a run before looking at a number; other profiles use real recordings.
 KINDS = MappingProxyType(
@@ -29,10 +30,6 @@ KINDS = MappingProxyType(
         "demo": "Profile demo: synthetic voices and faces, small networks, minutes of training.",
         "synthetic": "Profile synthetic: synthetic voices and faces at the poster's scale.",
     }
-)
-# What Python, NumPy and pandas print where there is no number, and nothing at all.
-NO_NUMBER = re.compile(
-    r"""['"\s]*((np\.float\d+\()?([+-]?(nan|inf|infinity)|none|<na>|nat)\)?\s*%?)?['"\s]*""", re.IGNORECASE
 )
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OUTPUTS = (".png", ".svg", ".csv")  # of the results folders, taken into the book beside the notebooks
@@ -73,45 +70,6 @@ def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], o
             shutil.rmtree(left)  # of a build that was killed
         _place(root, run, notebooks)
         return _render(root, out)
-
-
-def check_executed(path: Path, *, name: str) -> None:
-    """Refuse a notebook that was not executed to its end: the book would show it without a word.
-
-    Raises
-    ------
-    RunError: missing file, an error output, a glued value that is no number, a cell that papermill did not finish,
-        or no cell executed at all
-    """
-    again = "Run the study again; if this stays, run the notebook by hand to see the error."
-    if not path.is_file():
-        raise RunError(path, f"is missing: page '{name}' has no executed notebook", remedy=again)
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except Exception as error:  # nbformat raises several unrelated types for a broken file
-        raise RunError(path, f"is not a notebook ({type(error).__name__}: {error})", remedy=again) from error
-    code = [(n, cell) for n, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    for n, cell in code:
-        for output in (each for each in cell.outputs if each.output_type == "error"):
-            raise RunError(path, f"holds an error in cell {n} ({output.ename}: {output.evalue})", remedy=again)
-        for key, text in _glued(cell):
-            if NO_NUMBER.fullmatch(text):
-                words = "Glue it as words where there is no number: `prose.number` does."
-                raise RunError(path, f"glues '{key}' as {text!r} in cell {n}", remedy=words)
-        state = cell.metadata.get("papermill", {}).get("status", "completed")
-        if state != "completed":
-            raise RunError(path, f"was not executed to its end: cell {n} is {state}", remedy=again)
-    if code and all(cell.execution_count is None for _, cell in code):
-        raise RunError(path, "was never executed", remedy=again)
-
-
-def _glued(cell: Any) -> Iterable[tuple[str, str]]:
-    """Names and texts of what a cell glues."""
-    for output in cell.outputs:
-        if glued := output.get("metadata", {}).get("scrapbook"):
-            for kind, text in output.data.items():
-                if kind.endswith("text/plain"):
-                    yield glued["name"], str(text)
 
 
 def status(run: Path) -> dict[str, Any]:

@@ -123,8 +123,29 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ParameterError(f"--set {setting}", "has no '='", remedy="Write it as --set gan.steps=500.")
-        overrides[key] = yaml.safe_load(value)
+        try:
+            overrides[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            problem = f"is not YAML ({' '.join(str(error).split())})"
+            raise ParameterError(
+                f"--set {setting}", problem, remedy=f"Quote a text, as in {key}='\"{value}\"'."
+            ) from None
     return overrides
+
+
+def check_label(label: Any) -> None:
+    """Refuse a label that cannot be a part of a folder's name and of a command line.
+
+    Raises
+    ------
+    ParameterError: no text, or other characters than letters, digits, dots and underscores
+    """
+    if not isinstance(label, str):
+        remedy = f'Give it as text: "{label}" in a notebook, -r label {label} to papermill, whose -p makes numbers.'
+        raise ParameterError("parameter 'label'", f"is {label!r}, not text", remedy=remedy)
+    if not re.fullmatch(r"[A-Za-z0-9_.]{0,100}", label):
+        remedy = "Use letters, digits, dots and underscores, 100 at most."
+        raise ParameterError("parameter 'label'", f"is {label!r}", remedy=remedy)
 
 
 def fingerprint(settings: Settings, stage: str, *, seed: int) -> str:
@@ -222,7 +243,10 @@ def _remedy(field: FieldInfo, value: Any, problem: ErrorDetails) -> str:
     if problem["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
         return f"It must lie in {bounds['Ge'].ge} to {bounds['Le'].le}."
     kind = getattr(field.annotation, "__name__", "text or null")
-    hint = " In YAML write 2.0e-4, not 2e-4, for a number." if isinstance(value, str) else ""
+    if isinstance(value, str):
+        hint = " In YAML write 2.0e-4, not 2e-4, for a number."
+    else:
+        hint = f" In YAML quote a text that looks like something else: '\"{value}\"'." if "str" in str(kind) else ""
     return f"It must be of type {kind}.{hint}"
 
 

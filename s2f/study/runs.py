@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
-import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from filelock import FileLock, Timeout
 from s2f import files, provenance
 from s2f.errors import ParameterError, RunError, nearest
 from s2f.settings import Settings
-from s2f.study import params
+from s2f.study import notebooks, params
 from s2f.study.stages import STAGES, THOROUGH, WRITERS
 
 
@@ -221,8 +220,7 @@ def open_study(
     refuse_unknown_parameters(_cells())
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ParameterError("parameter 'seed'", f"is {seed!r}", remedy="It must be a whole number from 0.")
-    if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z0-9_.]*", label):
-        raise ParameterError("parameter 'label'", f"is {label!r}", remedy="Use letters, digits, dots and underscores.")
+    params.check_label(label)
     root = params.project_root()
     plain = params.resolve(profile, variant=variant, root=root)
     resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
@@ -267,18 +265,46 @@ def refuse_unknown_parameters(cells: list[str]) -> None:
 
     Raises
     ------
-    ParameterError: an injected name that no earlier cell defines
+    ParameterError: an injected name that no earlier cell defines, or a value of another kind than it has there
     """
-    known: set[str] = set()
+    known: dict[str, ast.expr] = {}
     for source in cells:
         if not source.lstrip().startswith("# Parameters"):
             known |= _assigned(source)
             continue
-        for name in sorted(_assigned(source) - known):
-            if not name.startswith("PAPERMILL_"):
+        for name, value in sorted(_assigned(source).items()):
+            if name in known:
+                _check_kind(name, default=known[name], value=value)
+            elif not name.startswith("PAPERMILL_"):
                 raise ParameterError(
                     f"parameter '{name}'", "is not known to this notebook", remedy=nearest(name, known)
                 )
+
+
+# What a notebook's parameters are by default, and what may be given in their place.
+_KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
+    str: ("text", (str,)),
+    bool: ("True or False", (bool,)),
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    dict: ("a mapping", (dict, str, type(None))),
+}
+
+
+def _check_kind(name: str, *, default: ast.expr, value: ast.expr) -> None:
+    """Refuse a value of another kind than the notebook's own: papermill guesses what a word on its line is."""
+    try:
+        own, given = type(ast.literal_eval(default)), ast.literal_eval(value)
+    except ValueError:
+        return  # no literal, which the notebook's own checks must judge
+    kind, allowed = _KINDS.get(own, ("", (object,)))
+    if isinstance(given, allowed) and (own is bool or not isinstance(given, bool) or own not in _KINDS):
+        return
+    remedy = {
+        str: f"papermill's -p makes numbers, True and None of what looks like them; -r keeps text: -r {name} {given}",
+        bool: f"Write -p {name} True or -p {name} False: other spellings are text, which counts as true.",
+    }.get(own, f"Give {kind}.")
+    raise ParameterError(f"parameter '{name}'", f"is {given!r}, and {kind} is needed", remedy=remedy)
 
 
 def _cells() -> list[str]:
@@ -290,13 +316,14 @@ def _cells() -> list[str]:
     return [] if shell is None else [str(cell) for cell in shell.user_ns.get("In", [])]
 
 
-def _assigned(source: str) -> set[str]:
+def _assigned(source: str) -> dict[str, ast.expr]:
+    """Names that a cell gives values to."""
     try:
-        body = ast.parse(source).body
-    except SyntaxError:  # cells with IPython magics define no parameters
-        return set()
-    targets = [t for node in body if isinstance(node, ast.Assign) for t in node.targets]
-    return {t.id for t in targets if isinstance(t, ast.Name)}
+        body = ast.parse(notebooks.plain(source, where="a cell")).body
+    except RunError:  # it failed when it was run, too
+        return {}
+    pairs = [(target, node.value) for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    return {target.id: value for target, value in pairs if isinstance(target, ast.Name)}
 
 
 def _finished(folder: Path, notebook: str) -> str | None:

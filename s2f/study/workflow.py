@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from s2f import files, provenance
 from s2f.errors import ParameterError, RunError, nearest
-from s2f.study import params
+from s2f.study import notebooks, params
 from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, VARIANTS, Stage
 
 
@@ -187,8 +187,7 @@ class Graph:
 
     def section(self, name: str) -> Callable[[Any], str]:
         """What a stage depends on, as one string: its parameters, and the code of its notebook with what that uses."""
-        source = notebook_source(self.root / "notebooks" / f"{name}.ipynb")
-        code = provenance.code_key(source=source)
+        code = provenance.code_key(source=notebooks.code(self.root / "notebooks" / f"{name}.ipynb"))
 
         def of(wildcards: Any) -> str:
             settings = self.settings[wildcards.run, getattr(wildcards, "variant", "general")]
@@ -230,13 +229,6 @@ class Graph:
 
 
 LAST = tuple(stage for stage in STAGES.values() if stage.is_last)
-
-
-def notebook_source(path: Path) -> str:
-    """Code of a notebook, cell after cell; cells of another language than Python count as text."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    return "\n".join(repr(cell) if cell.startswith("%") else cell for cell in code)
 
 
 def _wait_for_notebooks(root: Path) -> None:
