@@ -49,7 +49,12 @@ class Facts(BaseModel):
     commit, machine, device, finished : str
     seed, threads : int
     wall_time_s, peak_memory_mb : float
-    fingerprint : str, optional, of the parameters that the result depends on; None beside an executed notebook
+    fingerprint : str, of the parameters that the result depends on
+    code : str, key of the code that made it
+    id : str, of this one making: another each time, the same in a stage's folders and in its executed notebook
+    inputs : dict of str to str, what it was made from, "<run>/s<seed>/<folder>:<notebook>" to the id there
+
+    Results of earlier versions have none of the last four.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,6 +69,9 @@ class Facts(BaseModel):
     wall_time_s: float
     peak_memory_mb: float
     fingerprint: str | None = None
+    code: str | None = None
+    id: str | None = None
+    inputs: dict[str, str] | None = None
 
     def plain(self) -> dict[str, Any]:
         """As written."""

@@ -20,8 +20,11 @@ import yaml
 
 from s2f import files
 from s2f.errors import RunError, S2FError
+from s2f.settings import Settings
 from s2f.study import params
-from s2f.study.notebooks import check_executed
+from s2f.study.graph import MADE_FROM, book_sources
+from s2f.study.pages import check_executed
+from s2f.study.stages import STAGES
 
 # What a reader must know about a run before looking at a number; other profiles use real recordings.
 KINDS = MappingProxyType(
@@ -35,7 +38,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OUTPUTS = (".png", ".svg", ".csv")  # of the results folders, taken into the book beside the notebooks
 
 
-def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], out: Path | None = None) -> Path:
+def build(
+    root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], out: Path | None = None, *, seed: int = 0
+) -> Path:
     """Copy a run's executed notebooks into the book, write its status page, and build the pages.
 
     Parameters
@@ -46,6 +51,7 @@ def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], o
         page, and the tables and figures of its ``results`` folders are copied too.
     notebooks : mapping of str to Path, page name (``05_training_females``) to executed notebook
     out : Path, optional, folder in which ``_build/html`` appears; the root by default
+    seed : int, whose notebooks these are
 
     Returns
     -------
@@ -68,8 +74,9 @@ def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], o
     with FileLock(root / "_build" / ".book.lock"):  # two profiles share book/runs
         for left in [*(root / "book").glob(".runs.*"), *(out / "_build").glob(".html.*")]:
             shutil.rmtree(left)  # of a build that was killed
+        made_from = book_sources(root, run.name, seed)
         _place(root, run, notebooks)
-        return _render(root, out)
+        return _render(root, out, made_from=made_from)
 
 
 def status(run: Path) -> dict[str, Any]:
@@ -115,22 +122,36 @@ def pages(root: Path) -> set[str]:
 def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Path]:
     """The executed notebook of every page; for a variant that the run does not have, a page that says so.
 
+    A labelled run takes the pages of what it shares with the plain run of its profile from there.
+
     Parameters
     ----------
     executed : Path, ``runs/<run>/s<seed>/notebooks``
     instead : Path, folder for the pages of variants that the run does not have
     """
-    settings = executed.parent / "results" / "params.yaml"
-    made = yaml.safe_load(settings.read_text(encoding="utf-8"))["variants"] if settings.is_file() else None
+    path = executed.parent / "results" / "params.yaml"
+    settings = Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else None
     found = {}
     for name in pages(root):
         stage, _, variant = name.rpartition("_")
-        found[name] = executed / f"{name}.ipynb"
-        if stage in ("05_training", "06_metrics") and made is not None and variant not in made:
+        found[name] = _home(root, executed, name, settings) / f"{name}.ipynb"
+        if stage in ("05_training", "06_metrics") and settings and variant not in settings.variants:
             found[name] = instead / f"{name}.ipynb"
-            text = f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(made)}."
+            text = f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(settings.variants)}."
             nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), found[name])
     return found
+
+
+def _home(root: Path, executed: Path, page: str, settings: Settings | None) -> Path:
+    """Folder of the executed notebook of a page: the plain run's, where nothing that it depends on differs."""
+    profile, _, label = executed.parents[1].name.partition("-")
+    (stage,) = (each for each in STAGES.values() if page.startswith(each.notebook))
+    if settings is None or not label or stage.is_last:
+        return executed
+    seed = int(executed.parent.name[1:])
+    plain = params.resolve(profile, root=root)
+    same = len({params.fingerprint(each, stage.notebook, seed=seed) for each in (settings, plain)}) == 1
+    return root / "runs" / profile / executed.parent.name / executed.name if same else executed
 
 
 def main(words: list[str] | None = None) -> int:
@@ -144,7 +165,7 @@ def main(words: list[str] | None = None) -> int:
         run = root / "runs" / arguments.run
         executed = run / f"s{arguments.seed}" / "notebooks"
         with tempfile.TemporaryDirectory() as folder:
-            index = build(root, run, executed_pages(root, executed, instead=Path(folder)))
+            index = build(root, run, executed_pages(root, executed, instead=Path(folder)), seed=arguments.seed)
     except S2FError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -199,7 +220,7 @@ def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def _render(root: Path, out: Path) -> Path:
+def _render(root: Path, out: Path, *, made_from: Mapping[str, str]) -> Path:
     """Build the pages; a failed build leaves the earlier ones as they were."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root / "book")]
     command += ["--config", str(root / "_config.yml"), "--all", "-n", "-W", "--keep-going"]
@@ -213,6 +234,7 @@ def _render(root: Path, out: Path) -> Path:
                 log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
             )
         (scratch / "_build" / "html").rename(new)
+        files.write_json(new / MADE_FROM, made_from)
     return html / "index.html"
 
 

@@ -2,19 +2,22 @@
 
 A folder counts as finished when its ``provenance.json`` names the notebook that wrote it, with the fingerprint
 of the parameters it was made with. A notebook removes its entry before it writes and adds it last, so that a
-killed run never passes for a finished one.
+killed run never passes for a finished one. The workflow engine goes by the same entries (`s2f.study.graph`).
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import dataclasses
 import shutil
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
@@ -23,7 +26,7 @@ from s2f import files, provenance
 from s2f.errors import ParameterError, RunError, nearest
 from s2f.settings import Settings
 from s2f.study import notebooks, params
-from s2f.study.stages import STAGES, THOROUGH, WRITERS
+from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, WRITERS, Stage
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Study:
     overrides: dict = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     locks: dict = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)  # ids of what was read; its other views note theirs here too
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
 
     @property
     def run(self) -> Path:
@@ -54,7 +59,7 @@ class Study:
 
     def beside(self, label: str) -> Study:
         """The run kept under another label of the same profile: one of the profile's own, or of `THOROUGH`."""
-        return open_study(
+        other = open_study(
             self.notebook,
             profile=self.profile,
             variant="general",
@@ -62,6 +67,7 @@ class Study:
             label=label,
             overrides={**THOROUGH, **self.params.beside}[label],
         )
+        return dataclasses.replace(other, inputs=self.inputs)
 
     def seeds(self) -> list[Study]:
         """This run and its others that differ in nothing but the seed, where their folders are there."""
@@ -71,15 +77,15 @@ class Study:
 
     def of(self, variant: str) -> Study:
         """The same run seen by another variant."""
-        of_variant = params.resolve(self.profile, variant=variant, root=self.root).variant
-        settings = self.params.model_copy(update={"variant": of_variant})
-        return dataclasses.replace(self, variant=variant, params=settings, started=time.time(), locks={})
+        plain = params.resolve(self.profile, variant=variant, root=self.root)
+        own = params.resolve(self.profile, variant=variant, overrides=self.overrides, root=self.root)
+        return dataclasses.replace(self, variant=variant, params=own, plain=plain, started=time.time(), locks={})
 
     def read(self, what: str) -> Path:
         """Folder of a finished input.
 
         A labelled run takes an input from the plain run of the same profile and seed where the parameters it
-        depends on are the same, so that only what differs is made again.
+        depends on are the same, so that only what differs is made again; from its own where the plain one has none.
 
         Raises
         ------
@@ -87,12 +93,15 @@ class Study:
         """
         folder, notebook = self._place(what)
         wanted = self.fingerprint(notebook)
-        candidates = [self.run / folder, run_folder(self.root, self.profile, label="", seed=self.seed) / folder]
-        for candidate in candidates:
-            if _finished(candidate, notebook) == wanted:
-                return candidate
-        own = candidates[0]
-        if _finished(own, notebook) is None:
+        own = self.run / folder
+        plain = run_folder(self.root, self.profile, label="", seed=self.seed) / folder
+        for place in (plain, own):
+            facts = provenance.read_stages(place).get(notebook)
+            if facts and facts.fingerprint == wanted:
+                if facts.id:
+                    self.inputs[record_name(place, notebook, root=self.root)] = facts.id
+                return place
+        if notebook not in provenance.read_stages(own):
             problem = "is not there yet" if not own.exists() else f"is not finished by {notebook}"
         else:
             problem = f"was made with other parameters ({_differences(own, self.params)})"
@@ -149,15 +158,35 @@ class Study:
             n_threads=self.params.machine.n_threads,
             started=self.started,
         )
-        page = STAGES[self.notebook].page.format(variant=self.variant)
-        files.write_json(self.run / "notebooks" / f"{page}.json", facts.plain())
+        stage = STAGES[self.notebook]
+        self._note_needs(stage)
+        done = facts.model_copy(
+            update={
+                "fingerprint": self.fingerprint(self.notebook),
+                "code": code_of(self.notebook, root=self.root),
+                "id": self.id,
+                "inputs": dict(sorted(self.inputs.items())),
+            }
+        )
+        files.write_json(self.run / stage.record.format(variant=self.variant), done.plain())
+        _note_in_page(f"finished_{what}", self.id)
         if what is None:
             return
         folder, notebook = self._place(what)
         path = self.run / folder
         files.write_yaml(path / "params.yaml", params.plain(self.params))
-        done = facts.model_copy(update={"fingerprint": self.fingerprint(notebook)})
         provenance.write_stages(path, provenance.read_stages(path) | {notebook: done})
+
+    def _note_needs(self, stage: Stage) -> None:
+        """Note the ids of what a stage needs, read or not: training that finds all steps done looks at no voice."""
+        needs = [(self, name, whose) for name, whose in stage.needs]
+        if stage.pools:
+            needs += [(other, *stage.pools) for other in self.seeds() if other.seed != self.seed]
+        for study, name, whose in needs:
+            for variant in {OWN: [study.variant], GENERAL: ["general"], ALL: study.params.variants}[whose]:
+                for what in STAGES[name].writes:
+                    with contextlib.suppress(RunError):  # the engine asks whether all are there
+                        study.of(variant).read(what)
 
     def fingerprint(self, notebook: str, *, settings: Settings | None = None) -> str:
         """Fingerprint of a notebook's outputs in this run."""
@@ -239,6 +268,17 @@ def run_folder(root: Path, profile: str, *, label: str, seed: int) -> Path:
     return root / "runs" / (f"{profile}-{label}" if label else profile) / f"s{seed}"
 
 
+def record_name(folder: Path, notebook: str, *, root: Path) -> str:
+    """How an input is named in a record: ``<run>/s<seed>/<folder>:<notebook>``."""
+    return f"{folder.relative_to(root / 'runs').as_posix()}:{notebook}"
+
+
+def code_of(notebook: str, *, root: Path) -> str | None:
+    """Key of the code of a notebook with all that it uses from `s2f`; None where the notebook is not there."""
+    path = root / "notebooks" / f"{notebook}.ipynb"
+    return provenance.code_key(source=notebooks.code(path)) if path.is_file() else None
+
+
 def choose_device(device: str) -> str:
     """ "cuda" or "cpu" for "auto", "cuda" or "cpu".
 
@@ -308,12 +348,28 @@ def _check_kind(name: str, *, default: ast.expr, value: ast.expr) -> None:
 
 
 def _cells() -> list[str]:
+    shell = _shell()
+    return [] if shell is None else [str(cell) for cell in shell.user_ns.get("In", [])]
+
+
+def _shell() -> Any:
+    """IPython's shell in a notebook, None elsewhere."""
     try:
         from IPython import get_ipython
     except ImportError:  # a script on a bare machine
-        return []
-    shell = get_ipython()
-    return [] if shell is None else [str(cell) for cell in shell.user_ns.get("In", [])]
+        return None
+    return get_ipython()
+
+
+def _note_in_page(name: str, text: str) -> None:
+    """Leave a text in the executed notebook, as `glue` does, which is seen by nobody."""
+    if _shell() is None:
+        return
+    from IPython.display import display
+
+    prefix = "application/papermill.record/"
+    metadata = {"scrapbook": {"name": name, "mime_prefix": prefix}}
+    display({f"{prefix}text/plain": repr(text)}, metadata=metadata, raw=True)
 
 
 def _assigned(source: str) -> dict[str, ast.expr]:
@@ -324,11 +380,6 @@ def _assigned(source: str) -> dict[str, ast.expr]:
         return {}
     pairs = [(target, node.value) for node in body if isinstance(node, ast.Assign) for target in node.targets]
     return {target.id: value for target, value in pairs if isinstance(target, ast.Name)}
-
-
-def _finished(folder: Path, notebook: str) -> str | None:
-    facts = provenance.read_stages(folder).get(notebook)
-    return facts.fingerprint if facts else None
 
 
 def _forget(folder: Path, notebook: str) -> None:

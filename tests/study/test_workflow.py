@@ -12,36 +12,55 @@ import pytest
 import yaml
 
 from s2f import __main__ as cli
-from s2f.study import params, stages, workflow
+from s2f.study import params, stages
+from s2f.study.graph import Graph
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Stands in for papermill: notes what was asked for and leaves the files that the notebook would.
+# Stands in for papermill: notes what was asked for, and makes, records and leaves what the notebook would.
 PAPERMILL = """
-import sys, time
+import json, sys, time
 from pathlib import Path
+import yaml
+from s2f.study import runs
 from s2f.study.stages import STAGES
 words = sys.argv[1:]
-values = dict(words[i + 1 : i + 3] for i, w in enumerate(words) if w == "-p")
+values = {k: v for flag, k, v in zip(words, words[1:], words[2:]) if flag in ("-p", "-r")}
+given = [yaml.safe_load(words[n + 1])["overrides"] for n, word in enumerate(words) if word == "-y"]
 notebook, executed = [w for w in words if w.endswith(".ipynb")]
-name = Path(notebook).stem
-run = values["profile"] + ("-" + values["label"] if "label" in values else "")
-folder = Path("runs") / run / f"s{values['seed']}"
-variant = values.get("variant", "general")
+name, variant, label = Path(notebook).stem, values.get("variant", "general"), values.get("label", "")
 stage = STAGES[name]
-label = " " + values["label"] if "label" in values else ""
 with open("asked.txt", "a") as log:
-    log.write(name + (" " + variant if stage.each_variant else "") + label + "\\n")
+    log.write(" ".join([name, *([variant] if stage.each_variant else []), *([label] if label else [])]) + "\\n")
 if Path("slow").exists():
     time.sleep(60)
-for path in (leaf.format(variant=variant) for leaf in stage.leaves):
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_text(str(time.time()))
-Path(executed).write_text("{}")
+runs.choose_device = lambda device: "cpu"  # without torch
+view = {"profile": values["profile"], "variant": variant, "seed": int(values["seed"]), "label": label}
+study = runs.open_study(name, **view, overrides=(given or [{}])[0])
+for what in stage.writes:
+    study.write(what)
+if stage.done:
+    path = study.run / stage.done.format(variant=variant)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(str(time.time()))
+for what in stage.writes or [None]:
+    study.finish(what)
+page = json.loads(Path(notebook).read_text())
+finished = {"application/papermill.record/text/plain": repr(study.id)}
+output = {"output_type": "display_data", "data": finished, "metadata": {"scrapbook": {"name": "finished_"}}}
+for n, cell in enumerate([cell for cell in page["cells"] if cell["cell_type"] == "code"]):
+    cell |= {"execution_count": n + 1, "outputs": [output]}
+Path(executed).write_text(json.dumps(page))
+if Path("broken").exists():
+    error = {"output_type": "error", "ename": "CorpusError", "evalue": "the table is odd. Mend it.", "traceback": []}
+    page["cells"][-1] |= {"cell_type": "code", "execution_count": 99, "outputs": [error]}
+    Path(executed).write_text(json.dumps(page))
+    sys.exit("a traceback")
 """
 ASKED = {"profile": "smoke", "label": "", "n_seeds": 1, "thorough": False, "book": True, "overrides": {}}
 ADDED = "\n\n\nADDED = 1\n\n\n"  # what a module computes
 LATE = ["07_results", "08_your_voice", "09_known_answer", "10_poster"]
+TRAINED = ["05_training", "06_metrics", *LATE]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +137,8 @@ def test_a_second_run_does_nothing_but_say_so(project):
         ("params/profiles/smoke.yaml", "recipe: short", "recipe: short  # a comment", []),
         ("s2f/training/gan.py", '"""', '"""Another docstring. ', []),
         ("s2f/features/front_end.py", "import numpy", "# A comment.\nimport numpy", []),
-        ("s2f/study/workflow.py", "import json", "import json\n\nADDED = 1", []),
+        ("s2f/study/workflow.py", "\n\n\n", ADDED, []),
+        ("notebooks/02_preprocessing.ipynb", "# ", "# Another ", ["02_preprocessing", "04_voice_embedding", *TRAINED]),
         ("s2f/report/results.py", "\n\n\n", ADDED, ["07_results", "10_poster"]),
         ("s2f/training/gan.py", "\n\n\n", ADDED, ["05_training", "06_metrics", *LATE]),
         ("s2f/report/your_voice.py", "\n\n\n", ADDED, ["08_your_voice"]),
@@ -139,6 +159,7 @@ def test_a_second_run_does_nothing_but_say_so(project):
         "docstring",
         "comment",
         "engine",
+        "text of a notebook",
         "results",
         "gan",
         "your voice",
@@ -154,7 +175,7 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(project, file, old, 
     asked = {line for line in study(project)}
     expected = set()
     for name in reruns:
-        whole = [f"{name} {v}" for v in workflow.VARIANTS] if name in ("05_training", "06_metrics") else [name]
+        whole = [f"{name} {v}" for v in stages.VARIANTS] if name in ("05_training", "06_metrics") else [name]
         expected |= set(whole)
     assert asked == expected
 
@@ -185,7 +206,7 @@ def test_after_a_kill_the_next_run_goes_on(project):
         running.wait()
     assert second.returncode == 2 and "already running" in second.stderr
     (project / "slow").unlink()
-    trained = {f"{name} {variant}" for name in ("05_training", "06_metrics") for variant in workflow.VARIANTS}
+    trained = {f"{name} {variant}" for name in ("05_training", "06_metrics") for variant in stages.VARIANTS}
     assert set(study(project)) == trained | set(LATE)
     assert study(project) == []
 
@@ -199,12 +220,12 @@ def test_labels_share_what_is_the_same(project):
 
 
 def test_the_graph_is_the_stages(project):
-    graph = workflow.Graph(ASKED | {"n_seeds": 2, "thorough": True}, root=project)
+    graph = Graph(ASKED | {"n_seeds": 2, "thorough": True}, root=project)
     first, second = (SimpleNamespace(run="smoke", seed=str(seed)) for seed in (0, 1))
-    every = [f"runs/smoke/s{{}}/{name}/metrics.json" for name in stages.VARIANTS]
+    every = [f"runs/smoke/s{{}}/notebooks/06_metrics_{name}.json" for name in stages.VARIANTS]
     pooled = graph.inputs(stages.STAGES["07_results"])(first)
     assert pooled[:6] == [path.format(seed) for seed in (0, 1) for path in every]
-    assert pooled[6:] == [f"runs/smoke-closed/s0/{name}/metrics.json" for name in stages.VARIANTS]
+    assert pooled[6:] == [f"runs/smoke-closed/s0/notebooks/06_metrics_{name}.json" for name in stages.VARIANTS]
     assert graph.inputs(stages.STAGES["07_results"])(second) == [path.format(1) for path in every]
     answers = graph.inputs(stages.STAGES["09_known_answer"])(first)
     assert answers[1:] == [f"runs/{run}/notebooks/09_known_answer.json" for run in ("smoke/s1", "smoke-leak/s0")]
@@ -212,10 +233,10 @@ def test_the_graph_is_the_stages(project):
 
 def test_words_of_a_job_are_quoted(project):
     text = "a b; 'c'"
-    graph = workflow.Graph(ASKED | {"label": "odd", "overrides": {"corpus.root": text}}, root=project)
+    graph = Graph(ASKED | {"label": "odd", "overrides": {"corpus.root": text}}, root=project)
     job = SimpleNamespace(run="smoke-odd", seed="3", variant="males", part="1", n_parts="2")
     words = shlex.split(graph.papermill(job))
-    assert words[:8] == ["-p", "profile", "smoke", "-p", "seed", "3", "-p", "variant"]
+    assert words[:8] == ["-r", "profile", "smoke", "-p", "seed", "3", "-r", "variant"]
     assert yaml.safe_load(words[-1]) == {"overrides": {"corpus.root": text}}
     assert params.parse_settings([shlex.split(graph.preprocess(job))[-5]]) == {"corpus.root": text}
 
