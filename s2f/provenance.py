@@ -181,7 +181,7 @@ def code_key(*modules: str, source: str = "") -> str:
     modules : str, such as "s2f.training.gan"
     source : str, further code that belongs to it, such as a notebook's
     """
-    found = {statement for name in modules_of(*modules, source=source) for statement in _computed(_tree(name))}
+    found = {statement for name in modules_of(*modules, source=source) for statement in _statements(name)}
     return hashlib.sha256("\n".join([*_computed(ast.parse(source)), *sorted(found)]).encode()).hexdigest()[:16]
 
 
@@ -234,6 +234,11 @@ def _imports(tree: ast.AST) -> set[str]:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     parents = {".".join(name.split(".")[:n]) for name in names for n in range(1, name.count(".") + 1)}
     return {name for name in names | parents if _file(name) is not None}
+
+
+@functools.cache
+def _statements(module: str) -> list[str]:
+    return _computed(_tree(module))
 
 
 def _computed(tree: ast.Module) -> list[str]:

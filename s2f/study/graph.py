@@ -104,7 +104,7 @@ class Graph:
     def _jobs(self, name: str, run: str, seed: int, *, variants: Iterable[str]) -> list[Job]:
         """Jobs of a stage, in the plain run where that has the same parameters."""
         found = []
-        for variant in variants:
+        for variant in variants if STAGES[name].each_variant else ["general"]:
             own, plain = (
                 params.fingerprint(self.settings[place, variant], name, seed=seed) for place in (run, self.plain)
             )
@@ -208,6 +208,8 @@ class Graph:
         }
         for name in sorted(needed | set(made.inputs)):
             folder, _, notebook = name.rpartition(":")
+            if name not in needed and notebook == job.notebook:
+                continue  # another seed's, which may show this one's in turn
             now = self._facts(self.root / "runs" / folder, notebook)
             if now is None or now.id != made.inputs.get(name):
                 yield f"{folder} is another"
