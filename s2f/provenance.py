@@ -53,8 +53,9 @@ class Facts(BaseModel):
     code : str, key of the code that made it
     id : str, of this one making: another each time, the same in a stage's folders and in its executed notebook
     inputs : dict of str to str, what it was made from, "<run>/s<seed>/<folder>:<notebook>" to the id there
+    caller : list of str, optional, what of the environment it was made in could have changed it
 
-    Results of earlier versions have none of the last four.
+    Results of earlier versions have none of the last five.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +73,7 @@ class Facts(BaseModel):
     code: str | None = None
     id: str | None = None
     inputs: dict[str, str] | None = None
+    caller: list[str] | None = None
 
     def plain(self) -> dict[str, Any]:
         """As written."""

@@ -181,6 +181,8 @@ class Graph:
         if made.id is None or made.inputs is None:
             yield "it was made by an earlier version"
             return
+        if made.caller:
+            yield f"it was run by hand, where this could change it: {', '.join(made.caller)}"
         yield from self._problems_of_folders(job, made)
         if made.fingerprint != params.fingerprint(self.settings[job.run, job.variant], job.notebook, seed=job.seed):
             yield "its parameters changed"

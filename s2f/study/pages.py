@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s2f import errors
 from s2f.errors import RunError
 from s2f.study import notebooks
 
@@ -19,6 +21,32 @@ NO_NUMBER = re.compile(
 )
 FIGURE = re.compile(r"<Figure size [^>]*>")  # what is left of a figure that nothing drew
 AGAIN = "Run the study again; if this stays, run the notebook by hand to see the error."
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What stopped a notebook, and when it was written, in ns."""
+
+    said: str
+    written_ns: int
+
+
+def failure(path: Path) -> Failure | None:
+    """What stopped an executed notebook, in one line; None where nothing did, or nothing can be read.
+
+    An error that a user can act on is given as it is, others with their kind and cell.
+    """
+    try:
+        cells, written = notebooks.cells(path), path.stat().st_mtime_ns
+    except RunError:
+        return None
+    for n, cell in enumerate(cells, start=1):
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "error":
+                kind, text = output["ename"], " ".join(output["evalue"].split()).rstrip(".")
+                own = isinstance(getattr(errors, kind, None), type)
+                return Failure(text if own else f"{kind} in cell {n}: {text}", written)
+    return None
 
 
 def check_executed(path: Path, *, name: str) -> NotebookNode:

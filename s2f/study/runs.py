@@ -11,6 +11,7 @@ import argparse
 import ast
 import contextlib
 import dataclasses
+import functools
 import shutil
 import time
 import uuid
@@ -25,7 +26,7 @@ from filelock import FileLock, Timeout
 from s2f import files, provenance
 from s2f.errors import ParameterError, RunError, nearest
 from s2f.settings import Settings
-from s2f.study import notebooks, params
+from s2f.study import environment, notebooks, params
 from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, WRITERS, Stage
 
 
@@ -46,6 +47,7 @@ class Study:
     locks: dict = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)  # ids of what was read; its other views note theirs here too
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    caller: list[str] = field(default_factory=list)  # what of the session could change results
 
     @property
     def run(self) -> Path:
@@ -166,6 +168,7 @@ class Study:
                 "code": code_of(self.notebook, root=self.root),
                 "id": self.id,
                 "inputs": dict(sorted(self.inputs.items())),
+                "caller": self.caller or None,
             }
         )
         files.write_json(self.run / stage.record.format(variant=self.variant), done.plain())
@@ -194,7 +197,8 @@ class Study:
 
     def resume_key(self, module: str, data_digest: str) -> str:
         """What a save to resume from must agree on: parameters, training data, and the code of what trains."""
-        return f"{self.fingerprint(self.notebook)}-{data_digest}-{provenance.code_key(module)}"
+        key = f"{self.fingerprint(self.notebook)}-{data_digest}-{provenance.code_key(module)}"
+        return "-".join([key, *self.caller])
 
     def command(self, notebook: str) -> str:
         """Command line that runs another notebook of this run by hand."""
@@ -254,7 +258,13 @@ def open_study(
     plain = params.resolve(profile, variant=variant, root=root)
     resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
     given = params.parse_overrides(overrides)
-    return Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
+    study = Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
+    study.caller = environment.suspects(_shell())
+    if study.caller:
+        _say_once(f"Can change results, so that `study` makes this again without: {', '.join(study.caller)}.")
+    if _shell() is not None:
+        environment.limit_threads(resolved.machine.n_threads)
+    return study
 
 
 def open_asked(notebook: str, arguments: argparse.Namespace) -> Study:
@@ -359,6 +369,11 @@ def _shell() -> Any:
     except ImportError:  # a script on a bare machine
         return None
     return get_ipython()
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    print(text)
 
 
 def _note_in_page(name: str, text: str) -> None:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from s2f import files
 from s2f.errors import ParameterError, RunError, nearest
-from s2f.study import params
+from s2f.study import environment, pages, params
 from s2f.study.graph import BOOK, Graph
 
 
@@ -70,7 +70,13 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
         elif not dry_run:
             words = ["--cores", str(n_cores), "--workflow-profile", str(settings_of_engine)]
             _level_times(root / path for path in graph.outputs(set(graph.jobs()) - set(waiting)))
-            _run_engine(asked, root, graph.outputs(waiting), words=words)
+            before = {job: pages.failure(root / job.page) for job in waiting}
+            stopped = _run_engine(asked, root, graph.outputs(waiting), words=words)
+            for job in waiting:
+                if (failed := pages.failure(root / job.page)) and failed != before[job]:
+                    raise RunError(str(job), f"stopped: {failed.said}", remedy=f"The whole notebook: {job.page}")
+            if stopped:
+                raise RunError("the study", f"stopped: {stopped}", remedy="The lines above say more.")
             for job, why in graph.unfinished().items():
                 problem = f"is not finished, though it ran: {why}"
                 raise RunError(str(job), problem, remedy="Run the notebook by hand to see what is wrong with it.")
@@ -79,24 +85,27 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
     return 0
 
 
-def _run_engine(asked: Mapping[str, Any], root: Path, again: Sequence[str], *, words: Sequence[str]) -> None:
-    """Let Snakemake make files again, in an order that their inputs allow.
-
-    Raises
-    ------
-    RunError: a job failed; says what it said
-    """
+def _run_engine(asked: Mapping[str, Any], root: Path, again: Sequence[str], *, words: Sequence[str]) -> str | None:
+    """Let Snakemake make files again, in an order that their inputs allow; None, or the last error that it showed."""
+    variables = environment.of_engine(os.environ, home=root / "runs" / ".jupyter")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
     if any((root / ".snakemake" / "locks").glob("*")):
-        subprocess.run([*command, "--unlock", "--quiet", "all"], check=True, cwd=root)
+        subprocess.run([*command, "--unlock", "--quiet", "all"], check=True, cwd=root, env=variables)
     config = root / "runs" / ".study.json"
     files.write_json(config, asked)
     # What runs is decided: of Snakemake's own reasons, only times of files cannot be turned off.
     command += ["--configfile", str(config), "--rerun-incomplete", "--rerun-triggers", "mtime", *words]
     command += ["--quiet", "rules", "host", "--forcerun", *again]
-    status = subprocess.run(command, check=False, cwd=root).returncode
-    if status:
-        raise RunError("the study", f"stopped with status {status}", remedy="The lines above say why.")
+    said = []
+    pipe: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "encoding": "utf-8", "errors": "replace"}
+    with subprocess.Popen(command, cwd=root, env=variables, **pipe) as engine:
+        assert engine.stderr is not None  # a pipe
+        for line in engine.stderr:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            if line.startswith("error: "):
+                said.append(line.removeprefix("error: ").strip().rstrip("."))
+    return None if engine.returncode == 0 else said[-1] if said else f"Snakemake ended with status {engine.returncode}"
 
 
 def _level_times(paths: Iterable[Path]) -> None:
