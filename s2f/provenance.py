@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import functools
 import hashlib
+import json
 import os
 import platform
+import re
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -53,9 +57,10 @@ class Facts(BaseModel):
     code : str, key of the code that made it
     id : str, of this one making: another each time, the same in a stage's folders and in its executed notebook
     inputs : dict of str to str, what it was made from, "<run>/s<seed>/<folder>:<notebook>" to the id there
+    command : str, that makes all of the run
     caller : list of str, optional, what of the environment it was made in could have changed it
 
-    Results of earlier versions have none of the last five.
+    Results of earlier versions have none of the last six.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +78,7 @@ class Facts(BaseModel):
     code: str | None = None
     id: str | None = None
     inputs: dict[str, str] | None = None
+    command: str | None = None
     caller: list[str] | None = None
 
     def plain(self) -> dict[str, Any]:
@@ -114,6 +120,33 @@ def write_stages(folder: Path, stages: dict[str, Facts]) -> None:
     """Write what `read_stages` reads."""
     plain = {name: facts.plain() for name, facts in stages.items()}
     files.write_json(folder / FILE, {"version": VERSION, **plain})
+
+
+def again(path: Path) -> str:
+    """Instruction to make the run in which a file or folder lies: its command, or words where it does not say its own.
+
+    What a run recorded has its options: a label alone does not say its overrides.
+    """
+    seed = next((each for each in (path, *path.parents) if re.fullmatch(r"s\d+", each.name)), None)
+    if seed is None or not re.fullmatch(r"\w+(-[A-Za-z0-9_.]+)?", seed.parent.name):
+        return "run the study that makes it"
+    for record in sorted([*seed.glob(f"*/{FILE}"), *seed.glob("notebooks/*.json")]):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a damaged one may be what this is about
+            found = json.loads(record.read_text(encoding="utf-8"))
+            for facts in (found, *found.values()):
+                if isinstance(facts, dict) and isinstance(facts.get("command"), str):
+                    return f"run `{here(facts['command'], root=seed.parents[2])}`"
+    profile, _, label = seed.parent.name.partition("-")
+    if label:
+        return f"run the study of {seed.parent.name} with the options it was made with"
+    command = shlex.join(["python", "-m", "s2f", "study", "--profile", profile])
+    return f"run `{here(command, root=seed.parents[2])}`"
+
+
+def here(command: str, *, root: Path) -> str:
+    """A command of `python` as it can be pasted: with this interpreter, and from the project's folder."""
+    words = shlex.quote(sys.executable) + command.removeprefix("python")
+    return words if Path.cwd() == root.resolve() else f"cd {shlex.quote(str(root.resolve()))} && {words}"
 
 
 _AGAIN = "Delete its folder, or give the run another label, and run the study again."

@@ -41,7 +41,7 @@ def of_engine(environment: Mapping[str, str], *, home: Path) -> dict[str, str]:
     folders = {"IPYTHONDIR": "ipython", "JUPYTER_DATA_DIR": "data", "JUPYTER_CONFIG_DIR": "config"}
     own = {name: str(home / folder) for name, folder in folders.items()}
     kept = {name: value for name, value in clean(environment).items() if name not in LIMITS}
-    return kept | own | {"JUPYTER_NO_CONFIG": "1"}
+    return kept | own
 
 
 def restart() -> None:

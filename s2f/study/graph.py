@@ -288,18 +288,15 @@ class Graph:
         words = ["-r", "profile", self.profile, "-p", "seed", wildcards.seed]
         words += ["-r", "variant", wildcards.variant] if hasattr(wildcards, "variant") else []
         if label := wildcards.run.partition("-")[2]:
-            words += ["-r", "label", label, "-y", json.dumps({"overrides": self.overrides[wildcards.run]})]
+            words += ["-r", "label", label, "-y", params.as_yaml({"overrides": self.overrides[wildcards.run]})]
         return shlex.join(map(str, words))
 
     def command_words(self, wildcards: Any) -> list[str]:
         """The same for a command of ``python -m s2f``."""
-        words = ["--profile", self.profile, "--seed", str(wildcards.seed)]
-        words += ["--variant", wildcards.variant] if hasattr(wildcards, "variant") else []
-        if label := wildcards.run.partition("-")[2]:
-            words += ["--label", label]
-            for key, value in self.overrides[wildcards.run].items():
-                words += ["--set", f"{key}={json.dumps(value)}"]
-        return words
+        label = wildcards.run.partition("-")[2]
+        words = params.study_options(self.profile, label=label, overrides=self.overrides[wildcards.run])
+        words += ["--seed", str(wildcards.seed)]
+        return words + (["--variant", wildcards.variant] if hasattr(wildcards, "variant") else [])
 
     def preprocess(self, wildcards: Any) -> str:
         """The command that makes a job's share of a store's shards."""

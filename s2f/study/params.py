@@ -133,6 +133,18 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return overrides
 
 
+def as_yaml(value: Any) -> str:
+    """A value as YAML on one line, which is read as the same value: JSON's 1e-05 would be a text."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=2**31, allow_unicode=True, sort_keys=False)
+    return text.removesuffix("...\n").strip()
+
+
+def study_options(profile: str, *, label: str, overrides: Mapping[str, Any]) -> list[str]:
+    """Options of ``python -m s2f`` that name a run."""
+    words = ["--profile", profile, *(["--label", label] if label else [])]
+    return words + [word for key, value in overrides.items() for word in ("--set", f"{key}={as_yaml(value)}")]
+
+
 def check_label(label: Any) -> None:
     """Refuse a label that cannot be a part of a folder's name and of a command line.
 

@@ -12,6 +12,7 @@ import ast
 import contextlib
 import dataclasses
 import functools
+import shlex
 import shutil
 import time
 import uuid
@@ -168,6 +169,7 @@ class Study:
                 "code": code_of(self.notebook, root=self.root),
                 "id": self.id,
                 "inputs": dict(sorted(self.inputs.items())),
+                "command": self.whole,
                 "caller": self.caller or None,
             }
         )
@@ -201,15 +203,25 @@ class Study:
         return "-".join([key, *self.caller])
 
     def command(self, notebook: str) -> str:
-        """Command line that runs another notebook of this run by hand."""
-        words = [f"papermill notebooks/{notebook}.ipynb out.ipynb -p profile {self.profile}"]
+        """Command lines, to be pasted, that make another notebook of this run by hand, and all of the run."""
+        words = ["python", "-m", "papermill", f"notebooks/{notebook}.ipynb", "out.ipynb", "-r", "profile", self.profile]
         if STAGES[notebook].each_variant or self.variant != "general":
-            words.append(f"-p variant {self.variant}")
+            words += ["-r", "variant", self.variant]
         if self.seed:
-            words.append(f"-p seed {self.seed}")
+            words += ["-p", "seed", str(self.seed)]
         if self.label:
-            words.append(f"-p label {self.label}")
-        return " ".join(words) + f" (or `make book PROFILE={self.profile}` for all of them)"
+            words += ["-r", "label", self.label]
+        if self.overrides:
+            words += ["-y", params.as_yaml({"overrides": self.overrides})]
+        one = provenance.here(shlex.join(words), root=self.root)
+        return f"{one} (or all of the run: {provenance.here(self.whole, root=self.root)})"
+
+    @property
+    def whole(self) -> str:
+        """Command that makes all of this run, of `python`, from the project's folder."""
+        options = params.study_options(self.profile, label=self.label, overrides=self.overrides)
+        options += ["--seeds", str(self.seed + 1)] if self.seed else []
+        return shlex.join(["python", "-m", "s2f", "study", *options])
 
     def _place(self, what: str) -> tuple[str, str]:
         if what not in WRITERS:

@@ -135,6 +135,9 @@ def _wait_for_notebooks(root: Path) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """``python -m s2f study``."""
+    for name in ("seeds", "cores"):
+        if (n := getattr(arguments, name)) is not None and n < 1:
+            raise ParameterError(f"--{name}", f"is {n}", remedy="Give a whole number from 1.")
     asked = {
         "profile": arguments.profile,
         "label": arguments.label,

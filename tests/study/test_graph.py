@@ -1,11 +1,13 @@
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from s2f.study import runs, stages
+from s2f.errors import RunError
+from s2f.study import params, runs, stages
 from s2f.study.graph import Graph, Job, book_sources
 from tests.study import standin
 
@@ -32,7 +34,7 @@ def graph(root, **asked):
 def finished(tmp_path_factory):
     """A project whose smoke study has run, with a stand-in for papermill."""
     root = tmp_path_factory.mktemp("project")
-    for name in ("params", "notebooks"):
+    for name in ("params", "notebooks", "workflow"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns(".*"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -211,3 +213,42 @@ def test_the_sources_of_the_book_are_its_files_and_those_of_the_run(project):
     (project / "book" / "index.md").write_text("another")
     assert book_sources(project, "smoke", 0) != before != book_sources(project, "smoke", 1)
     assert graph(project).book_problem() == "it is not there"
+
+
+def commands(error):
+    """The two commands that an error names: one notebook, and all of the run."""
+    one, both = error.remedy.removeprefix("Make it first: ").split(" (or all of the run: ")
+    return one, both.removesuffix(")")
+
+
+def paste(command, cwd):
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(cwd), str(ROOT)])}
+    return subprocess.run(command, shell=True, cwd=cwd, env=variables, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_command_for_a_missing_input_makes_that_input_when_it_is_pasted(project, monkeypatch, tmp_path, inside):
+    (project / "papermill").mkdir()
+    (project / "papermill" / "__init__.py").touch()
+    shutil.copy(Path(standin.__file__), project / "papermill" / "__main__.py")
+    overrides = {"gan.learning_rate_generator": 1e-05, "voice.checkpoint": "it's $HOME;.pt", "gan.flip": False}
+    view = {"profile": "smoke", "variant": "males", "seed": 1, "label": "1e5", "overrides": overrides}
+    study = runs.open_study("06_metrics", **view)
+    if not inside:
+        monkeypatch.chdir(project / "notebooks")
+    with pytest.raises(RunError, match="is not there yet") as caught:
+        study.read("model")
+    one, whole = commands(caught.value)
+    done = paste(one, Path.cwd())
+    assert done.returncode == 0, done.stderr
+    assert study.read("model") == project / "runs/smoke-1e5/s1/males"
+    done = paste(f"{whole} --dry-run", Path.cwd())
+    assert done.returncode == 0, done.stderr
+    assert "04_voice_embedding (runs/smoke-1e5/s1): " in done.stdout and "its parameters" not in done.stdout
+    made = json.loads((project / "runs/smoke-1e5/s1/notebooks/05_training_males.json").read_text())
+    assert made["command"] == study.whole
+
+
+def test_words_that_numbers_are_written_in_are_read_as_the_same_numbers():
+    for value in (1e-05, 2e20, 0.1, True, None, "yes", "1e5", "a: b", "", ["x", "1"], 'it\'s "so"', "é"):
+        assert params.parse_settings([f"corpus.root={params.as_yaml(value)}"]) == {"corpus.root": value}

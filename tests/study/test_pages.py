@@ -90,3 +90,18 @@ def test_a_glued_value_that_is_no_number_is_refused_by_name(tmp_path, value):
 @pytest.mark.parametrize("value", [0.0, "not measured", "nan is a grandmother"])
 def test_words_and_zeros_may_be_glued(tmp_path, value):
     check(executed(glue={"kid": value}), tmp_path)
+
+
+def test_what_stopped_a_notebook_is_one_line(tmp_path):
+    path = tmp_path / "page.ipynb"
+    assert pages.failure(path) is None
+    page = executed("1", "2")
+    nbformat.write(page, path)
+    assert pages.failure(path) is None
+    for kind, said in (
+        ("CorpusError", "the table is odd. Mend it"),
+        ("KeyError", "KeyError in cell 3: the table is odd. Mend it"),
+    ):
+        page.cells[2].outputs = [v4.new_output("error", ename=kind, evalue="the table\nis odd. Mend it.", traceback=[])]
+        nbformat.write(page, path)
+        assert pages.failure(path).said == said

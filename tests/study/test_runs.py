@@ -37,7 +37,7 @@ def test_a_finished_folder_is_read_by_the_next_notebook(project):
 
 
 def test_a_missing_input_names_the_command_that_makes_it(project):
-    with pytest.raises(RunError, match=r"papermill notebooks/04_voice_embedding.ipynb .*-p profile smoke") as error:
+    with pytest.raises(RunError, match=r"papermill notebooks/04_voice_embedding.ipynb .*-r profile smoke") as error:
         study("05_training", variant="females", seed=3).read("voice")
     assert "-p seed 3" in str(error.value) and "runs/smoke/s3/voice" in str(error.value)
 

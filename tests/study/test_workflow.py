@@ -121,6 +121,28 @@ def test_after_a_kill_the_next_run_goes_on(project):
 
 
 @pytest.mark.slow
+def test_a_stage_that_fails_says_why_last(project):
+    (project / "broken").touch()
+    (project / "runs/smoke/s0/notebooks/10_poster.json").unlink()
+    done = subprocess.run(command(), cwd=project, env=environment(project), capture_output=True, text=True, check=False)
+    said = "10_poster (runs/smoke/s0) stopped: the table is odd. Mend it. "
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last == f"error: {said}The whole notebook: runs/smoke/s0/notebooks/10_poster.ipynb"
+    (project / "broken").unlink()
+    assert study(project) == ["10_poster"]
+
+
+@pytest.mark.slow
+def test_a_book_that_fails_says_why_last(project):
+    (project / "book" / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: runs/99_more\n")
+    words = [word for word in command() if word != "--no-book"]
+    done = subprocess.run(words, cwd=project, env=environment(project), capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 2 and last.startswith("error: the study stopped: ") and "99_more.ipynb is missing" in last
+
+
+@pytest.mark.slow
 def test_labels_share_what_is_the_same(project):
     asked = study(project, "--label", "long", "--set", "gan.steps=70")
     assert "05_training general long" in asked and "06_metrics males long" in asked
@@ -156,6 +178,12 @@ def test_words_of_a_job_are_quoted(project):
         (["--profile", "demoo"], "demo"),
         (["--set", "gan.steps=5"], "--label"),
         (["--set", "gan.steps", "--label", "a"], "'='"),
+        (["--set", "corpus.root=a: b: c", "--label", "a"], "corpus.root"),
+        (["--set", "corpus.root=2024", "--label", "a"], "quote"),
+        (["--label", "a; touch f"], "a; touch f"),
+        (["--label", "a-b"], "a-b"),
+        (["--seeds", "0"], "--seeds"),
+        (["--cores", "0"], "--cores"),
         (["--set", "gan.setps=5", "--label", "a"], "gan.steps"),
     ],
 )
@@ -166,5 +194,6 @@ def test_wrong_words_are_one_line(words, said, capsys):
 
 
 def test_reconstruct_names_what_is_missing(tmp_path, capsys):
-    assert cli.main(["reconstruct", "x.wav", "--run", str(tmp_path)]) == 2
-    assert "make book" in capsys.readouterr().err
+    folder = tmp_path / "runs" / "demo-mine" / "s0" / "general"
+    assert cli.main(["reconstruct", "x.wav", "--run", str(folder)]) == 2
+    assert "run the study of demo-mine with the options it was made with" in capsys.readouterr().err
