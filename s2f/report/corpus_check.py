@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from s2f import files
-from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, voxceleb
+from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, splits, voxceleb
 from s2f.corpora.corpus import processed
 from s2f.errors import AudioError, CorpusError, ImageError
 from s2f.features import pack
+from s2f.study import params
 
 PAGE = 'The book\'s page "Getting the data" says where each is published, and its usual places.'
 SORTS = {"voices": "recordings", "faces": "photographs", "metas": "metadata"}
@@ -52,6 +54,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(_text(voxceleb.expected_against_found(scan)))
     _say_rejected(rejected, duplicates.find(found, "."), arguments.rejected)
     bad = _say_sample(found, n=arguments.sample, is_processed=processed(arguments.kind))
+    bad += _say_refusal(found, kind=arguments.kind)
     where = f"corpus.table: {arguments.table}" if arguments.kind == "table" else f"corpus.root: {arguments.root}"
     print(f"\nTo use it, set {where}")
     print(f"in params/profiles/{arguments.kind}.yaml, and run make book PROFILE={arguments.kind}.")
@@ -107,6 +110,25 @@ def _say_rejected(rejected: pd.DataFrame, doubles: pd.DataFrame, path: Path | No
         with files.whole(path) as beside:
             rejected.to_csv(beside, index=False)
         print(f"The list of files left out: {path}")
+
+
+def _say_refusal(found: pd.DataFrame, *, kind: str) -> int:
+    """Divide the corpus as its study does, and say what the study would say; whether it refuses."""
+    given = {"split.rule": "given"} if found["split"].notna().any() else {}
+    settings = params.resolve(kind, overrides=given, root=params.project_root())
+    try:
+        both, _ = manifest.intersect(found)
+        table = splits.divide(both, settings.split, seed=0)
+        with tempfile.TemporaryDirectory() as folder:
+            doubles = duplicates.find(table, ".", progress=False)
+            duplicates.settle(table, doubles, rule=settings.corpus.duplicates, report=Path(folder, "duplicates.csv"))
+    except CorpusError as error:
+        subject = "the corpus" if error.reason == "leak" else error.subject  # its list lies in no place yet
+        print(f"\nA study refuses it: {subject} {error.problem}. {error.remedy}")
+        return 1
+    if given:
+        print("\nIts own splits are used with --set split.rule=given.")
+    return 0
 
 
 def _say_sample(found: pd.DataFrame, *, n: int, is_processed: bool) -> int:
