@@ -181,6 +181,7 @@ def test_a_labelled_run_shares_what_is_the_same(project):
     assert "smoke/s0/voice:04_voice_embedding" in made
 
 
+@pytest.mark.slow
 def test_every_input_of_a_thorough_study_is_noted(project):
     profile = project / "params" / "profiles" / "smoke.yaml"
     profile.write_text(profile.read_text() + "beside:\n  wide: {gan.width: 0.25}\n")
