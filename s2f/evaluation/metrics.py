@@ -46,7 +46,10 @@ def thinned(held_out: Selection, *, n_most: int, seed: int) -> Selection:
 
 
 def subject(study: Study) -> tuple[Subject, str]:
-    """The trained variant of a study with all that it is measured with, and the name of what reads faces."""
+    """The trained variant of a study with all that it is measured with, and the name of what reads faces.
+
+    There is no Inception where too few faces can be compared for FID.
+    """
     p = study.params
     store, m = Store.open(study.read("store")), p.measure
     model = inference.load(study.read("model"))
@@ -55,9 +58,19 @@ def subject(study: Study) -> tuple[Subject, str]:
     reader, name = face_quality.reader(
         p.corpus.kind, study.read("measure"), identity_path=m.face_identity, gender_path=m.face_gender
     )
-    inception = face_readers.Inception(path=m.inception, device=study.device)
+    enough = rows.too_few(n_compared(held_out, max_images=m.max_images, seed=study.seed)) is None
+    inception = face_readers.Inception(path=m.inception, device=study.device) if enough else None
     found = Subject(model, store, study.read("voice"), held_out, reader, inception, p.variant.gender, study.seed)
     return found, name
+
+
+def n_compared(held_out: Selection, *, max_images: int, seed: int) -> int:
+    """Faces a side that FID, KID, precision and recall compare, known before any Inception features are extracted."""
+    videos = face_quality.videos(held_out.photos)
+    sources = None if videos is None else videos.to_numpy(object)
+    photos = FaceSet(held_out.photos["identity"].to_numpy(object), sources=sources)
+    n = rows.n_compared(photos, len(held_out.voices), rng=seeding.stream(seed, "bootstrap"))
+    return min(n, n_distribution(max_images))
 
 
 def network_quality(study: Study, subject: Subject) -> dict:
@@ -315,19 +328,21 @@ def general(study: Study) -> Model | None:
 def fid_by_n(faces: FaceSet, photos: FaceSet, *, n_most: int, seed: int) -> dict[str, pd.DataFrame]:
     """FID at several n up to `n_most`, of drawn and of real faces against real ones: columns n, fid, low, high.
 
-    Nothing where fewer than half of `frechet.MIN_FACES` can be compared, as where people have one photograph each.
+    Nothing where fewer than `frechet.MIN_FACES` can be compared, as where people have one photograph each.
     """
+    if faces.inception is None or photos.inception is None:
+        return {}
     reference, source = standins.halves(photos, rng=seeding.stream(seed, "subsets"))
     features = [part.part("inception") for part in (faces, source, reference)]
     extracted = [part[np.isfinite(part[:, 0])] for part in features]
     most = min(n_most, *map(len, extracted))
-    if most < frechet.MIN_FACES // 2:
+    if most < frechet.MIN_FACES:
         return {}
-    ns = np.unique(np.linspace(frechet.MIN_FACES // 2, most, 4).astype(int)).tolist()
+    ns = np.unique(np.linspace(frechet.MIN_FACES, most, 4).astype(int)).tolist()
     rng = seeding.stream(seed, "bootstrap")
     *parts, reference_features = extracted
     return {
-        name: frechet.fid_by_n(part, reference_features, ns=ns, rng=rng, min_n=2)
+        name: frechet.fid_by_n(part, reference_features, ns=ns, rng=rng)
         for name, part in zip(("drawn to real", "real to real"), parts, strict=True)
     }
 

@@ -47,6 +47,11 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.identities)
 
+    @property
+    def drawable(self) -> bool:
+        """Whether these are faces, which can be compared as a set, and not embeddings alone."""
+        return self.inception is not None or self.pixels is not None
+
     def take(self, rows: np.ndarray, *, identities: np.ndarray | None = None) -> FaceSet:
         """The faces at `rows` (positions or a mask), as stand-ins for `identities` if given."""
         parts = {name: None if part is None else part[rows] for name, part in vars(self).items()}

@@ -20,6 +20,7 @@ import yaml
 
 from s2f import files
 from s2f.errors import RunError, S2FError
+from s2f.report import prose
 from s2f.settings import Settings
 from s2f.study import params
 from s2f.study.graph import MADE_FROM, book_sources
@@ -233,7 +234,7 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str]) -> Path:
             raise RunError(
                 log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
             )
-        (scratch / "_build" / "html").rename(new)
+        files.move(scratch / "_build" / "html", new)
         files.write_json(new / MADE_FROM, made_from)
     return html / "index.html"
 
@@ -304,7 +305,7 @@ def _status_page(shown: Mapping[str, Any]) -> str:
 def _table(header: tuple[str, ...], rows: list[tuple]) -> str:
     if not rows:
         return "Nothing was recorded."
-    cells = [["" if cell is None else str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    cells = [["" if cell is None else prose.plain_markdown(cell) for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,14 +12,15 @@ import numpy as np
 import pandas as pd
 
 from s2f import files, provenance
-from s2f.errors import RunError
+from s2f.errors import OutputError, RunError
 from s2f.metrics import catalogue
 from s2f.provenance import Facts
-from s2f.report import style, tables, training_figures
+from s2f.report import prose, style, tables, training_figures
 from s2f.study import params
 from s2f.training import saves
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
+_HEADING = "# Kept results: "
 
 
 def keep(root: Path, run: Path) -> Path:
@@ -39,14 +41,17 @@ def keep(root: Path, run: Path) -> Path:
     Raises
     ------
     RunError: the run is not there or not finished, or of another version; a file would be too large
+    OutputError: something that is no kept run is in its place, or the system does not let it be written
     """
-    seeds = sorted(run.glob("s*"), key=lambda path: int(path.name[1:]))
+    run = Path(os.path.abspath(run))  # "." has no name
+    seeds = sorted((path for path in run.glob("s*") if path.name[1:].isdigit()), key=lambda path: int(path.name[1:]))
     finished = [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
     if not finished:
         raise RunError(
             run, "has no finished results", remedy=f"Run it to its end first: {provenance.again(run / 's0')}"
         )
     target = root / "book" / "results" / run.name
+    _refuse_foreign(target)
     with files.whole_folder(target) as beside:
         noted = [one for seed in finished for one in _keep_seed(seed, beside)]
         files.write_json(beside / "provenance.json", [{"notebook": name, **facts.plain()} for name, facts in noted])
@@ -56,6 +61,15 @@ def keep(root: Path, run: Path) -> Path:
                 problem = f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
                 raise RunError(target / path.relative_to(beside), problem, remedy="Show fewer people or moments.")
     return target / "index.md"
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Refuse to take the place of what is no kept run."""
+    if not os.path.lexists(target):
+        return
+    page = target / "index.md"
+    if not (page.is_file() and page.read_text(encoding="utf-8", errors="replace").startswith(_HEADING)):
+        raise OutputError(target, "is there, and is no kept run", remedy="Move it, or give the run another name.")
 
 
 def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
@@ -81,7 +95,7 @@ def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
 
 def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: Path) -> list[str]:
     profile, _, label = name.partition("-")
-    lines = [f"# Kept results: {name}", ""]
+    lines = [f"{_HEADING}{prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
     lines += ["They are of the run named here, whatever this build of the book shows elsewhere.", ""]
     lines += ["## What made them", "", "| | |", "|---|---|"]
@@ -96,7 +110,7 @@ def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: 
     hours = sum(facts.wall_time_s for facts in every) / 3600
     table["time of all notebooks, one after another"] = f"{hours:.2f} h"
     table["seeds"] = ", ".join(seed.name[1:] for seed in seeds)
-    lines += [f"| {what} | {value} |" for what, value in table.items()]
+    lines += [f"| {what} | {prose.plain_markdown(value)} |" for what, value in table.items()]
     lines += ["", "To make them again:", "", "```bash"]
     recorded = [facts.command for facts in every if facts.command]  # of the last seed, for all
     plain = f"python -m s2f study --profile {profile}" + (f" --seeds {len(seeds)}" if len(seeds) > 1 else "")
@@ -114,7 +128,11 @@ def _seed_lines(name: str, folder: Path) -> list[str]:
     lines.append("|---" * (2 + len(shown)) + "|")
     for line in tables.read_table2(folder / "table2.json"):
         if line.row == "model":
-            cells = [line.variant, str(line.n_identities), *(line.printed(metric) for metric in shown)]
+            cells = [
+                prose.plain_markdown(line.variant),
+                str(line.n_identities),
+                *(line.printed(metric) for metric in shown),
+            ]
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
     lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]

@@ -101,6 +101,7 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
         with mpl.rc_context():
             _look()
+            mpl.rcParams["text.parse_math"] = False  # a dollar sign in a name is a dollar sign
             figure = function(*args, **kwargs)
             pyplot.close(figure)
         if not any(_shows(ax) for ax in figure.axes):
@@ -138,6 +139,14 @@ def sentence(text: str) -> Figure:
     axes[0, 0].axis("off")
     axes[0, 0].text(0, 0.5, textwrap.fill(text, 100), va="center", color=GREY)
     return figure
+
+
+def absent(ax: Axes, why: str, *, width: int = 30) -> None:
+    """Words in axes where values would stand: no scale, which nothing would set."""
+    ax.set_xticks([])
+    ax.grid(visible=False)
+    text = textwrap.fill(f"not measured: {why}", width)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, fontsize=7.5)
 
 
 def spacing(figure: Figure, **inches: float) -> None:

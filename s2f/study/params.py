@@ -196,6 +196,10 @@ def _read(path: Path) -> dict:
 
 def _named(folder: Path, kind: str, name: str) -> dict:
     path = folder / kind / f"{name}.yaml"
+    if isinstance(name, str) and re.fullmatch(r"[\w-]+", name) and "-" in name and path.is_file():
+        problem = "has a hyphen in its name, which joins profile and label in runs/"
+        remedy = f"Rename it to {name.replace('-', '_')}.yaml."
+        raise ParameterError(path.relative_to(folder.parent), problem, remedy=remedy)
     if not isinstance(name, str) or not re.fullmatch(r"\w+", name) or not path.is_file():
         valid = sorted(p.stem for p in (folder / kind).glob("*.yaml"))
         raise ParameterError(f"{kind[:-1]} '{name}'", f"does not exist in params/{kind}", remedy=nearest(name, valid))

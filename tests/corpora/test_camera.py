@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from s2f.corpora.synthetic import camera
+from s2f.corpora.synthetic import camera, paint, raster
 
 
 def test_shapes_types_and_landmark_order(people):
@@ -100,3 +100,21 @@ def test_the_light_comes_from_where_the_scene_says(average):
         row, middle = int(marks[2, 1]), int(marks[2, 0])
         sides[x] = [photo[row, at : at + 8].mean() for at in (middle - 22, middle + 14)]
     assert sides[-0.8][0] > 1.3 * sides[-0.8][1] and sides[0.8][1] > 1.3 * sides[0.8][0]
+
+
+def test_hair_ends_strand_by_strand_and_behind_what_is_nearer():
+    size = 256
+    heights = np.tile(np.where(np.arange(paint.SIZE_PX) % 8 < 4, 2.0, -2.0).astype(np.float32), (paint.SIZE_PX, 1))
+    over = np.zeros((size, size, 3), np.float32)
+    over[:128, :, 0] = (np.arange(size) + 0.5) / size  # across the strands
+    over[:128, :, 2] = 0.5
+    its_depth = np.full((size, size), raster.FAR_DM, np.float32)
+    its_depth[:128] = 12.0
+    drawn, depth = np.zeros_like(over), np.full((size, size), 13.0, np.float32)
+    depth[:, :60] = 11.0  # something nearer than the hair
+    camera._lay(heights, over, its_depth, drawn, depth)
+    ends = (drawn[:, 60:, 2] > 0).sum(axis=0)
+    assert drawn[:, :60].max() == 0
+    assert ends.max() <= 128
+    assert ends.min() >= 112
+    assert np.ptp(ends) >= 3

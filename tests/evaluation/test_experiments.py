@@ -20,6 +20,7 @@ from s2f.networks.inference import Model
 from s2f.networks.models import Architecture
 from s2f.report import experiment_figures
 from tests.evaluation.conftest import faces_of, unit
+from tests.report.figures import plain
 
 
 def entry(frame, metric, **where):
@@ -312,7 +313,7 @@ def figures_by_name():
         for metric in metrics
     ]
     draws = [
-        {"draw": k, "metric": m, "value": k / 9, "everyone": 0.4, "n_people": 10, "n_everyone": 48}
+        {"draw": k, "metric": m, "value": k / 9, "everyone": 0.4, "n_people": 10, "n_everyone": 48, "reason": None}
         for m in ("fid", "cosine_matched")
         for k in range(9)
     ]
@@ -341,7 +342,7 @@ SAID = {
     "same_speaker": {"of one person", "of two of one sex", "two photographs"},
     "ten_people": {"draws of 10 people", "everyone", "poster (undefined)", "FID"},
     "fid_by_n": {"generated", "real to real", "100"},
-    "no_fid": {"Too few faces, or photographs, to compare."},
+    "no_fid": {"FID is not measured: fewer than 50 faces, or photographs, can be compared."},
     "gap": {"held out", "closed set", "General", "chance"},
 }
 
@@ -352,6 +353,52 @@ def test_a_figure_fits_the_page_and_says_what_it_shows(drawn, name):
     assert figure.get_figwidth() == 7
     found = words(figure)
     assert all(any(phrase in text for text in found) for phrase in SAID[name]), found
+
+
+def nothing(**where):
+    return {"value": np.nan, "low": np.nan, "high": np.nan, "n_identities": np.nan, "reason": "too few", **where}
+
+
+def test_a_panel_without_values_says_why_and_has_no_scale():
+    shown, absent = METRICS
+    groups = [make(metric=m, speakers=s) for m, make in ((shown, result), (absent, nothing)) for s in ("seen", "new")]
+    gaps = [
+        make(metric=m, protocol=p, variant="General")
+        for m, make in ((shown, result), (absent, nothing))
+        for p in ("closed", "held_out")
+    ]
+    draws = [
+        {"draw": k, "metric": m, "value": v, "everyone": v, "n_people": 10, "reason": why}
+        for m, v, why in ((absent, 0.5, None), ("fid", np.nan, "too few"))
+        for k in range(9)
+    ]
+    one = [
+        make(faces="drawn", pair="one person", metric=metric)
+        for metric, make in (("cosine_matched", result), ("consistency", nothing))
+    ]
+    for figure in (
+        experiment_figures.dots(pd.DataFrame(groups), by="speakers", chance=0.5),
+        experiment_figures.gap(pd.DataFrame(gaps)),
+        experiment_figures.ten_people(pd.DataFrame(draws)),
+        experiment_figures.same_speaker(pd.DataFrame(one)),
+    ):
+        left, right = figure.axes
+        assert [text.get_text() for text in right.texts] == ["not measured: too few"] and not left.texts
+        assert not right.get_xticks().size and left.get_xticks().size
+
+
+def test_a_line_of_nobody_counts_nobody():
+    frame = pd.DataFrame([result(metric=METRICS[0], speakers="seen"), nothing(metric=METRICS[0], speakers="new")])
+    assert {"seen (9)", "new (0)"} <= words(experiment_figures.dots(frame, by="speakers"))
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are():
+    name = r"$\nothing$"
+    frame = pd.DataFrame([result(metric=m, speakers=name, protocol="closed", variant=name) for m in METRICS])
+    plain(experiment_figures.dots(frame, by="speakers"), name)
+    plain(experiment_figures.gap(frame), name)
+    by_n = pd.DataFrame({"n": [60, 90], "fid": [90.0, 60], "low": [80.0, 55], "high": [99.0, 65]})
+    plain(experiment_figures.fid_by_n({name: by_n}), name)
 
 
 def test_values_stand_where_they_belong(drawn):

@@ -311,6 +311,47 @@ def test_measuring_takes_the_faces_and_resamples_it_is_told(measured):
         assert tuple(a != b for a, b in zip(*parts, strict=True)) == moved
 
 
+@pytest.mark.parametrize(("max_images", "n_photos"), [(400, 10), (400, 8), (400, 7), (110, 10), (112, 10)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_whether_sets_can_be_compared_is_known_before_inception_runs(
+    tmp_path, monkeypatch, model, max_images, n_photos, seed
+):
+    store = world(tmp_path, crowd(train=4, validation=2, test=14), n_photos=n_photos, n_voices=4)
+    asked = SimpleNamespace(max_images=max_images, face_identity=None, face_gender=None, inception=None)
+    resolved = SimpleNamespace(
+        measure=asked, variant=SimpleNamespace(gender=None), corpus=SimpleNamespace(kind="synthetic")
+    )
+    study = SimpleNamespace(params=resolved, seed=seed, device="cpu", read=lambda what: tmp_path)
+    monkeypatch.setattr(metrics.Store, "open", lambda folder: store)
+    monkeypatch.setattr(metrics.inference, "load", lambda folder: model)
+    monkeypatch.setattr(metrics.face_quality, "reader", lambda *_, **__: (Reader(), "own"))
+    monkeypatch.setattr(metrics.face_readers, "Inception", lambda **_: Inception())
+    subject, _ = metrics.subject(study)
+    n_fid = metrics.n_distribution(max_images)
+    everything = replace(subject, inception=Inception())  # however few there are
+    found = {"model": metrics.drawn(everything, subject.held_out.voices, torch.randn(56, DIM), n_inception=n_fid)}
+    measured = SimpleNamespace(photos=metrics.photographs(everything), held_out=subject.held_out)
+    entry = measure(measured, found, n_fid=n_fid, seed=seed)["rows"]["model"]["fid"]
+    n = metrics.n_compared(subject.held_out, max_images=max_images, seed=seed)
+    if subject.inception is None:
+        few = f"too few faces to compare as sets: {n} a side, at least 50 are needed"
+        assert n < 50 and entry["value"] is None and entry["reason"] == few
+    else:
+        assert entry["value"] is not None and entry["n_recordings"] == n >= 50
+
+
+def test_rows_without_inception_say_that_faces_were_too_few(measured):
+    found = {name: replace(faces, inception=None) for name, faces in measured.found.items()}
+    few = measured.held_out.photos.groupby("identity").head(2).index
+    photos = replace(measured.photos, inception=None).take(few.to_numpy())
+    with_few = SimpleNamespace(photos=photos, held_out=measured.held_out)
+    rows = measure(with_few, found)["rows"]
+    for row in ("model", "ceiling", "random_real", "mean_face"):
+        assert "at least 50 are needed" in rows[row]["kid"]["reason"], row
+    assert rows["probe"]["kid"]["reason"] == "this row has no faces of this kind"
+    assert rows["gender_oracle"]["kid"]["reason"] == "sex alone is no face"
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_nobody_gets_the_own_face_and_every_face_is_used_once(seed):
     rng = np.random.default_rng(seed)
@@ -555,18 +596,22 @@ def test_fid_by_n_of_all_faces_is_the_distance_itself(rng):
     assert found["drawn to real"]["fid"].iloc[-1] == pytest.approx(6 * 2**2, rel=0.3)
 
 
-@pytest.mark.parametrize(("n_most", "n_extracted", "most"), [(40, 120, 40), (99, 33, 33), (99, 120, 60), (26, 80, 26)])
+@pytest.mark.parametrize(("n_most", "n_extracted", "most"), [(55, 120, 55), (99, 53, 53), (99, 120, 60), (50, 80, 50)])
 def test_fid_by_n_never_asks_for_more_than_there_is(rng, n_most, n_extracted, most):
     found = metrics.fid_by_n(*sets_of_features(rng, n_extracted=n_extracted), n_most=n_most, seed=0)
     assert len(found) == 2
     for frame in found.values():
-        assert frame["n"].max() == most and frame["n"].min() == min(25, most)
+        assert frame["n"].max() == most and frame["n"].min() == 50
         assert frame["n"].is_monotonic_increasing and frame["n"].is_unique
 
 
 def test_fid_by_n_of_too_few_faces_is_nothing(rng):
-    faces, photos = sets_of_features(rng, n_extracted=20)
+    faces, photos = sets_of_features(rng, n_extracted=49)
     assert metrics.fid_by_n(faces, photos, n_most=99, seed=0) == {}
+    faces, photos = sets_of_features(rng, n_extracted=60)
+    assert metrics.fid_by_n(faces, photos, n_most=49, seed=0) == {}
+    for part in (faces, photos):
+        assert metrics.fid_by_n(faces, replace(part, inception=None), n_most=99, seed=0) == {}
     one_each = photos.take(np.arange(0, 120, 2))  # no person has two photographs
     assert metrics.fid_by_n(sets_of_features(rng, n_extracted=60)[0], one_each, n_most=99, seed=0) == {}
 

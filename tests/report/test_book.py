@@ -1,6 +1,8 @@
 """The book: what it refuses, that it builds with warnings as errors, and that a browser opens every page."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -226,6 +228,25 @@ def test_a_refused_notebook_leaves_the_book_as_it_was(tmp_path):
         book.build(root, run, notebooks)
     assert not (root / "book" / "runs").exists()
     assert not (root / "_build").exists()
+
+
+def test_a_book_is_placed_where_folders_cannot_be_renamed(tmp_path, monkeypatch):
+    root, run, notebooks = project(tmp_path)
+
+    def rename(source, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(source), None, str(target))
+
+    def built(command, *, log, cwd):
+        html = Path(command[command.index("--path-output") + 1], "_build", "html")
+        html.mkdir(parents=True)
+        (html / "index.html").write_text("a page")
+
+    monkeypatch.setattr(book, "_run", built)
+    monkeypatch.setattr(os, "rename", rename)
+    for _ in range(2):
+        assert book.build(root, run, notebooks).read_text() == "a page"
+        assert (root / "book" / "runs" / "results" / "s3" / "table2.csv").is_file()
+        assert sorted(path.name for path in (root / "_build").iterdir() if path.name[0] != ".") == ["_toc.yml", "html"]
 
 
 def test_pages_and_notebooks_must_match(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from s2f.report import face_figures
-from tests.report.figures import fits, shown, texts
+from tests.report.figures import fits, plain, shown, texts
 
 
 @pytest.fixture
@@ -35,3 +35,13 @@ def test_table1_puts_true_faces_over_drawn_ones(faces):
     figure = face_figures.table1(faces[:2], {"General": faces[2:4], "Males": faces[4:6]}, ["anna", "ben"])
     assert {"anna", "ben", "true", "General", "Males"} <= texts(figure)
     np.testing.assert_array_equal(shown(figure), faces[:6])
+
+
+NAMES = ["Ba$$in", "$x$", r"$\nothing$", "a$b"]
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are(faces):
+    four = faces[:4]
+    plain(face_figures.table1(four, four, NAMES), *NAMES)
+    plain(face_figures.face_sheet(four, labels=NAMES, title=NAMES[0]), *NAMES)
+    plain(face_figures.face_rows(dict.fromkeys(NAMES, four)), *NAMES)

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from s2f.errors import RunError
+from s2f.errors import OutputError, RunError
 from s2f.report import book, kept_runs, tables
 
 
@@ -121,3 +123,46 @@ def test_the_book_lists_what_is_kept_and_nothing_where_nothing_is(tmp_path, run)
     assert [part["caption"] for part in found["parts"]] == ["a", "Kept results", "b"]
     assert found["parts"][1]["chapters"] == [{"file": "results/synthetic-x/index"}]
     assert Path(tmp_path / "book" / "results" / "synthetic-x" / "index.md").is_file()
+
+
+def test_the_folder_of_kept_runs_is_no_kept_run(tmp_path, run, monkeypatch):
+    other = tmp_path / "book" / "results" / "other" / "index.md"
+    other.parent.mkdir(parents=True)
+    other.write_text("# Kept results: other\n")
+    monkeypatch.chdir(run)
+    assert kept_runs.keep(tmp_path, Path(".")) == other.parent.with_name("synthetic-x") / "index.md"
+    assert other.read_text() == "# Kept results: other\n"
+
+
+@pytest.mark.parametrize("name", ["notes.md", "index.md"])
+def test_what_others_put_there_stays(tmp_path, run, name):
+    place = tmp_path / "book" / "results" / "synthetic-x" / name
+    place.parent.mkdir(parents=True)
+    place.write_text("# Mine\n")
+    with pytest.raises(OutputError, match="synthetic-x is there, and is no kept run"):
+        kept_runs.keep(tmp_path, run)
+    assert [path.name for path in place.parent.iterdir()] == [name] and place.read_text() == "# Mine\n"
+
+
+def test_other_folders_of_a_run_are_no_seeds(tmp_path, run):
+    (run / "s_notes").mkdir()
+    (run / "scratch").mkdir()
+    assert kept_runs.keep(tmp_path, run).is_file()
+    assert kept_runs.keep(tmp_path, run).is_file()  # and replaces what it kept
+
+
+def test_a_run_is_kept_where_folders_cannot_be_renamed(tmp_path, run, monkeypatch):
+    def rename(source, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "rename", rename)
+    for _ in range(2):
+        page = kept_runs.keep(tmp_path, run)
+        assert page.is_file() and sorted(path.name for path in page.parent.parent.iterdir()) == ["synthetic-x"]
+
+
+def test_names_in_a_page_are_text(tmp_path, run):
+    noted = json.loads((run / "s0" / "notebooks" / "06_metrics_general.json").read_text())
+    for path in (run / "s0" / "notebooks").iterdir():
+        path.write_text(json.dumps(noted | {"machine": "a|b $x$ _c_"}))
+    assert r"| machine | a\|b \$x\$ \_c\_ |" in kept_runs.keep(tmp_path, run).read_text(encoding="utf-8")

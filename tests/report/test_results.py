@@ -112,7 +112,7 @@ def test_the_gap_holds_both_protocols_of_what_can_be_compared():
     held_out = {"General": metrics(), "Males": metrics(10)}
     closed = {"General": metrics(0.25, protocol="closed"), "Males": metrics(20, protocol="closed")}
     found = results.gap(held_out, closed)
-    assert list(found.columns) == ["protocol", "variant", "metric", "value", "low", "high"]
+    assert list(found.columns) == ["protocol", "variant", "metric", "value", "low", "high", "reason"]
     assert len(found) == 2 * 2 * len(catalogue.comparable()) and list(found.index) == list(range(len(found)))
     starts = {
         ("held_out", "General"): 0.5,
@@ -267,7 +267,7 @@ def test_numbers_are_those_of_their_rows_and_parts(variant):
 
 
 def test_a_number_that_does_not_apply_is_nan(variant):
-    null = {"value": None, "low": None, "high": None, "n_recordings": None, "n_identities": None}
+    null = {"value": None, "low": None, "high": None, "n_recordings": None, "n_identities": None, "reason": "too few"}
     for row, metric in (("model", "fid"), ("probe", "matching_2way"), ("model", "diversity_share")):
         variant.metrics["rows"][row][metric] |= null
     found = results.numbers(variant)
@@ -281,12 +281,16 @@ def test_a_number_that_does_not_apply_is_nan(variant):
         "matching_2way_probe_high",
     }
     assert all(isinstance(value, float) for value in found.values())
+    words = results.said(found, variant.metrics)
+    assert {words[name] for name in ("fid", "diversity_share", "matching_2way_probe")} == {"not measured (too few)"}
+    assert {words[name] for name in missing if name.endswith(("_low", "_high", "n_fid"))} == {"not measured"}
+    assert not any("measured" in words[name] for name in set(words) - missing)
 
 
 def test_every_number_is_said_in_words_glued_and_not_shown():
     glued = []
     found = {"a": 1.5, "fid": float("nan"), "c": 0.0, "kid_gender_mean": 0.0861, "n_identities": 24.0}
-    words = results.said(found)
+    words = results.said(found, metrics())
     results.glue_numbers(words, lambda *args, **kwargs: glued.append((args, kwargs)))
     said = [("a", "1.5"), ("fid", "not measured"), ("c", "0.0"), ("kid_gender_mean", "0.086"), ("n_identities", "24")]
     assert [args for args, _ in glued] == said == list(words.items())

@@ -183,3 +183,10 @@ def test_files_for_papermill_name_parameters_of_the_notebooks():
         overrides = values.get("overrides", {})
         params.resolve(values["profile"], variant=values.get("variant", "general"), overrides=overrides, root=ROOT)
         assert values.get("label") or not overrides, f"{path}: overrides need a label"
+
+
+def test_no_profile_shares_the_folder_of_another_ones_label(tmp_path):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    shutil.copy(tmp_path / "params" / "profiles" / "smoke.yaml", tmp_path / "params" / "profiles" / "smoke-big.yaml")
+    with pytest.raises(ParameterError, match=r"smoke-big.yaml has a hyphen in its name.*to smoke_big.yaml"):
+        params.resolve("smoke-big", root=tmp_path)

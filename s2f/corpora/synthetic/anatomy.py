@@ -48,7 +48,7 @@ _SEXED = (
 BEARD_KEPT = {"shaven": 0.75, "stubble": 0.85, "moustache": 0.75, "full": 1.0}
 # By how much an average face is unlike the body model's: a longer chin, more flesh.
 USUAL = {"chin-height-incr": 0.12, "chin-jaw-drop-incr": 0.05, "head-fat-incr": 0.15, "eye-scale-incr": -0.18}
-_FITS = 0.55
+_FITS = 0.8
 LIMIT = 3.2  # standard deviations: beyond, a trait would be a caricature
 
 
@@ -93,7 +93,7 @@ def measures(person: Mapping) -> dict:
     sexed = {name: sizes[name]["sex"] for name in _SEXED}
     male = 2 * sum(size * t[name] for name, size in sexed.items()) / sum(s * s for s in sexed.values())
     # A beard and make-up show as far as they go with the rest of the face.
-    beard = float(np.clip((t["beard_density"] + _FITS * male + 0.2) / 0.6, 0.0, 1.0))
+    beard = float(np.clip((t["beard_density"] + _FITS * male - 0.1) / 0.6, 0.0, 1.0))
     makeup = float(np.clip((t["lip_colour"] - _FITS * male + 0.1) / 0.8, 0.0, 1.3))
     bald = float(np.clip((t["hair_loss"] - 1.5) / 1.4, 0.0, 1.0))
     return t | {

@@ -145,13 +145,17 @@ def _visible(body: Body) -> Body:
     corners = body.triangles
     hidden = (body.part[corners[:, 0]] == 0) & (body.occlusion[corners].max(axis=1) < 0.06)
     triangles = corners[~hidden & (body.part[corners[:, 0]] != PARTS.index("helper-tongue"))]
-    # Beside and behind the face, vertices nearer to one another than a pixel is wide become one.
+    # Vertices nearer to one another than a pixel is wide become one, but for the lips, which part.
     x, y, z = body.vertices.T
     in_face = (np.abs(x) < 0.55) & (y > -0.95) & (y < 0.30) & (z > 0.4)
-    cells = np.column_stack([np.rint(body.vertices / _FINEST_DM), body.part, np.where(in_face, np.arange(len(x)), -1)])
+    lips = in_face & (np.abs(x) < 0.40) & (y < -0.45) & (y > -0.90)
+    cells = np.rint(body.vertices / np.where(in_face, _FINEST_DM / 2, _FINEST_DM)[:, None])
+    cells = np.column_stack([cells, body.part, in_face, np.where(lips, np.arange(len(x)), -1)])
     _, first, same = np.unique(cells, axis=0, return_index=True, return_inverse=True)
     triangles = first[same.ravel()][triangles]
     triangles = triangles[(triangles != np.roll(triangles, 1, axis=1)).all(axis=1)]
+    _, where, often = np.unique(np.sort(triangles, axis=1), axis=0, return_inverse=True, return_counts=True)
+    triangles = triangles[often[where.ravel()] == 1]  # a fold that has closed shows nothing
     kept, new = np.unique(triangles, return_inverse=True)
     triangles = new.reshape(-1, 3).astype(np.int32)
     offsets = body.offsets.reshape(-1, len(body.part), 3)[:, kept].reshape(len(body.offsets), -1)

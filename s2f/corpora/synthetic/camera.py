@@ -7,7 +7,7 @@ and is worn before it; here they meet camera and light. Two samples a pixel and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import cos, radians, sin
 
@@ -25,6 +25,7 @@ _OVER = 2  # samples a pixel, along either axis
 _BLUR_PX = 0.45  # of a lens
 _BEHIND = -0.65  # a triangle whose normal has this z at rest is 40 degrees from being seen
 _BRIGHTEST = 2.5  # light that a vertex can send back
+_FRAY, _FRAYED = (0.02, 0.05), 0.15  # how far from its edge hair thins out, of the picture's size, and how much
 _THROUGH = (0.09, 0.0, -0.03)
 
 
@@ -64,10 +65,12 @@ class _Person:
     """What stays the same in all photographs of a person."""
 
     head: np.ndarray  # [V, 3], at rest
-    extras: hair.Mesh  # hair and glasses
+    extras: hair.Mesh  # glasses, and what an open mouth shows
+    hair: hair.Mesh
     triangles: np.ndarray  # [T, 3], of the head and then of the extras
     places: np.ndarray  # [V + E, 2]
     picture: np.ndarray  # [S, S, 4]
+    heights: np.ndarray  # [S, S], the last of its channels
     chest: np.ndarray  # the picture's rows that clothes may cover, bare
 
     @classmethod
@@ -75,19 +78,19 @@ class _Person:
         a, model = anatomy.measures(person), body.load()
         head = anatomy.head(person, a)
         rng = np.random.default_rng(np.random.SeedSequence([*f"hair of {person['identity']}".encode()]))
-        meshes = [_cavity(head), hair.cap(a, head, hair.line(a, model.vertices), rng), hair.sheets(a, head, rng)]
-        if person["glasses"]:
-            meshes.append(hair.glasses(a, head))
-        extras = hair.joined(meshes)
+        grown = hair.joined([hair.cap(a, head, hair.line(a, model.vertices), rng), hair.sheets(a, head, rng)])
+        extras = hair.joined([_cavity(head), *([hair.glasses(a, head)] if person["glasses"] else [])])
         picture = paint.picture(person, a, hair.line(a, paint.canvas().points))
         return cls(
             head=head,
             extras=extras,
+            hair=replace(grown, triangles=_shown(grown.vertices, grown.triangles)),
             triangles=np.concatenate(
                 [_shown(head, model.triangles), _shown(extras.vertices, extras.triangles) + len(head)]
             ),
             places=np.concatenate([paint.places(), extras.places]),
             picture=picture,
+            heights=np.ascontiguousarray(picture[:, :, 3]),
             chest=picture[paint.clothed()[0]].copy(),
         )
 
@@ -160,17 +163,20 @@ def _photograph(
     view = {"distance_dm": CAMERA_DM, "half_dm": half}
     head = model.moved(who.head, anatomy.expression(scene))
     eyes, glints = _look(model, head, scene)
-    points = np.concatenate([head, who.extras.vertices, glints.vertices])
-    offset = floats(scene["shift"][0], scene["shift"][1] + 0.05, 0.0)
-    points = points @ turn.T + (PIVOT + offset - turn @ PIVOT)
+    offset = PIVOT + floats(scene["shift"][0], scene["shift"][1] + 0.05, 0.0) - turn @ PIVOT
+    points = np.concatenate([head, who.extras.vertices, glints.vertices]) @ turn.T + offset
     places = np.concatenate([who.places, glints.places])
     places[: len(head)][model.part > 0] = np.where(eyes >= 0, eyes, places[: len(head)][model.part > 0])
     triangles = np.concatenate([who.triangles, glints.triangles + len(who.places)])
-    light = _light(who, model, head, scene, turn, n_glints=len(glints.vertices))
+    light, on_hair = _light(who, model, head, scene, turn, n_glints=len(glints.vertices))
     paint.dress(who.picture, who.chest, scene["cloth"], scene["neckline"])
 
+    view_over = view | {"size_px": size_px * _OVER}
     values = np.concatenate([places, light[:, None] * (1 / _BRIGHTEST)], axis=1)
-    drawn, depth = raster.draw(points, triangles, values, size_px=size_px * _OVER, **view)
+    drawn, depth = raster.draw(points, triangles, values, **view_over)
+    values = np.concatenate([who.hair.places, on_hair[:, None] * (1 / _BRIGHTEST)], axis=1)
+    grown = raster.draw(who.hair.vertices @ turn.T + offset, who.hair.triangles, values, **view_over)
+    _lay(who.heights, *grown, drawn, depth)
     seen = _shade(who.picture, scene, drawn, depth)
     seen = cv2.resize(seen, (size_px, size_px), interpolation=cv2.INTER_AREA)
     seen = cv2.GaussianBlur(seen, (3, 3), _BLUR_PX)
@@ -205,10 +211,22 @@ def _look(model: body.Body, head: np.ndarray, scene: Mapping) -> tuple[np.ndarra
     return places, hair.Mesh(vertices, np.zeros_like(vertices), triangles, paint.patch("glint", half, half), half)
 
 
+def _lay(heights: np.ndarray, over: np.ndarray, its_depth: np.ndarray, drawn: np.ndarray, depth: np.ndarray) -> None:
+    """Lay hair over what was drawn, in place: it ends strand by strand, not where its triangles end."""
+    there = (its_depth < raster.NOTHING_DM).astype(np.float32)
+    inside = cv2.blur(there, tuple(max(round(part * len(drawn)), 1) for part in _FRAY))
+    u, v = (cv2.addWeighted(cv2.extractChannel(over, k), paint.SIZE_PX, there, 0, -0.5) for k in (0, 1))
+    strand = cv2.remap(heights, u, v, cv2.INTER_LINEAR)
+    thick = cv2.compare(cv2.scaleAdd(strand, _FRAYED, inside), 0.5 + 1.2 * _FRAYED, cv2.CMP_GT)
+    kept = cv2.bitwise_and(thick, cv2.compare(its_depth, depth, cv2.CMP_LT))
+    cv2.copyTo(over, kept, drawn)
+    cv2.copyTo(its_depth, kept, depth)
+
+
 def _light(
     who: _Person, model: body.Body, head: np.ndarray, scene: Mapping, turn: np.ndarray, *, n_glints: int
-) -> np.ndarray:
-    """Light that every vertex sends back, of all that falls on it. [V + E + G]"""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Light that every vertex sends back, of all that falls on it: [V + E + G], and of the hair [H]"""
     key, level = (
         np.asarray(scene["light"], np.float32) @ turn,
         float(np.mean(scene["light_rgb"])),
@@ -223,14 +241,16 @@ def _light(
     sheen = 0.42 * np.maximum(normals @ half, 0) ** 20 * reached
     sky = scene["ambient"] * (0.75 + 0.25 * (normals @ up)) * (0.15 + 0.85 * smooth(model.occlusion, 0.05, 0.75))
     skin = level * (diffuse + sheen) + sky
-    normals = who.extras.normals
+    mesh = hair.joined([who.extras, who.hair])
+    normals = mesh.normals
     diffuse = np.maximum((normals @ key + 0.10) / 1.10, 0)
     # A strand shines where its direction is square to the half vector (Kajiya and Kay 1989); strands hang down.
     strand = floats(0, -1, 0) + normals * normals[:, 1:2]
     strand /= np.maximum(np.linalg.norm(strand, axis=1, keepdims=True), 1e-3)
     sheen = 0.55 * np.maximum(1 - (strand @ half) ** 2, 0) ** 12 * diffuse
-    worn = (level * (diffuse + sheen) + 0.8 * scene["ambient"] * (0.75 + 0.25 * (normals @ up))) * who.extras.open
-    return np.concatenate([skin, worn, np.ones(n_glints)]).astype(np.float32)
+    worn = (level * (diffuse + sheen) + 0.8 * scene["ambient"] * (0.75 + 0.25 * (normals @ up))) * mesh.open
+    worn, on_hair = np.split(worn.astype(np.float32), [len(who.extras.vertices)])
+    return np.concatenate([skin, worn, np.ones(n_glints, np.float32)]).astype(np.float32), on_hair
 
 
 @cache

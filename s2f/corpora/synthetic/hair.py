@@ -98,9 +98,11 @@ def cap(a: Mapping, head: np.ndarray, inside: np.ndarray, rng: np.random.Generat
     rim[triangles] = False
     rim[_scalp()[1][~covered[_scalp()[1]].all(axis=1)]] = True
     thick[rim] = 0.004
-    thick = thick * (1 + 0.9 * smooth(model.vertices[:, 1], 0.35, 1.0)) * (1 + 0.35 * _locks(model.vertices, rng))
     outwards = head - CENTRE
     outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
+    crown = 0.55 * smooth(outwards[:, 1], 0.3, 0.9) * bell(model.vertices[:, 0], 0.0, 0.75)
+    beside = 0.7 * min(a["long"], 1.0) * bell(outwards[:, 1], 0.25, 0.5) * np.abs(outwards[:, 0])
+    thick = thick * (1 + crown + beside) * (1 + 0.25 * _locks(model.vertices, rng))
     points = (head + outwards * thick[:, None]).astype(np.float32)
     used, corners = np.unique(triangles, return_inverse=True)
     if not len(used):
@@ -126,8 +128,8 @@ def sheets(a: Mapping, head: np.ndarray, rng: np.random.Generator) -> Mesh:
     y0 = 0.62
     ragged = 0.05 * rng.standard_normal(n_around)[None] + 0.04 * np.sin(5 * theta + rng.uniform(0, 6))
     y = y0 + (end + ragged * min(1.0, long) - y0) * down  # [D, A]
-    reach = 0.03 + 0.06 * min(long, 1.0) + 0.020 * a["hair_volume"]
-    curl = 0.035 * float(np.clip(rng.normal(0.4, 0.6), 0, 1.5))
+    reach = 0.07 + 0.10 * min(long, 1.0) + 0.035 * a["hair_volume"]
+    curl = 0.045 * float(np.clip(rng.normal(0.5, 0.7), 0, 1.8))
     phase = 1.5 * np.sin(3 * theta + rng.uniform(0, 6))
     out = 1 - smooth(y, -0.05, 0.75)
     drape = 1 + 0.06 * smooth(-y, 0.3, 1.4) * np.cos(2 * theta + np.pi)

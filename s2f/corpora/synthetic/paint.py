@@ -231,7 +231,9 @@ def picture(person: Mapping, a: Mapping, hairline: np.ndarray) -> np.ndarray:
     c = canvas().shifted(*rng.integers(0, 150, 2))
     painted = np.zeros((SIZE_PX, SIZE_PX, 4), np.float32)
     painted[:, :, :3] = base * _open(_unrolled()[1][:, :, 1])
-    painted[c.rows, c.columns] = _Face(person, a, base, colour).painted(c, hairline, rng)
+    face = _Face(person, a, base, colour)
+    painted[: c.rows.start, :, :3] += (face.hair_rgb(1.0) - painted[: c.rows.start, :, :3]) * (1 - a["bald"])
+    painted[c.rows, c.columns] = face.painted(c, hairline, rng)
     _patches(painted, person, a, colour, rng)
     return painted
 
@@ -263,11 +265,11 @@ class _Face:
         scalp = smooth(hairline + 0.040 * c.strand, -0.05, 0.05) * (1 - 0.25 * a["bald"])
         shade = 0.30 * smooth(hairline, -0.22, 0.0) * (1 - a["bald"])  # hair takes light from the skin below it
         rgb = rgb * (_open(c.occlusion) * (1 - shade)[:, :, None])
-        rgb = _over(rgb, self._hair_rgb(1.0) * np.exp(0.25 * c.strand)[:, :, None], 0.96 * scalp)
+        rgb = _over(rgb, self.hair_rgb(1.0) * np.exp(0.25 * c.strand)[:, :, None], 0.96 * scalp)
         relief += scalp * (0.5 * c.strand - relief)
         return np.dstack([rgb, relief])
 
-    def _hair_rgb(self, kept: float) -> np.ndarray:
+    def hair_rgb(self, kept: float) -> np.ndarray:
         """Colour of the hair, with a share of its grey."""
         grey = kept * self.a["grey"]
         return ((self.colour * (1 - grey) + np.array(GREY) * grey * 0.9) ** 2.2).astype(np.float32)
@@ -329,8 +331,8 @@ class _Face:
         amount = beard_cover(a, c.points) * (1 - smooth(c.lips, 0.2, 0.6))
         amount = np.clip(amount * (1 + 0.20 * c.fine), 0, 1)
         full = float(smooth(a["beard"], 0.6, 0.95))
-        shaved = 0.30 * self.base * floats(0.86, 0.98, 1.12) + 0.25 * self._hair_rgb(0.9)  # roots under the skin
-        tint = shaved + (self._hair_rgb(0.9) - shaved) * full
+        shaved = 0.30 * self.base * floats(0.86, 0.98, 1.12) + 0.25 * self.hair_rgb(0.9)  # roots under the skin
+        tint = shaved + (self.hair_rgb(0.9) - shaved) * full
         return _over(rgb, tint, (0.76 + 0.14 * full) * amount), relief + amount * c.fine * (0.2 + 0.3 * full)
 
     def _brows(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
@@ -344,7 +346,7 @@ class _Face:
         hairs = 0.006 * c.fine + 0.004 * np.sin(95 * c.side - 60 * c.y)
         amount = smooth(inside + hairs, -0.020, 0.020) * (1 - smooth(np.abs(along), 0.80, 1.08)) * c.front
         dense = 0.70 + 0.09 * np.clip(a["brow_thickness"], -2, 2)
-        return _over(rgb, self._hair_rgb(0.6) * 0.65 + 0.06 * self.base, dense * amount)
+        return _over(rgb, self.hair_rgb(0.6) * 0.65 + 0.06 * self.base, dense * amount)
 
     def _lips(self, c: Canvas, rgb: np.ndarray) -> np.ndarray:
         natural = self.base * floats(0.80, 0.70, 0.68)
@@ -357,10 +359,10 @@ class _Face:
         """Lashes along the lids, their shadow, and the colour that is put on them."""
         makeup = min(self.a["makeup"], 1.0)
         near = (1 - smooth(np.abs(c.side - 0.31), 0.13, 0.19)) * c.front
-        lash = (0.26 + 0.66 * makeup) * bell(c.upper, 0.006, 0.014 + 0.012 * makeup)
-        lash = lash + (0.08 + 0.45 * makeup) * bell(c.lower, -0.006, 0.010 + 0.004 * makeup)
+        lash = (0.55 + 0.40 * makeup) * bell(c.upper, 0.006, 0.018 + 0.010 * makeup)
+        lash = lash + (0.15 + 0.40 * makeup) * bell(c.lower, -0.006, 0.010 + 0.004 * makeup)
         lid = (0.03 + 0.36 * makeup) * smooth(c.upper, -0.01, 0.02) * (1 - smooth(c.upper, 0.04, 0.11))
-        socket = 0.16 * bell(c.side, 0.16, 0.07) * bell(c.y, 0.03, 0.10) * c.front
+        socket = 0.24 * bell(c.side, 0.16, 0.07) * bell(c.y, 0.03, 0.10) * c.front
         return rgb * ((1 - np.clip(lash + lid, 0, 0.95) * near) * (1 - socket))[:, :, None]
 
 
@@ -382,21 +384,18 @@ def beard_cover(a: Mapping, points: np.ndarray) -> np.ndarray:
 def _patches(painted: np.ndarray, person: Mapping, a: Mapping, colour: np.ndarray, rng: np.random.Generator) -> None:
     """Hair strands, an eye, and the plain colours."""
     left, top, right, bottom = PATCHES["hair"]
-    noise = rng.standard_normal((bottom - top, right - left), np.float32)
-    across = ((0.6, 10.0, 0.7), (4.0, 22.0, 0.45))
-    waves = [(cv2.GaussianBlur(noise, (0, 0), sigmaX=x, sigmaY=y), weight) for x, y, weight in across]
-    strands = sum(weight * wave / wave.std() for wave, weight in waves)
-    grey = np.clip(a["grey"] + 0.5 * a["grey"] * (1 - a["grey"]) * strands, 0, 1)[:, :, None]
-    mixed = ((colour * (1 - grey) + np.array(GREY) * grey) ** 2.2) * np.exp(0.30 * strands)[:, :, None]
+    strands = np.roll(_strands(), rng.integers(0, right - left), axis=1)
+    grey = np.clip(a["grey"] + 0.3 * a["grey"] * (1 - a["grey"]) * strands, 0, 1)[:, :, None]
+    mixed = ((colour * (1 - grey) + np.array(GREY) * grey) ** 2.2) * np.exp(0.24 * strands)[:, :, None]
     painted[top:bottom, left:right] = np.dstack([mixed, 0.5 * strands])
     left, top, right, bottom = PATCHES["eye"]
     r, spoke = _eye_places()
-    iris = (np.array(IRIS[person["eye_colour"]]) ** 2.2) * (1 + 0.16 * rng.standard_normal(90)[spoke])[:, :, None]
+    iris = (np.array(IRIS[person["eye_colour"]]) ** 2.2) * (1 + 0.16 * rng.standard_normal(90)[spoke])[:, :, None] * 0.7
     iris = (
         iris * (0.75 + 0.5 * smooth(r, PUPIL_DM, 0.8 * IRIS_DM) - 0.85 * smooth(r, 0.80 * IRIS_DM, IRIS_DM))[:, :, None]
     )
     white = (
-        np.array([0.56, 0.51, 0.48]) * (1 - 0.10 * a["age"])
+        np.array([0.42, 0.37, 0.34]) * (1 - 0.10 * a["age"])
         - np.array([0, 0.08, 0.08]) * smooth(r, 0.07, 0.15)[:, :, None]
     )
     eye = _over(white, iris, 1 - smooth(r, 0.94 * IRIS_DM, 1.06 * IRIS_DM))
@@ -408,6 +407,19 @@ def _patches(painted: np.ndarray, person: Mapping, a: Mapping, colour: np.ndarra
     for name, rgb in plain.items():
         left, top, right, bottom = PATCHES[name]
         painted[top:bottom, left:right] = (*rgb, 0.0)
+
+
+@cache
+def _strands() -> np.ndarray:
+    """Fine and coarse streaks of about standard deviation 1 for the hair's patch. float32 [H, W]"""
+    left, top, right, bottom = PATCHES["hair"]
+    noise = np.random.default_rng(1).standard_normal((bottom - top, right - left), np.float32)
+    around = np.tile(noise, 3)  # without a seam
+    waves = []
+    for across, along, weight in ((0.6, 10.0, 0.8), (2.5, 22.0, 0.25)):
+        wave = cv2.GaussianBlur(around, (0, 0), sigmaX=across, sigmaY=along)[:, right - left : 2 * (right - left)]
+        waves.append(weight * wave / wave.std())
+    return np.sum(waves, axis=0)
 
 
 @cache
