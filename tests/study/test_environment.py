@@ -48,8 +48,8 @@ def test_the_engine_counts_threads_itself_and_jupyter_sees_an_empty_home(tmp_pat
     said = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | found, capture_output=True, text=True, check=True
     )
-    assert said.stdout.startswith(f"['{tmp_path / 'config'}'") and said.stdout.strip().endswith(str(tmp_path / "data"))
-    assert str(Path.home()) not in said.stdout.replace(str(tmp_path), "").replace(sys.prefix, "")
+    assert f"'{tmp_path / 'config'}'" in said.stdout and said.stdout.strip().endswith(str(tmp_path / "data"))
+    assert ".jupyter" not in said.stdout and ".local" not in said.stdout  # of the user's home
 
 
 def test_a_command_starts_anew_without_them(tmp_path):
