@@ -146,8 +146,8 @@ def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Pa
 def _home(root: Path, executed: Path, page: str, settings: Settings | None) -> Path:
     """Folder of the executed notebook of a page: the plain run's, where nothing that it depends on differs."""
     profile, _, label = executed.parents[1].name.partition("-")
-    (stage,) = (each for each in STAGES.values() if page.startswith(each.notebook))
-    if settings is None or not label or stage.is_last:
+    stage = next((each for each in STAGES.values() if page.startswith(each.notebook)), None)
+    if settings is None or not label or stage is None or stage.is_last:
         return executed
     seed = int(executed.parent.name[1:])
     plain = params.resolve(profile, root=root)

@@ -12,8 +12,10 @@ import pytest
 import yaml
 from nbformat import v4
 
+from s2f import files
 from s2f.errors import RunError
 from s2f.report import book
+from s2f.study import params
 
 ROOT = Path(__file__).resolve().parents[2]
 GLUE = re.compile(r"\{glue:text\}`runs/(\w+)\.ipynb::(\w+)(?::([^`]*))?`")
@@ -257,6 +259,18 @@ def test_pages_and_notebooks_must_match(tmp_path):
     notebooks |= {"06_metrics_males": spare, "09_more": spare}
     with pytest.raises(RunError, match="09_more is not in the table of contents"):
         book.build(root, run, notebooks)
+
+
+def test_a_labelled_run_shows_the_pages_that_it_shares_with_the_plain_one(tmp_path):
+    results = tmp_path / "runs" / "smoke-long" / "s2" / "results"
+    settings = params.resolve("smoke", overrides={"gan.steps": 70}, root=ROOT)
+    files.write_yaml(results / "params.yaml", params.plain(settings))
+    for name in ("params", "book"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    found = book.executed_pages(tmp_path, results.parent / "notebooks", instead=tmp_path)
+    shared = {name for name, path in found.items() if path.parent == tmp_path / "runs" / "smoke" / "s2" / "notebooks"}
+    assert shared == {"01_corpus", "02_preprocessing", "04_voice_embedding"}
+    assert {path.parent for name, path in found.items() if name not in shared} == {results.parent / "notebooks"}
 
 
 def test_the_command_says_which_notebook_is_missing(tmp_path, monkeypatch, capsys):

@@ -139,7 +139,9 @@ def test_a_book_that_fails_says_why_last(project):
     words = [word for word in command() if word != "--no-book"]
     done = subprocess.run(words, cwd=project, env=environment(project), capture_output=True, text=True, check=False)
     last = done.stderr.splitlines()[-1]
-    assert done.returncode == 2 and last.startswith("error: the study stopped: ") and "99_more.ipynb is missing" in last
+    assert (
+        done.returncode == 2 and last.startswith("error: the study stopped: ") and "99_more.ipynb is missing" in last
+    ), done.stderr
 
 
 @pytest.mark.slow
