@@ -149,9 +149,8 @@ def main() -> None:
     read = networks(photos, reader=reader, inception=inception)
     probe = linear_map(voices, read, seed=0)
     found = other_system.collect(args.real / "speech2face_output", args.real / "vggface", args.real / "vox1_meta.csv")
-    measured = other_system.measure(
-        found, reader=reader, inception=inception, beside={"probe": probe}, n_bootstrap=args.bootstrap
-    )
+    sets = other_system.describe(found, reader=reader, inception=inception)
+    measured = other_system.measure(found, sets, beside={"probe": probe}, n_bootstrap=args.bootstrap)
     counts, difference = measured["counts"], measured["differences"]["probe"]
     print(
         f"\n{counts['n_generated_measured']} of {counts['n_generated']} drawn pictures and "

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from pathlib import Path
 from types import MappingProxyType
 
-from s2f import __version__
-from s2f.errors import S2FError
+from s2f import __version__, files
+from s2f.errors import ParameterError, S2FError
+from s2f.study import environment
 
 # Whose `main` a command is; imported when it is asked for, so that training needs no more than torch.
 COMMANDS = MappingProxyType(
@@ -24,16 +26,47 @@ COMMANDS = MappingProxyType(
     }
 )
 DEFAULT = "(default: %(default)s)"
+# Of options that are numbers: as it is written, the least and the most.
+BOUNDS = MappingProxyType(
+    {
+        "size": ("--size", 1, 8192),
+        "seed": ("--seed", 0, 2**31),
+        "bootstrap": ("--bootstrap", 1, 10**6),
+        "sample": ("--sample", 0, 10**6),
+        "seeds": ("--seeds", 1, 1000),
+        "cores": ("--cores", 1, 10**5),
+        "workers": ("--workers", 1, 1024),
+        "part": ("--part", 0, 10**6),
+        "n_parts": ("--of", 1, 10**6),
+    }
+)
 
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; an error a user can act on is one line on stderr and exit status 2."""
     arguments = parser().parse_args(words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":  # names may hold any bytes
+            stream.reconfigure(errors="backslashreplace")
     try:
+        _in_bounds(arguments)
         return importlib.import_module(COMMANDS[arguments.command]).main(arguments)
     except S2FError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        said = error
+    except OSError as error:
+        refused = files.refusal(error)
+        if refused is None or error.errno is None:
+            raise
+        said = refused
+    print(f"error: {said}", file=sys.stderr)
+    return 2
+
+
+def _in_bounds(arguments: argparse.Namespace) -> None:
+    for name, (option, least, most) in BOUNDS.items():
+        value = getattr(arguments, name, None)
+        if value is not None and not least <= value <= most:
+            raise ParameterError(option, f"is {value}", remedy=f"Give {least} to {most}.")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -100,11 +133,11 @@ def parser() -> argparse.ArgumentParser:
     keep.add_argument("run", type=Path, help="runs/<profile>[-<label>]")
 
     draw = command("reconstruct", "draw the face of a voice")
-    draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files")
+    draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files, or folders")
     variant = Path("runs/demo/s0/general")
     draw.add_argument("--run", type=Path, default=variant, help=f"a trained variant's folder {DEFAULT}")
     draw.add_argument(
-        "-o", "--output", type=Path, help="a PNG file, or a folder for several (default: beside each recording)"
+        "-o", "--output", type=Path, help="a picture, or a folder for several (default: beside each recording)"
     )
     draw.add_argument("--size", type=int, default=64, metavar="PX", help=f"side of the picture {DEFAULT}")
 
@@ -115,7 +148,11 @@ def parser() -> argparse.ArgumentParser:
         ("meta", "FILE", "vox1_meta.csv, or a table with the columns identity, gender and, if known, nationality"),
     ):
         measure.add_argument(f"--{name}", type=Path, required=True, metavar=metavar, help=what)
-    measure.add_argument("--output", type=Path, metavar="FOLDER", help="write tables, rejected files and pairs there")
+    measure.add_argument(
+        "--beside", type=Path, metavar="FOLDER", help="another system's pictures, to compare with on the same people"
+    )
+    measure.add_argument("--people", type=Path, metavar="FILE", help="a name or id a line; all others are left aside")
+    measure.add_argument("--output", type=Path, metavar="FOLDER", help="write tables, readings and pairs there")
     measure.add_argument(
         "--bootstrap", type=int, default=1000, metavar="N", help=f"bootstrap samples of people {DEFAULT}"
     )
@@ -125,4 +162,5 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    environment.restart()
     sys.exit(main())

@@ -62,6 +62,10 @@ class MetricError(S2FError):
     """A metric that cannot be computed from what was given."""
 
 
+class OutputError(S2FError):
+    """A file or folder that cannot be written, or would take the place of something else."""
+
+
 class RunError(S2FError):
     """A run folder that is missing an input, belongs to other parameters, or is in use."""
 

@@ -19,6 +19,8 @@ class Reach(Enum):
 
     NOTHING = "results do not depend on it, so a change makes nothing stale"
     GAN = "the stages before the GAN do not look at it"
+    TRAINED = "a voice encoder that is loaded does not look at it"
+    OWN = "what the packaged voice encoder makes does not depend on it"
 
 
 def _whole(low: int, high: int = 10**8) -> FieldInfo:
@@ -51,9 +53,9 @@ class Section(BaseModel):
 class Machine(Section):
     """Section ``machine``: what a run computes on."""
 
-    device: Literal["auto", "cpu", "cuda"]
-    n_threads: Count
-    precision: Literal["auto", "float32", "bfloat16"]
+    device: Annotated[Literal["auto", "cpu", "cuda"], Reach.OWN]
+    n_threads: Annotated[Count, Reach.OWN]
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], Reach.TRAINED]
     compile: Annotated[Literal["auto", "always", "never"], Reach.GAN]
     n_devices: Annotated[Count, Reach.GAN]
     n_nodes: Annotated[Count, Reach.GAN]
@@ -127,17 +129,17 @@ class Training(Section):
     """What every training has."""
 
     width: Annotated[float, _real(1 / 64, 8.0)]
-    steps: Steps
-    batch_size: Annotated[int, _whole(2, 10**5)]
-    log_every: Steps
-    save_every: Steps
+    steps: Annotated[Steps, Reach.TRAINED]
+    batch_size: Annotated[int, _whole(2, 10**5), Reach.TRAINED]
+    log_every: Annotated[Steps, Reach.TRAINED]
+    save_every: Annotated[Steps, Reach.TRAINED]
 
 
 class Hearing(Training):
     """What every training on crops of recordings has."""
 
-    min_crop_s: CropS
-    max_crop_s: CropS
+    min_crop_s: Annotated[CropS, Reach.TRAINED]
+    max_crop_s: Annotated[CropS, Reach.TRAINED]
 
     @model_validator(mode="after")
     def _crops(self) -> Hearing:
@@ -151,10 +153,10 @@ class Voice(Hearing):
     encoder: Literal["own", "ge2e"]
     checkpoint: str | None
     checkpoint_sha256: str | None = None  # of the file, set where there is one: what is in it decides, not its name
-    learning_rate: Share
-    weight_decay: Share
-    margin: Share
-    scale: Annotated[float, _real(0.0, 100.0)]
+    learning_rate: Annotated[Share, Reach.TRAINED]
+    weight_decay: Annotated[Share, Reach.TRAINED]
+    margin: Annotated[Share, Reach.TRAINED]
+    scale: Annotated[float, _real(0.0, 100.0), Reach.TRAINED]
 
     @model_validator(mode="after")
     def _weights(self) -> Voice:
@@ -163,6 +165,13 @@ class Voice(Hearing):
             remedy = "Set 'voice.encoder' to own, or 'voice.checkpoint' to null."
             raise ParameterError("parameter 'voice.checkpoint'", problem, remedy=remedy)
         return self
+
+    @property
+    def without(self) -> set[Reach]:
+        """What this encoder does not look at: how it would be trained, where it is loaded."""
+        if self.encoder == "ge2e":  # it reads sound on the CPU, in processes of one thread
+            return {Reach.TRAINED, Reach.OWN}
+        return set() if self.checkpoint is None else {Reach.TRAINED}
 
 
 class Gan(Hearing):

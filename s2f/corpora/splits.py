@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from s2f import settings
 from s2f.corpora.manifest import GENDERS, SPLITS
 from s2f.errors import CorpusError, nearest
 
@@ -71,6 +72,13 @@ def split(
     return manifest.assign(split=manifest["identity"].map(assigned), fold=0)
 
 
+def divide(manifest: pd.DataFrame, section: settings.Split, *, seed: int) -> pd.DataFrame:
+    """Split and folds as section ``split`` of the parameters asks for; see `split` and `set_folds`."""
+    fractions = {"train": section.train, "validation": section.validation, "test": section.test}
+    table = split(manifest, rule=section.rule, fractions=fractions, seed=seed)
+    return set_folds(table, fraction=section.fold_fraction, people=section.fold_people, seed=seed)
+
+
 def set_folds(manifest: pd.DataFrame, *, fraction: float, people: float = 1.0, seed: int) -> pd.DataFrame:
     """Set aside whole videos of training identities (`fold` 1) to measure the speaker pre-training.
 
@@ -122,7 +130,7 @@ def oracle_matching(manifest: pd.DataFrame, *, known: Sequence[str] = ("gender",
     """How often 2-way matching succeeds for someone who knows these columns of everybody and nothing else.
 
     Probe and distractor are two different people, all pairs weighing equally; where the columns differ the answer
-    is right, where they agree it is a guess. A missing value is a value of its own.
+    is right, where they agree it is a guess.
 
     Parameters
     ----------
@@ -134,13 +142,17 @@ def oracle_matching(manifest: pd.DataFrame, *, known: Sequence[str] = ("gender",
 
     Raises
     ------
-    CorpusError: fewer than two people
+    CorpusError: fewer than two people, or one of whom a column is not known: the unknown are no group of their own
     """
     people = manifest.drop_duplicates("identity")
     n = len(people)
+    for column in known:
+        if n_unknown := int(people[column].isna().sum()):
+            problem = f"is unknown of {n_unknown} of {n} people"
+            raise CorpusError(column, problem, remedy="Take people of whom it is known.", reason="unknown")
     if n < 2:
         raise CorpusError("matching", f"needs two people, has {n}", remedy="Use a larger split.", reason="few")
-    sizes = people.groupby(list(known), dropna=False).size().to_numpy()
+    sizes = people.groupby(list(known)).size().to_numpy()
     same = float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
     return 1 - same / 2
 
@@ -152,7 +164,7 @@ def oracles(manifest: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A row a split: `identities`, `f`, `m`, `gender`, `gender and nationality` (shares; missing where a column is
-        not known of everybody in the split, because the unknown are no group of their own).
+        not known of everybody in the split).
     """
     rows = []
     for name in SPLITS:

@@ -14,6 +14,7 @@ processed release of Wen et al. 2019 has the same folders, with ``.npy`` files o
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from s2f.corpora import rejections, spelling
+from s2f.corpora import formats, layouts, rejections, sheet, spelling
 from s2f.corpora.manifest import COLUMNS, validate
 from s2f.errors import CorpusError, nearest
 
@@ -130,14 +131,20 @@ def scan(
             files[modality] += found
             match = {"folder": folder.path, "modality": modality, "identity": identity, "rule": rule}
             matches.append(match | {"n_files": len(found)})
+        files[modality] = _each_once(files[modality], matches, rejected)
     named = ", ".join(map(str, metas))
     for modality, what, roots, pattern in (
         ("voice", "recordings", voice_roots, "<id>/<video>/<clip>" + " or ".join(suffixes)),
         ("face", "photos", face_roots, "<Name>/<photo>.jpg"),
     ):
         if not files[modality]:
-            problem = f"holds no {what} {pattern} of anyone in {named}"
-            raise CorpusError(", ".join(roots), problem, remedy=_HOW, reason="empty")
+            wanted = tuple(suffixes) if modality == "voice" else FACE_SUFFIXES
+            is_person = functools.partial(_is_person, modality, by_id, known)
+            said = [layouts.instead(r, modality=modality, suffixes=wanted, is_person=is_person) for r in roots]
+            there = "; ".join(found for found, _ in said)
+            remedy = " ".join([*dict.fromkeys(remedy for _, remedy in said if remedy), _HOW])
+            problem = f"holds no {what} {pattern} of anyone in {named}; {there}"
+            raise CorpusError(", ".join(roots), problem, remedy=remedy, reason="empty")
     has = {m: {row["identity"] for row in found} for m, found in files.items()}
     both = has["voice"] & has["face"]
     if not both:
@@ -199,7 +206,7 @@ def checked_genders(table: pd.DataFrame, path: str | Path) -> pd.Series:
 def read_meta(path: str | Path) -> pd.DataFrame:
     """Read ``vox1_meta.csv`` or ``vox2_meta.csv``; which one it is, its header says.
 
-    Columns are separated by tabs or commas; spaces around headers and values do not count.
+    It is read as `s2f.corpora.sheet` reads tables; spaces around headers and values do not count.
 
     Returns
     -------
@@ -216,36 +223,29 @@ def read_meta(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise CorpusError(path, "(the metadata: who is who) does not exist", remedy=_HOW, reason="missing")
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            separator = "\t" if "\t" in file.readline() else ","
-        # Without a header, pandas neither renames columns nor takes the first for an index where rows are longer.
-        table = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
-        raise CorpusError(path, f"cannot be read as a table ({error})", remedy=_HOW, reason="not_a_table") from error
-    table.columns = [name.strip() for name in table.iloc[0]]
-    table = table.iloc[1:].reset_index(drop=True)
+    table = sheet.read(path, wanted=[set(columns) for columns in RELEASES.values()])
     release = "VoxCeleb2" if "VoxCeleb2 ID" in table.columns else "VoxCeleb1"
     wanted = RELEASES[release]
     for column in wanted:
         if column not in table.columns:
             problem = f"has no column '{column}', only {', '.join(map(repr, table.columns))}"
-            remedy = f"{nearest(column, table.columns)} The table must be separated by tabs or commas."
+            remedy = f"{nearest(column, table.columns)} Its first line must name the columns."
             raise CorpusError(path, problem, remedy=remedy, reason="column")
         if list(table.columns).count(column) > 1:
             raise CorpusError(path, f"has two columns '{column}'", remedy="Keep one.", reason="column")
-    table = table[list(wanted)].rename(columns=wanted).apply(lambda values: values.str.strip())
+    table = table[list(wanted)].rename(columns=wanted)
     if table.empty:
         raise CorpusError(path, "has no rows", remedy=_HOW, reason="empty")
     for column in ("id", "identity"):
         if (table[column] == "").any():
-            line = int((table[column] == "").argmax()) + 2
-            raise CorpusError(path, f"has no {column} in line {line}", remedy=_HOW, reason="column")
+            raise CorpusError(
+                path, f"has no {column} in line {(table[column] == '').idxmax()}", remedy=_HOW, reason="column"
+            )
         if table[column].duplicated().any():
             value = table.loc[table[column].duplicated(), column].iloc[0]
             raise CorpusError(path, f"lists '{value}' twice", remedy="Keep one line a person.", reason="duplicate")
     table["gender"] = checked_genders(table, path)
-    table = table.reindex(columns=["id", "identity", "gender", "nationality"], fill_value="").astype(object)
+    table = table.reindex(columns=["id", "identity", "gender", "nationality"], fill_value="").reset_index(drop=True)
     return table.where(table != "", None).assign(release=release)
 
 
@@ -315,10 +315,17 @@ def _owner(
     if len(found) == 1:
         return found[0], rule
     reason, detail = "unknown_identity", f"'{folder.name}' is not in the metadata"
+    inside = layouts.one_below(folder.path).split(os.sep)[0]
+    if _is_person(modality, by_id, known, inside):
+        detail += f", but '{inside}' in it is: name this folder"
     if found:
         reason, detail = "ambiguous_name", f"'{folder.name}' may be {' or '.join(found)}"
     rejected.append((folder.path, modality, None, reason, detail))
     return None, ""
+
+
+def _is_person(modality: str, by_id: dict[str, str], known: spelling.Matcher, name: str) -> bool:
+    return (modality == "voice" and name in by_id) or len(known.find(name)[0]) == 1
 
 
 def _folder(path: str | Path, what: str) -> str:
@@ -366,6 +373,8 @@ def _files(folder: str, modality: str, identity: str, suffixes: tuple, rejected:
         suffix = os.path.splitext(entry.name)[1].lower()
         if kind != "file":
             reason, detail = "misplaced", "a folder or broken link where only files are expected"
+            if kind == "folder" and (inside := layouts.one_below(entry.path)):
+                detail = f"a folder where only files are expected; {inside} lies in it"
         elif entry.name.startswith("."):
             reason, detail = "hidden", "a hidden file"
         elif suffix not in suffixes:
@@ -380,6 +389,24 @@ def _clips(folder: str, identity: str, suffixes: tuple, rejected: list) -> Itera
     for video in _folders(folder, "voice", rejected, identity):
         for file in _files(video.path, "voice", identity, suffixes, rejected):
             yield {"identity": identity, "modality": "voice", "path": file.path, "source_id": video.name}
+
+
+def _each_once(found: list[dict], matches: list[dict], rejected: list) -> list[dict]:
+    """Files without those of which another format or copy is there; they do not count among those of their folder."""
+    keys = []
+    for row in found:
+        # The number of a clip is one of its video's; that of a photograph is its folder's.
+        source = row["source_id"] or os.path.dirname(row["path"])
+        keys.append((row["identity"], source, os.path.splitext(os.path.basename(row["path"]))[0].casefold()))
+    left = formats.doubles([row["path"] for row in found], keys, elsewhere=True)
+    folders = {match["folder"]: match for match in matches}
+    for i, used in left.items():
+        row = found[i]
+        folder = os.path.dirname(row["path"])
+        folders[folder if row["modality"] == "face" else os.path.dirname(folder)]["n_files"] -= 1
+        detail = f"{found[used]['path']} is used"
+        rejected.append((row["path"], row["modality"], row["identity"], "same_clip", detail))
+    return [row for i, row in enumerate(found) if i not in left]
 
 
 def _photos(folder: str, identity: str, videos: set[str], rejected: list) -> Iterator[dict]:

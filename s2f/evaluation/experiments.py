@@ -15,6 +15,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from s2f import files
 from s2f.errors import MetricError, RunError
 from s2f.evaluation import face_quality, face_readers
 from s2f.evaluation.subject import Subject
-from s2f.features import front_end
+from s2f.features import front_end, ge2e_front_end, sound_files
 from s2f.features.pixels import HALF
 from s2f.metrics import bootstrap, catalogue, matching, pairs
 from s2f.metrics.standins import FaceSet
@@ -51,7 +52,8 @@ def lengths(
     """How good faces are that are drawn from the first seconds of the speech in a recording of a test person.
 
     The same recordings are cut at each length, and the same resamples of people give the intervals. A cut recording is
-    normalised and repeated to 10 s as a short one would be.
+    treated as a short one would be: our own encoder's is normalised and repeated to 10 s, a packaged one's is read from
+    its file again.
 
     At most about `n_most` recordings are taken, spread evenly over the people.
 
@@ -59,31 +61,67 @@ def lengths(
     -------
     DataFrame
         Columns seconds, share_cut (share of the recordings that are longer), and those of `RESULT`. Without any value
-        where the encoder reads sound, which the store does not keep.
+        where the encoder reads sound, and the recordings are not there any more.
 
     Raises
     ------
     MetricError: a length of less than one frame
+    AudioError: a recording that cannot be read again
     """
     if min(seconds) * FRAMES_PER_S < 1:
         raise MetricError("seconds", f"holds {min(seconds)}", remedy=f"Take at least {1 / FRAMES_PER_S} s.")
-    model, store = subject.model, subject.store
-    if model.architecture.encoder != "own":
-        reason = f"the encoder {model.architecture.encoder} reads sound, and the store keeps the frames of our own"
+    model, root = subject.model, subject.root
+    if model.architecture.encoder != "own" and (root is None or not root.is_dir()):
+        reason = f"the encoder {model.architecture.encoder} reads sound, and the recordings are not there"
         nulls = [_null(metric, reason) for metric in METRICS]
         return _frame([{"seconds": s, "share_cut": np.nan, **null} for s in seconds for null in nulls])
     picks, resamples = rng.spawn(2)
     voices, people = face_quality.spread(subject.held_out.voices, n_most=n_most, rng=picks), subject.held_out.people
-    n_frames = np.diff(store.mel_offsets)[voices["row"].to_numpy()]
+    heard: list[list[np.ndarray]] = [[] for _ in seconds]
+    longer = np.zeros(len(seconds))
+    for voice in tqdm(voices.itertuples(), desc="lengths of speech", total=len(voices), unit="voice", mininterval=1.0):
+        speech = _Speech.of(subject, voice)
+        for place, s in enumerate(seconds):
+            longer[place] += speech.seconds > s
+            heard[place].append(model.embed(speech.first(s)))
     records = []
-    for s in tqdm(seconds, desc="lengths of speech", unit="length"):
-        n = round(s * FRAMES_PER_S)
-        heard = [model.embed(first_frames(store.mel(row), n_frames=n)) for row in voices["row"]]
-        drawn = draw(model.generator, torch.from_numpy(np.stack(heard)))  # [n_recordings, 64, 64, 3]
+    for s, share, vectors in zip(seconds, longer / len(voices), heard, strict=True):
+        drawn = draw(model.generator, torch.from_numpy(np.stack(vectors)))  # [n_recordings, 64, 64, 3]
         faces = face_readers.describe(drawn, voices["identity"].to_numpy(object), reader=subject.reader)
         measured = _measured(faces, photos, people, resamples=_Resamples(resamples, n_resamples))
-        records += [{"seconds": s, "share_cut": float((n_frames > n).mean()), **record} for record in measured]
+        records += [{"seconds": s, "share_cut": float(share), **record} for record in measured]
     return _frame(records)
+
+
+@dataclass(frozen=True)
+class _Speech:
+    """The speech in a recording: log-mel frames, or the wave as a packaged encoder hears it."""
+
+    heard: np.ndarray
+    encoder: str
+
+    @classmethod
+    def of(cls, subject: Subject, voice: Any) -> _Speech:
+        if subject.model.architecture.encoder == "own":
+            return cls(subject.store.mel(voice.row), "own")
+        assert subject.root is not None  # `lengths` has looked
+        path = subject.root / voice.path
+        return cls(ge2e_front_end.prepared(sound_files.read(path), name=path), "ge2e")
+
+    @property
+    def per_s(self) -> int:
+        return FRAMES_PER_S if self.encoder == "own" else front_end.SAMPLE_RATE
+
+    @property
+    def seconds(self) -> float:
+        return len(self.heard) / self.per_s
+
+    def first(self, seconds: float) -> np.ndarray:
+        """What the encoder would read if the speech had ended after so many seconds."""
+        n = round(seconds * self.per_s)
+        if self.encoder == "own":
+            return first_frames(self.heard, n_frames=n)
+        return ge2e_front_end.windows(self.heard[:n])
 
 
 def first_frames(mel: np.ndarray, *, n_frames: int) -> np.ndarray:
@@ -180,13 +218,15 @@ def seen_unseen(
 ) -> pd.DataFrame:
     """Speakers that the training has heard and seen against speakers it has not, as many of each sex.
 
+    Who counts is what `of_known_sex` says.
+
     Returns
     -------
     DataFrame, columns speakers ("unseen", "seen in training") and those of `RESULT`
     """
     sides = {"unseen": (unseen, unseen_photos, people_unseen), "seen in training": (seen, seen_photos, people_seen)}
     picks, resamples = rng.spawn(2)
-    present = {name: _present(*side) for name, side in sides.items()}
+    present = dict(zip(sides, of_known_sex(*(_present(*side) for side in sides.values())), strict=True))
     sizes = pd.DataFrame({name: side["sex"].value_counts() for name, side in present.items()}).fillna(0).min(axis=1)
     records = []
     for name, (faces, photos, _) in sides.items():
@@ -300,11 +340,22 @@ def _genders(people: pd.DataFrame, names: np.ndarray) -> np.ndarray:
 
 
 def _present(faces: FaceSet, photos: FaceSet, people: pd.DataFrame) -> pd.DataFrame:
-    """People with a face and a photograph, with a column sex that has no missing values."""
+    """People with a face and a photograph."""
     both = np.intersect1d(faces.identities.astype(str), photos.identities.astype(str))
     found = people.drop_duplicates("identity").sort_values("identity").reset_index(drop=True)
-    found = found[found["identity"].isin(both)]
-    return found.assign(sex=found["gender"].astype(object).where(found["gender"].notna(), "unknown"))
+    return found[found["identity"].isin(both)]
+
+
+def of_known_sex(*sides: pd.DataFrame) -> list[pd.DataFrame]:
+    """People of known sex, which is their column sex, on sides of a comparison that shall have as many of each.
+
+    Where nobody's sex is known on one of the sides, all people of all sides are one group, and only their numbers can
+    be made alike.
+    """
+    known = [people[people["gender"].notna()] for people in sides]
+    if any(people.empty for people in known):
+        return [people.assign(sex="") for people in sides]
+    return [people.assign(sex=people["gender"]) for people in known]
 
 
 def _spread(faces: FaceSet, *, n_most: int, rng: np.random.Generator) -> FaceSet:

@@ -23,7 +23,7 @@ from s2f import files, seeding
 from s2f.corpora import corpus
 from s2f.corpora.synthetic import build, population
 from s2f.errors import RunError
-from s2f.features import pack, store
+from s2f.features import pack, preprocessing, store
 from s2f.metrics import pairs, recovery
 from s2f.metrics.recovery import Attributes, Level
 from s2f.networks import inference
@@ -128,7 +128,14 @@ def _people(
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.with_suffix(".lock")):  # runs of several seeds may come at the same time
         manifest = build.build(root, sizes, n_workers=study.params.machine.n_workers, prefix=prefix)
-        pack.build(manifest, root / "store", root=root, n_workers=study.params.machine.n_workers)
+        pack.build(
+            manifest,
+            root / "store",
+            root=root,
+            settings=preprocessing.settings(study),
+            n_workers=study.params.machine.n_workers,
+            max_rejected=study.params.store.max_rejected,
+        )
     found = store.Store.open(root / "store")
     people = pd.read_parquet(root / "people.parquet").set_index("identity")
     people = people.loc[np.unique(found.voices()["identity"].to_numpy(str))].reset_index()

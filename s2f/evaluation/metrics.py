@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from s2f import files, seeding
 from s2f.errors import RunError
-from s2f.evaluation import face_quality, face_readers, measured
+from s2f.evaluation import experiments, face_quality, face_readers, kept_readings, measured
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
@@ -46,7 +46,10 @@ def thinned(held_out: Selection, *, n_most: int, seed: int) -> Selection:
 
 
 def subject(study: Study) -> tuple[Subject, str]:
-    """The trained variant of a study with all that it is measured with, and the name of what reads faces."""
+    """The trained variant of a study with all that it is measured with, and the name of what reads faces.
+
+    There is no Inception where too few faces can be compared for FID.
+    """
     p = study.params
     store, m = Store.open(study.read("store")), p.measure
     model = inference.load(study.read("model"))
@@ -55,9 +58,22 @@ def subject(study: Study) -> tuple[Subject, str]:
     reader, name = face_quality.reader(
         p.corpus.kind, study.read("measure"), identity_path=m.face_identity, gender_path=m.face_gender
     )
-    inception = face_readers.Inception(path=m.inception, device=study.device)
+    enough = rows.too_few(n_compared(held_out, max_images=m.max_images, seed=study.seed)) is None
+    inception = face_readers.Inception(path=m.inception, device=study.device) if enough else None
     found = Subject(model, store, study.read("voice"), held_out, reader, inception, p.variant.gender, study.seed)
-    return found, name
+    kept = None
+    if isinstance(reader, face_readers.Packaged):  # beside the store, for all variants and for labelled runs
+        kept = kept_readings.Kept(reader, store.folder.parent / ".readings", identity_path=m.face_identity)
+    return replace(found, root=preprocessing.inputs(study)["root"], photo_reader=kept), name
+
+
+def n_compared(held_out: Selection, *, max_images: int, seed: int) -> int:
+    """Faces a side that FID, KID, precision and recall compare, known before any Inception features are extracted."""
+    videos = face_quality.videos(held_out.photos)
+    sources = None if videos is None else videos.to_numpy(object)
+    photos = FaceSet(held_out.photos["identity"].to_numpy(object), sources=sources)
+    n = rows.n_compared(photos, len(held_out.voices), rng=seeding.stream(seed, "bootstrap"))
+    return min(n, n_distribution(max_images))
 
 
 def network_quality(study: Study, subject: Subject) -> dict:
@@ -76,7 +92,7 @@ def network_quality(study: Study, subject: Subject) -> dict:
 def photographs(subject: Subject) -> FaceSet:
     """What is read from the real photographs of the test people."""
     return face_quality.described_photos(
-        subject.store, subject.held_out.photos, reader=subject.reader, inception=subject.inception
+        subject.store, subject.held_out.photos, reader=subject.of_photos, inception=subject.inception
     )
 
 
@@ -135,7 +151,8 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
     )
     means = face_readers.describe(pixels, names, reader=subject.reader, inception=subject.inception, desc="mean faces")
     found["mean_face"] = standins.repeated(means, names, speakers, genders=None)
-    found["gender_mean_face"] = standins.repeated(means, names, speakers, genders=genders)
+    if set(genders) <= set(names):
+        found["gender_mean_face"] = standins.repeated(means, names, speakers, genders=genders)
     some = face_quality.spread(voices, n_most=n_noise, rng=seeding.stream(subject.seed, "noise"))
     noise = noise_embeddings(subject, some)
     found["noise_voice"] = drawn(subject, some, noise, n_inception=n_inception, desc="faces of noise")
@@ -157,7 +174,7 @@ def measure(
     n_subsamples: int,
     n_fid: int,
 ) -> dict:
-    """All rows and metrics of a variant, as `s2f.metrics.rows.evaluate` gives them; says why General has no General.
+    """All rows and metrics of a variant, as `s2f.metrics.rows.evaluate` gives them; says why a row is absent.
 
     Parameters
     ----------
@@ -169,6 +186,8 @@ def measure(
         precision and recall.
     """
     absent = {} if "general" in found else {"general": "this is the General model"}
+    if "gender_mean_face" not in found:
+        absent["gender_mean_face"] = "the gender of some people, or the mean face of it, is unknown"
     return rows.evaluate(
         found,
         photos,
@@ -213,7 +232,7 @@ def probe(subject: Subject, new_voices: np.ndarray) -> np.ndarray:
         n_most = N_PROBE_PHOTOS * len(selection.identities)
         photos = face_quality.spread(selection.photos, n_most=n_most, rng=seeding.stream(subject.seed, "subsets"))
         faces = np.asarray(subject.store.faces[photos["row"].to_numpy()])
-        return selection, subject.reader.embed(faces), selection.codes(photos)
+        return selection, subject.of_photos.embed(faces), selection.codes(photos)
 
     training, vectors, codes = known("train")
     n_people = len(training.identities)
@@ -292,7 +311,7 @@ def load_readings(folder: Path, store: Store) -> Readings:
         for name in ("faces", "photos"):
             if f"{name}_rows" not in arrays:
                 problem = "does not say which files of the store were read"
-                raise RunError(folder / READINGS, problem, remedy=measured.AGAIN, reason="format")
+                raise RunError(folder / READINGS, problem, remedy=measured.again(folder), reason="format")
             rows.append(arrays[f"{name}_rows"])
             n = len(rows[-1])
             inception = None
@@ -315,19 +334,21 @@ def general(study: Study) -> Model | None:
 def fid_by_n(faces: FaceSet, photos: FaceSet, *, n_most: int, seed: int) -> dict[str, pd.DataFrame]:
     """FID at several n up to `n_most`, of drawn and of real faces against real ones: columns n, fid, low, high.
 
-    Nothing where fewer than half of `frechet.MIN_FACES` can be compared, as where people have one photograph each.
+    Nothing where fewer than `frechet.MIN_FACES` can be compared, as where people have one photograph each.
     """
+    if faces.inception is None or photos.inception is None:
+        return {}
     reference, source = standins.halves(photos, rng=seeding.stream(seed, "subsets"))
     features = [part.part("inception") for part in (faces, source, reference)]
     extracted = [part[np.isfinite(part[:, 0])] for part in features]
     most = min(n_most, *map(len, extracted))
-    if most < frechet.MIN_FACES // 2:
+    if most < frechet.MIN_FACES:
         return {}
-    ns = np.unique(np.linspace(frechet.MIN_FACES // 2, most, 4).astype(int)).tolist()
+    ns = np.unique(np.linspace(frechet.MIN_FACES, most, 4).astype(int)).tolist()
     rng = seeding.stream(seed, "bootstrap")
     *parts, reference_features = extracted
     return {
-        name: frechet.fid_by_n(part, reference_features, ns=ns, rng=rng, min_n=2)
+        name: frechet.fid_by_n(part, reference_features, ns=ns, rng=rng)
         for name, part in zip(("drawn to real", "real to real"), parts, strict=True)
     }
 
@@ -341,17 +362,19 @@ def ages(study: Study) -> pd.Series | None:
 def seen(subject: Subject) -> tuple[FaceSet, FaceSet, pd.DataFrame]:
     """Faces, photographs and people of training: as many as are held out, of each sex, with as many files each.
 
+    Who counts is what `s2f.evaluation.experiments.of_known_sex` says.
     The recordings are those that the model was trained on, whole; no Inception features.
     """
     rng, held_out = seeding.stream(subject.seed, "subsets"), subject.held_out
     training = data.select(subject.store, split="train", gender=subject.gender)
     people = training.people.iloc[rng.permutation(len(training.people))]
-    wanted = held_out.people["gender"].fillna("").value_counts()
-    place = people.groupby(people["gender"].fillna(""))["identity"].cumcount()
-    people = people[place.to_numpy() < people["gender"].fillna("").map(wanted).fillna(0).to_numpy()]
+    unseen, people = experiments.of_known_sex(held_out.people, people)
+    wanted = people["sex"].map(unseen["sex"].value_counts()).fillna(0)
+    people = people[people.groupby("sex").cumcount() < wanted]
     voices, photos = (f[f["identity"].isin(people["identity"])] for f in (training.voices, training.photos))
-    voices = face_quality.spread(voices.reset_index(drop=True), n_most=len(held_out.voices), rng=rng)
-    photos = face_quality.spread(photos.reset_index(drop=True), n_most=len(held_out.photos), rng=rng, n_least=2)
+    n_voices, n_photos = (f["identity"].isin(unseen["identity"]).sum() for f in (held_out.voices, held_out.photos))
+    voices = face_quality.spread(voices.reset_index(drop=True), n_most=n_voices, rng=rng)
+    photos = face_quality.spread(photos.reset_index(drop=True), n_most=n_photos, rng=rng, n_least=2)
     chosen = Selection(voices, photos, np.unique(people["identity"].to_numpy(str)))
     others = replace(subject, held_out=chosen, inception=None)
     faces = drawn(others, voices, data.embeddings(subject.voice, voices), desc="faces of seen speakers")

@@ -25,6 +25,8 @@ class Subject:
     inception : Inception, optional, without it no FID, KID, precision and recall
     gender : "f", "m" or None, whom the model was trained on
     seed : int, root seed
+    root : Path, optional, where the recordings of the store lie; without it none is heard again
+    photo_reader : Reader, optional, the reader as photographs are read by, each once; `reader` if not given
     """
 
     model: Model
@@ -35,3 +37,10 @@ class Subject:
     inception: Inception | None = None
     gender: str | None = None
     seed: int = 0
+    root: Path | None = None
+    photo_reader: Reader | None = None
+
+    @property
+    def of_photos(self) -> Reader:
+        """What reads photographs."""
+        return self.photo_reader or self.reader

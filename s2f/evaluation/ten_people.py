@@ -21,12 +21,19 @@ SPREAD = ("metric", "everyone", "median", "low", "high", "best", "worst", "best_
 
 
 def draws(
-    faces: FaceSet, photos: FaceSet, *, n_people: int = 10, n_draws: int = 500, rng: np.random.Generator
+    faces: FaceSet,
+    photos: FaceSet,
+    *,
+    n_people: int = 10,
+    n_draws: int = 500,
+    rng: np.random.Generator,
+    no_fid: str | None = None,
 ) -> pd.DataFrame:
     """The metrics of a handful of people, drawn over and over: one drawn face and one photograph of each.
 
     Both drawn and real faces have embeddings and pixels, and Inception features where FID is wanted: only people whose
     faces have features are drawn then, if there are `n_people` of them. Where there are fewer people, it is everyone.
+    `no_fid` says why the run has no FID of everyone, where it has none: then there is none of a handful either.
 
     Returns
     -------
@@ -47,8 +54,10 @@ def draws(
         raise MetricError("ten people", f"are {len(names)}", remedy="Give at least 2.", reason="too_few")
     everyone = _everyone(faces, photos, names)
     with_features = _with_features(faces, photos, names)
-    reason = None
-    if len(with_features) < n_people and len(with_features) < len(names):
+    reason = no_fid
+    if reason is not None:
+        everyone["fid"] = (np.nan, len(names))
+    elif len(with_features) < n_people and len(with_features) < len(names):
         reason = f"{len(with_features)} people have a face and a photo with Inception features"
         everyone["fid"] = (np.nan, len(with_features))
     else:

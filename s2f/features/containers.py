@@ -26,6 +26,7 @@ _SEARCHED = 1 << 16  # bytes at the head of a file in which a stream may begin
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof", b"sidx")
 _EBML = b"\x1aE\xdf\xa3"  # webm, mkv
 _ASF = bytes.fromhex("3026b2758e66cf11")
+_ASF_LATER = tuple(map(bytes.fromhex, ("3626b275", "90080033", "d329e2d6", "f803b1fe", "d03fb73c")))  # data, indices
 _W64 = bytes.fromhex("726966662e91cf11")
 _FLAC = b"fLaC\0\0\0\x22"  # with the head of its first block, which always has 34 bytes
 _TS_BYTES = 188
@@ -270,6 +271,8 @@ def _amr(there: _Bytes, start: int) -> Part:
     kind, n_samples = _AMR[magic]
     at, n = start + len(magic), 0
     while (head := there.at(at, 1)) and (n_bytes := frames.amr(kind, head[0])):
+        if not head[0] and there.after_zeros(at) == there.size:  # filling, not frames marked as damaged
+            break
         at, n = there.until(at + n_bytes), n + 1
     return Part(kind, start, at, demuxer="amr", n_samples=n * n_samples)
 
@@ -277,7 +280,7 @@ def _amr(there: _Bytes, start: int) -> Part:
 def _wav(there: _Bytes, start: int) -> Part:
     order = "big" if there.at(start, 4) == b"RIFX" else "little"
     long_size = None
-    at, compressed = start + 12, False
+    at, by_ffmpeg = start + 12, False
     while True:
         chunk = there.at(at, 8)
         if len(chunk) < 8:
@@ -288,12 +291,13 @@ def _wav(there: _Bytes, start: int) -> Part:
         if chunk.startswith(b"ds64"):
             long_size = there.number(at + 16, 8)
         if chunk.startswith(b"fmt "):
-            compressed = there.number(at + 8, 2, order) in (0x50, 0x55, 0xFF, 0x160, 0x161, 0x162, 0x2000)
+            by_ffmpeg |= there.number(at + 8, 2, order) in (0x50, 0x55, 0xFF, 0x160, 0x161, 0x162, 0x2000)
+        by_ffmpeg |= size % 2 == 1 and there.at(start, 4) in (b"RF64", b"BW64")  # libsndfile forgets the filling
         at += 8 + size + size % 2
     first = at + 8
     if size >= STREAMED and long_size and long_size < 1 << 62:
         size = long_size
-    demuxer = "wav" if compressed else None
+    demuxer = "wav" if by_ffmpeg else None
     if size >= STREAMED:
         return Part("wav", start, there.size, demuxer)
     if not size and there.size > first and not _is_chunk(there, first):  # its writer was stopped before the end
@@ -310,8 +314,13 @@ def _wav(there: _Bytes, start: int) -> Part:
 def _is_chunk(there: _Bytes, at: int) -> bool:
     chunk = there.at(at, 8)
     size = int.from_bytes(chunk[4:], "little")
-    named = len(chunk) == 8 and all(32 <= letter < 127 for letter in chunk[:4])
-    return named and at + 8 + size <= there.size and _walk(there, at) is None  # "OggS" would pass for a chunk, too
+    return (
+        len(chunk) == 8 and _is_name(chunk[:4]) and at + 8 + size <= there.size and _walk(there, at) is None
+    )  # "OggS" would pass for a chunk, too
+
+
+def _is_name(letters: bytes) -> bool:
+    return all(32 <= letter < 127 for letter in letters)
 
 
 def _avi(there: _Bytes, start: int) -> Part:
@@ -391,7 +400,7 @@ def _ebml_size(there: _Bytes, at: int) -> tuple[int, int]:
 
 def _asf(there: _Bytes, start: int) -> Part:
     at = start
-    while len(head := there.at(at, 24)) == 24 and (at == start or not head.startswith(_ASF)):
+    while len(head := there.at(at, 24)) == 24 and (at == start or head.startswith(_ASF_LATER)):
         size = int.from_bytes(head[16:24], "little")
         if size < 24:  # streamed, or something else
             at = there.size if at > start else start + 24
@@ -424,7 +433,7 @@ def _w64(there: _Bytes, start: int) -> Part:
 
 def _caf(there: _Bytes, start: int) -> Part:
     at = start + 8
-    while len(chunk := there.at(at, 12)) == 12 and not chunk.startswith(b"caff"):
+    while len(chunk := there.at(at, 12)) == 12 and not chunk.startswith(b"caff") and _is_name(chunk[:4]):
         size = int.from_bytes(chunk[4:], "big", signed=True)
         if size < 0:  # the last chunk, to the end of the file
             return Part("caf", start, there.size)

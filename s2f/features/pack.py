@@ -80,8 +80,8 @@ def build(
     "identity_incomplete". The result depends neither on `n_workers` nor on `shard_size`.
 
     Finished shards wait in ``<folder>/shards`` under a hash of their files (name, size, time), their rows,
-    the settings and the code that makes them, so that none is used for other input. Memory holds one shard a
-    process and the manifest.
+    the settings and the code that makes them, so that none is used for other input; those of other input stay
+    until this store is whole and replaces what they were made for. Memory holds one shard a process and the manifest.
 
     Parameters
     ----------
@@ -115,8 +115,6 @@ def build(
     for name in FILES:
         for stale in folder.glob(f".{Path(name).stem}.*{Path(name).suffix}"):  # of a killed build
             stale.unlink()
-    for other in set(shards.iterdir()) - set(places):  # of other input, or half-written
-        other.unlink(missing_ok=True)
     _make_shards(parts, places, root=root, settings=settings, n_workers=n_workers, progress=progress)
     _merge(table, places, folder, settings=settings, max_rejected=max_rejected, key=key)
     shutil.rmtree(shards)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from s2f.errors import ImageError
+from s2f.features import colours
 
+_MAX_BYTES = 1 << 30  # more than Pillow would decode without compression
+# What Pillow's decoders raise on damaged files, RuntimeError for AVIF.
+_DAMAGED = (OSError, SyntaxError, EOFError, TypeError, ValueError, RuntimeError, struct.error, zlib.error)
 MIN_PX = 16  # below this, in the photo or in the part of it that is the face, there is no face to learn from
 
 
 def read(path: str | Path) -> np.ndarray:
-    """Read a photo as RGB: turned upright (EXIF), greyscale and CMYK converted, transparency over white.
+    """Read a photo as sRGB: turned upright (EXIF), its colour profile followed, transparency over white.
 
     Parameters
     ----------
@@ -30,7 +36,8 @@ def read(path: str | Path) -> np.ndarray:
     ------
     ImageError
         Missing, a folder, not to be read by this user, empty, not an image, truncated or damaged, animated, of a
-        mode without a defined range (32-bit integer or float), under 16 px, or too large to decode safely.
+        mode without a defined range (32-bit integer or float), of colours that cannot be told, under 16 px, or too
+        large to decode safely.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -51,11 +58,16 @@ def read(path: str | Path) -> np.ndarray:
         raise ImageError(path, problem, remedy="Give the path of one image.", reason="unreadable")
     if state.st_size == 0:
         raise ImageError(path, "is empty (0 bytes)", remedy="Copy or download it again.", reason="empty")
+    if state.st_size > _MAX_BYTES:
+        problem = f"is too large ({state.st_size >> 20} MB)"
+        raise ImageError(path, problem, remedy="Scale it down.", reason="too_large")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # an error here, not a hidden warning
-            with Image.open(path) as image:
-                return _to_rgb(image, path)
+            # From memory, where asking for more bytes than there are, as a damaged file may, takes none.
+            content = io.BytesIO(path.read_bytes())
+            with Image.open(content) as image:
+                return _to_rgb(image, path, content)
     except UnidentifiedImageError as error:
         remedy = "Convert it to JPEG or PNG."
         raise ImageError(path, "is not an image Pillow can read", remedy=remedy, reason="not_image") from error
@@ -65,7 +77,7 @@ def read(path: str | Path) -> np.ndarray:
         raise ImageError(path, "may not be read", remedy="Change its permissions.", reason="permission") from None
     except ImageError:
         raise
-    except (OSError, SyntaxError, EOFError, TypeError, ValueError, struct.error, zlib.error) as error:
+    except _DAMAGED as error:
         remedy = "It is truncated or damaged: get it again."
         raise ImageError(path, f"cannot be decoded ({error})", remedy=remedy, reason="damaged") from error
 
@@ -73,7 +85,7 @@ def read(path: str | Path) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ parts
 
 
-def _to_rgb(image, path: Path) -> np.ndarray:
+def _to_rgb(image, path: Path, content: BinaryIO) -> np.ndarray:
     from PIL import Image, ImageOps
 
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a phone's photo and its preview
@@ -84,11 +96,8 @@ def _to_rgb(image, path: Path) -> np.ndarray:
         problem = f"has mode {image.mode} (32 bits a sample, no defined range)"
         raise ImageError(path, problem, remedy="Convert it to 8 bits a sample.", reason="mode")
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):
-        upright = Image.fromarray((np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8))
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
+    upright = colours.to_srgb(ImageOps.exif_transpose(image), path, opened=image, content=content)
+    if upright.mode == "RGBA":
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, (255, 255, 255, 255)), upright)
     return np.array(upright.convert("RGB"), dtype=np.uint8)
 

@@ -20,18 +20,23 @@ def inputs(study: Study) -> dict:
     """
     folder = study.read("corpus")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    p = study.params.store
     return {
         "manifest": manifest.read(folder / "manifest.parquet"),
         "root": study.root / summary["root"],
-        "settings": Settings(
-            several_faces=p.several_faces,
-            max_turn=p.max_turn,
-            processed=corpus.processed(study.params.corpus.kind),
-            min_voice_s=p.min_voice_s,
-        ),
-        "shard_size": p.shard_size,
+        "settings": settings(study),
+        "shard_size": study.params.store.shard_size,
     }
+
+
+def settings(study: Study) -> Settings:
+    """How a run treats recordings and photographs, also those that are made to measure it."""
+    p = study.params.store
+    return Settings(
+        several_faces=p.several_faces,
+        max_turn=p.max_turn,
+        processed=corpus.processed(study.params.corpus.kind),
+        min_voice_s=p.min_voice_s,
+    )
 
 
 def make_part(study: Study, *, part: int, n_parts: int, n_workers: int) -> int:

@@ -86,6 +86,9 @@ def blocks(path: str | Path, *, remarks: list[str] | None = None) -> Iterator[np
             for block in _resampled(mono):
                 n += len(block)
                 yield np.clip(block, -1.0, 1.0, out=block)
+    if not n and found:
+        problem = f"has 0 samples: {'; '.join(found)}"
+        raise AudioError(path, problem, remedy=containers.CUT_SHORT, reason="damaged")
     if not n:
         raise AudioError(path, "has 0 samples", remedy="Leave it out or record it again.", reason="empty")
 

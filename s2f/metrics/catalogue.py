@@ -96,6 +96,8 @@ _ROWS = (
     Row("probe", "linear map", direction=True, table2=3),
     Row("ceiling", "another photo of the person", no_video="a photograph, drawn from no voice", table2=9),
 )
+# Measured where another system is compared with the drawn faces; no part of a study.
+OTHER = Row("other", "the other system")
 _set = partial(Metric, group="sets", needs="inception")
 _distance = partial(Metric, group="distances", needs="distances")
 _pixels = partial(Metric, group="distances", needs="pixels", better="lower", column=2)
@@ -163,4 +165,4 @@ def comparable() -> list[str]:
 
 def label(key: str) -> str:
     """What readers see for a row or a metric."""
-    return (ROWS.get(key) or METRICS[key]).label
+    return OTHER.label if key == OTHER.key else (ROWS.get(key) or METRICS[key]).label

@@ -71,6 +71,7 @@ class Given:
     real: RealSets | None
     sizes: Sizes
     draws: np.random.Generator
+    too_few: str | None = None  # why no sets are compared, where it is for lack of faces
 
     @cached_property
     def genders(self) -> np.ndarray:
@@ -106,6 +107,8 @@ class Comparison:
         there: tuple[object, ...] = (self.faces.female,)
         if needs == "inception":
             there = (self.faces.inception, self.given.real)
+            if self.given.too_few is not None and self.faces.drawable:
+                return self.given.too_few
         elif needs != "female":
             part = "pixels" if needs == "pixels" else "embeddings"
             there = (getattr(self.faces, part), getattr(self.gallery, part))

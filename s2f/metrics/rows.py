@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.errors import MetricError, nearest
-from s2f.metrics import bootstrap, catalogue, measures
+from s2f.metrics import bootstrap, catalogue, frechet, measures
 from s2f.metrics.measures import Comparison, Given, RealSets, Sizes
 from s2f.metrics.resampling import Measured, Resampling
 from s2f.metrics.standins import FaceSet, halves, someone_else
@@ -34,8 +34,8 @@ def evaluate(
     Parameters
     ----------
     stand_ins : mapping of str to FaceSet
-        One face (or embedding) a test recording, for any row of the catalogue. Rows `chance`, `gender_oracle`,
-        `random_real` and `ceiling` are made here from the photos and people.
+        One face (or embedding) a test recording, for any row of the catalogue, or for `OTHER`. Rows `chance`,
+        `gender_oracle`, `random_real` and `ceiling` are made here from the photos and people.
     photos : FaceSet, every held-out photo of the people
     people : DataFrame, columns identity, gender ("f", "m" or None), nationality (str or None), one row a person
     protocol : str, "held_out" or "closed_set", as it goes into the result
@@ -65,14 +65,14 @@ def evaluate(
     evaluated on the same resamples (for KID, on the same halves of the people).
     """
     absent = absent or {}
+    known = {**catalogue.ROWS} | ({catalogue.OTHER.key: catalogue.OTHER} if catalogue.OTHER.key in stand_ins else {})
     for key in [*stand_ins, *absent]:
-        if key not in catalogue.ROWS:
+        if key not in known:
             raise MetricError(key, "is no row of the results", remedy=nearest(key, catalogue.ROWS))
     if len(photos) == 0:
         raise MetricError("photos", "are empty", remedy="Give the held-out photos of the people.", reason="too_few")
     people = people.drop_duplicates("identity").sort_values("identity").reset_index(drop=True)
-    names = ("halves", "random", "sets", "draws", "resamples", "subsamples")
-    streams = dict(zip(names, rng.spawn(len(names)), strict=True))
+    streams = _streams(rng)
     reference, source = halves(photos, rng=streams["halves"])
     sets = dict(stand_ins)
     if len(source):
@@ -80,12 +80,14 @@ def evaluate(
     if len(set(source.identities)) > 1:
         sets["random_real"] = someone_else(source, rng=streams["random"])
     _known([photos, *sets.values()], people)
-    real = _real_sets(reference, source, sets.values(), sizes, rng=streams["sets"])
-    given = Given(people, photos, real, sizes, draws=streams["draws"])
+    n = _n_compared([reference, source, *sets.values()], sizes)
+    few = too_few(n, min_n=sizes.min_n)
+    real = None if few else _real_sets(reference, source, n, sizes, rng=streams["sets"])
+    given = Given(people, photos, real, sizes, draws=streams["draws"], too_few=few)
     counts = bootstrap.resamples(len(people), rng=streams["resamples"], n_resamples=sizes.n_resamples)
     resampling = Resampling(counts, streams["subsamples"], sizes.n_subsamples)
     lines, measured = {}, []
-    for key, row in catalogue.ROWS.items():
+    for key, row in known.items():
         found: Mapping[str, Measured | str]
         if key == "chance":
             found = measures.chance(given)
@@ -109,13 +111,42 @@ def evaluate(
     }
 
 
+def n_compared(photos: FaceSet, n_faces: int, *, rng: np.random.Generator) -> int:
+    """How many faces a side `evaluate` would compare as sets, said before any Inception features are extracted.
+
+    Parameters
+    ----------
+    photos : FaceSet, their identities and videos
+    n_faces : int, faces of the smallest row that is drawn
+    rng : numpy.random.Generator, a stream that starts as the one of `evaluate` will
+    """
+    return min(n_faces, *map(len, halves(photos, rng=_streams(rng)["halves"])))
+
+
+def too_few(n: int, *, min_n: int = frechet.MIN_FACES) -> str | None:
+    """Why FID, KID, precision and recall are not measured on `n` faces a side; None where they are."""
+    least = max(min_n, 2)
+    return None if n >= least else f"too few faces to compare as sets: {n} a side, at least {least} are needed"
+
+
+def _streams(rng: np.random.Generator) -> dict[str, np.random.Generator]:
+    names = ("halves", "random", "sets", "draws", "resamples", "subsamples")
+    return dict(zip(names, rng.spawn(len(names)), strict=True))
+
+
+def _n_compared(sets: Iterable[FaceSet], sizes: Sizes) -> int:
+    sets = list(sets)
+    each = [len(measures.extracted(faces)) for faces in sets if faces.inception is not None]
+    each = each or [len(faces) for faces in sets if faces.drawable]
+    most = [] if sizes.n_fid is None else [sizes.n_fid]
+    return min(each + most, default=0)
+
+
 def _real_sets(
-    reference: FaceSet, source: FaceSet, rows: Iterable[FaceSet], sizes: Sizes, *, rng: np.random.Generator
+    reference: FaceSet, source: FaceSet, n: int, sizes: Sizes, *, rng: np.random.Generator
 ) -> RealSets | None:
     if reference.inception is None or source.inception is None:
         return None
-    each = [len(measures.extracted(faces)) for faces in (reference, source, *rows) if faces.inception is not None]
-    n = min(each) if sizes.n_fid is None else min(sizes.n_fid, *each)
     reference, source = (measures.sample(part, n, rng=rng) for part in (reference, source))
     return RealSets(reference, source, n, sizes.min_n)
 

@@ -48,6 +48,11 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.identities)
 
+    @property
+    def drawable(self) -> bool:
+        """Whether these are faces, which can be compared as a set, and not embeddings alone."""
+        return self.inception is not None or self.pixels is not None
+
     def take(self, rows: np.ndarray, *, identities: np.ndarray | None = None) -> FaceSet:
         """The faces at `rows` (positions or a mask), as stand-ins for `identities` if given."""
         parts = {name: None if part is None else part[rows] for name, part in vars(self).items()}
@@ -89,10 +94,17 @@ def repeated(means: FaceSet, names: list[str], identities: np.ndarray, *, gender
     means : FaceSet [k], the described faces of `mean_faces`
     names : list of str [k], its names
     identities : ndarray of str [n], speaker of each recording
-    genders : ndarray of str or None [n], optional, sex of each speaker; where it is unknown, everyone's mean is used
+    genders : ndarray of str [n], optional, sex of each speaker
+
+    Raises
+    ------
+    MetricError: a speaker's sex is unknown, or there is no mean face of it
     """
-    wanted = ["all"] * len(identities) if genders is None else genders
-    rows = np.array([names.index(name) if name in names else names.index("all") for name in wanted], int)
+    wanted = ["all"] * len(identities) if genders is None else list(genders)
+    if lost := [name for name, sex in zip(identities, wanted, strict=True) if sex not in names]:
+        remedy = "Leave the row out."
+        raise MetricError(lost[0], "has no mean face of the same sex", remedy=remedy, reason="unknown_sex")
+    rows = np.array([names.index(name) for name in wanted], int)
     return means.take(rows, identities=np.asarray(identities, object))
 
 

@@ -21,6 +21,7 @@ class ErrorRates:
     false_reject : ndarray, float [k], share of pairs of one person below the threshold
     equal_error_rate : Estimate, where both are equal, with a 95 % bootstrap interval over identities
     n_same, n_different : int, Pairs
+    cosine_same, cosine_different : float, mean similarity of the pairs
     """
 
     thresholds: np.ndarray
@@ -29,6 +30,8 @@ class ErrorRates:
     equal_error_rate: Estimate
     n_same: int
     n_different: int
+    cosine_same: float
+    cosine_different: float
 
 
 def error_rates(
@@ -89,6 +92,8 @@ def error_rates(
         equal_error_rate=estimate,
         n_same=int(same.sum()),
         n_different=int((~same).sum()),
+        cosine_same=float(scores[same].mean()),
+        cosine_different=float(scores[~same].mean()),
     )
 
 

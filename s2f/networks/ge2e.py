@@ -16,7 +16,6 @@ import torch
 from tqdm import tqdm
 
 from s2f import files, provenance, weights, workers
-from s2f.features import sound_files
 from s2f.features.ge2e_front_end import partials
 from s2f.networks.models import GE2EEmbedding
 
@@ -104,4 +103,4 @@ def _network() -> GE2EEmbedding:
 
 def _track(path: str) -> np.ndarray:
     with torch.inference_mode():
-        return _network()(torch.from_numpy(partials(sound_files.read(path), name=path))).numpy()  # [n_partials, 256]
+        return _network().in_pieces(partials(path)).numpy()  # [n_partials, 256]

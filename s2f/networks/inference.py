@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2f import tensors
+from s2f import provenance, tensors
 from s2f.errors import CheckpointError
 from s2f.features import pixels
 from s2f.networks.models import (
@@ -50,7 +50,8 @@ class Model:
         features : float32 [n_frames, 64] of `front_end.features`, or [n_partials, 160, 40] of `ge2e_front_end.partials`
         """
         if self.architecture.encoder == "ge2e":
-            partials = self.voice_embedding(torch.from_numpy(features))  # [n_partials, 256]
+            assert isinstance(self.voice_embedding, GE2EEmbedding)
+            partials = self.voice_embedding.in_pieces(features)  # [n_partials, 256]
             return unit(partials.mean(dim=0)).numpy()  # [256]
         if len(features) > PIECE:
             return unit(self._mean(features))[0].numpy()  # [64]
@@ -80,13 +81,12 @@ class Model:
         ------
         AudioError: the recording is broken, silent, or holds less than half a second of voice
         """
-        from s2f.features import front_end, ge2e_front_end, listening, sound_files  # not needed to train
+        from s2f.features import front_end, ge2e_front_end, listening  # not needed to train
 
         heard = listening.listen(recording)
         if self.architecture.encoder == "own":
             return front_end.repeat(heard.log_mel), heard
-        wave = recording if isinstance(recording, np.ndarray) else sound_files.read(recording)
-        return ge2e_front_end.partials(wave), heard
+        return ge2e_front_end.partials(recording), heard
 
     def reconstruct(self, recording: np.ndarray | str | Path) -> np.ndarray:
         """The face of a voice, uint8 [64, 64, 3].
@@ -140,7 +140,7 @@ def load(variant_folder: str | Path) -> Model:
     """
     path = Path(variant_folder) / CHECKPOINT
     if not path.is_file():
-        remedy = "Train it first: make book, or 05_training by hand."
+        remedy = f"Train it first: {provenance.again(Path(variant_folder))}"
         raise CheckpointError(variant_folder, f"holds no {CHECKPOINT}", remedy=remedy)
     weights, header = tensors.load(path)
     with _of_this_version(path):

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 EMBEDDING_DIM = 64  # of voices and faces (poster; 2019 code)
+GE2E_PIECE = 512  # mel windows of `GE2EEmbedding` at a time, over six minutes
 GE2E_DIM = 256  # of voices with `voice.encoder: ge2e`
 N_MELS = 64
 FRAMES_PER_VECTOR = 32  # five convolutions of stride 2
@@ -78,6 +80,11 @@ class GE2EEmbedding(nn.Module):
         """Unit embeddings float [B, 256] of mel power float [B, 160, 40]."""
         hidden = self.lstm(mels)[1][0]  # [3, B, 256]
         return unit(F.relu(self.linear(hidden[-1])))  # [B, 256]
+
+    def in_pieces(self, mels: np.ndarray) -> Tensor:
+        """The same of any number of them, float32 [n, 160, 40], some minutes of a long recording after another."""
+        pieces = (np.ascontiguousarray(mels[at : at + GE2E_PIECE]) for at in range(0, len(mels), GE2E_PIECE))
+        return torch.cat([self(torch.from_numpy(piece)) for piece in pieces])
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):

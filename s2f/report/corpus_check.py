@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shlex
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from s2f import files
-from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, voxceleb
+from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, splits, voxceleb
 from s2f.corpora.corpus import processed
-from s2f.errors import AudioError, CorpusError, ImageError
+from s2f.errors import AudioError, CorpusError, ImageError, OutputError
 from s2f.features import pack
+from s2f.study import params
 
 PAGE = 'The book\'s page "Getting the data" says where each is published, and its usual places.'
 SORTS = {"voices": "recordings", "faces": "photographs", "metas": "metadata"}
@@ -25,6 +29,8 @@ MODALITIES = (("voice", "recordings"), ("face", "photographs"))
 
 def main(arguments: argparse.Namespace) -> int:
     """Print the report; exit status 0 where a study can be run on what is there, 1 where something is missing."""
+    if arguments.rejected is not None:
+        _refuse_foreign(arguments.rejected)
     if arguments.kind == "table":
         if arguments.table is None:
             raise CorpusError("check table", "names no table", remedy="Add --table pairs.csv.")
@@ -35,9 +41,8 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         given = {"voices": arguments.voices, "faces": arguments.faces, "metas": arguments.meta}
         if arguments.root is None and not all(given.values()):
-            raise CorpusError(
-                f"check {arguments.kind}", "has no --root", remedy="Name the folder of the downloads, or every part."
-            )
+            remedy = f"Add --root data/{arguments.kind}, where the downloads lie, or all of --voices, --faces, --meta."
+            raise CorpusError(f"check {arguments.kind}", "has no --root", remedy=remedy)
         usual = voxceleb.places(arguments.root, kind=arguments.kind) if arguments.root is not None else {}
         there = {sort: given[sort] or usual[sort] for sort in SORTS}
         if not _say_places(there):
@@ -52,10 +57,35 @@ def main(arguments: argparse.Namespace) -> int:
         print(_text(voxceleb.expected_against_found(scan)))
     _say_rejected(rejected, duplicates.find(found, "."), arguments.rejected)
     bad = _say_sample(found, n=arguments.sample, is_processed=processed(arguments.kind))
-    where = f"corpus.table: {arguments.table}" if arguments.kind == "table" else f"corpus.root: {arguments.root}"
-    print(f"\nTo use it, set {where}")
-    print(f"in params/profiles/{arguments.kind}.yaml, and run make book PROFILE={arguments.kind}.")
+    bad += _say_refusal(found, kind=arguments.kind)
+    _say_use(arguments, has_split=bool(found["split"].notna().any()))
     return 1 if bad else 0
+
+
+def _say_use(arguments: argparse.Namespace, *, has_split: bool) -> None:
+    """What runs a study on it: a command, and the lines of the profile that say the same for good."""
+    root = params.project_root()
+    named: dict[str, Any] = {"root": arguments.root, "table": arguments.table}
+    named |= {"voice_roots": arguments.voices, "face_roots": arguments.faces, "metas": arguments.meta}
+    corpus = {key: _from_project(value, root) for key, value in named.items() if value}
+    split = {"rule": "given"} if has_split else {}
+    command = ["python", "-m", "s2f", "study", "--profile", arguments.kind, "--label", "mine"]
+    for section, values in (("corpus", corpus), ("split", split)):
+        for key, value in values.items():
+            command += ["--set", f"{section}.{key}={json.dumps(value, ensure_ascii=False)}"]
+    print(f"\nTo run the study on it, from {root}:\n\n  {shlex.join(command)}")
+    lines = {"corpus": {"kind": arguments.kind, **corpus}} | ({"split": split} if split else {})
+    print(f"\nOr set in params/profiles/{arguments.kind}.yaml, and run make book PROFILE={arguments.kind}:\n")
+    for section, values in lines.items():
+        print(f"  {section}: {json.dumps(values, ensure_ascii=False)}")  # JSON is YAML
+
+
+def _from_project(value: Path | list[Path], root: Path) -> str | list[str]:
+    """A path, or several, as a parameter: from the project's folder where it lies in it, else in full."""
+    if isinstance(value, list):
+        return [str(_from_project(path, root)) for path in value]
+    path = Path(os.path.abspath(value))
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _say_places(there: Mapping[str, list[Path]]) -> bool:
@@ -107,6 +137,36 @@ def _say_rejected(rejected: pd.DataFrame, doubles: pd.DataFrame, path: Path | No
         with files.whole(path) as beside:
             rejected.to_csv(beside, index=False)
         print(f"The list of files left out: {path}")
+
+
+def _say_refusal(found: pd.DataFrame, *, kind: str) -> int:
+    """Divide the corpus as its study does, and say what the study would say; whether it refuses."""
+    given = {"split.rule": "given"} if found["split"].notna().any() else {}
+    settings = params.resolve(kind, overrides=given, root=params.project_root())
+    try:
+        both, _ = manifest.intersect(found)
+        table = splits.divide(both, settings.split, seed=0)
+        with tempfile.TemporaryDirectory() as folder:
+            doubles = duplicates.find(table, ".", progress=False)
+            duplicates.settle(table, doubles, rule=settings.corpus.duplicates, report=Path(folder, "duplicates.csv"))
+    except CorpusError as error:
+        subject = "the corpus" if error.reason == "leak" else error.subject  # its list lies in no place yet
+        print(f"\nA study refuses it: {subject} {error.problem}. {error.remedy}")
+        return 1
+    return 0
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse to write the list over a file that is no such list."""
+    if not os.path.lexists(path):
+        return
+    try:
+        with path.open(encoding="utf-8") as file:
+            ours = file.readline().strip() == ",".join(rejections.COLUMNS)
+    except (OSError, UnicodeDecodeError):
+        ours = False
+    if not ours:
+        raise OutputError(path, "is there, and is no list of files left out", remedy="Name another file.")
 
 
 def _say_sample(found: pd.DataFrame, *, n: int, is_processed: bool) -> int:

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from s2f.metrics.catalogue import METRICS
-from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, canvas, in_theme, sentence
+from s2f.metrics.frechet import MIN_FACES
+from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, absent, canvas, in_theme, sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def dots(
 
     Parameters
     ----------
-    frame : DataFrame, columns metric, value, low, high, n_identities and those of `by`
+    frame : DataFrame, columns metric, value, low, high, n_identities, reason and those of `by`
     by : str or sequence of str, what names a line; of two columns, the first sets the colour
     metrics : sequence of str, optional, panels; all in the frame if not given
     chance : float, optional, drawn dashed in the panels of shares, in the metrics' own unit
@@ -76,13 +77,13 @@ def dots(
             found = own[own["metric"] == metric]
             if len(found):
                 _dot(ax, found.iloc[0], place, colour=colour, scale=METRICS[metric].form.scale)
-        n = int(own["n_identities"].max()) if len(own) else 0
+        n = int(own["n_identities"].fillna(0).max()) if len(own) else 0
         group = "" if len(columns) == 1 or columns[0] == "by" else f"{line[columns[0]]}: "
         labels.append(f"{group}{line[columns[-1]]} ({n})")
     for ax, metric in zip(axes[0], metrics, strict=True):
         if chance is not None and METRICS[metric].chance is not None:
             ax.axvline(chance * METRICS[metric].form.scale, color=GREY, linestyle=DASHED, linewidth=1)
-        _panel(ax, metric, n_panels=len(metrics))
+        _panel(ax, metric, frame, n_panels=len(metrics))
     _name_lines(axes, labels)
     figure.set_layout_engine("constrained", wspace=0.06)
     text = "bar: 95 % interval over people; in brackets: people" + ("" if chance is None else "; dashed: chance")
@@ -106,6 +107,7 @@ def same_speaker(frame: pd.DataFrame) -> Figure:
             for _, entry in own.iterrows():
                 place = list(names).index(entry["faces"]) + shift
                 handles[f"of {entry['pair']}"] = _dot(ax, entry, place, colour=colour, scale=1)
+        _say_missing(ax, frame[frame["metric"].isin(metrics)], n_panels=2)
         ax.set_title(title, fontsize=9.5)
         ax.grid(axis="y", visible=False)
     _name_lines(axes, list(names.values()))
@@ -122,16 +124,18 @@ def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None
     draws : DataFrame, from `s2f.evaluation.ten_people.draws`
     poster : mapping of str to float, optional, the poster's figure by metric
     """
-    metrics = [m for m in draws["metric"].unique() if draws.loc[draws["metric"] == m, "value"].notna().any()]
+    metrics = list(draws["metric"].unique())
     figure, axes = canvas(2.6, n_columns=len(metrics), sharey=True)
     handles = {}
     for ax, metric in zip(axes[0], metrics, strict=True):
         own = draws[draws["metric"] == metric]
+        ax.set_title(METRICS[metric].label, fontsize=9.5)
+        if _say_missing(ax, own, n_panels=len(metrics)):
+            continue
         ax.hist(own["value"], bins=24, color=BLUE, alpha=0.6)
         handles["everyone"] = ax.axvline(own["everyone"].iloc[0], color=RED, linewidth=2)
         if poster and metric in poster:
             handles["poster (undefined)"] = ax.axvline(poster[metric], color=GREY, linestyle=DASHED, linewidth=1.6)
-        ax.set_title(METRICS[metric].label, fontsize=9.5)
         ax.locator_params(axis="x", nbins=5)
         ax.grid(axis="x", visible=False)
     n = int(draws["n_people"].iloc[0])
@@ -150,7 +154,7 @@ def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
         A line each: columns n, fid, low, high. A sentence where there is none.
     """
     if not frames:
-        return sentence("Too few faces, or photographs, to compare.")
+        return sentence(f"FID is not measured: fewer than {MIN_FACES} faces, or photographs, can be compared.")
     figure, axes = canvas(2.9)
     ax = axes[0, 0]
     for (name, frame), colour in zip(frames.items(), COLOURS, strict=False):
@@ -173,7 +177,7 @@ def gap(frame: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    frame : DataFrame, columns protocol ("closed", "held_out"), variant, metric, value, low, high
+    frame : DataFrame, columns protocol ("closed", "held_out"), variant, metric, value, low, high and reason
     """
     metrics, variants = list(frame["metric"].unique()), list(frame["variant"].unique())
     protocols = (("held_out", "held out", BLUE, -0.13), ("closed", "closed set", ORANGE, 0.13))
@@ -189,7 +193,7 @@ def gap(frame: pd.DataFrame) -> Figure:
                 handles[label] = _dot(ax, entry, place, colour=colour, scale=scale)
         if (chance := METRICS[metric].chance) is not None:
             handles["chance"] = ax.axvline(chance * scale, color=GREY, linestyle=DASHED, linewidth=1)
-        _panel(ax, metric, n_panels=len(metrics))
+        _panel(ax, metric, frame, n_panels=len(metrics))
     _name_lines(axes, [name[:1].upper() + name[1:] for name in variants])
     figure.set_layout_engine("constrained", wspace=0.06)
     _legend(figure, handles)
@@ -212,10 +216,20 @@ def _dot(ax: Axes, entry: pd.Series, place: float, *, colour: str, scale: float)
     return ax.plot(entry["value"] * scale, place, "o", color=colour, markersize=5.5)[0]
 
 
-def _panel(ax: Axes, metric: str, *, n_panels: int) -> None:
+def _panel(ax: Axes, metric: str, frame: pd.DataFrame, *, n_panels: int) -> None:
     ax.set_title(textwrap.fill(METRICS[metric].title, 54 // n_panels), fontsize=9)
     ax.grid(axis="y", visible=False)
-    ax.locator_params(axis="x", nbins=4 if n_panels > 1 else 8)
+    if not _say_missing(ax, frame[frame["metric"] == metric], n_panels=n_panels):
+        ax.locator_params(axis="x", nbins=4 if n_panels > 1 else 8)
+
+
+def _say_missing(ax: Axes, own: pd.DataFrame, *, n_panels: int) -> bool:
+    """Say in the panel of a metric why it has no value, where it has none."""
+    if own["value"].notna().any():
+        return False
+    reasons = own["reason"].dropna()
+    absent(ax, reasons.iloc[0] if len(reasons) else "nothing can be compared", width=72 // n_panels)
+    return True
 
 
 def _apart(sizes: np.ndarray) -> list[int]:

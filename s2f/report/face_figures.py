@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2f.report.style import WIDTH_IN, canvas, in_theme, tight
+from s2f.report.style import WIDTH_IN, canvas, in_theme, tight, wrapped
+
+GAP_IN = 0.06  # between the labels of neighbours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,20 +29,21 @@ def face_sheet(
     Parameters
     ----------
     faces : ndarray, uint8 [n, H, W, 3], or sequence of ndarray, uint8 [H, W, 3], faces, or photos of any size
-    labels : sequence of str [n], optional, a short line under each
+    labels : sequence of str [n], optional, what stands under each, in lines as long as it is wide
     n_columns : int, faces in a row
     title : str, optional, line above
     """
     n_rows = int(np.ceil(len(faces) / n_columns))
     cell = WIDTH_IN / n_columns
-    line = 0.2 if labels is not None else 0.0
+    under = [wrapped(label, width_in=cell - GAP_IN, size_pt=7) for label in labels or ()]
+    line = _height_in(under, size_pt=7) + 0.08 if under else 0.0
     figure, axes = canvas(n_rows * (cell + line) + (0.3 if title else 0), n_rows=n_rows, n_columns=n_columns)
     for k, ax in enumerate(axes.flat):
         ax.axis("off")
         if k < len(faces):
             _face(ax, faces[k])
-            if labels is not None:
-                ax.text(0.5, -0.03, labels[k], transform=ax.transAxes, ha="center", va="top", fontsize=7.5)
+            if under:
+                ax.text(0.5, -0.03, under[k], transform=ax.transAxes, ha="center", va="top", fontsize=7)
     tight(figure)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
@@ -56,7 +59,7 @@ def table1(
     ----------
     true_faces : ndarray, uint8 [n, H, W, 3], one real photo a speaker
     generated_faces : ndarray uint8 [n, H, W, 3], or a mapping of a row's name to such an array, what was drawn
-    labels : sequence of str [n], a short line over each speaker
+    labels : sequence of str [n], what stands over each speaker
     """
     drawn = generated_faces if isinstance(generated_faces, Mapping) else {"generated": generated_faces}
     return face_rows({"true": true_faces, **drawn}, labels=labels)
@@ -69,22 +72,27 @@ def face_rows(rows: Mapping[str, np.ndarray], *, labels: Sequence[str] | None = 
     Parameters
     ----------
     rows : mapping of str to ndarray, uint8 [n, H, W, 3], faces of each row
-    labels : sequence of str [n], optional, a short line over each column
+    labels : sequence of str [n], optional, what stands over each column, in lines as long as it is wide
     """
     n = len(next(iter(rows.values())))
     margin = 0.95  # in, for the names of the rows
     cell = min((WIDTH_IN - margin) / n, 1.3)
-    top = 0.25 if labels is not None else 0.0
+    over = [wrapped(label, width_in=cell - GAP_IN, size_pt=7) for label in labels or ()]
+    top = _height_in(over, size_pt=7) + 0.12 if over else 0.0
     figure, axes = canvas(len(rows) * cell + top, n_rows=len(rows), n_columns=n)
     for line, (name, faces) in zip(axes, rows.items(), strict=True):
         for ax, face in zip(line, faces, strict=True):
             _face(ax, face)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6)
-    if labels is not None:
-        for ax, label in zip(axes[0], labels, strict=True):
-            ax.set_title(label, fontsize=8, fontweight="normal", loc="center", pad=3)
+    if over:
+        for ax, label in zip(axes[0], over, strict=True):
+            ax.set_title(label, fontsize=7, fontweight="normal", loc="center", pad=3)
     tight(figure)
     return figure
+
+
+def _height_in(labels: Sequence[str], *, size_pt: float) -> float:
+    return max(label.count("\n") + 1 for label in labels) * 1.2 * size_pt / 72
 
 
 def _face(ax: Axes, face: np.ndarray) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
+from pydantic import ValidationError
 
 from s2f import files, provenance
-from s2f.errors import RunError
+from s2f.errors import OutputError, RunError
 from s2f.metrics import catalogue
 from s2f.provenance import Facts
-from s2f.report import style, tables, training_figures
+from s2f.report import prose, style, tables, training_figures
+from s2f.settings import Settings
 from s2f.study import params
 from s2f.training import saves
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
+_HEADING = "# Kept results: "
 
 
 def keep(root: Path, run: Path) -> Path:
@@ -38,13 +43,21 @@ def keep(root: Path, run: Path) -> Path:
 
     Raises
     ------
-    RunError: the run is not there or not finished, or of another version; a file would be too large
+    RunError
+        The run is not there or not finished, or of another version; its seeds or variants were made with different
+        parameters; a file would be too large.
+    OutputError: something that is no kept run is in its place, or the system does not let it be written
     """
-    seeds = sorted(run.glob("s*"), key=lambda path: int(path.name[1:]))
+    run = Path(os.path.abspath(run))  # "." has no name
+    seeds = sorted((path for path in run.glob("s*") if path.name[1:].isdigit()), key=lambda path: int(path.name[1:]))
     finished = [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
     if not finished:
-        raise RunError(run, "has no finished results", remedy="Run it to its end first: python -m s2f study …")
+        raise RunError(
+            run, "has no finished results", remedy=f"Run it to its end first: {provenance.again(run / 's0')}"
+        )
+    _refuse_others(finished)
     target = root / "book" / "results" / run.name
+    _refuse_foreign(target)
     with files.whole_folder(target) as beside:
         noted = [one for seed in finished for one in _keep_seed(seed, beside)]
         files.write_json(beside / "provenance.json", [{"notebook": name, **facts.plain()} for name, facts in noted])
@@ -56,17 +69,58 @@ def keep(root: Path, run: Path) -> Path:
     return target / "index.md"
 
 
+def _refuse_others(seeds: list[Path]) -> None:
+    """Refuse what was made with other parameters than the first seed's results: the page would mix them."""
+    settings = _settings(seeds[0] / "results")
+    for seed in seeds:
+        _check(seed / "results", "07_results", settings, seed)
+        for variant in _variants(seed):
+            own = settings.model_copy(update={"variant": _settings(variant).variant})
+            for notebook in ("05_training", "06_metrics"):
+                _check(variant, notebook, own, seed)
+
+
+def _settings(folder: Path) -> Settings:
+    path = folder / "params.yaml"
+    if not path.is_file():
+        raise RunError(path, "is not there", remedy="Run the study again, to its end.", reason="missing")
+    try:
+        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        problem = f"is of another version ({error.errors()[0]['msg']})"
+        raise RunError(path, problem, remedy="Run the study again, to its end.", reason="format") from None
+
+
+def _check(folder: Path, notebook: str, settings: Settings, seed: Path) -> None:
+    made = provenance.read_stages(folder).get(notebook)
+    if made is None or made.fingerprint != params.fingerprint(settings, notebook, seed=int(seed.name[1:])):
+        problem = f"was not made by {notebook} with the parameters of the run's results"
+        raise RunError(folder, problem, remedy="Run the study again, to its end, or delete that folder.")
+
+
+def _variants(seed: Path) -> list[Path]:
+    """Folders of measured variants; the voice embedding has metrics too, and draws no samples."""
+    return [path.parent for path in sorted(seed.glob("*/metrics.json")) if (path.parent / "samples.npz").is_file()]
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Refuse to take the place of what is no kept run."""
+    if not os.path.lexists(target):
+        return
+    page = target / "index.md"
+    if not (page.is_file() and page.read_text(encoding="utf-8", errors="replace").startswith(_HEADING)):
+        raise OutputError(target, "is there, and is no kept run", remedy="Move it, or give the run another name.")
+
+
 def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
     folder = target / seed.name
     folder.mkdir()
+    tables.read_table2(seed / "results" / "table2.json")  # of this version, or what to do is said of the run itself
     for name in ("table1.png", "table2.csv", "table2.json"):
         shutil.copy(seed / "results" / name, folder / name)
     style.theme()
-    for metrics in sorted(seed.glob("*/metrics.json")):
-        variant = metrics.parent
-        if not (variant / "samples.npz").is_file():
-            continue  # the voice embedding's own
-        shutil.copy(metrics, folder / f"{variant.name}_metrics.json")
+    for variant in _variants(seed):
+        shutil.copy(variant / "metrics.json", folder / f"{variant.name}_metrics.json")
         log = pd.DataFrame(saves.read_log(variant / "log.jsonl"))
         samples = np.load(variant / "samples.npz")
         style.save(training_figures.loss_curves(log), folder / f"{variant.name}_curves.png")
@@ -78,7 +132,7 @@ def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
 
 def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: Path) -> list[str]:
     profile, _, label = name.partition("-")
-    lines = [f"# Kept results: {name}", ""]
+    lines = [f"{_HEADING}{prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
     lines += ["They are of the run named here, whatever this build of the book shows elsewhere.", ""]
     lines += ["## What made them", "", "| | |", "|---|---|"]
@@ -93,23 +147,29 @@ def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: 
     hours = sum(facts.wall_time_s for facts in every) / 3600
     table["time of all notebooks, one after another"] = f"{hours:.2f} h"
     table["seeds"] = ", ".join(seed.name[1:] for seed in seeds)
-    lines += [f"| {what} | {value} |" for what, value in table.items()]
+    lines += [f"| {what} | {prose.plain_markdown(value)} |" for what, value in table.items()]
     lines += ["", "To make them again:", "", "```bash"]
-    command = f"python -m s2f study --profile {profile}" + (f" --label {label} --set …" if label else "")
-    command += f" --seeds {len(seeds)}" if len(seeds) > 1 else ""
-    lines += [command, f"python -m s2f keep runs/{name}", "```", ""]
+    recorded = [facts.command for facts in every if facts.command]  # of the last seed, for all
+    plain = f"python -m s2f study --profile {profile}" + (f" --seeds {len(seeds)}" if len(seeds) > 1 else "")
+    if label and not recorded:
+        lines += [f"# and --label {label}, with what its params.yaml has of its own, by --set"]
+    lines += [recorded[-1] if recorded else plain, f"python -m s2f keep runs/{name}", "```", ""]
     for seed in seeds:
-        lines += _seed_lines(seed.name, folder / seed.name, profile)
+        lines += _seed_lines(seed.name, folder / seed.name)
     return lines
 
 
-def _seed_lines(name: str, folder: Path, profile: str) -> list[str]:
+def _seed_lines(name: str, folder: Path) -> list[str]:
     shown = catalogue.table2_metrics()
     lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(map(catalogue.label, shown))} |"]
     lines.append("|---" * (2 + len(shown)) + "|")
-    for line in tables.read_table2(folder / "table2.json", profile=profile):
+    for line in tables.read_table2(folder / "table2.json"):
         if line.row == "model":
-            cells = [line.variant, str(line.n_identities), *(line.printed(metric) for metric in shown)]
+            cells = [
+                prose.plain_markdown(line.variant),
+                str(line.n_identities),
+                *(line.printed(metric) for metric in shown),
+            ]
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
     lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from s2f.metrics import catalogue
-from s2f.report.style import BLUE, GREY, RED, canvas, in_theme, sentence, spacing
+from s2f.report.style import BLUE, GREY, RED, absent, canvas, in_theme, sentence, spacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +26,9 @@ def metric_rows(rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, ch
     metrics = [metrics] if isinstance(metrics, str) else list(metrics)
     names = [r for r in rows if r != "chance" and any(rows[r][metric]["value"] is not None for metric in metrics)]
     if not names:
-        titles = ", ".join(catalogue.METRICS[metric].title for metric in metrics)
-        return sentence(f"{titles}: no row has a value, since too few faces are compared.")
+        return sentence(
+            "; ".join(f"{catalogue.METRICS[m].title} is not measured: {_why(rows, m)}" for m in metrics) + "."
+        )
     figure, axes = canvas(0.32 * max(len(names), 2) + 0.75, n_columns=len(metrics), sharey=True)
     for ax, metric in zip(axes[0], metrics, strict=True):
         scale = catalogue.METRICS[metric].form.scale
@@ -42,12 +43,20 @@ def metric_rows(rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, ch
                 ends = [entry["low"] * scale, entry["high"] * scale]
                 ax.plot(ends, [place, place], color=colour, linewidth=2)
             ax.plot(entry["value"] * scale, place, "o", color=colour, markersize=size)
+        if all(rows[row][metric]["value"] is None for row in names):
+            absent(ax, _why(rows, metric), width=72 // len(metrics))
         ax.set_title(textwrap.fill(catalogue.METRICS[metric].title, 54 // len(metrics)), fontsize=9)
         ax.grid(axis="y", visible=False)
-        ax.locator_params(axis="x", nbins=4 if len(metrics) > 1 else 8)
+        if ax.get_xticks().size:
+            ax.locator_params(axis="x", nbins=4 if len(metrics) > 1 else 8)
     axes[0, 0].set_yticks(range(len(names)), [catalogue.label(row) for row in names])
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     spacing(figure, wspace=0.06)
     text = "bar: 95 % interval over people" + ("" if chance is None else "; dashed: chance")
     figure.supxlabel(text, fontsize=8.5, color=GREY)
     return figure
+
+
+def _why(rows: Mapping[str, Mapping], metric: str) -> str:
+    first = rows.get("model") or next(iter(rows.values()))
+    return first[metric].get("reason") or "no row has a value"

@@ -3,87 +3,148 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from s2f import files, seeding, weights
-from s2f.errors import ParameterError
-from s2f.evaluation import face_readers, measured
-from s2f.evaluation.other_system import CONTROLS, N_LISTED, N_SHOWN, Found, collect, measure
+from s2f.errors import OutputError
+from s2f.evaluation import face_readers, measured, picture_formats
+from s2f.evaluation.other_system import (
+    CONTROLS,
+    N_LISTED,
+    N_SHOWN,
+    PROTOCOL,
+    Found,
+    collect,
+    describe,
+    measure,
+    readings,
+)
+from s2f.evaluation.picture_folders import UNREAD
 from s2f.metrics import catalogue
+from s2f.metrics.standins import FaceSet
 from s2f.report import face_figures, style, tables
+
+OTHER = catalogue.OTHER.key
+WRITTEN = (measured.FILE, "table.csv", "readings.csv", "readings.npz", "rejected.csv", "pairs.png")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Measure, print, and write what ``--output`` asks for."""
-    for name, value, least in (("--seed", arguments.seed, 0), ("--bootstrap", arguments.bootstrap, 1)):
-        if value < least:
-            raise ParameterError(name, f"is {value}", remedy=f"Give {least} or more.")
-    if arguments.output is not None and arguments.output.exists() and not arguments.output.is_dir():
-        raise ParameterError(f"--output {arguments.output}", "is a file", remedy="Name a folder.")
+    """Measure, print, and write what ``--output`` asks for; exit status 1 where pictures could not be read."""
+    if arguments.output is not None:
+        _refuse_place(arguments.output, [arguments.generated, arguments.real, arguments.beside])
     paths = {
         "inception": arguments.inception,
         "face_identity": arguments.face_identity,
         "face_gender": arguments.face_gender,
     }
     networks = tables.records(weights.describe_networks(paths))
-    found = collect(arguments.generated, arguments.real, arguments.meta)
-    metrics = measure(
+    found = collect(arguments.generated, arguments.real, arguments.meta, beside=arguments.beside, only=arguments.people)
+    folders = ((arguments.generated, found.generated), (arguments.real, found.real))
+    if said := picture_formats.difference(*([root / path for path in part.files["path"]] for root, part in folders)):
+        print(said + "\n")
+    sets = describe(
         found,
         reader=face_readers.Packaged(identity_path=arguments.face_identity, gender_path=arguments.face_gender),
         inception=face_readers.Inception(path=arguments.inception),
         seed=arguments.seed,
-        n_bootstrap=arguments.bootstrap,
     )
+    metrics = measure(found, sets, seed=arguments.seed, n_bootstrap=arguments.bootstrap)
     metrics |= {"seed": arguments.seed, "n_bootstrap": arguments.bootstrap, "networks": networks}
     _say(found, metrics, meta=arguments.meta)
     if arguments.output is not None:
-        write(found, metrics, arguments.output, variant=arguments.generated.resolve().name, seed=arguments.seed)
-        print(f"\nWritten: metrics.json, table.csv, rejected.csv and pairs.png in {arguments.output}")
-    return 0
+        variant = arguments.generated.resolve().name
+        write(found, sets, metrics, arguments.output, variant=variant, seed=arguments.seed)
+        print(f"\nWritten: {', '.join(WRITTEN[:-1])} and {WRITTEN[-1]} in {arguments.output}")
+    n_unread = int(rejected(found)["reason"].isin(UNREAD).sum())
+    if n_unread:
+        print(f"warning: {n_unread} of the files that are left out could not be read", file=sys.stderr)
+    return 1 if n_unread else 0
 
 
-def table(metrics: Mapping) -> pd.DataFrame:
+def _refuse_place(output: Path, read: Iterable[Path | None]) -> None:
+    """Refuse to write where pictures are read from, and over what this command did not write."""
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"--output {output}", "is a file", remedy="Name a folder.")
+    for folder in read:
+        if folder is not None and output.resolve().is_relative_to(folder.resolve()):
+            problem = f"lies in {folder}, whose pictures are measured"
+            raise OutputError(f"--output {output}", problem, remedy="Name a folder elsewhere.")
+    for name in WRITTEN:
+        if os.path.lexists(output / name) and not _is_ours(output / measured.FILE):
+            problem = "is there, and was not written by this command"
+            raise OutputError(output / name, problem, remedy="Name another folder with --output.")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a ``metrics.json`` is one of this command."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return False
+    return isinstance(found, dict) and found.get("protocol") == PROTOCOL
+
+
+def table(metrics: Mapping) -> tuple[pd.DataFrame, str]:
     """What the terminal shows: a line a metric, the drawn pictures with interval and n, the controls' values.
 
-    Where a metric was also compared with sex alone on the same people, the difference is in a column of its own.
+    Where a metric was also compared with sex alone, or with another system, on the same people, the difference is in a
+    column of its own. A metric without a value has a raised number, and the second part says why.
     """
-    rows, minus = metrics["rows"], metrics["differences"].get("gender_oracle", {})
+    rows, differences, notes = metrics["rows"], metrics["differences"], tables.Notes()
     controls = [row for row in CONTROLS if any(entry["value"] is not None for entry in rows[row].values())]
+    minus = {row: differences[row] for row in (OTHER, "gender_oracle") if differences.get(row)}
+    ours = notes.marked(rows["model"], rows["model"])
+    other = notes.marked(rows[OTHER], rows[OTHER]) if OTHER in rows else {}
     lines = {}
     for metric, entry in rows["model"].items():
-        if entry["value"] is None:
-            continue
-        cells = {"generated": _text(metric, entry), "n": f"{entry['n_recordings']}"}
+        cells = {"generated": _on_a_line(ours[metric]), "n": f"{entry['n_recordings'] or '–'}"}
+        if other:
+            cells[catalogue.label(OTHER)] = _on_a_line(other[metric])
         for row in controls:
-            cells[catalogue.label(row)] = _text(metric, {**rows[row][metric], "low": None})
-        if minus:
-            cells["minus sex alone"] = _text(metric, minus.get(metric) or {"value": None, "low": None, "high": None})
+            cells[catalogue.label(row)] = tables.printed(metric, rows[row][metric]["value"], None, None)
+        for row, found in minus.items():
+            difference = found.get(metric) or dict.fromkeys(tables.PARTS)
+            text = tables.printed(metric, *(difference[part] for part in tables.PARTS))
+            cells[f"minus {catalogue.label(row)}"] = _on_a_line(text)
         lines[catalogue.label(metric)] = cells
-    return pd.DataFrame.from_dict(lines, orient="index")
+    return pd.DataFrame.from_dict(lines, orient="index"), str(notes)
 
 
-def write(found: Found, metrics: Mapping, folder: str | Path, *, variant: str, seed: int) -> None:
-    """Write ``metrics.json``, ``table.csv``, ``rejected.csv`` and ``pairs.png`` into a folder."""
+def write(
+    found: Found, sets: Mapping[str, FaceSet], metrics: Mapping, folder: str | Path, *, variant: str, seed: int
+) -> None:
+    """Write `WRITTEN` into a folder: the metrics, what was read from each picture, what was left out, and pairs."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    measured.write(metrics, folder, form=measured.OfSystem)
-    with files.whole(folder / "table.csv") as beside:
-        tables.long(metrics, variant=variant).to_csv(beside, index=False)
-    with files.whole(folder / "rejected.csv") as beside:
-        rejected(found).to_csv(beside, index=False)
+    measured.write(metrics, folder, form=measured.OfSystem)  # first: it says whose folder this is
+    frames = {
+        "table.csv": tables.long(metrics, variant=variant),
+        "readings.csv": readings(found, sets),
+        "rejected.csv": rejected(found),
+    }
+    for name, frame in frames.items():
+        with files.whole(folder / name) as beside:
+            frame.to_csv(beside, index=False)
+    parts = ("embeddings", "inception")
+    arrays = {f"{what}_{part}": getattr(faces, part) for what, faces in sets.items() for part in parts}
+    with files.whole(folder / "readings.npz") as beside:
+        np.savez(beside, allow_pickle=False, **{name: array for name, array in arrays.items() if array is not None})
     style.save(sheet(found, seed=seed), folder / "pairs.png")
 
 
 def rejected(found: Found) -> pd.DataFrame:
     """Every file that was left out, drawn pictures first."""
-    return pd.concat([found.generated.rejected, found.real.rejected], ignore_index=True)
+    return pd.concat([part.rejected for part in found.parts.values()], ignore_index=True)
 
 
 def sheet(found: Found, *, seed: int):
-    """A figure of pairs of one clip, each of another person, drawn by the seed: photograph above, picture below."""
+    """A figure of pairs of another person each, of one clip where there are any: photograph above, picture below."""
     mixed = found.pairs.iloc[seeding.stream(seed, "table").permutation(len(found.pairs))]
     shown = mixed.drop_duplicates("identity").head(N_SHOWN)
     return face_figures.table1(
@@ -94,10 +155,11 @@ def sheet(found: Found, *, seed: int):
 
 
 def _say(found: Found, metrics: Mapping, *, meta: Path) -> None:
-    for what, part in (("generated", found.generated), ("real", found.real)):
+    for what, part in found.parts.items():
         n_people = part.files["identity"].nunique()
         print(f"{what:<10} {len(part.files)} of {part.n_found} pictures measured, {n_people} people")
-    print(f"{len(found.pairs)} generated pictures have a real one of the same clip.")
+    n = metrics["counts"]["n_pairs"]
+    print(f"{n or 'No'} generated picture{'s have' if n > 1 else ' has'} a real one of the same clip.")
     if found.unknown:
         print(f"Not in {meta}, so without gender: {', '.join(found.unknown)}.")
     out = rejected(found)
@@ -107,8 +169,9 @@ def _say(found: Found, metrics: Mapping, *, meta: Path) -> None:
             print(f"  {row.modality}, {row.reason}: {row.path}")
         if len(out) > N_LISTED:
             print(f"  and {len(out) - N_LISTED} more; --output keeps the whole list")
-    print(f"\n{table(metrics).to_string()}")
+    shown, notes = table(metrics)
+    print(f"\n{shown.to_string()}" + (f"\n\n{notes}" if notes else ""))
 
 
-def _text(metric: str, entry: Mapping) -> str:
-    return tables.printed(metric, entry["value"], entry["low"], entry["high"]).replace("\n", " ")
+def _on_a_line(text: str) -> str:
+    return text.replace("\n", " ")

@@ -19,7 +19,7 @@ from s2f.corpora.voxceleb import REFERENCE
 from s2f.features import align, front_end, pixels, store
 from s2f.metrics.catalogue import label
 from s2f.networks import models
-from s2f.report.tables import POSTER, POSTER_COLUMNS, printed, styled
+from s2f.report.tables import PARTS, POSTER, POSTER_COLUMNS, printed, styled
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -143,7 +143,7 @@ def _table2(metrics: Mapping[str, Mapping]) -> list[tuple]:
             "have three reference sets of people seen in training."
         )
         ours, real = _value(metrics, variant, "fid"), _value(metrics, variant, "fid_real_real")
-        ours = ours if real == "–" else f"{ours} (real to real: {real})"
+        ours = ours if real.startswith("–") else f"{ours} (real to real: {real})"
         rows.append((f"{variant.title()}: FID", figures["fid"], ours, "", NOT_COMPARABLE, why))
         rows += [_l1(metrics, variant, metric, reading) for metric, reading in READINGS.items()]
         why = "Possible, but the poster names no embedding, and each has a scale of cosines of its own."
@@ -155,7 +155,7 @@ def _table2(metrics: Mapping[str, Mapping]) -> list[tuple]:
 def _l1(metrics: Mapping[str, Mapping], variant: str, metric: str, reading: str) -> tuple:
     l1, cosine = POSTER[variant]["l1"], POSTER[variant]["cosine"]
     ours = _value(metrics, variant, metric) if metric else "–"
-    if metric.startswith("l1_embedding") and ours != "–":
+    if metric.startswith("l1_embedding") and not ours.startswith("–"):
         ours += f" ({_n_dims(metrics[variant])}-d)"
     kind = IMPOSSIBLE
     if metric == "l1_embedding_sum":
@@ -320,10 +320,10 @@ def show_spread(frame: pd.DataFrame) -> Styler:
     lines = {}
     for entry in frame.to_dict("records"):
         metric = entry["metric"]
-        values = {key: _printed(metric, entry.get(key)) for key in ("everyone", "best", "worst", "best_of_tries")}
+        values = {key: _printed(metric, entry.get(key)) for key in ("best", "worst", "best_of_tries")}
         share = entry.get("share_better")
         lines[label(metric)] = {
-            "everyone": values["everyone"],
+            "everyone": printed(metric, entry.get("everyone"), None, None, why=entry.get("reason")),
             "median [5 %, 95 %]": _printed(metric, *(entry.get(key) for key in ("median", "low", "high"))),
             "best": values["best"],
             "worst": values["worst"],
@@ -352,7 +352,7 @@ def _printed(metric: str, value: float | None, low: float | None = None, high: f
 def _same_speaker(frame: pd.DataFrame, kind: str) -> str:
     """The cosine of one person's faces; "drawn" or "real" ones."""
     (row,) = frame[(frame["faces"] == kind) & (frame["metric"] == "cosine_matched")].itertuples()
-    return printed("cosine_matched", row.value, row.low, row.high)
+    return printed("cosine_matched", row.value, row.low, row.high, why=row.reason)
 
 
 def _people(metrics: Mapping[str, Mapping]) -> str:
@@ -376,4 +376,4 @@ def _value(metrics: Mapping[str, Mapping], variant: str, metric: str) -> str:
 
 def _entry(content: Mapping, row: str, metric: str) -> str:
     entry = content["rows"][row].get(metric)
-    return "–" if entry is None else printed(metric, entry["value"], entry["low"], entry["high"])
+    return "–" if entry is None else printed(metric, *(entry[part] for part in PARTS), why=entry.get("reason"))

@@ -1,12 +1,29 @@
-"""Numbers in sentences: as text, and in words where there is none."""
+"""Numbers and names in sentences: as text, and in words where there is none."""
 
 from __future__ import annotations
 
+import html
 import math
+import re
 
 MISSING = "not measured"
 
 
-def number(value: float | None, *, digits: int = 1) -> str:
-    """A number with so many digits after its point, or `MISSING` for one that is none (None, NaN or infinite)."""
-    return f"{value:.{digits}f}" if value is not None and math.isfinite(value) else MISSING
+def number(value: float | None, *, digits: int = 1, why: str | None = None) -> str:
+    """A number with so many digits after its point, or `MISSING` for one that is none (None, NaN or infinite).
+
+    Where it is known, `why` it is none stands behind, in brackets.
+    """
+    if value is not None and math.isfinite(value):
+        return f"{value:.{digits}f}"
+    return f"{MISSING} ({why})" if why else MISSING
+
+
+def plain_html(text: object) -> str:
+    """Text for a page: no tags, and dollar signs that start no formula."""
+    return html.escape(str(text)).replace("$", '<span class="tex2jax_ignore mathjax_ignore">$</span>')
+
+
+def plain_markdown(text: object) -> str:
+    """Text on one line of a Markdown page, also in a table: no formulas, emphasis, code, links, roles or tags."""
+    return re.sub(r"([\\`*{}\[\]<>|$~&]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(str(text).split()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,26 @@ from s2f.metrics import catalogue
 from s2f.report import prose, tables
 from s2f.study.runs import Study
 from s2f.training import data
+
+# Row and metric of the numbers that the prose quotes, by the name that it calls them; some with their interval.
+QUOTED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "gender_agreement": ("model", "gender_agreement"),
+        "reader_gender_accuracy": ("ceiling", "gender_agreement"),
+        "kid": ("model", "kid"),
+        "kid_gender_mean": ("gender_mean_face", "kid"),
+        "diversity_share": ("model", "diversity_share"),
+        "fid": ("model", "fid"),
+        "fid_real_real": ("model", "fid_real_real"),
+        "matching_oracle": ("gender_oracle", "matching_2way"),
+        **{
+            f"{metric}{short}": (row, metric)
+            for row, short in (("model", ""), ("probe", "_probe"), ("ceiling", "_ceiling"))
+            for metric in ("matching_2way", "matching_within_gender")
+        },
+    }
+)
+INTERVALS = ("matching_2way", "matching_within_gender")
 
 
 @dataclass(frozen=True)
@@ -77,8 +98,11 @@ def closed(study: Study) -> dict[str, dict]:
 def gap(
     held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping], *, metrics: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Both protocols side by side: columns protocol, variant, metric, value, low and high of the row `model`."""
-    columns, metrics = ["protocol", "variant", "metric", "value", "low", "high"], metrics or catalogue.comparable()
+    """Both protocols side by side: columns protocol, variant, metric, value, low, high, reason of the row `model`."""
+    columns, metrics = (
+        ["protocol", "variant", "metric", "value", "low", "high", "reason"],
+        metrics or catalogue.comparable(),
+    )
     if not closed:
         return pd.DataFrame(columns=columns)
     both = [*held_out.items(), *closed.items()]
@@ -92,7 +116,7 @@ def show_gap(held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping]):
 
     frame = gap(held_out, closed)
     if frame.empty:
-        return print("The closed-set run is not here: `make study` makes it.")
+        return print("The closed-set run is not here: a thorough study of this profile makes it (option --thorough).")
     return experiment_figures.gap(frame)
 
 
@@ -120,10 +144,14 @@ def write_seeds(study: Study, found: Mapping[int, Mapping[str, Mapping]]) -> pd.
     return frame
 
 
-def said(found: Mapping[str, float]) -> dict[str, str]:
-    """Numbers as the prose says them; KID has three digits, counts have none."""
+def said(found: Mapping[str, float], content: Mapping) -> dict[str, str]:
+    """Numbers as the prose says them, and why some are not measured: of a variant's `metrics.json`.
+
+    KID has three digits, counts have none.
+    """
     digits = {name: 3 if name.startswith("kid") else 0 if name.startswith("n_") else 1 for name in found}
-    return {name: prose.number(value, digits=digits[name]) for name, value in found.items()}
+    why = {name: missing(content, metric, row=row) for name, (row, metric) in QUOTED.items()}
+    return {name: prose.number(value, digits=digits[name], why=why.get(name)) for name, value in found.items()}
 
 
 def glue_numbers(found: Mapping[str, str], glue: Callable) -> None:
@@ -161,6 +189,26 @@ def compare(main: Variant, others: dict[str, Variant], shown: Shown) -> dict[str
     return rows | {f"recipe {other.metrics['recipe']}": other.faces[shown.rows] for other in others.values()}
 
 
+def show_beside(study: Study, main: Variant, shown: Shown) -> None:
+    """Faces and numbers of the other recipes beside a run's own, or a sentence where none was trained."""
+    from IPython.display import display
+
+    from s2f.report import face_figures
+
+    others = beside(study)
+    if not others:
+        why = "a labelled run trains its own alone" if study.params.beside else "the profile names none (`beside`)"
+        return print(f"No other recipe than {main.metrics['recipe']} was trained: {why}.")
+    display(face_figures.face_rows(compare(main, others, shown)))
+    display(tables.beside_table(main.metrics, {label: other.metrics for label, other in others.items()}))
+
+
+def missing(content: Mapping, metric: str, *, row: str = "model") -> str | None:
+    """Why a row of a `metrics.json` has no value of a metric; None where it has one."""
+    entry = content["rows"][row][metric]
+    return entry["reason"] if entry["value"] is None else None
+
+
 def numbers(variant: Variant) -> dict[str, float]:
     """The numbers that the prose quotes; shares in percent, NaN where a metric does not apply."""
 
@@ -173,19 +221,10 @@ def numbers(variant: Variant) -> dict[str, float]:
     found = {
         "n_identities": float(index["identity"].nunique()),
         "n_test_identities": float(len(variant.held_out.identities)),
-        "gender_agreement": get("model", "gender_agreement"),
-        "reader_gender_accuracy": get("ceiling", "gender_agreement"),
-        "kid": get("model", "kid"),
-        "kid_gender_mean": get("gender_mean_face", "kid"),
-        "diversity_share": get("model", "diversity_share"),
-        "fid": get("model", "fid"),
-        "fid_real_real": get("model", "fid_real_real"),
         "n_fid": float(variant.metrics["rows"]["model"]["fid"]["n_recordings"] or "nan"),
-        "matching_oracle": get("gender_oracle", "matching_2way"),
     }
-    for row, short in (("model", ""), ("probe", "_probe"), ("ceiling", "_ceiling")):
-        for metric in ("matching_2way", "matching_within_gender"):
-            found[metric + short] = get(row, metric)
-            for part in ("low", "high"):
-                found[f"{metric}{short}_{part}"] = get(row, metric, part)
+    found |= {name: get(row, metric) for name, (row, metric) in QUOTED.items()}
+    for name in QUOTED:
+        if name.startswith(INTERVALS):
+            found |= {f"{name}_{part}": get(*QUOTED[name], part) for part in ("low", "high")}
     return found

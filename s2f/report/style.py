@@ -31,12 +31,32 @@ INK, FAINT = "#222222", "#E4E4E4"
 
 
 def theme() -> None:
-    """Make the look of all figures the default of this session, for figures drawn by hand beside them.
+    """Make the look of all figures the default of this session, and let a notebook show figures as pictures.
 
-    Seaborn's whitegrid, a colour-blind safe cycle, no frame. The study's own figures have it anyway.
+    Seaborn's whitegrid, a colour-blind safe cycle, no frame. The study's own figures have it anyway; figures drawn by
+    hand beside them get it so. The backend that MPLBACKEND names would show a figure's name alone.
     """
+    _show_inline()
+    _look()
+
+
+def _show_inline() -> None:
+    """In a notebook's kernel, show every figure as one PNG, whatever the environment or a configuration says."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):
+        from IPython.core.pylabtools import select_figure_formats
+
+        shell.run_line_magic("matplotlib", "inline")
+        select_figure_formats(shell, {"png"}, bbox_inches="tight")
+
+
+def _look() -> None:
+    import matplotlib as mpl
     import seaborn
 
+    mpl.rcdefaults()  # nothing of a matplotlibrc that is somewhere
     look = {
         "figure.facecolor": "white",
         "savefig.facecolor": "white",
@@ -80,7 +100,8 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
         from matplotlib import pyplot
 
         with mpl.rc_context():
-            theme()
+            _look()
+            mpl.rcParams["text.parse_math"] = False  # a dollar sign in a name is a dollar sign
             figure = function(*args, **kwargs)
             pyplot.close(figure)
         if not any(_shows(ax) for ax in figure.axes):
@@ -118,6 +139,27 @@ def sentence(text: str) -> Figure:
     axes[0, 0].axis("off")
     axes[0, 0].text(0, 0.5, textwrap.fill(text, 100), va="center", color=GREY)
     return figure
+
+
+def wrapped(label: str, *, width_in: float, size_pt: float) -> str:
+    """A label in as many lines as it takes to be no wider than `width_in`; an underscore is a space."""
+    from matplotlib.textpath import TextPath
+
+    text = label.replace("_", " ")
+    for n in range(len(text), 1, -1):
+        lines = textwrap.wrap(text, n)
+        widths = (TextPath((0, 0), line.replace("$", r"\$"), size=size_pt).get_extents().width for line in lines)
+        if max(widths, default=0) <= 72 * width_in:
+            return "\n".join(lines)
+    return text
+
+
+def absent(ax: Axes, why: str, *, width: int = 30) -> None:
+    """Words in axes where values would stand: no scale, which nothing would set."""
+    ax.set_xticks([])
+    ax.grid(visible=False)
+    text = textwrap.fill(f"not measured: {why}", width)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, fontsize=7.5)
 
 
 def spacing(figure: Figure, **inches: float) -> None:

@@ -6,8 +6,8 @@ content of one, or where a function takes several, of each variant's by its name
 
 from __future__ import annotations
 
-import html
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from s2f import files
+from s2f import files, provenance
 from s2f.errors import RunError
 from s2f.metrics import catalogue
 from s2f.metrics.bootstrap import distinct
 from s2f.metrics.catalogue import label
+from s2f.report import prose
+from s2f.report.prose import MISSING
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -103,45 +105,87 @@ def differs(metrics: Mapping, row: str, metric: str) -> bool:
     return difference is not None and distinct(difference)
 
 
-def show_table2(frame: pd.DataFrame) -> Styler:
+def show_table2(frame: pd.DataFrame, metrics: Mapping[str, Mapping] | None = None) -> Styler:
     """`table2` as a reader wants it: a block of lines a variant, a column a metric, the poster's figures in italics.
 
-    A value is bold where the model differs from it by more than chance explains.
+    A value is bold where the model differs from it by more than chance explains. With `metrics`, as `table2` took
+    them, it is said below why something is not measured.
 
     It displays in a notebook; `.to_html()` gives the page.
     """
     cells, index, styles = [], [], []
-    metrics = catalogue.table2_metrics()
+    notes, contents, asked = Notes(), metrics or {}, catalogue.table2_metrics()
     for _, line in frame.iterrows():
         if line["row"] == "poster":
             shown = {metric: format(line[name], digits) for metric, (name, digits) in POSTER_COLUMNS.items()}
             shown = {m: text if m == "fid" else f"{text}\n(undefined)" for m, text in shown.items()}
             index.append((line["variant"], POSTER_ROW))
-            styles.append(["font-style: italic; color: #6b6b6b"] * len(metrics))
+            styles.append(["font-style: italic; color: #6b6b6b"] * len(asked))
         else:
-            shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in metrics}
+            shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in asked}
+            if line["variant"] in contents:
+                shown = notes.marked(contents[line["variant"]]["rows"][line["row"]], asked)
             index.append((line["variant"], label(line["row"])))
-            styles.append([BOLD if line[f"{metric}_differs"] else "" for metric in metrics])
-        cells.append({label(metric): shown.get(metric, "–") for metric in metrics})
-    return _emphasised(pd.DataFrame(cells, index=pd.MultiIndex.from_tuples(index)), styles)
+            styles.append([BOLD if line[f"{metric}_differs"] else "" for metric in asked])
+        cells.append({label(metric): shown.get(metric, "–") for metric in asked})
+    return _emphasised(pd.DataFrame(cells, index=pd.MultiIndex.from_tuples(index)), styles, notes=str(notes))
 
 
-def _emphasised(frame: pd.DataFrame, styles: Sequence[Sequence[str]]) -> Styler:
+def _emphasised(frame: pd.DataFrame, styles: Sequence[Sequence[str]], *, notes: str) -> Styler:
     """A frame of text, each cell in its own style."""
-    weights = pd.DataFrame(styles, index=frame.index, columns=frame.columns)
-    return styled(frame).apply(lambda _: weights, axis=None)
+    return styled(frame, notes=notes).apply(
+        lambda shown: pd.DataFrame(styles, index=shown.index, columns=shown.columns), axis=None
+    )
 
 
-def _cells(entries: Mapping[str, Mapping], metrics: Iterable[str]) -> dict[str, str]:
+class Notes:
+    """Reasons why something is not measured: a raised number where the value would stand, and the reasons below."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, str] = {}
+
+    def marked(self, entries: Mapping[str, Mapping], metrics: Iterable[str]) -> dict[str, str]:
+        """Entries of a row of `metrics.json` as text, by metric."""
+        found = {metric: entries.get(metric, {}) for metric in metrics}
+        shown = {metric: printed(metric, *(entry.get(part) for part in PARTS)) for metric, entry in found.items()}
+        for metric, entry in found.items():
+            if entry.get("value") is None and entry.get("reason"):
+                shown[metric] += self.mark(entry["reason"])
+        return shown
+
+    def mark(self, reason: str) -> str:
+        """The raised number of a reason."""
+        return self._marks.setdefault(reason, raised(len(self._marks) + 1))
+
+    def __str__(self) -> str:
+        """A line a reason."""
+        return "\n".join(f"{mark} {reason}" for reason, mark in self._marks.items())
+
+
+def raised(number: int) -> str:
+    """A number as superscript."""
+    return str(number).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def without_value(entries: Mapping[str, Mapping], metrics: Iterable[str]) -> str:
+    """Of metrics that a row has no value of, the names and the reasons, a line a reason."""
+    names: dict[str, list[str]] = {}
+    for metric in metrics:
+        if (entry := entries[metric])["value"] is None:
+            names.setdefault(entry["reason"] or MISSING, []).append(label(metric))
+    return "\n".join(f"{', '.join(own)}: {reason}" for reason, own in names.items())
+
+
+def _cells(entries: Mapping[str, Mapping], metrics: Iterable[str], *, notes: Notes) -> dict[str, str]:
     """Entries of `metrics.json` as text, by the metrics' labels."""
-    return {label(m): printed(m, *(entries.get(m, {}).get(part) for part in PARTS)) for m in metrics}
+    return {label(metric): text for metric, text in notes.marked(entries, metrics).items()}
 
 
 def metrics_table(metrics: Mapping, group: str) -> Styler:
     """A group of metrics of one variant, a line a row: what the generated faces should be compared with.
 
-    A value is bold where the model differs from it by more than chance explains; metrics without any value are left
-    out.
+    A value is bold where the model differs from it by more than chance explains. Metrics without any value are no
+    columns; below it is said why.
 
     Parameters
     ----------
@@ -151,14 +195,18 @@ def metrics_table(metrics: Mapping, group: str) -> Styler:
     asked = catalogue.groups()[group]
     shown = [m for m in asked if any(entries[m]["value"] is not None for entries in measured.values())]
     found = [row for row in measured if any(measured[row][m]["value"] is not None for m in shown)]
+    why = without_value(measured["model"], [m for m in asked if m not in shown])
     if not shown:
-        return _no_table("none of these can be measured here")
-    frame = pd.DataFrame([_cells(measured[row], shown) for row in found], index=[label(row) for row in found])
-    return _emphasised(frame, [[BOLD if differs(metrics, row, m) else "" for m in shown] for row in found])
+        return _no_table(why)
+    notes = Notes()
+    cells = [_cells(measured[row], shown, notes=notes) for row in found]
+    frame = pd.DataFrame(cells, index=[label(row) for row in found])
+    weights = [[BOLD if differs(metrics, row, m) else "" for m in shown] for row in found]
+    return _emphasised(frame, weights, notes="\n".join(part for part in (str(notes), why) if part))
 
 
 def _no_table(why: str) -> Styler:
-    return styled(pd.DataFrame({"": ["–"]}, index=[why]))
+    return styled(pd.DataFrame({"": ["–"]}, index=[MISSING]), notes=why)
 
 
 def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
@@ -166,17 +214,17 @@ def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
 
     General's own is left out.
     """
-    lines, shown = {}, catalogue.table2_metrics()
+    lines, shown, notes = {}, catalogue.table2_metrics(), Notes()
     for variant, content in metrics.items():
         found = content["rows"]
         if all(found["general"][metric]["value"] is None for metric in shown):
             continue
-        lines[variant, variant] = _cells(found["model"], shown)
-        lines[variant, label("general")] = _cells(found["general"], shown)
-        lines[variant, f"{variant} minus General"] = _cells(content["differences"]["general"], shown)
+        lines[variant, variant] = _cells(found["model"], shown, notes=notes)
+        lines[variant, label("general")] = _cells(found["general"], shown, notes=notes)
+        lines[variant, f"{variant} minus General"] = _cells(content["differences"]["general"], shown, notes=notes)
     if not lines:
         return _no_table("this corpus has General alone")
-    return styled(pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines)))
+    return styled(pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines)), notes=str(notes))
 
 
 def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "model") -> Styler:
@@ -192,8 +240,9 @@ def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "mo
     columns = {str(first): main, **{str(o.get("recipe", label)): o for label, o in others.items()}}
     if len(columns) <= len(others):  # equal recipes: labels tell the runs apart
         columns = {str(first): main, **others}
-    shown = catalogue.table2_metrics()
-    return styled(pd.DataFrame({name: _cells(content["rows"][row], shown) for name, content in columns.items()}))
+    shown, notes = catalogue.table2_metrics(), Notes()
+    cells = {name: _cells(content["rows"][row], shown, notes=notes) for name, content in columns.items()}
+    return styled(pd.DataFrame(cells), notes=str(notes))
 
 
 def write_table2(frame: pd.DataFrame, folder: str | Path) -> None:
@@ -228,14 +277,14 @@ class Table2Line:
         return printed(metric, *(self.numbers.get(metric + part) for part in ("", "_low", "_high"))).replace("\n", " ")
 
 
-def read_table2(path: Path, *, profile: str) -> list[Table2Line]:
+def read_table2(path: Path) -> list[Table2Line]:
     """The lines of a run's ``table2.json``.
 
     Raises
     ------
     RunError: missing, damaged or of another version; names the command that writes it again
     """
-    remedy = f"Make the results again: make book PROFILE={profile}"
+    remedy = f"Make the results again: {provenance.again(path)}"
     found = files.read_versioned(path, version=TABLE2_VERSION, remedy=remedy, error=RunError)
     own = [field.name for field in fields(Table2Line) if field.name != "numbers"]
     try:
@@ -288,7 +337,8 @@ def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = (), row: str = 
         variant: {label(m): printed(m, *lines.loc[m, ["mean", "low", "high"]]) for m in metrics if m in lines.index}
         for variant, lines in ((v, part.set_index("metric")) for v, part in own.groupby("variant", sort=False))
     }
-    return styled(pd.DataFrame(cells).T.fillna("–"))
+    frame = pd.DataFrame(cells).T
+    return styled(frame.fillna("–"), notes="– not measured with every seed" if frame.isna().any(axis=None) else "")
 
 
 def quality_table(quality: Mapping) -> Styler:
@@ -298,14 +348,39 @@ def quality_table(quality: Mapping) -> Styler:
     ----------
     quality : mapping
         From `face_quality.network_quality`: "aligned" and "original" map names to a number, to a mapping with
-        value, low and high, or to None where it could not be measured; "original" may be None.
+        value, low and high, or to None where it could not be measured; "original" may be None, for "original_reason".
     """
     columns = {"64×64 px, as drawn faces are": quality["aligned"], "original size": quality["original"]}
-    cells = {
-        column: {name.replace("_", " "): _share(part[name] if part else None) for name in quality["aligned"]}
-        for column, part in columns.items()
-    }
-    return styled(pd.DataFrame(cells))
+    notes, of_all = Notes(), quality.get("original_reason") or MISSING
+    cells: dict[str, dict[str, str]] = {column: {} for column in columns}
+    for column, part in columns.items():
+        for name in quality["aligned"]:
+            value = part[name] if part else None
+            why = _NO_QUALITY.get(name, MISSING) if part else of_all
+            cells[column][name.replace("_", " ")] = _share(value) + (notes.mark(why) if value is None else "")
+    return styled(pd.DataFrame(cells), notes=str(notes))
+
+
+# Why something is not known of a network that reads faces, where others are.
+_NO_QUALITY = MappingProxyType(
+    {"gender_accuracy": "no gender is known", "equal_error_rate": "too few people have two photographs to compare"}
+)
+
+
+def lengths_table(frame: pd.DataFrame) -> Styler:
+    """Equal error rates by how much speech was heard, from `s2f.evaluation.voice_quality.by_length`."""
+    lines = {}
+    for row in frame.itertuples():
+        cosines = (row.cosine_same, row.cosine_different)
+        lines[f"{row.seconds:g} s"] = {
+            "recordings": f"{row.n_recordings:,}",
+            "people": f"{row.n_identities:,}",
+            "pairs of one person": f"{row.n_same:,}",
+            "equal error rate": _share(None if pd.isna(row.value) else row._asdict()),
+            "cosine, one person": "–" if pd.isna(cosines[0]) else f"{cosines[0]:.2f}",
+            "cosine, two people": "–" if pd.isna(cosines[1]) else f"{cosines[1]:.2f}",
+        }
+    return styled(pd.DataFrame.from_dict(lines, orient="index"))
 
 
 def _share(value: Mapping | int | None) -> str:
@@ -334,10 +409,10 @@ def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
     return styled(pd.DataFrame(cells, index=frame.index))
 
 
-def printed(metric: str, value: float | None, low: float | None, high: float | None) -> str:
-    """A value as text with its interval on a second line, or a dash where there is none."""
+def printed(metric: str, value: float | None, low: float | None, high: float | None, *, why: str | None = None) -> str:
+    """A value as text with its interval on a second line; a dash where there is none, with `why` in lines below."""
     if value is None or not np.isfinite(value):
-        return "–"
+        return "–" + (f"\n{textwrap.fill(why, 24)}" if why else "")
     form = catalogue.METRICS[metric].form
     text = f"{value * form.scale:.{form.digits}f}{form.unit}"
     if low is None or high is None or not np.isfinite(low):
@@ -345,16 +420,23 @@ def printed(metric: str, value: float | None, low: float | None, high: float | N
     return f"{text}\n[{low * form.scale:.{form.digits}f}, {high * form.scale:.{form.digits}f}]"
 
 
-def styled(frame: pd.DataFrame) -> Styler:
-    """A frame of text as a page shows it: right-aligned cells, left-aligned names, a line under each row."""
+def styled(frame: pd.DataFrame, *, notes: str = "") -> Styler:
+    """A frame of text as a page shows it: right-aligned cells, left-aligned names, a line under each row, and notes.
+
+    Names and cells are text, whatever they hold: neither tags nor formulas.
+    """
     line = "1px solid #d0d0d0"
     looks = {
         "th.row_heading": f"text-align: left; border-bottom: {line}",
         "th.col_heading": "text-align: center",
         "td": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}",
     }
+    if notes:
+        looks["caption"] = "caption-side: bottom; text-align: left; white-space: pre-line; font-size: 0.9em"
     styles = [{"selector": selector, "props": props} for selector, props in looks.items()]
-    return frame.map(lambda cell: html.escape(str(cell))).style.set_table_styles(styles)
+    names = {"index": prose.plain_html, "columns": prose.plain_html}
+    styler = frame.map(lambda cell: prose.plain_html(str(cell))).rename(**names).style.set_table_styles(styles)
+    return styler.set_caption(prose.plain_html(notes)) if notes else styler
 
 
 def records(frame: pd.DataFrame) -> list[dict]:

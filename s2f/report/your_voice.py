@@ -13,7 +13,7 @@ import numpy as np
 import traitlets
 from IPython.display import Audio, display
 
-from s2f.errors import S2FError
+from s2f.errors import AudioError, OutputError, S2FError
 from s2f.features import front_end, listening, sound_files
 from s2f.features.store import Store
 from s2f.networks.inference import Model
@@ -78,15 +78,18 @@ def example(study: Study) -> Path:
     return next(iter(corpus_recordings(study).values()))
 
 
-def told(sound: Path | np.ndarray) -> str:
-    """How many seconds of voice a recording holds, and what else there is to say about it, a line each."""
-    heard = listening.listen(sound)
+def told(sound: Path | np.ndarray, *, name: str = "wave") -> str:
+    """How many seconds of voice a recording holds, and what else there is to say about it, a line each.
+
+    `name` is what an error calls a wave.
+    """
+    heard = listening.listen(sound, name=name)
     return "\n".join((str(heard), *heard.remarks))
 
 
-def show(sound: Path | np.ndarray, models: Mapping[str, Model]) -> None:
-    """Display a recording to listen to, what is heard of it, and the face of each variant."""
-    print(told(sound))
+def show(sound: Path | np.ndarray, models: Mapping[str, Model], *, name: str = "wave") -> None:
+    """Display a recording to listen to, what is heard of it, and the face of each variant; `name` as in `told`."""
+    print(told(sound, name=name))
     wave, mask, log_mel = sheets.recording(sound)
     if wave is not None:
         display(Audio(wave, rate=front_end.SAMPLE_RATE))
@@ -104,14 +107,18 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
     record = Recorder()
 
     @out.capture(clear_output=True, wait=True)
-    def chosen(sound: Path | bytes) -> None:
+    def chosen(sound: Path | bytes, name: str = "the recording") -> None:
         try:
             remarks: list[str] = []
-            wave = sound if isinstance(sound, Path) else _read_bytes(sound, remarks)
+            wave = sound if isinstance(sound, Path) else _read_bytes(sound, remarks, name=name)
             print(*remarks, sep="\n", end="\n" if remarks else "")
-            show(wave, models)
+            show(wave, models, name=name)
         except S2FError as error:
             print(f"error: {error}")
+
+    def uploaded(change: Mapping) -> None:
+        for file in change["new"]:  # none where the widget is cleared
+            chosen(bytes(file["content"]), file["name"])
 
     def picked(change: Mapping) -> None:
         if change["new"]:
@@ -122,17 +129,29 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
             print(f"The browser gives no microphone: {change['new']}")
 
     pick.observe(picked, "value")
-    upload.observe(lambda change: chosen(bytes(change["new"][0]["content"])), "value")
+    upload.observe(uploaded, "value")
     record.observe(lambda change: chosen(bytes(change["new"])), "sound")
     record.observe(refused, "problem")
     return ipywidgets.VBox([ipywidgets.HBox([pick, upload, record]), out])
 
 
-def _read_bytes(sound: bytes, remarks: list[str]) -> np.ndarray:
-    """Samples of a recording that a browser gave without a name; the readers look at the suffix."""
+def finish(study: Study) -> None:
+    """Note what made the page, where the run's folder can be written: the rest works where it can only be read."""
+    try:
+        study.finish()
+    except OutputError as error:
+        print(f"What made this page is not kept: {error}")
+
+
+def _read_bytes(sound: bytes, remarks: list[str], *, name: str) -> np.ndarray:
+    """Samples of a recording that a browser gave; the readers look at the suffix, and errors call it `name`."""
     starts = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"\x1aE\xdf\xa3": ".webm"}
     other = ".m4a" if sound[4:8] == b"ftyp" else ".mp3"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "recording" + starts.get(sound[:4], other))
         path.write_bytes(sound)
-        return sound_files.read(path, remarks=remarks)
+        try:
+            return sound_files.read(path, remarks=remarks)
+        except AudioError as error:
+            problem, remedy = (text.replace(str(path), name) for text in (error.problem, error.remedy))
+            raise AudioError(name, problem, remedy=remedy, reason=error.reason) from error

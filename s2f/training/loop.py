@@ -53,7 +53,7 @@ class Place:
 
     Attributes
     ----------
-    folder : Path, gets ``log.jsonl`` and ``state/`` (saves)
+    folder : Path, gets ``state/`` (saves and logs, by fingerprint) and, when training ends, ``log.jsonl``
     fingerprint : str, of parameters, data and code: saves of another are not used
     label : str, shown by the progress bar
     """
@@ -104,23 +104,33 @@ def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
     ------
     TrainingError: a value that is not finite, or what the health checks stop for; the last good save stays
     """
-    steps, primary = trainer.settings.steps, trainer.setup.peers.primary
-    folder, log_path = place.folder / "state", place.folder / "log.jsonl"
+    peers, folder = trainer.setup.peers, place.folder / "state"
     found = saves.latest(folder, fingerprint=place.fingerprint)
     if found is not None:
         tensors, header = found
         saves.restore(trainer.parts(), tensors)
         trainer.take_extra(tensors)
         trainer.step = header["step"]
-        if primary:
-            print(f"Going on from step {trainer.step} of {steps}.")
-    if log_path.is_file():  # what had shown for how long
-        for line in saves.read_log(log_path):
-            if line["step"] <= trainer.step:
-                watch.look(line["step"], line)
-    log = saves.Log(log_path, from_step=trainer.step) if primary else None
-    reported, moment = trainer.step, time.perf_counter()
-    shown = partial(tqdm, unit="it", mininterval=1, dynamic_ncols=True, disable=not primary)
+        if peers.primary:
+            print(f"Going on from step {trainer.step} of {trainer.settings.steps}.")
+    peers.agree(f"step {trainer.step} of {place.fingerprint}")
+    log = saves.Log(folder, fingerprint=place.fingerprint, from_step=trainer.step)
+    for line in log.kept:  # what had shown for how long
+        watch.look(line["step"], line)
+    if not peers.primary:
+        _train(trainer, place=place, watch=watch, log=None)
+        return
+    log.start()
+    try:
+        _train(trainer, place=place, watch=watch, log=log)
+    finally:
+        log.show(place.folder / "log.jsonl")
+
+
+def _train(trainer: Trainer, *, place: Place, watch: Watch, log: saves.Log | None) -> None:
+    """All steps that are left; only the process that has the log writes it, and saves."""
+    steps, reported, moment = trainer.settings.steps, trainer.step, time.perf_counter()
+    shown = partial(tqdm, unit="it", mininterval=1, dynamic_ncols=True, disable=log is None)
     with shown(desc=place.label, initial=trainer.step, total=steps) as progress:
         while trainer.step < steps:
             step, last = trainer.step + 1, trainer.step + 1 == steps
@@ -142,9 +152,9 @@ def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
                     progress.set_postfix({k: f"{v:.2f}" for k, v in list(numbers.items())[:6]}, refresh=False)
                 watch.stop_if_asked(said)
             trainer.observe(last=last)
-            if save and primary:
+            if save and log is not None:
                 tensors = saves.collect(trainer.parts()) | trainer.extra()
-                saves.save_step(folder, step, tensors, header={"fingerprint": place.fingerprint})
+                saves.save_step(place.folder / "state", step, tensors, fingerprint=place.fingerprint)
             progress.update()
 
 

@@ -55,6 +55,17 @@ class Peers:
             remedy = f"Give a multiple of {self.n}, or other machine.n_devices and machine.n_nodes."
             raise TrainingError(f"parameter '{name}'", problem, remedy=remedy)
 
+    def agree(self, what: str) -> None:
+        """Refuse processes that would train on from different saves, or something else, by a TrainingError."""
+        if self.n == 1:
+            return
+        told: list[str] = [""] * self.n
+        distributed.all_gather_object(told, what)
+        if len(set(told)) > 1:
+            others = next(other for other in told if other != what)
+            remedy = "Give all nodes one run folder, on a file system that they share, and the same code and packages."
+            raise TrainingError(f"process {self.rank} of {self.n}", f"is at {what}, another at {others}", remedy=remedy)
+
     def wrap(self, network: nn.Module, *, device: str) -> nn.Module:
         """A network whose gradients are averaged over all processes; itself where there is one."""
         if self.n == 1:

@@ -1,10 +1,12 @@
 """Saving and loading: everything that matters, as safetensors, whole or not at all.
 
-Nothing here is pickled. Tensors go into the file under dotted names, plain values into its header.
+Nothing here is pickled. Tensors go into the file under dotted names, plain values into its header. Saves and log of a
+training lie in a folder of its own, named after its fingerprint, so that no other training's are read, cut or replaced.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -62,25 +64,22 @@ def restore(parts: Mapping[str, Part], tensors: Mapping[str, Tensor]) -> None:
             part.load_state_dict(own)
 
 
-def save_step(folder: Path, step: int, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
-    """Save to resume from; of the saves with this header's fingerprint, the last two are kept.
+def own(folder: Path, fingerprint: str) -> Path:
+    """The part of a folder for saves that is this fingerprint's."""
+    return folder / hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
 
-    Those of other parameters are left alone: their steps say nothing about this training.
-    """
-    save(step_path(folder, step), tensors, header={**header, "step": step})
-    own = [path for path in saved_steps(folder) if _fingerprint(path) == header["fingerprint"]]
-    for old in own[:-KEPT]:
+
+def save_step(folder: Path, step: int, tensors: Mapping[str, Tensor], *, fingerprint: str) -> None:
+    """Save to resume from; of the saves of the same fingerprint, the last two are kept."""
+    path = own(folder, fingerprint) / f"step-{step:08d}.safetensors"
+    save(path, tensors, header={"fingerprint": fingerprint, "step": step})
+    for old in saved_steps(folder, fingerprint=fingerprint)[:-KEPT]:
         old.unlink(missing_ok=True)
 
 
-def step_path(folder: Path, step: int) -> Path:
-    """Where the save of a step lies."""
-    return folder / f"step-{step:08d}.safetensors"
-
-
 def latest(folder: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The last good save of the same parameters, or None; a truncated one is passed over with a message."""
-    for path in reversed(saved_steps(folder)):
+    """The last good save of the same fingerprint, or None; a truncated one is passed over with a message."""
+    for path in reversed(saved_steps(folder, fingerprint=fingerprint)):
         try:
             tensors, header = load(path)
         except CheckpointError as error:
@@ -91,31 +90,44 @@ def latest(folder: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], dict[s
     return None
 
 
-def _fingerprint(path: Path) -> str | None:
-    """Fingerprint of a save, or None where the file cannot be read."""
-    try:
-        return read_header(path).get("fingerprint")
-    except CheckpointError:
-        return None
+def last_step(folder: Path, *, fingerprint: str) -> int:
+    """Step of the last good save of the same fingerprint, without reading its tensors; 0 where there is none."""
+    for path in reversed(saved_steps(folder, fingerprint=fingerprint)):
+        with suppress(CheckpointError):
+            header = read_header(path)
+            if header.get("fingerprint") == fingerprint:
+                return header["step"]
+    return 0
 
 
-def saved_steps(folder: Path) -> list[Path]:
-    """Saves in a folder, oldest first."""
-    return sorted(folder.glob("step-*.safetensors"))
+def saved_steps(folder: Path, *, fingerprint: str) -> list[Path]:
+    """Saves of a fingerprint, oldest first."""
+    return sorted(own(folder, fingerprint).glob("step-*.safetensors"))
 
 
 class Log:
-    """Lines of JSON, one a report; on resuming, lines after the resumed step are dropped."""
+    """Lines of JSON, one a report, of the training with a fingerprint; `kept` are those up to the step it goes on from.
 
-    def __init__(self, path: Path, *, from_step: int) -> None:
-        self.path = path
-        kept = [line for line in read_log(path) if line["step"] <= from_step] if path.is_file() else []
-        files.write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+    They lie beside its saves until `show` copies them.
+    """
+
+    def __init__(self, folder: Path, *, fingerprint: str, from_step: int) -> None:
+        self.path = own(folder, fingerprint) / "log.jsonl"
+        written = read_log(self.path) if self.path.is_file() else []
+        self.kept = [line for line in written if line["step"] <= from_step]
+
+    def start(self) -> None:
+        """Drop the lines that a save has not caught up with."""
+        files.write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.kept))
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Append one line."""
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(dict(line), allow_nan=False) + "\n")
+
+    def show(self, path: Path) -> None:
+        """Put the log, whole, where the results of this training lie."""
+        files.write_text(path, self.path.read_text(encoding="utf-8"))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

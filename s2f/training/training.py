@@ -37,12 +37,9 @@ def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
     """
     machine = study.params.machine
     label = label or f"{study.variant}, recipe {study.params.recipe}"
-    # Where all steps are saved, nothing is left that needs several processes.
-    done = saves.saved_steps(folder / "state")[-1:] == [saves.step_path(folder / "state", study.params.gan.steps)]
-    if done or machine.n_devices * machine.n_nodes == 1:
+    if machine.n_devices * machine.n_nodes == 1 or _is_saved(study, folder):
         _train(study, folder, label=label, who=processes.ALONE)
     else:
-        study.read("store"), study.read("voice")  # a missing input is said once, here
         run = {name: getattr(study, name) for name in ("profile", "variant", "seed", "label", "overrides")}
         words = json.dumps({"run": run, "folder": str(folder), "label": label})
         name = f"{study.run.parent.name}-s{study.seed}-{study.variant}"
@@ -56,10 +53,24 @@ def architecture(study: Study) -> Architecture:
     return Architecture(voice.width, g.width, g.norm, g.tanh, g.head, voice.encoder)
 
 
+def _inputs(study: Study, *, device: str) -> tuple[Store, data.Pairs, str]:
+    """Store and training data of a variant, and what a save to go on from must agree on."""
+    store = Store.open(study.read("store"))
+    training = data.select(store, split="train", gender=study.params.variant.gender)
+    pairs = data.pairs(store, study.read("voice"), training, device=device)
+    return store, pairs, study.resume_key("s2f.training.gan", pairs.digest())
+
+
+def _is_saved(study: Study, folder: Path) -> bool:
+    """Whether this very training has saved all of its steps: then nothing is left that needs several processes."""
+    *_, fingerprint = _inputs(study, device="cpu")
+    return saves.last_step(folder / "state", fingerprint=fingerprint) == study.params.gan.steps
+
+
 def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> None:
-    machine, device, gender = study.params.machine, study.device, study.params.variant.gender
-    store, voice = Store.open(study.read("store")), study.read("voice")
-    pairs = data.pairs(store, voice, data.select(store, split="train", gender=gender), device=device)
+    machine, device = study.params.machine, study.device
+    store, pairs, fingerprint = _inputs(study, device=device)
+    voice = study.read("voice")
     setup = loop.Setup(
         seed=study.seed,
         n_threads=max(1, machine.n_threads // machine.n_devices),
@@ -71,8 +82,8 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
         pairs,
         settings=study.params.gan,
         setup=setup,
-        place=loop.Place(folder, study.resume_key("s2f.training.gan", pairs.digest()), label),
-        samples=data.embeddings(voice, watched(store, gender=gender)),
+        place=loop.Place(folder, fingerprint, label),
+        samples=data.embeddings(voice, watched(store, gender=study.params.variant.gender)),
     )
     if who.primary:
         encoder = inference.load_encoder(voice)

@@ -17,7 +17,7 @@ from s2f.features.store import Store
 from s2f.networks.models import GE2EEmbedding, VoiceEmbedding
 from s2f.networks.released import load_released
 from s2f.study.runs import Study
-from s2f.training import data, loop, speaker, tracks
+from s2f.training import data, loop, saves, speaker, tracks
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def keep(study: Study, store: Store, encoder: Encoder, *, folder: Path) -> None:
     ------
     AudioError, CorpusError: a recording that cannot be read again, or a corpus without sound
     """
-    voice, done = study.params.voice, folder / "state" / "tracks"
+    voice, done = study.params.voice, saves.own(folder / "state" / "tracks", store.digest)
     if voice.encoder == "ge2e":
         from s2f.features import ge2e_front_end, preprocessing
         from s2f.networks import ge2e

@@ -1,6 +1,7 @@
 """The synthetic corpus is the same whoever makes it, survives being killed, and knows what it is made of."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -149,6 +150,36 @@ def test_one_folder_for_the_same_people(tmp_path):
     assert (
         corpus.synthetic_folder(tmp_path, replace(sizes, leak=0.5), prefix="m") == tmp_path / "synthetic-e2b326bc8c4a"
     )
+
+
+@pytest.mark.parametrize("name", ["voices", "faces", "people.parquet", "complete.json"])
+def test_what_others_put_there_is_no_corpus_and_stays(tmp_path, stub, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / ".mine").write_text("mine")
+    with pytest.raises(CorpusError, match=f"{name} is there, and is not of a corpus that this program made"):
+        build(tmp_path, SMALL, n_workers=1)
+    assert [path.name for path in tmp_path.rglob("*")] == [name, ".mine"] and not stub
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"n_identities": 3}'])
+def test_parameters_of_another_program_are_no_corpus(tmp_path, stub, text):
+    (tmp_path / "parameters.json").write_text(text)
+    with pytest.raises(CorpusError, match="does not say what a synthetic corpus is made of"):
+        build(tmp_path, SMALL, n_workers=1)
+    assert (tmp_path / "parameters.json").read_text() == text and not stub
+
+
+def test_a_corpus_made_anew_keeps_what_others_put_beside_its_people(tmp_path, stub):
+    build(tmp_path, SMALL, n_workers=1)
+    made = _digests(tmp_path)
+    declared = json.loads((tmp_path / "parameters.json").read_text())
+    (tmp_path / "parameters.json").write_text(json.dumps(declared | {"generator": "older"}))
+    one = next(iter(made))
+    (tmp_path / one).write_text("of the older version")
+    (tmp_path / "voices" / "mine").mkdir()
+    (tmp_path / "voices" / "mine" / "a.wav").write_text("mine")
+    build(tmp_path, SMALL, n_workers=1)
+    assert _digests(tmp_path) == made | {"voices/mine/a.wav": hashlib.sha256(b"mine").hexdigest()}
 
 
 def test_what_a_corpus_is_made_of_is_written_down(tmp_path, stub):

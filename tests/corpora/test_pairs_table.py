@@ -1,5 +1,6 @@
 import json
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,7 @@ LANDMARKS = {
     "JSON": json.dumps(POINTS),
     "JSON of points": json.dumps(np.reshape(POINTS, (5, 2)).tolist()),
     "printed array": str(np.reshape(POINTS, (5, 2))),
+    "decimal commas": " ".join(map(str, POINTS)).replace(".", ","),
     "list": POINTS,
     "list of points": np.reshape(POINTS, (5, 2)).tolist(),
 }
@@ -162,14 +164,14 @@ BOTH = [("a.wav", "voice", "Ann"), ("a.jpg", "face", "Ann")]
 REJECTED = {
     "no identity": ([{**PLAIN, "identity": " "}], [(p, m, None, "no_identity") for p, m, _ in BOTH], ""),
     "names nothing": ([{"identity": "Ann"}], [("row 2", "voice", "Ann", "missing")], "names neither"),
-    "empty row": ([{"identity": ""}], [("row 2", "voice", None, "no_identity")], "no identity"),
+    "says a gender": ([{"gender": "f"}], [("row 2", "voice", None, "no_identity")], "no identity"),
     "gender": ([{**PLAIN, "gender": "x"}], [(*who, "gender") for who in BOTH], "gender 'x' is not one of unknown, f,"),
     "gender of a recording": (
         [{"identity": "Ann", "recording": "a.wav", "gender": "x"}, {**PLAIN, "recording": "b.wav"}],
         [("a.wav", "voice", "Ann", "gender")],
         "gender 'x'",
     ),
-    "repeated": ([PLAIN, PLAIN], [("a.wav", "voice", "Ann", "duplicate_row")], "row 3 says what an earlier row says"),
+    "repeated": ([PLAIN, PLAIN], [("a.wav", "voice", "Ann", "duplicate_row")], "row 3 says what an earlier one says"),
     "repeated photograph": (
         [PLAIN, {**PLAIN, "recording": ""}, {**PLAIN, "recording": ""}],
         [("a.jpg", "face", "Ann", "duplicate_row")],
@@ -197,6 +199,9 @@ REJECTED = {
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_rows_that_cannot_be_used(tmp_path, case, kind):
     rows, expected, detail = REJECTED[case]
+    if kind == "csv":  # below its header
+        expected = [(path.replace("row 2", "line 3"), *rest) for path, *rest in expected]
+        detail = detail.replace("row 3", "line 4").replace("row 4", "line 5")
     found, rejected, _ = pairs_table.scan(write(tmp_path, [GOOD, *rows], kind=kind))
     assert reasons(rejected, tmp_path) == expected
     assert all(detail in text for text in rejected["detail"])
@@ -281,6 +286,66 @@ def test_contradictions_are_left_out_whole(tmp_path, case):
     assert {os.path.relpath(path, tmp_path) for path in found["path"]} == listed - gone
 
 
+# ------------------------------------------------------------------------------------------------ formats
+
+
+def scan_of_files(folder, rows):
+    """Scan a table whose files are there."""
+    for row in rows:
+        for column in ("recording", "face"):
+            if row.get(column):
+                place = folder / row[column]
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(b"x")
+    return pairs_table.scan(write(folder, rows))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "used"),
+    [
+        ({"recording": "a.m4a"}, {"recording": "a.wav"}, "a.wav"),
+        ({"recording": "a.wav"}, {"recording": "a.WAV"}, "a.wav"),
+        ({"recording": "A.wav"}, {"recording": "a.mp3"}, "A.wav"),
+        ({"recording": "a.ogg"}, {"recording": "a.mp3"}, "a.ogg"),
+        ({"recording": "wav/v1/1.wav"}, {"recording": "m4a/v1/1.m4a"}, "wav/v1/1.wav"),
+        ({"recording": "x/v1/1.wav"}, {"recording": "y/v1/1.m4a"}, "x/v1/1.wav"),
+        ({"recording": "a.m4a"}, {"recording": "wav/a.wav"}, "wav/a.wav"),
+        ({"recording": "x/1.wav", "source_id": "s"}, {"recording": "y/1.m4a", "source_id": "s"}, "x/1.wav"),
+        ({"recording": "x/1.wav", "source_id": "s"}, {"recording": "x/1.m4a"}, "x/1.wav"),
+        ({"face": "a.jpeg"}, {"face": "a.png"}, "a.png"),
+        ({"face": "jpg/1.jpg"}, {"face": "png/1.png"}, "png/1.png"),
+        ({"face": "b.jpg", "landmarks": TEXT}, {"face": "b.png"}, "b.jpg"),
+    ],
+)
+def test_a_file_listed_in_two_formats_is_used_once(tmp_path, first, second, used):
+    rows = [{"identity": "Ann", "recording": "z/9.wav", "face": "z/9.jpg"}]
+    rows += [{"identity": "Ann", **row} for row in (first, second)]
+    found, rejected, _ = scan_of_files(tmp_path, rows)
+    named = {row[column] for row in (first, second) for column in ("recording", "face") if column in row}
+    (left,) = named - {used}
+    modality = "voice" if "recording" in first else "face"
+    assert reasons(rejected, tmp_path) == [(left, modality, "Ann", "same_clip")]
+    assert rejected["detail"].item() == f"{tmp_path / used} is used"
+    assert {os.path.relpath(p, tmp_path) for p in found["path"]} == {"z/9.wav", "z/9.jpg", used}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"recording": "s1/1.wav"}, {"recording": "s2/1.m4a"}),
+        ({"recording": "x/s1/1.wav"}, {"recording": "y/s1/1.wav"}),
+        ({"recording": "x/1.wav", "source_id": "s"}, {"recording": "y/1.m4a", "source_id": "t"}),
+        ({"recording": "a.wav"}, {"identity": "Bob", "recording": "a.m4a"}),
+        ({"face": "x/1.jpg"}, {"face": "y/1.png"}),
+        ({"recording": "A.wav"}, {"recording": "a.wav"}),
+    ],
+)
+def test_names_alike_are_not_enough_to_be_one_file(tmp_path, first, second):
+    rows = [{"identity": who, "recording": f"{who}/9.wav", "face": f"{who}/9.jpg"} for who in ("Ann", "Bob")]
+    found, rejected, _ = scan_of_files(tmp_path, [*rows, {"identity": "Ann", **first}, {"identity": "Ann"} | second])
+    assert rejected.empty and len(found) == 6
+
+
 def test_two_splits_of_one_identity_are_a_contradiction(tmp_path):
     rows = [{**PLAIN, "split": "train"}, {**OTHER, "split": "dev"}, {**GOOD, "split": "test"}]
     found, rejected, _ = pairs_table.scan(write(tmp_path, rows))
@@ -301,14 +366,18 @@ def test_the_same_landmarks_written_otherwise_are_no_contradiction(tmp_path, sam
     ("name", "content", "message"),
     [
         ("gone.csv", None, "does not exist"),
-        ("pairs.xlsx", b"PK", "ends in '.xlsx'. Save it as one of .csv, .tsv, .parquet"),
-        ("empty.csv", b"", "cannot be read as a table"),
+        ("pairs.xlsx", b"PK", "ends in '.xlsx'. Save it as one of .csv, .tsv, .txt, .parquet"),
+        ("empty.csv", b"", "is empty"),
+        ("text.csv", b"PK\3\4", "is a spreadsheet program's own file"),
+        ("quoted.csv", b'"identity,recording,face"\n"Ann,a.wav,a.jpg"\n', "Take away the quotes around each line"),
+        ("open.csv", b'identity,recording,face\nAnn,"a.wav,a.jpg\nBob,b.wav,b.jpg\n', "Look at its quotes"),
+        ("bare.csv", b"Ann,a.wav,a.jpg\n", "Its first line must name the columns identity, recording, face"),
+        ("zero.csv", b"identity,recording,face\nAnn,a\0.wav,a.jpg\n", "line 2 holds a zero byte"),
+        ("drive.csv", b"identity,recording,face\nAnn,C:\\a.wav,a.jpg\n", "left out: {'missing': 1}"),
         ("header.csv", b"identity,recording,face\n", "has no rows"),
-        ("latin.csv", "identity,recording,face\nRenée,a.wav,a.jpg\n".encode("latin-1"), "Save it anew, in UTF-8"),
+        ("latin.csv", "identity,recording,face\nRenée,a.wav,a.jpg\n".encode("latin-1"), "line 2 is not in UTF-8"),
         ("text.parquet", b"identity,recording,face\n", "cannot be read as a table"),
-        ("long.csv", b"identity,recording,face\nAnn,a,b.wav,a.jpg\n", "cannot be read as a table"),
-        ("tabs.csv", b"identity\trecording\tface\nAnn\ta.wav\ta.jpg\n", "has no column 'identity', only"),
-        ("commas.tsv", b"identity,recording,face\nAnn,a.wav,a.jpg\n", "has no column 'identity', only"),
+        ("long.csv", b"identity,recording,face\nAnn,a,b.wav,a.jpg\n", "has 4 cells in line 2, and 3 in its header"),
         ("missing.csv", b"identity,voice,face\nAnn,a.wav,a.jpg\n", "has no column 'recording', only"),
         ("twice.csv", b"identity,recording,face,face\nAnn,a.wav,a.jpg,b.jpg\n", "has two columns 'face'"),
         ("case.csv", b"identity,recording,face,Face\nAnn,a.wav,a.jpg,b.jpg\n", "has two columns 'face'"),
@@ -346,13 +415,86 @@ def test_other_columns_are_ignored_and_named(tmp_path, column):
         "\ufeffidentity,recording,face\r\nAnn,a.wav,a.jpg\r\n",
         " Identity , RECORDING,face \n Ann , a.wav ,a.jpg\n\n",
         'face,extra,identity,"recording"\na.jpg,,Ann,"a.wav"',
+        "identity;recording;face\nAnn;a.wav;a.jpg\n",
+        "sep=;\r\nidentity;recording;face\r\nAnn;a.wav;a.jpg\r\n",
+        "SEP=,\nidentity,recording,face\nAnn,a.wav,a.jpg\n",
+        "identity\trecording\tface\nAnn\ta.wav\ta.jpg\n",
+        "identity|recording|face\rAnn|a.wav|a.jpg\r",
+        "# made by hand, today\n# again\nidentity,recording,face\nAnn,a.wav,a.jpg\n# the end\n# of, all, this, list\n",
+        "# identity,recording,face\nAnn,a.wav,a.jpg\n",
+        "identity,recording,face,,\nAnn,a.wav,a.jpg,,\n,,,,\n",
+        "identity,recording,face\nAnn,a.wav,a.jpg,,\n,,\n,,\n",
+        ",,,\nMy pairs,,,\n,identity,recording,face\n,Ann,a.wav,a.jpg\n",
+        '"identity\n","recording ",face\n"Ann","a.wav\n",a.jpg\n',
+        "identity,recording\u00a0,face\nAnn,\u200ba.wav,a.jpg\n",
+        "identity,recording,face\nAnn,.\\a.wav,sub\\..\\a.jpg\n",
     ],
-    ids=["byte-order mark", "spaces and case", "order and quotes"],
 )
-def test_forms_of_the_same_table(tmp_path, text):
-    (tmp_path / "pairs.csv").write_text(text, encoding="utf-8", newline="")
-    found, _, _ = pairs_table.scan(tmp_path / "pairs.csv")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("name", ["pairs.csv", "pairs.tsv", "pairs.txt"])
+def test_forms_of_the_same_table(tmp_path, text, encoding, name):
+    (tmp_path / name).write_text(text, encoding=encoding, newline="")
+    found, rejected, _ = pairs_table.scan(tmp_path / name)
     assert found[["identity", "path"]].values.tolist() == [["Ann", str(tmp_path / p)] for p in ("a.wav", "a.jpg")]
+    assert rejected.empty
+
+
+def test_columns_without_a_name_are_ignored_and_named(tmp_path):
+    (tmp_path / "pairs.csv").write_text(",identity,recording,face,\n0,Ann,a.wav,a.jpg,x\n1,Ann,b.wav,,\n")
+    found, _, ignored = pairs_table.scan(tmp_path / "pairs.csv")
+    assert ignored == ["column 1, which has no name", "column 5, which has no name"] and len(found) == 3
+
+
+def test_a_row_that_begins_like_a_remark_is_left_out_and_named(tmp_path):
+    (tmp_path / "pairs.csv").write_text("identity,recording,face\nAnn,a.wav,a.jpg\n#Bob,b.wav,b.jpg\n")
+    found, rejected, _ = pairs_table.scan(tmp_path / "pairs.csv")
+    assert set(found["identity"]) == {"Ann"}
+    assert reasons(rejected, tmp_path) == [
+        (f"b.{kind}", m, "#Bob", "remark") for kind, m in (("wav", "voice"), ("jpg", "face"))
+    ]
+    assert set(rejected["detail"]) == {"line 3 begins with #, as remarks do"}
+    table = pd.DataFrame([{"identity": "#Bob", "recording": "b.wav", "face": "b.jpg"}])  # without lines
+    table.to_parquet(tmp_path / "pairs.parquet")
+    assert set(pairs_table.scan(tmp_path / "pairs.parquet")[0]["identity"]) == {"#Bob"}
+
+
+@pytest.mark.parametrize("there", ["NFC", "NFD"])
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+def test_files_are_found_however_the_accents_of_their_names_are_coded(tmp_path, there, written):
+    names = {form: unicodedata.normalize(form, "José/é.wav") for form in ("NFC", "NFD")}
+    (tmp_path / names[there]).parent.mkdir()
+    (tmp_path / names[there]).write_bytes(b"x")
+    found, _, _ = pairs_table.scan(write(tmp_path, [{**PLAIN, "recording": names[written]}]))
+    assert found["path"].iloc[0] == str(tmp_path / names[there])
+
+
+def test_a_backslash_may_be_part_of_a_name(tmp_path):
+    (tmp_path / "a\\b.wav").write_bytes(b"x")
+    found, _, _ = pairs_table.scan(write(tmp_path, [{**PLAIN, "recording": "a\\b.wav"}]))
+    assert found["path"].iloc[0] == str(tmp_path / "a\\b.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "detail"),
+    [
+        ("https://example.org/a.wav", "missing", "is an address: download it"),
+        ("s3://bucket/a.wav", "missing", "is an address"),
+        ("C:\\x\\a.wav", "missing", "is a path on Windows"),
+        ("d:/x/a.wav", "missing", "is a path on Windows"),
+        ("\\\\server\\x\\a.wav", "missing", "is a path on Windows"),
+        ("..\\a.wav", "outside_root", "leaves the table's folder"),
+    ],
+)
+def test_paths_that_lead_nowhere_here_are_named(tmp_path, name, reason, detail):
+    found, rejected, _ = pairs_table.scan(write(tmp_path, [{**PLAIN, "recording": name}, GOOD, {**PLAIN}]))
+    assert rejected["reason"].tolist() == [reason] and detail in rejected["detail"].item()
+    assert reason == "outside_root" or rejected["path"].item() == name
+    assert len(found) == 4
+
+
+def test_an_address_of_this_machine_is_a_path(tmp_path):
+    found, _, _ = pairs_table.scan(write(tmp_path, [{**PLAIN, "recording": f"file://{tmp_path}/my%20voice.wav"}]))
+    assert found["path"].iloc[0] == str(tmp_path / "my voice.wav")
 
 
 @pytest.mark.parametrize("value", ["NA", "null", "None", "0042"])

@@ -32,9 +32,10 @@ def raised(path, *errors):
         ("features/front_end.py", 5),
         ("features/sound_files.py", 11),
         ("features/containers.py", 5),
-        ("features/decoding.py", 8),
+        ("features/decoding.py", 9),
         ("features/listening.py", 2),
         ("features/photo_files.py", 10),
+        ("features/colours.py", 4),
         ("features/align.py", 5),
     ],
 )

@@ -175,7 +175,7 @@ def test_folds_without_videos_or_with_one():
 
 def by_hand(people, known):
     """Every ordered pair of two people: 1 where something known differs, else half."""
-    facts = [tuple("?" if pd.isna(v) else v for v in row) for row in people[list(known)].to_numpy(dtype=object)]
+    facts = [tuple(row) for row in people[list(known)].to_numpy(dtype=object)]
     right = [1.0 if facts[i] != facts[j] else 0.5 for i, j in itertools.permutations(range(len(facts)), 2)]
     return sum(right) / len(right)
 
@@ -187,8 +187,8 @@ def test_oracle_matching_equals_a_double_loop(n, known):
     people = pd.DataFrame(
         {
             "identity": [f"p{i}" for i in range(n)],
-            "gender": rng.choice(np.array(["f", "m", None], dtype=object), n),
-            "nationality": rng.choice(np.array(["India", "Peru", None], dtype=object), n),
+            "gender": rng.choice(np.array(["f", "m"], dtype=object), n),
+            "nationality": rng.choice(np.array(["India", "Peru", "Togo"], dtype=object), n),
         }
     )
     rows = people.loc[np.repeat(people.index, rng.integers(1, 6, n))]  # how many files someone has does not matter
@@ -201,6 +201,13 @@ def test_oracle_matching_where_all_agree_or_all_differ():
     assert splits.oracle_matching(people, known=["nationality"]) == 1.0
     with pytest.raises(CorpusError, match="needs two people, has 1"):
         splits.oracle_matching(people.iloc[[0, 0]])
+
+
+def test_an_oracle_takes_the_unknown_for_no_group_of_their_own():
+    people = pd.DataFrame({"identity": list("abcd"), "gender": ["f", "m", None, None], "nationality": "Peru"})
+    with pytest.raises(CorpusError, match="gender is unknown of 2 of 4 people"):
+        splits.oracle_matching(people, known=["nationality", "gender"])
+    assert splits.oracle_matching(people, known=["nationality"]) == 0.5
 
 
 def test_oracles_of_each_split():

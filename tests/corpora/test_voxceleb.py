@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -115,6 +116,59 @@ def test_scan_lists_everything_it_leaves_out(places, tmp_path):
     detail = scan.rejected.set_index("path")["detail"]
     assert detail[str(tmp_path / "faces/Cy_Mute")] == "2 face files, no voice"
     assert detail[str(tmp_path / "faces/Nobody")] == "'Nobody' is not in the metadata"
+
+
+@pytest.mark.parametrize(
+    ("other", "used"),
+    [
+        ("wav/id1/v1/00001.m4a", "wav/id1/v1/00001.wav"),
+        ("wav/id1/v1/00001.WAV", "wav/id1/v1/00001.WAV"),  # capitals sort first
+        ("wav/Ann_Low/v1/00001.m4a", "wav/id1/v1/00001.wav"),
+        ("wav/Ann_Low/v1/00001.wav", "wav/Ann_Low/v1/00001.wav"),
+        ("aac/id1/v1/00001.m4a", "wav/id1/v1/00001.wav"),
+        ("aac/id1/v1/00001.M4A", "wav/id1/v1/00001.wav"),
+        ("aac/id1/v1/00001.wav", "wav/id1/v1/00001.wav"),
+        ("aac/Ann Low/v1/00001.m4a", "wav/id1/v1/00001.wav"),
+    ],
+)
+def test_a_clip_in_two_formats_or_places_is_one_recording(one_person, tmp_path, other, used):
+    make_files(tmp_path, other, "aac/id2/v2/00001.m4a", "faces/Bob_High/1.jpg")
+    scan = voxceleb.scan(**one_person | {"voices": [tmp_path / "wav", tmp_path / "aac"]})
+    of_ann = scan.manifest[(scan.manifest["identity"] == "Ann_Low") & (scan.manifest["modality"] == "voice")]
+    assert of_ann["path"].tolist() == [str(tmp_path / used)]
+    (left,) = {other, "wav/id1/v1/00001.wav"} - {used}
+    assert reasons(scan, tmp_path) == {(left, "voice", "Ann_Low", "same_clip")}
+    assert scan.rejected["detail"].tolist() == [f"{tmp_path / used} is used"]
+    counted = scan.matches[scan.matches["modality"] == "voice"].groupby("identity")["n_files"].sum()
+    assert counted.to_dict() == {"Ann_Low": 1, "Bob_High": 1}
+    table = voxceleb.expected_against_found(scan)
+    assert table["recordings"].dropna().iloc[:-1].sum() == table.loc["found", "recordings"] == 2
+
+
+def test_what_only_looks_like_the_same_clip_is_kept(one_person, tmp_path):
+    make_files(tmp_path, "wav/id1/v2/00001.m4a", "wav/id1/v1/00002.m4a", "wav/id1/v1/a.wav", "wav/id1/v1/A.wav")
+    make_files(tmp_path, "more/Ann_Low/1.jpg", "faces/Ann_Low/2.png")
+    scan = voxceleb.scan(**one_person | {"faces": [tmp_path / "faces", tmp_path / "more"]})
+    assert scan.rejected.empty and len(scan.manifest) == 5 + 3
+
+
+def test_an_empty_file_takes_no_clips_place(one_person, tmp_path):
+    make_files(tmp_path, "wav/id1/v1/00001.m4a")
+    (tmp_path / "wav/id1/v1/00001.wav").write_bytes(b"")
+    scan = voxceleb.scan(**one_person)  # preprocessing says that the other is empty
+    assert scan.rejected.empty and (scan.manifest["modality"] == "voice").sum() == 2
+
+
+def test_a_photograph_in_two_formats_is_one(one_person, tmp_path):
+    make_files(tmp_path, "faces/Ann_Low/1.png", "faces/Ann_Low/v1_2.jpg", "crops/Ann_Low/v1_2.webp")
+    scan = voxceleb.scan(**one_person | {"faces": [tmp_path / "faces", tmp_path / "crops"]})
+    left = {("faces/Ann_Low/1.jpg", "face", "Ann_Low", "same_clip")}
+    assert reasons(scan, tmp_path) == left | {("crops/Ann_Low/v1_2.webp", "face", "Ann_Low", "same_clip")}
+    assert scan.matches.set_index("folder")["n_files"].to_dict() == {
+        str(tmp_path / "wav/id1"): 1,
+        str(tmp_path / "faces/Ann_Low"): 2,
+        str(tmp_path / "crops/Ann_Low"): 0,
+    }
 
 
 def test_scan_says_which_folder_was_taken_for_whose(places, tmp_path):
@@ -257,22 +311,83 @@ def test_metadata_of_the_same_people_twice(one_person, tmp_path, second, message
         voxceleb.scan(**{**one_person, "metas": [*one_person["metas"], tmp_path / "again.csv"]})
 
 
+# ------------------------------------------------------------------------------------------------ layouts
+
+LAYOUTS = {
+    "frames of VoxCeleb": ("faces/Ann_Low/1.6/v1/0001.jpg", "as VoxCeleb's own face frames lie", "<video>_<frame>.jpg"),
+    "a folder too deep": ("faces/Ann_Low/x/1.jpg", "1 file such as Ann_Low/x/1.jpg", "They lie too deep"),
+    "people below": (
+        "faces/vgg/all/Ann Low/1.jpg",
+        "such as vgg/all/Ann Low/1.jpg",
+        "lie in {root}/faces/vgg/all: name",
+    ),
+    "of one person": ("faces/1.jpg", "such as 1.jpg", "Name the folder above those of people"),
+    "of others": ("faces/Nobody/1.jpg", "such as Nobody/1.jpg", "None of these folders is named"),
+    "addresses": ("faces/Ann_Low.txt", "a list of addresses", "Download the photographs themselves"),
+    "a table": ("faces/list.csv", "a list of something else", "Download the photographs themselves"),
+    "other photographs": ("faces/Ann_Low/1.gif", "such as Ann_Low/1.gif", "Convert them to .jpg"),
+    "nothing": ("faces/.hidden", "there are no files in it", "Getting the data"),
+    "archive of photographs": ("faces/vggface.tar.gz", "such as vggface.tar.gz", "Unpack it"),
+    "no videos": ("wav/id1/00001.wav", "such as id1/00001.wav", "No folder says which video each is from"),
+    "no videos, by name": ("wav/Ann_Low/00001.wav", "such as Ann_Low/00001.wav", "put them at <id>/<video>/<clip>"),
+    "recordings too deep": ("wav/id1/v1/x/1.wav", "such as id1/v1/x/1.wav", "They lie too deep"),
+    "people of recordings below": ("wav/dev/id1/v1/1.wav", "such as dev/id1/v1/1.wav", "lie in {root}/wav/dev: name"),
+    "recordings of one person": ("wav/v1/1.wav", "such as v1/1.wav", "None of these folders is named"),
+    "flac": ("wav/id1/v1/1.flac", "such as id1/v1/1.flac", "Convert them to .wav or .m4a, or list them in a table"),
+    "log-mels": ("wav/id1/v1/1.npy", "such as id1/v1/1.npy", "corpus.kind: wen2019"),
+    "texts of VoxCeleb": ("wav/id1/v1/1.txt", "a list of something else", "Download the recordings themselves"),
+    "archive in parts": ("wav/vox1_dev_wav_partaa", "such as vox1_dev_wav_partaa", "Unpack it"),
+    "something else": ("wav/id1/v1/1.xyz", "such as id1/v1/1.xyz", "Getting the data"),
+}
+
+
+@pytest.mark.parametrize("case", LAYOUTS)
+def test_other_layouts_are_named_with_what_to_do(tmp_path, case):
+    path, found, remedy = LAYOUTS[case]
+    make_files(tmp_path, "wav/id1/v1/1.wav", "faces/Ann_Low/1.jpg")
+    shutil.rmtree(tmp_path / path.split("/")[0])
+    make_files(tmp_path, path)
+    if case == "addresses":
+        (tmp_path / path).write_text("00000001 http://example.org/a.jpg 1 2 3 4 5\n")
+    (tmp_path / "meta.csv").write_text(META)
+    with pytest.raises(CorpusError, match=r"holds no (recordings|photos)") as caught:
+        voxceleb.scan(**where(tmp_path))
+    assert found in caught.value.problem and remedy.format(root=tmp_path) in caught.value.remedy
+
+
+def test_sound_where_log_mels_are_looked_for(one_person):
+    with pytest.raises(CorpusError, match=r"such as id1/v1/00001.wav.*corpus.kind: voxceleb"):
+        voxceleb.scan(**one_person, suffixes=voxceleb.PROCESSED_SUFFIXES)
+
+
+def test_details_of_folders_say_what_lies_in_them(one_person, tmp_path):
+    make_files(tmp_path, "faces/Ann_Low/1.6/v1/2.jpg", "faces/more/Bob_High/1.jpg", "faces/x/y/1.jpg")
+    (tmp_path / "faces/Ann_Low/empty").mkdir()
+    details = voxceleb.scan(**one_person).rejected.set_index("path")["detail"]
+    assert details.to_dict() == {
+        str(tmp_path / "faces/Ann_Low/1.6"): "a folder where only files are expected; v1/2.jpg lies in it",
+        str(tmp_path / "faces/Ann_Low/empty"): "a folder or broken link where only files are expected",
+        str(tmp_path / "faces/more"): "'more' is not in the metadata, but 'Bob_High' in it is: name this folder",
+        str(tmp_path / "faces/x"): "'x' is not in the metadata",
+    }
+
+
 # ------------------------------------------------------------------------------------------------ metadata
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "cannot be read as a table"),
-        (b"\n \n", "cannot be read as a table|has no column"),
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
         (HEADER.encode(), "has no rows"),
-        (b"\xff\xfe\x00bad\t\xe9", "cannot be read as a table"),
-        (META.replace("\t", ";").encode(), "has no column 'VoxCeleb1 ID'.*tabs or commas"),
+        (b"\xff\xfe\x00bad\t\xe9", "has no column 'VoxCeleb1 ID'.*Its first line must name the columns"),
+        (b"\xffbad\t\xe9", "cannot be read as a table .line 1 is not in UTF-8"),
+        (META.replace("\t", "/").encode(), "has no column 'VoxCeleb1 ID'.*Its first line must name the columns"),
         (META.replace("Gender", "Sex").encode(), "has no column 'Gender', only"),
         (META2.replace("VGGFace2", "VGGFace").encode(), "has no column 'VGGFace2 ID'.*Did you mean 'VGGFace ID'"),
         (META.replace("Set", "Gender").encode(), "has two columns 'Gender'"),
-        (META.replace("\tIndia", "\tIndia\tAsia").encode(), "cannot be read as a table .*saw 6"),
-        (META.replace("dev\n", "dev\t\n").replace("test\n", "test\t\n").encode(), "cannot be read as a table .*saw 6"),
+        (META.replace("\tIndia", "\tIndia\tAsia").encode(), "has 6 cells in line 2, and 5 in its header. .*tabs"),
         (META.replace("\tM\t", "\tmale\t").encode(), "has gender 'male' for Bob_High"),
         (META.replace("id2", "id1").encode(), "lists 'id1' twice"),
         (META.replace("Cy_Mute", "Ann_Low").encode(), "lists 'Ann_Low' twice"),
@@ -305,8 +420,10 @@ def test_metadata_of_other_people(places):
         lambda text: text.replace("\t", ","),
         lambda text: text.replace("\t", " ,").replace("\n", "\n\n"),
         lambda text: text.replace("\tM\t\tdev", "\tM"),  # a line that ends early
+        lambda text: text.replace("dev\n", "dev\t\n").replace("test\n", "test\t\t\n"),
+        lambda text: "sep=;\n# from the site\n\n" + text.replace("\t", ";"),
     ],
-    ids=["spaces and a byte-order mark", "commas", "blank lines", "short line"],
+    ids=["spaces and a byte-order mark", "commas", "blank lines", "short line", "long lines", "spreadsheet"],
 )
 def test_forms_of_the_same_metadata(one_person, change):
     meta = one_person["metas"][0]

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 
-from s2f.errors import MetricError, RunError
+from s2f.errors import AudioError, MetricError, RunError
 from s2f.evaluation import experiments
 from s2f.evaluation.subject import Subject
-from s2f.features import front_end
+from s2f.features import front_end, ge2e_front_end
 from s2f.metrics.standins import FaceSet
 from s2f.networks.inference import Model
 from s2f.networks.models import Architecture
 from s2f.report import experiment_figures
 from tests.evaluation.conftest import faces_of, unit
+from tests.report.figures import plain
 
 
 def entry(frame, metric, **where):
@@ -138,6 +141,37 @@ def test_lengths_say_why_they_cannot_be_measured(store, heard, rng):
     assert len(frame) == 2 * len(experiments.METRICS)
     assert frame["value"].isna().all() and frame["reason"].str.contains("ge2e reads sound").all()
     assert "ge2e reads sound" in " ".join(words(experiment_figures.lengths(frame)))
+
+
+def test_lengths_of_a_packaged_encoder_are_heard_again(store, heard, rng, tmp_path):
+    voices, photos, people = heard
+    voices["path"] = [f"{row}.wav" for row in voices["row"]]
+    for row in range(6):
+        at = np.arange(16_000 * (1 + row)) / 16_000  # 1 to 6 s without a pause
+        wave = 0.3 * np.sign(np.sin(2 * np.pi * (100 + 30 * row) * at)) * (1 + 0.5 * np.sin(2 * np.pi * (2 + row) * at))
+        soundfile.write(tmp_path / f"{row}.wav", 0.5 * wave, 16_000)
+    architecture = Architecture(0.0625, 0.0625, "none", True, "k4", "ge2e")
+    torch.manual_seed(0)
+    voice, generator = architecture.voice_embedding(), architecture.generator()
+    model = Model(voice.eval(), generator.eval(), architecture, "small")
+    asked = replace(subject(model, store, heard), root=tmp_path)
+    frame = experiments.lengths(asked, photos, seconds=(2, 30), n_most=99, rng=rng, n_resamples=50)
+    speech = [ge2e_front_end.prepared(soundfile.read(tmp_path / path, dtype="float32")[0]) for path in voices["path"]]
+    lasts = np.array([len(wave) / 16_000 for wave in speech])
+    shares = frame.groupby("seconds")["share_cut"].first()
+    assert shares.to_dict() == {2: (lasts > 2).mean(), 30: 0} and 0 < shares[2] < 1
+    for s in (2, 30):
+        with torch.no_grad():
+            parts = [voice(torch.from_numpy(ge2e_front_end.windows(wave[: 16_000 * s]))).mean(0) for wave in speech]
+            vectors = torch.nn.functional.normalize(torch.stack(parts), dim=1)
+            pixels = generator(vectors).clamp(-1, 1) * 127.5 + 127.5
+        drawn = pixels.permute(0, 2, 3, 1).round().numpy().astype(np.uint8)
+        faces = FaceSet(identities=voices["identity"].to_numpy(object), embeddings=Reader().embed(drawn))
+        expected = wins_by_loop(faces, photos, people, probes=["a", "b", "c"], same_sex=False)
+        assert entry(frame, "matching_2way", seconds=s)["value"] == pytest.approx(expected, abs=1e-6)
+    (tmp_path / "3.wav").unlink()
+    with pytest.raises(AudioError, match=r"3\.wav does not exist"):
+        experiments.lengths(asked, photos, seconds=(2,), n_most=99, rng=rng)
 
 
 def test_a_length_below_a_frame_is_refused(model, store, heard, rng):
@@ -283,6 +317,31 @@ def test_seen_speakers_win_and_both_sides_are_alike_in_size(people, rng):
     assert entry(frame, "cosine_matched", speakers="seen in training")["value"] > 0.5
 
 
+def sides(people, rng, *, unseen_sex, seen_sex):
+    """Seen and unseen people with one sex each, given or None, and what is measured of them."""
+    unseen = people.assign(gender=list(unseen_sex))
+    seen = people.assign(identity="q" + people["identity"], gender=list(seen_sex))
+    sets = [faces_of(side, rng, n_each=2, likeness=0.6) for side in (unseen, unseen, seen, seen)]
+    return experiments.seen_unseen(*sets, unseen, seen, rng=rng, n_resamples=50)
+
+
+def test_people_of_unknown_sex_are_no_third_sex(people, rng):
+    half = [*"ffmm", *[None] * 8]
+    frame = sides(people, rng, unseen_sex=half, seen_sex=[*"ffmmmm", *[None] * 6])  # two of each sex
+    assert (frame["n_identities"] == 4).all() and frame["value"].notna().all()
+
+
+@pytest.mark.parametrize("seen_sex", [[None] * 12, ["f", "m"] * 6], ids=["on both sides", "on one side"])
+def test_where_nobodys_sex_is_known_numbers_are_alike(people, rng, seen_sex):
+    frame = sides(people, rng, unseen_sex=[None] * 12, seen_sex=seen_sex)
+    assert (frame.loc[frame["metric"] != "matching_within_gender", "n_identities"] == 12).all()
+
+
+def test_sides_without_a_common_sex_have_a_reason(people, rng):
+    frame = sides(people, rng, unseen_sex="f" * 12, seen_sex="m" * 12)
+    assert frame["value"].isna().all() and frame["reason"].notna().all()
+
+
 # Figures
 
 
@@ -312,7 +371,7 @@ def figures_by_name():
         for metric in metrics
     ]
     draws = [
-        {"draw": k, "metric": m, "value": k / 9, "everyone": 0.4, "n_people": 10, "n_everyone": 48}
+        {"draw": k, "metric": m, "value": k / 9, "everyone": 0.4, "n_people": 10, "n_everyone": 48, "reason": None}
         for m in ("fid", "cosine_matched")
         for k in range(9)
     ]
@@ -341,7 +400,7 @@ SAID = {
     "same_speaker": {"of one person", "of two of one sex", "two photographs"},
     "ten_people": {"draws of 10 people", "everyone", "poster (undefined)", "FID"},
     "fid_by_n": {"generated", "real to real", "100"},
-    "no_fid": {"Too few faces, or photographs, to compare."},
+    "no_fid": {"FID is not measured: fewer than 50 faces, or photographs, can be compared."},
     "gap": {"held out", "closed set", "General", "chance"},
 }
 
@@ -352,6 +411,52 @@ def test_a_figure_fits_the_page_and_says_what_it_shows(drawn, name):
     assert figure.get_figwidth() == 7
     found = words(figure)
     assert all(any(phrase in text for text in found) for phrase in SAID[name]), found
+
+
+def nothing(**where):
+    return {"value": np.nan, "low": np.nan, "high": np.nan, "n_identities": np.nan, "reason": "too few", **where}
+
+
+def test_a_panel_without_values_says_why_and_has_no_scale():
+    shown, absent = METRICS
+    groups = [make(metric=m, speakers=s) for m, make in ((shown, result), (absent, nothing)) for s in ("seen", "new")]
+    gaps = [
+        make(metric=m, protocol=p, variant="General")
+        for m, make in ((shown, result), (absent, nothing))
+        for p in ("closed", "held_out")
+    ]
+    draws = [
+        {"draw": k, "metric": m, "value": v, "everyone": v, "n_people": 10, "reason": why}
+        for m, v, why in ((absent, 0.5, None), ("fid", np.nan, "too few"))
+        for k in range(9)
+    ]
+    one = [
+        make(faces="drawn", pair="one person", metric=metric)
+        for metric, make in (("cosine_matched", result), ("consistency", nothing))
+    ]
+    for figure in (
+        experiment_figures.dots(pd.DataFrame(groups), by="speakers", chance=0.5),
+        experiment_figures.gap(pd.DataFrame(gaps)),
+        experiment_figures.ten_people(pd.DataFrame(draws)),
+        experiment_figures.same_speaker(pd.DataFrame(one)),
+    ):
+        left, right = figure.axes
+        assert [text.get_text() for text in right.texts] == ["not measured: too few"] and not left.texts
+        assert not right.get_xticks().size and left.get_xticks().size
+
+
+def test_a_line_of_nobody_counts_nobody():
+    frame = pd.DataFrame([result(metric=METRICS[0], speakers="seen"), nothing(metric=METRICS[0], speakers="new")])
+    assert {"seen (9)", "new (0)"} <= words(experiment_figures.dots(frame, by="speakers"))
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are():
+    name = r"$\nothing$"
+    frame = pd.DataFrame([result(metric=m, speakers=name, protocol="closed", variant=name) for m in METRICS])
+    plain(experiment_figures.dots(frame, by="speakers"), name)
+    plain(experiment_figures.gap(frame), name)
+    by_n = pd.DataFrame({"n": [60, 90], "fid": [90.0, 60], "low": [80.0, 55], "high": [99.0, 65]})
+    plain(experiment_figures.fid_by_n({name: by_n}), name)
 
 
 def test_values_stand_where_they_belong(drawn):

@@ -308,3 +308,19 @@ def test_the_offset_says_which_people_are_asked(measured, project):
     assert 5 in made
     ages = measured.truth["overall"][:, known_answer.NAMES.index("age_years")]
     assert not np.isclose(others.truth["overall"][:, known_answer.NAMES.index("age_years")], ages).any()
+
+
+def test_people_made_for_measuring_are_heard_as_the_run_hears(project, monkeypatch):
+    monkeypatch.chdir(project)
+    given = {}
+
+    def built(manifest, folder, **more):
+        given.update(more)
+        raise InterruptedError
+
+    monkeypatch.setattr(known_answer.pack, "build", built)
+    strict = {"store.min_voice_s": 1.3, "store.max_rejected": 0.9}
+    study = open_study("09_known_answer", **strict)
+    with pytest.raises(InterruptedError):
+        known_answer._people(study, leak=0.0, prefix="m", n=20, n_recordings=2, n_photos=1, size_px=64)
+    assert given["settings"].min_voice_s == 1.3 and given["max_rejected"] == 0.9

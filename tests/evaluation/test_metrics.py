@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.linalg import sqrtm
 from sklearn.linear_model import Ridge
 
 from s2f.errors import RunError
-from s2f.evaluation import face_quality, metrics
+from s2f.evaluation import face_quality, face_readers, metrics
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
 from s2f.features.store import Store
@@ -22,6 +23,7 @@ from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
 from s2f.networks.inference import Model
 from s2f.networks.models import Architecture
+from s2f.study import params
 from s2f.training import data, tracks
 from s2f.training.data import Selection
 
@@ -276,6 +278,19 @@ def test_general_has_no_general_beside_it(tmp_path, model):
         assert np.abs(found[name].pixels[man] - mean).max() <= 0.5
 
 
+def test_the_mean_face_of_a_sex_needs_everybodys(tmp_path, measured, model):
+    store = world(tmp_path, crowd(train="fmfm", validation="fm", test="fm?m"), noise=0.2)
+    held_out = data.select(store, split="test")
+    found = metrics.stand_ins(
+        Subject(model, store, tmp_path, held_out, Reader(), Inception()), n_inception=6, n_noise=9
+    )
+    assert "gender_mean_face" not in found and len(found["mean_face"]) == len(held_out.voices)
+    row = measure(measured, {"model": measured.found["model"]})["rows"]["gender_mean_face"]
+    assert {entry["reason"] for entry in row.values()} == {
+        "the gender of some people, or the mean face of it, is unknown"
+    }
+
+
 def measure(measured, found, **changed):
     settings = {"protocol": "held_out", "seed": 0, "n_bootstrap": 30, "n_subsamples": 5, "n_fid": 55} | changed
     return metrics.measure(found, measured.photos, measured.held_out.people, **settings)
@@ -309,6 +324,48 @@ def test_measuring_takes_the_faces_and_resamples_it_is_told(measured):
         other = measure(measured, found, **changed)
         parts = [[r["rows"]["model"][metric]["high"] for metric in names] for r in (first, other)]
         assert tuple(a != b for a, b in zip(*parts, strict=True)) == moved
+
+
+@pytest.mark.parametrize(("max_images", "n_photos"), [(400, 10), (400, 8), (400, 7), (110, 10), (112, 10)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_whether_sets_can_be_compared_is_known_before_inception_runs(
+    tmp_path, monkeypatch, model, max_images, n_photos, seed
+):
+    store = world(tmp_path, crowd(train=4, validation=2, test=14), n_photos=n_photos, n_voices=4)
+    asked = SimpleNamespace(max_images=max_images, face_identity=None, face_gender=None, inception=None)
+    resolved = SimpleNamespace(
+        measure=asked, variant=SimpleNamespace(gender=None), corpus=SimpleNamespace(kind="synthetic")
+    )
+    study = SimpleNamespace(params=resolved, seed=seed, device="cpu", read=lambda what: tmp_path)
+    monkeypatch.setattr(metrics.Store, "open", lambda folder: store)
+    monkeypatch.setattr(metrics.inference, "load", lambda folder: model)
+    monkeypatch.setattr(metrics.face_quality, "reader", lambda *_, **__: (Reader(), "own"))
+    monkeypatch.setattr(metrics.preprocessing, "inputs", lambda study: {"root": tmp_path})
+    monkeypatch.setattr(metrics.face_readers, "Inception", lambda **_: Inception())
+    subject, _ = metrics.subject(study)
+    n_fid = metrics.n_distribution(max_images)
+    everything = replace(subject, inception=Inception())  # however few there are
+    found = {"model": metrics.drawn(everything, subject.held_out.voices, torch.randn(56, DIM), n_inception=n_fid)}
+    measured = SimpleNamespace(photos=metrics.photographs(everything), held_out=subject.held_out)
+    entry = measure(measured, found, n_fid=n_fid, seed=seed)["rows"]["model"]["fid"]
+    n = metrics.n_compared(subject.held_out, max_images=max_images, seed=seed)
+    if subject.inception is None:
+        few = f"too few faces to compare as sets: {n} a side, at least 50 are needed"
+        assert n < 50 and entry["value"] is None and entry["reason"] == few
+    else:
+        assert entry["value"] is not None and entry["n_recordings"] == n >= 50
+
+
+def test_rows_without_inception_say_that_faces_were_too_few(measured):
+    found = {name: replace(faces, inception=None) for name, faces in measured.found.items()}
+    few = measured.held_out.photos.groupby("identity").head(2).index
+    photos = replace(measured.photos, inception=None).take(few.to_numpy())
+    with_few = SimpleNamespace(photos=photos, held_out=measured.held_out)
+    rows = measure(with_few, found)["rows"]
+    for row in ("model", "ceiling", "random_real", "mean_face"):
+        assert "at least 50 are needed" in rows[row]["kid"]["reason"], row
+    assert rows["probe"]["kid"]["reason"] == "this row has no faces of this kind"
+    assert rows["gender_oracle"]["kid"]["reason"] == "sex alone is no face"
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -413,6 +470,17 @@ def test_the_probe_finds_what_is_there_and_nothing_else(tmp_path, related):
         assert matched(guesses, faces) > 0.97
     else:
         assert abs(matched(guesses, faces) - 0.5) < 0.1
+
+
+def test_photographs_are_read_by_the_reader_that_keeps_them(tmp_path):
+    people = crowd(train=8, validation=4, test=4)
+    store = world(tmp_path, people, n_voices=2, n_photos=3)
+    plain, keeps = Reader(), Reader()
+    held_out = data.select(store, split="test")
+    subject = Subject(None, store, tmp_path, held_out, plain, photo_reader=keeps)
+    metrics.probe(subject, np.eye(3, DIM))
+    metrics.photographs(subject)
+    assert plain.seen == [] and sum(map(len, keeps.seen)) == 3 * (8 + 4 + 4)
 
 
 def test_the_probe_is_a_ridge_with_the_penalty_that_validation_people_like_best(tmp_path):
@@ -555,18 +623,22 @@ def test_fid_by_n_of_all_faces_is_the_distance_itself(rng):
     assert found["drawn to real"]["fid"].iloc[-1] == pytest.approx(6 * 2**2, rel=0.3)
 
 
-@pytest.mark.parametrize(("n_most", "n_extracted", "most"), [(40, 120, 40), (99, 33, 33), (99, 120, 60), (26, 80, 26)])
+@pytest.mark.parametrize(("n_most", "n_extracted", "most"), [(55, 120, 55), (99, 53, 53), (99, 120, 60), (50, 80, 50)])
 def test_fid_by_n_never_asks_for_more_than_there_is(rng, n_most, n_extracted, most):
     found = metrics.fid_by_n(*sets_of_features(rng, n_extracted=n_extracted), n_most=n_most, seed=0)
     assert len(found) == 2
     for frame in found.values():
-        assert frame["n"].max() == most and frame["n"].min() == min(25, most)
+        assert frame["n"].max() == most and frame["n"].min() == 50
         assert frame["n"].is_monotonic_increasing and frame["n"].is_unique
 
 
 def test_fid_by_n_of_too_few_faces_is_nothing(rng):
-    faces, photos = sets_of_features(rng, n_extracted=20)
+    faces, photos = sets_of_features(rng, n_extracted=49)
     assert metrics.fid_by_n(faces, photos, n_most=99, seed=0) == {}
+    faces, photos = sets_of_features(rng, n_extracted=60)
+    assert metrics.fid_by_n(faces, photos, n_most=49, seed=0) == {}
+    for part in (faces, photos):
+        assert metrics.fid_by_n(faces, replace(part, inception=None), n_most=99, seed=0) == {}
     one_each = photos.take(np.arange(0, 120, 2))  # no person has two photographs
     assert metrics.fid_by_n(sets_of_features(rng, n_extracted=60)[0], one_each, n_most=99, seed=0) == {}
 
@@ -576,8 +648,13 @@ def test_fid_by_n_of_too_few_faces_is_nothing(rng):
 
 @pytest.mark.parametrize(
     ("train", "test", "expected"),
-    [("fffffmmmmm", "ffm", {"f": 2, "m": 1}), ("fffffm", "ffmm", {"f": 2, "m": 1}), ("fmfm????", "f??", {"f": 1})],
-    ids=["enough", "too few men", "unknown"],
+    [
+        ("fffffmmmmm", "ffm", {"f": 2, "m": 1}),
+        ("fffffm", "ffmm", {"f": 2, "m": 1}),
+        ("fmfm????", "f??", {"f": 1}),
+        ("fm????", "???", {}),
+    ],
+    ids=["enough", "too few men", "half known", "unknown"],
 )
 def test_seen_people_are_as_many_of_each_sex_as_are_held_out(tmp_path, model, train, test, expected):
     people = crowd(train=train, validation="fm", test=test)
@@ -585,13 +662,16 @@ def test_seen_people_are_as_many_of_each_sex_as_are_held_out(tmp_path, model, tr
     store = world(tmp_path, people, n_voices=n_voices, n_photos=n_photos, noise=0.4)
     held_out = data.select(store, split="test")
     faces, photos, chosen = metrics.seen(Subject(model, store, tmp_path, held_out, Reader(), Inception()))
-    counts = chosen["gender"].value_counts(dropna=True).to_dict()
-    assert counts == expected and chosen["gender"].isna().sum() == test.count("?")
+    if expected:
+        assert chosen["gender"].value_counts(dropna=False).to_dict() == expected
+    else:
+        assert len(chosen) == len(test)
+    n_held = len(test.replace("?", "")) or len(test)
     assert chosen["identity"].str.startswith("train").all() and chosen["identity"].is_unique
     n = len(chosen)
-    for part, n_held in ((faces, 3 * len(test)), (photos, 5 * len(test))):
+    for part, n_files in ((faces, 3 * n_held), (photos, 5 * n_held)):
         assert set(part.identities) == set(chosen["identity"]) and part.inception is None
-        assert (pd.Series(part.identities).value_counts() == n_held // n).all()
+        assert (pd.Series(part.identities).value_counts() == n_files // n).all()
     index = store.index.set_index("path")
     rows = index.loc["voice/" + faces.sources, "row"]
     expected_faces = drawn_by(model.generator, heard(tmp_path, rows))
@@ -657,3 +737,24 @@ def test_a_variant_of_one_sex_is_measured_beside_general(tmp_path, model):
     assert metrics.general(SimpleNamespace(variant="females", of=of)).name == "kept"
     assert asked == [("general", "model")]
     assert metrics.general(SimpleNamespace(variant="general", of=of)) is None
+
+
+@pytest.mark.parametrize("packaged", [True, False])
+def test_what_the_packaged_network_reads_of_photographs_is_kept_beside_the_store(tmp_path, monkeypatch, packaged):
+    people = crowd(train=4, validation=2, test=4)
+    store = world(tmp_path / "store", people)
+    reader = object.__new__(face_readers.Packaged) if packaged else Reader()
+    reader.embed = Reader().embed
+    monkeypatch.setattr(metrics.Store, "open", lambda folder: store)
+    monkeypatch.setattr(metrics.inference, "load", lambda folder: None)
+    monkeypatch.setattr(metrics.face_quality, "reader", lambda *given, **paths: (reader, "it"))
+    monkeypatch.setattr(metrics.face_readers, "Inception", lambda **given: None)
+    monkeypatch.setattr(metrics.preprocessing, "inputs", lambda study: {"root": tmp_path / "sound"})
+    resolved = params.resolve("smoke", root=Path(__file__).resolve().parents[2])
+    study = SimpleNamespace(params=resolved, seed=0, device="cpu", read=lambda what: tmp_path / what)
+    subject, name = metrics.subject(study)
+    assert (name, subject.root, subject.reader) == ("it", tmp_path / "sound", reader)
+    faces = store.faces[:3]
+    np.testing.assert_array_equal(subject.of_photos.embed(faces), Reader().embed(faces))
+    assert len(list(tmp_path.glob(".readings/*/*.safetensors"))) == packaged
+    assert packaged or subject.of_photos is reader

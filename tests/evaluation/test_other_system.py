@@ -13,7 +13,7 @@ from PIL import Image
 
 from s2f.__main__ import main
 from s2f.errors import CorpusError, ImageError
-from s2f.evaluation import face_readers, other_system
+from s2f.evaluation import face_readers, other_system, picture_folders
 from s2f.features.align import resized
 from s2f.metrics.standins import FaceSet
 from s2f.report import other_system as page
@@ -48,7 +48,7 @@ def no_detector(monkeypatch):
             raise ImageError(name, "shows no face that could be found", remedy="Use another.", reason="no_face")
         return resized(image)
 
-    monkeypatch.setattr(other_system.align, "align", align)
+    monkeypatch.setattr(picture_folders.align, "align", align)
 
 
 def save(path: Path, shade: int) -> None:
@@ -72,8 +72,8 @@ def collect(folders):
     return other_system.collect(folders / "drawn", folders / "real", folders / "people.csv")
 
 
-def measure(found):
-    return other_system.measure(found, reader=Reader(), n_bootstrap=50)
+def measure(found, **given):
+    return other_system.measure(found, other_system.describe(found, reader=Reader()), n_bootstrap=50, **given)
 
 
 def brute_force(drawn: list[tuple[str, float]], photos: list[tuple[str, float]], allowed) -> float:
@@ -127,7 +127,7 @@ def test_a_row_beside_the_pictures_is_measured_on_the_same_people(folders):
     probe = FaceSet(
         identities=files["identity"].to_numpy(), embeddings=Reader().embed(found.generated.faces[::-1])
     )  # everyone's embedding is that of another person, but Carl's, who is in the middle
-    metrics = other_system.measure(found, reader=Reader(), beside={"probe": probe}, n_bootstrap=50)
+    metrics = measure(found, beside={"probe": probe})
     rows = metrics["rows"]
     assert rows["probe"]["matching_2way"]["value"] < rows["model"]["matching_2way"]["value"] == 1
     difference = metrics["differences"]["probe"]["matching_2way"]["value"]
@@ -221,13 +221,24 @@ def other_clips(folders):
         path.rename(path.with_stem(f"other{path.stem}"))
 
 
-def pairs_without_faces(folders):
-    """One clip of each person is drawn well and has no photograph, the other is drawn without a face."""
-    for path in sorted((folders / "drawn").glob("*/*")):
-        if path.stem == "vidB_00002":
-            save(path, 255)
-        else:
-            path.rename(path.with_stem("other_00001"))
+def test_pictures_of_other_clips_are_measured_and_people_are_shown(folders, capsys):
+    other_clips(folders)
+    found = collect(folders)
+    assert not found.by_clip and list(found.pairs["identity"]) == sorted(PEOPLE)
+    for pair in found.pairs.itertuples():
+        owners = (part.files["identity"][k] for part, k in zip((found.generated, found.real), pair[1:3], strict=True))
+        assert set(owners) == {pair.identity}
+    metrics = measure(found)
+    assert metrics["counts"]["n_pairs"] == 0
+    assert metrics["rows"]["model"]["matching_2way"]["value"] is not None
+    page._say(found, metrics | {"seed": 0}, meta=folders / "people.csv")
+    assert "No generated picture has a real one of the same clip." in capsys.readouterr().out
+    assert len(page.sheet(found, seed=0).axes) == 10
+
+
+def no_names(folders):
+    for path in sorted((folders / "drawn").iterdir()):
+        path.rename(path.with_name(f"speaker{path.name}"))
 
 
 def one_person(folders):
@@ -250,8 +261,7 @@ CASES = {
     "no folder": (lambda f: (f / "drawn").rename(f / "elsewhere"), "drawn", "missing", "does not exist.*<Name>"),
     "no pictures": (emptied, "real", "empty", "holds no real pictures.*<Name>"),
     "no faces": (no_faces, "drawn", "empty", "10 generated pictures, none with a face.*no_face 10"),
-    "no pair": (other_clips, "drawn", "no_pairs", "no picture of the same clip.*Name both files"),
-    "no pair with faces": (pairs_without_faces, "drawn", "no_pairs", "that can be measured.*Name both files"),
+    "nobody in common": (no_names, "drawn", "too_few", "0 people in common \\('speakerAnn_A' beside 'Ann_A'\\)"),
     "one person": (one_person, "drawn", "too_few", "1 person in common.*2 people or more"),
     "one clip twice": (
         lambda f: save(f / "real" / "Ann_A" / "vidB_00002.jpg", 20),
@@ -288,6 +298,7 @@ def test_the_command_prints_counts_and_writes_everything(folders, monkeypatch, c
     assert main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out
     assert "9 of 10 pictures measured, 5 people" in printed
+    assert "Generated pictures are" not in printed  # both folders were saved alike
     assert "generated, no_face: Carl_C/vidB_00002.bmp" in printed
     assert given == {"identity_path": network, "gender_path": None, "path": None}
 
@@ -301,8 +312,30 @@ def test_the_command_prints_counts_and_writes_everything(folders, monkeypatch, c
     assert f"{100 * entry['value']:.1f} % [{100 * entry['low']:.1f}, {100 * entry['high']:.1f}]" in line
     assert f" {entry['n_recordings']} " in line
     assert list(pd.read_csv(folders / "out" / "rejected.csv")["path"]) == ["Carl_C/vidB_00002.bmp"]
+    few = "too few faces to compare as sets: 5 a side, at least 50 are needed"
+    assert few == metrics["rows"]["model"]["fid"]["reason"]
+    (note,) = (line for line in printed.splitlines() if few in line)
+    for label in ("FID", "KID × 1000", "precision (realism)", "recall (variety)"):
+        assert any(line.startswith(label) and f"–{note[0]} " in line for line in printed.splitlines()), label
+    assert "nan" not in printed.lower()
+    read = pd.read_csv(folders / "out" / "readings.csv")
+    assert read.groupby("set").size().to_dict() == {"generated": 9, "real": 10}
+    with np.load(folders / "out" / "readings.npz") as arrays:
+        assert {name: len(arrays[name]) for name in arrays} == {"generated_embeddings": 9, "real_embeddings": 10}
     with Image.open(folders / "out" / "pairs.png") as sheet:
         assert sheet.width > 300
+
+
+def test_the_command_says_where_the_folders_were_saved_differently(folders, monkeypatch, capsys):
+    for path in (folders / "drawn").rglob("*_*.*"):
+        Image.open(path).convert("RGB").save(path.with_suffix(".jpg"), quality=75)
+        path.unlink()
+    monkeypatch.setattr(face_readers, "Packaged", lambda **paths: Reader())
+    monkeypatch.setattr(face_readers, "Inception", lambda *, path: None)
+    words = ["measure", "--generated", folders / "drawn", "--real", folders / "real", "--meta", folders / "people.csv"]
+    assert main([*map(str, words), "--bootstrap", "20"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Generated pictures are JPEG (quality about 75), real ones ")
 
 
 def test_the_command_says_on_one_line_what_is_wrong(folders, capsys):
@@ -311,11 +344,164 @@ def test_the_command_says_on_one_line_what_is_wrong(folders, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {folders / 'none'} (the folder of generated")
 
 
+def command(folders, *words):
+    given = ["measure", "--generated", folders / "drawn", "--real", folders / "real", "--meta", folders / "people.csv"]
+    return main([str(word) for word in (*given, "--bootstrap", "20", *words)])
+
+
+@pytest.fixture
+def networks(monkeypatch):
+    """What reads faces, and the sets that Inception would have read."""
+    asked = []
+
+    class Inception:
+        def features(self, faces, *, desc=""):
+            asked.append(len(faces))
+            return np.random.default_rng(len(asked)).normal(size=(len(faces), 2048)).astype(np.float32)
+
+    monkeypatch.setattr(face_readers, "Packaged", lambda **_: Reader())
+    monkeypatch.setattr(face_readers, "Inception", lambda **_: Inception())
+    return asked
+
+
+def many(folders, n):
+    """So many pictures and photographs of everyone."""
+    for name, (shade, _, _) in PEOPLE.items():
+        for k in range(n):
+            save(folders / "real" / name / f"vid{k}_1.png", shade + k % 5)
+            save(folders / "drawn" / name / f"vid{k}_1.png", min(shade + k % 5 + 9, 250))
+
+
+@pytest.mark.parametrize(("n", "runs"), [(2, False), (20, True)])
+def test_inception_reads_nothing_where_too_few_can_be_compared(folders, networks, capsys, n, runs):
+    many(folders, n)
+    assert command(folders) == 0
+    assert networks == ([5 * (n + 2)] * 2 if runs else [])
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("KID"))
+    assert ("–" not in line.split()[3]) == runs
+
+
+def test_another_system_is_compared_on_the_same_people(folders, networks, capsys):
+    for path in sorted((folders / "drawn").glob("*/*")):
+        name = path.parent.name
+        if name != "Eve_E":  # everyone but Eve is drawn as somebody else
+            save(folders / "worse" / name / f"{path.stem}.png", 236 - PEOPLE[name][0] // 2)
+    assert command(folders, "--beside", folders / "worse", "--output", folders / "out") == 0
+    printed = capsys.readouterr().out
+    assert "other      8 of 8 pictures measured, 4 people" in printed
+    metrics = json.loads((folders / "out" / "metrics.json").read_text(encoding="utf-8"))
+    ours, theirs = (metrics["rows"][row]["matching_2way"] for row in ("model", "other"))
+    difference = metrics["differences"]["other"]["matching_2way"]
+    assert ours["value"] == 1 > theirs["value"] and (ours["n_identities"], theirs["n_identities"]) == (5, 4)
+    shades = {
+        kind: [
+            (path.parent.name, Image.open(path).getpixel((0, 0))[0])
+            for path in sorted((folders / kind).glob("*/*"))
+            if path.parent.name != "Eve_E"  # whom only one of the two has drawn
+        ]
+        for kind in ("worse", "real")
+    }
+    expected = 1 - brute_force(shades["worse"], shades["real"], lambda a, b: True)
+    assert difference["n_identities"] == 4 and difference["value"] == pytest.approx(expected)
+    line = next(line for line in printed.splitlines() if line.startswith("matching "))
+    assert f"{100 * difference['value']:.1f} % [{100 * difference['low']:.1f}" in line
+    assert "minus the other system" in printed
+    read = pd.read_csv(folders / "out" / "readings.csv")
+    assert (read["set"] == "other").sum() == 8
+    assert set(pd.read_csv(folders / "out" / "table.csv")["row"]) >= {"model", "other"}
+
+
+def test_readings_are_of_each_picture(folders):
+    found = collect(folders)
+    read = other_system.readings(found, other_system.describe(found, reader=Reader())).set_index(["set", "path"])
+    shades = {
+        (kind, path): Image.open(folders / {"generated": "drawn"}.get(kind, kind) / path).getpixel((0, 0))[0]
+        for kind, path in read.index
+    }
+    photos = {path: shade for (kind, path), shade in shades.items() if kind == "real"}
+    for (kind, path), row in read.iterrows():
+        own, others = [], []
+        for photo, shade in photos.items():
+            cosine = np.cos((shades[kind, path] - shade) / 255 * np.pi / 2)
+            if photo != path or kind != "real":
+                (own if Path(photo).parts[0] == row["identity"] else others).append(cosine)
+        assert row["cosine_own"] == pytest.approx(np.mean(own), abs=1e-6)
+        assert row["cosine_others"] == pytest.approx(np.mean(others), abs=1e-6)
+        assert row["female"] == (shades[kind, path] < 90)
+
+
+@pytest.mark.parametrize("text", ["Ann_A\n# a remark\n\nCarl_C\nEve_E\n", "\ufeffAnn_A\r\ncarl c\r\nEve_E"])
+def test_people_may_be_chosen(folders, networks, capsys, text):
+    (folders / "some.txt").write_text(text, encoding="utf-8")
+    assert command(folders, "--people", folders / "some.txt", "--output", folders / "out") == 0
+    assert "generated  6 of 6 pictures measured, 3 people" in capsys.readouterr().out
+    read = pd.read_csv(folders / "out" / "readings.csv")
+    assert set(read["identity"]) == {"Ann_A", "Carl_C", "Eve_E"} and len(read) == 12
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Ann_A\nEve_F\n", "names 'Eve_F', of whom there is no generated picture. Did you mean 'Eve_E'"),
+        ("Ann_A\n", "have 1 person in common"),
+        (None, "cannot be read"),
+    ],
+)
+def test_people_who_cannot_be_chosen_are_named(folders, capsys, text, said):
+    if text is not None:
+        (folders / "some.txt").write_text(text, encoding="utf-8")
+    assert command(folders, "--people", folders / "some.txt") == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_read_is_listed_and_the_status_says_so(folders, networks, capsys, monkeypatch):
+    (folders / "drawn" / "Carl_C" / "vidB_00002.bmp").write_bytes(b"no picture")
+    align = picture_folders.align.align
+
+    def odd(image, *, name):
+        if "Eve_E/vidB" in str(name):
+            raise RuntimeError("a decoder of its own kind")
+        return align(image, name=name)
+
+    monkeypatch.setattr(picture_folders.align, "align", odd)
+    assert command(folders, "--output", folders / "out") == 1
+    said = capsys.readouterr()
+    assert "generated, not_image: Carl_C/vidB_00002.bmp" in said.out
+    assert "generated, unexpected: Eve_E/vidB_00002.bmp" in said.out and "real, unexpected: Eve_E/vidB" in said.out
+    assert "3 of the files that are left out could not be read" in said.err
+    assert (folders / "out" / "pairs.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["table.csv", "pairs.png", "metrics.json", "readings.csv"])
+def test_what_others_wrote_stays(folders, networks, capsys, name):
+    place = folders / "out" / name
+    place.parent.mkdir()
+    place.write_text('{"version": 1, "protocol": "held_out"}')
+    assert command(folders, "--output", folders / "out") == 2
+    assert f"{place} is there, and was not written by this command" in capsys.readouterr().err
+    assert [path.name for path in place.parent.iterdir()] == [name] and place.read_text().startswith('{"version": 1')
+
+
+def test_own_results_are_replaced_and_what_is_beside_them_stays(folders, networks):
+    (folders / "out").mkdir()
+    (folders / "out" / "mine.txt").write_text("mine")
+    assert command(folders, "--output", folders / "out") == command(folders, "--output", folders / "out") == 0
+    assert {path.name for path in (folders / "out").iterdir()} == {"mine.txt", *page.WRITTEN}
+
+
+@pytest.mark.parametrize("place", ["drawn", "real/out", "drawn/Ann_A"])
+def test_results_never_lie_among_the_pictures(folders, capsys, place):
+    before = sorted(folders.rglob("*"))
+    assert command(folders, "--output", folders / place) == 2
+    assert "whose pictures are measured. Name a folder elsewhere." in capsys.readouterr().err
+    assert sorted(folders.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     ("option", "value", "text"),
     [
-        ("--bootstrap", "0", "--bootstrap is 0. Give 1 or more."),
-        ("--seed", "-1", "--seed is -1. Give 0 or more."),
+        ("--bootstrap", "0", "--bootstrap is 0. Give 1 to 1000000."),
+        ("--seed", "-1", "--seed is -1. Give 0 to 2147483648."),
         ("--output", "people.csv", "people.csv is a file. Name a folder."),
         ("--face-gender", "none.onnx", "none.onnx is not there (asked for as 'face_gender'). Give an existing file."),
     ],
@@ -357,7 +543,7 @@ def test_a_published_systems_pictures(tmp_path, monkeypatch):
         for name in some:
             (tmp_path / kind / name).symlink_to((REAL / kind / name).resolve(), target_is_directory=True)
     found = other_system.collect(tmp_path / "speech2face_output", tmp_path / "vggface", REAL / "vox1_meta.csv")
-    metrics = other_system.measure(found, reader=face_readers.Packaged(), n_bootstrap=200)
+    metrics = other_system.measure(found, other_system.describe(found, reader=face_readers.Packaged()), n_bootstrap=200)
     counts, entries = metrics["counts"], metrics["rows"]["model"]
     assert counts["n_real"] == counts["n_generated"] > 40 and len(some) == 24
     assert counts["n_real_measured"] >= 0.95 * counts["n_real"] and found.unknown == []

@@ -10,6 +10,7 @@ import pytest
 
 from s2f.errors import MetricError
 from s2f.evaluation import ten_people
+from s2f.report import poster
 from tests.evaluation.conftest import faces_of
 
 
@@ -53,6 +54,16 @@ def test_ten_people_without_enough_features_have_no_fid(people, rng):
         "l1_pixel_255": False,
         "cosine_matched": False,
     }
+
+
+def test_where_the_run_has_no_fid_ten_people_have_none(people, rng):
+    faces, photos = (faces_of(people, rng, n_each=2, likeness=0.5, inception=True) for _ in range(2))
+    draws = ten_people.draws(faces, photos, n_people=4, n_draws=2, rng=rng, no_fid="too few faces")
+    own = draws[draws["metric"] == "fid"]
+    assert own[["value", "everyone"]].isna().all(axis=None) and set(own["reason"]) == {"too few faces"}
+    assert np.isfinite(draws.loc[draws["metric"] != "fid", ["value", "everyone"]]).all(axis=None)
+    shown = poster.show_spread(ten_people.spread(draws)).to_html()
+    assert "–\ntoo few faces" in shown and "nan" not in shown
 
 
 def test_only_people_with_features_are_drawn_for_fid(people, rng):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,7 +81,10 @@ def test_nothing_set_aside_is_null_with_a_reason(folder):
     training = data.Selection(frame, frame, np.array(["a", "b", "c"]))
     right = voice_quality.named_right(folder, lambda x: x[:, :3], training, frame.iloc[:0])
     assert right.shape == (0,)
-    found = voice_quality.metrics(right, None, n_speakers=3)
+    alone = voice_quality.by_length(folder, frame.iloc[:1], seed=0, seconds=(1,))
+    found = voice_quality.metrics(right, None, alone, n_speakers=3)
+    assert found["by_length"][0]["value"] is None and found["by_length"][0]["n_recordings"] == 1
+    json.dumps(found, allow_nan=False)
     assert found["top1_set_aside"]["value"] is None and "set aside" in found["top1_set_aside"]["reason"]
     assert found["equal_error_rate"]["value"] is None and found["equal_error_rate"]["reason"]
 
@@ -87,11 +92,53 @@ def test_nothing_set_aside_is_null_with_a_reason(folder):
 def test_error_rates_need_two_recordings_of_one(folder):
     rates = voice_quality.error_rates(folder, rows(), seed=0)
     assert rates.equal_error_rate.value == 0 and (rates.n_same, rates.n_different) == (3, 12)
-    found = voice_quality.metrics(np.array([True, False]), rates, n_speakers=3)
+    lengths = voice_quality.by_length(folder, rows(), seed=0, seconds=(1, 2))
+    found = voice_quality.metrics(np.array([True, False]), rates, lengths, n_speakers=3)
+    assert [(line["seconds"], line["value"], line["n_same"]) for line in found["by_length"]] == [
+        (1, 0, 3),
+        (2, None, 0),
+    ]
     assert found["top1_set_aside"] == {"value": 0.5, "reason": None}
     assert found["equal_error_rate"]["value"] == 0 and found["n_same"] == 3
     assert found["weights_sha256"] is None
-    assert voice_quality.metrics(np.array([True]), rates, n_speakers=3, weights_sha256="a1")["weights_sha256"] == "a1"
+    known = voice_quality.metrics(np.array([True]), rates, lengths, n_speakers=3, weights_sha256="a1")
+    assert known["weights_sha256"] == "a1"
     assert voice_quality.error_rates(folder, rows(source_id=list("uuvvww")), seed=0) is None  # one video each
     assert voice_quality.error_rates(folder, rows(identity=list("abcdef")), seed=0) is None
     assert voice_quality.error_rates(folder, rows(identity="a"), seed=0) is None
+
+
+@pytest.fixture
+def noisy(tmp_path):
+    """Tracks of 12 people with three recordings of 3 to 40 vectors, the voice in each under noise; and their rows."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 41, size=36)
+    voices = np.repeat(rng.normal(size=(12, 64)), 3, axis=0)
+    vectors = np.repeat(voices, lengths, axis=0) + 4 * rng.normal(size=(lengths.sum(), 64))
+    tracks.write(tmp_path, vectors.astype(np.float32), np.concatenate([[0], np.cumsum(lengths)]))
+    names = np.repeat([f"p{k:02}" for k in range(12)], 3)
+    return tmp_path, pd.DataFrame({"row": range(36), "identity": names, "source_id": None, "gender": None}), lengths
+
+
+def test_rates_by_length_are_of_recordings_that_are_as_long(noisy):
+    folder, strangers, lengths = noisy
+    vectors, offsets = np.load(folder / "tracks.npy"), np.load(folder / "track_offsets.npy")
+    found = voice_quality.by_length(folder, strangers, seed=0, seconds=(1, 3, 10)).set_index("seconds")
+    for s, n in ((1, 3), (3, 9), (10, 31)):  # 3.125 vectors a second
+        rows = np.flatnonzero(lengths >= n)
+        cut = np.stack([vectors[offsets[row] : offsets[row] + n].mean(0) for row in rows])
+        cut /= np.linalg.norm(cut, axis=1, keepdims=True)
+        same = strangers["identity"].to_numpy()[rows][:, None] == strangers["identity"].to_numpy()[rows]
+        pairs = np.triu(np.ones_like(same), 1)
+        line = found.loc[s]
+        assert (line["n_recordings"], line["n_same"]) == (len(rows), (same & pairs).sum())
+        assert line["cosine_same"] == pytest.approx((cut @ cut.T)[same & pairs].mean(), abs=1e-5)
+        assert line["cosine_different"] == pytest.approx((cut @ cut.T)[~same & pairs].mean(), abs=1e-5)
+    assert found["cosine_same"].is_monotonic_increasing and found["value"].is_monotonic_decreasing
+
+
+def test_a_recording_that_was_repeated_is_as_long_as_its_speech(noisy):
+    folder, strangers, lengths = noisy
+    heard = strangers.assign(voice_s=[1.5] * 30 + [np.nan] * 6)
+    found = voice_quality.by_length(folder, heard, seed=0, seconds=(1, 2)).set_index("seconds")
+    assert found["n_recordings"].to_dict() == {1: 36, 2: (lengths[30:] >= 6).sum()}

@@ -127,6 +127,15 @@ def test_tags_and_zeros_before_any_kind_change_nothing(tmp_path, name, before):
     assert np.array_equal(sound_files.read(path), plain)
 
 
+@pytest.mark.parametrize("name", [*ALL, *MORE])
+@pytest.mark.parametrize("n", [30, 1_001])
+def test_zeros_behind_any_kind_change_nothing(tmp_path, name, n):
+    path = made(tmp_path, name)
+    alone = sound_files.read(path)
+    path.write_bytes(path.read_bytes() + bytes(n))
+    assert np.array_equal(sound_files.read(path), alone)
+
+
 def test_an_mp3_that_ends_within_a_frame_says_so(tmp_path):
     path = tmp_path / "a.mp3"
     content = without_contents(path)
@@ -146,7 +155,7 @@ def test_an_ogg_cut_between_two_pages_says_so(tmp_path):
     assert remarks == ["no page is marked as its last: it may have been longer"]
 
 
-@pytest.mark.parametrize("name", ["a.mp3", "a.aac", "a.ogg", "a.flac", "a.wav", "a.amr"])
+@pytest.mark.parametrize("name", [*ALL, *MORE])
 def test_bytes_that_are_no_sound_are_named_or_refused(tmp_path, name):
     path = made(tmp_path, name)
     content, plain = path.read_bytes(), sound_files.read(path)
@@ -160,6 +169,18 @@ def test_bytes_that_are_no_sound_are_named_or_refused(tmp_path, name):
     assert remarks == [f"40 bytes from byte {len(content)} on are no sound and are left out"]
     path.write_bytes(content + many)
     with pytest.raises(AudioError, match=f"6000 bytes from byte {len(content)} on are no sound") as caught:
+        sound_files.read(path)
+    assert caught.value.reason == "damaged"
+
+
+def test_an_ogg_whose_pages_of_sound_are_torn_is_damaged_not_empty(tmp_path):
+    path = tmp_path / "a.ogg"
+    noise = np.random.default_rng(0).normal(size=RATE).astype(np.float32)
+    soundfile.write(path, 0.1 * noise, RATE)
+    content = path.read_bytes()
+    at = [i for i in range(len(content)) if content.startswith(b"OggS", i)][2]  # the first page of sound
+    path.write_bytes(content[: at + 300] + content[at + 322 :])
+    with pytest.raises(AudioError, match=r"has 0 samples: .* are no sound") as caught:
         sound_files.read(path)
     assert caught.value.reason == "damaged"
 
@@ -215,6 +236,16 @@ def test_chunks_after_the_samples_are_no_samples(tmp_path):
     path.write_bytes(content + b"LIST\x04\0\0\0INFO" + b"id3 \x03\0\0\0abc\0")
     remarks = []
     assert np.array_equal(sound_files.read(path, remarks=remarks), plain) and not remarks
+
+
+@pytest.mark.parametrize("n", [8, 9])
+def test_chunks_of_any_size_in_an_rf64_change_nothing(tmp_path, n):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, SINE, RATE, format="RF64")
+    content, alone = path.read_bytes(), sound_files.read(path)
+    at = content.index(b"data", 48)
+    path.write_bytes(content[:at] + b"note" + n.to_bytes(4, "little") + bytes(n + n % 2) + content[at:])
+    assert np.array_equal(sound_files.read(path), alone)
 
 
 def test_a_wav_whose_size_is_too_small_for_its_samples_is_refused(tmp_path):

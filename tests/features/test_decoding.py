@@ -5,9 +5,10 @@ import io
 import numpy as np
 import pytest
 
+from s2f.errors import AudioError
 from s2f.features import sound_files
 from s2f.features.decoding import Slice
-from tests.features.making import write_tracks
+from tests.features.making import write_tracks, write_with_av
 from tests.features.test_containers import PADDING_S, RATE, SINE, hz, sine
 
 
@@ -41,3 +42,21 @@ def test_where_no_track_is_marked_the_first_is_read_and_said(tmp_path):
     remarks = []
     assert len(sound_files.read(tmp_path / "a.mkv", remarks=remarks)) > 2.9 * RATE
     assert remarks == ["track 1 of 2 is read, the first"]
+
+
+def test_a_track_in_an_unknown_coding_is_named(tmp_path):
+    write_with_av(tmp_path / "a.mp4", SINE, codec="aac", rate=RATE)
+    content = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(content.replace(b"mp4a", b"zzzz").replace(b"esds", b"free"))
+    with pytest.raises(AudioError, match="sound in an unknown coding") as caught:
+        sound_files.read(tmp_path / "a.mp4")
+    assert caught.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize(("container", "late"), [("mp3", 0), ("matroska", 0), ("wav", 1105), ("avi", 1105)])
+def test_what_an_mp3_encoder_puts_before_the_sound_is_left_out_where_it_is_told(tmp_path, container, late):
+    wave = np.random.default_rng(0).normal(size=RATE).astype(np.float32) * 0.1
+    write_with_av(tmp_path / "a", wave, codec="libmp3lame", rate=RATE, format=container)
+    read = sound_files.read(tmp_path / "a")
+    alike = np.fft.irfft(np.fft.rfft(read, 1 << 16) * np.fft.rfft(wave, 1 << 16).conj())
+    assert alike.argmax() == late * 16_000 // RATE

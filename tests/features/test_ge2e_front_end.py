@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 import torchaudio
 
@@ -51,3 +54,50 @@ def test_what_is_no_voice_is_refused(wave, reason):
     with pytest.raises(AudioError) as error:
         ge2e_front_end.partials(wave)
     assert error.value.reason == reason
+
+
+def paused(seconds):
+    """Voice and silence by turns."""
+    wave = voice(seconds) * np.repeat(np.random.default_rng(1).random(int(seconds)) > 0.3, 16_000)
+    return wave.astype(np.float32)
+
+
+@pytest.mark.parametrize("extra", [0, 1, 479, 5_000])
+def test_a_long_recording_is_read_in_blocks_and_gives_the_same(monkeypatch, tmp_path, extra):
+    wave = np.concatenate([paused(40), voice(3)[:extra]])
+    whole = ge2e_front_end.partials(wave)
+    monkeypatch.setattr(ge2e_front_end, "_WHOLE", 16_000)
+    monkeypatch.setattr(ge2e_front_end, "_BLOCK", 7_001)
+    found = ge2e_front_end.partials(wave)
+    assert found.shape == whole.shape and len(whole) > 20
+    np.testing.assert_allclose(found, whole, rtol=1e-4, atol=1e-9)
+    soundfile.write(tmp_path / "a.wav", wave, 16_000, subtype="FLOAT")
+    np.testing.assert_allclose(ge2e_front_end.partials(tmp_path / "a.wav"), whole, rtol=1e-4, atol=1e-9)
+
+
+def test_nothing_is_cut_from_a_long_recording_without_speech(monkeypatch):
+    wave = (0.001 * np.random.default_rng(0).normal(size=160_000)).astype(np.float32)
+    wave[::800] = 0.9  # ticks, of which the detector makes nothing
+    whole = ge2e_front_end.partials(wave)
+    monkeypatch.setattr(ge2e_front_end, "_WHOLE", 16_000)
+    np.testing.assert_allclose(ge2e_front_end.partials(wave), whole, rtol=1e-4, atol=1e-9)
+
+
+def test_what_is_no_voice_is_refused_however_long_it_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(ge2e_front_end, "_WHOLE", 16_000)
+    for wave, reason in ((np.zeros(48_000), "silent"), (np.append(np.zeros(48_000), np.nan), "nan")):
+        with pytest.raises(AudioError) as error:
+            ge2e_front_end.partials(wave, name="its name")
+        assert error.value.reason == reason and error.value.subject == "its name"
+
+
+def test_hours_need_little_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    with soundfile.SoundFile(tmp_path / "a.wav", "w", 16_000, 1) as file:
+        for _ in range(12 * 6):
+            file.write(0.1 * rng.normal(size=160_000))
+    tracemalloc.start()
+    found = ge2e_front_end.partials(tmp_path / "a.wav")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) > 900 and peak < 60e6  # 46 MB of samples, 12 MB of frames; 330 MB before they came in blocks

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,12 +31,82 @@ def test_landmark_model_is_the_declared_file(monkeypatch):
             landmarks._landmark_model()
 
 
+def real(*where):
+    root = Path(os.environ.get("S2F_REAL", Path(__file__).parents[3] / "shared" / "real")).joinpath(*where)
+    if not root.exists():
+        pytest.skip(f"no real photos at {root}: set S2F_REAL")
+    return root
+
+
 @pytest.fixture(scope="module")
 def photos():
-    root = Path(os.environ.get("S2F_REAL", Path(__file__).parents[3] / "shared" / "real")) / "vggface"
-    if not root.is_dir():
-        pytest.skip(f"no real photos at {root}: set S2F_REAL")
-    return [photo_files.read(path) for path in sorted(root.glob("*/*.jpg"))]
+    return [photo_files.read(path) for path in sorted(real("vggface").glob("*/*.jpg"))]
+
+
+FACE = np.zeros((68, 2))
+FACE[36:42], FACE[42:48], FACE[30], FACE[48], FACE[54] = (30, 40), (70, 40), (50, 60), (35, 80), (65, 80)
+
+
+@pytest.fixture
+def found_by_the_second(monkeypatch):
+    """Only the second detector finds something, a square of 100 px; landmarks are what `points` makes of a box."""
+    dlib = pytest.importorskip("dlib")
+    points = {"of": lambda box: FACE}
+    rect = SimpleNamespace(rect=dlib.rectangle(0, 0, 100, 100))
+
+    def predict(shown, box):
+        return SimpleNamespace(parts=lambda: [dlib.dpoint(x, y) for x, y in points["of"](box)])
+
+    monkeypatch.setattr(landmarks, "_detector", lambda: lambda shown, enlarge: [])
+    monkeypatch.setattr(landmarks, "_second_network", lambda: lambda shown, enlarge: [rect])
+    monkeypatch.setattr(landmarks, "_landmark_model", lambda: predict)
+    return points
+
+
+def test_a_face_of_the_second_detector_counts_where_its_landmarks_stay(found_by_the_second):
+    image = np.zeros((120, 120, 3), np.uint8)
+    wanted = FACE[[36, 42, 30, 48, 54]]
+    np.testing.assert_allclose(landmarks.detect(image), wanted)
+    found_by_the_second["of"] = lambda box: FACE + np.array([box.left(), box.top()])  # they go where the box goes
+    with pytest.raises(ImageError, match=r"a\.jpg shows a face whose eyes, nose and mouth cannot be placed") as caught:
+        landmarks.detect(image, name="a.jpg")
+    assert caught.value.reason == "landmarks"
+    found_by_the_second["of"] = lambda box: np.full((68, 2), 50.0)  # all in one place, which has no scale
+    with pytest.raises(ImageError, match="cannot be placed"):
+        landmarks.detect(image)
+
+
+def test_the_first_detector_comes_first(found_by_the_second, monkeypatch):
+    dlib = pytest.importorskip("dlib")
+    monkeypatch.setattr(landmarks, "_detector", lambda: lambda shown, enlarge: [dlib.rectangle(10, 10, 90, 90)])
+    monkeypatch.setattr(landmarks, "_second_network", lambda: pytest.fail("the second one was asked"))
+    found_by_the_second["of"] = lambda box: FACE + 0.2 * np.array([box.left(), box.top()])
+    assert landmarks.detect(np.zeros((120, 120, 3), np.uint8))[0].tolist() == [32, 42]
+
+
+def test_near_frontal_faces_that_the_first_detector_loses_are_found():
+    for name in ("0037", "0389", "0432", "0514"):  # a moustache, a headdress, a blur
+        image = photo_files.read(real("avspeech", f"avspeech_{name}.jpg"))
+        assert not landmarks._look(image, landmarks._detector(), most_px=1280)[0]
+        assert align.turn(landmarks.detect(image)) < 0.6
+    for name in ("0095", "0116", "0170"):  # from the side
+        with pytest.raises(ImageError) as caught:
+            landmarks.detect(photo_files.read(real("avspeech", f"avspeech_{name}.jpg")))
+        assert caught.value.reason in ("no_face", "landmarks")
+
+
+def test_both_detectors_put_the_landmarks_in_one_place(photos, monkeypatch):
+    some = photos[::12]
+    first = [landmarks.detect(image) for image in some]
+    monkeypatch.setattr(landmarks, "_detector", lambda: lambda shown, enlarge: [])
+    apart = []
+    for image, points in zip(some, first, strict=True):
+        try:
+            moved = np.hypot(*(landmarks.detect(image) - points).T).mean()
+        except ImageError:
+            continue
+        apart.append(moved / np.hypot(*(points[1] - points[0])))
+    assert len(apart) >= 18 and np.mean(apart) < 0.03  # of 21; distances of the eyes
 
 
 def test_every_real_face_is_found_and_aligned(photos):

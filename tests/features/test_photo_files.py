@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -91,6 +92,7 @@ PICTURE = Image.fromarray(picture())
 
 
 JPEG, PNG = _bytes(PICTURE, "JPEG", quality=95), _bytes(PICTURE, "PNG")
+AVIF = _bytes(PICTURE, "AVIF")
 
 
 BROKEN = {
@@ -106,7 +108,30 @@ BROKEN = {
     "tiny": ("a.png", _bytes(PICTURE.resize((8, 8)), "PNG"), "too_small"),
     "100 Mpx": ("a.png", _huge_png(10_000), "too_large"),
     "900 Mpx": ("a.png", _huge_png(30_000), "too_large"),
+    "damaged avif": (
+        "a.avif",
+        AVIF[: AVIF.index(b"mdat") + 4] + bytes(20) + AVIF[AVIF.index(b"mdat") + 24 :],
+        "damaged",
+    ),
 }
+
+
+def test_a_size_that_a_damaged_file_declares_takes_no_memory(tmp_path):
+    at = PNG.index(b"IDAT") - 4
+    (tmp_path / "a.png").write_bytes(PNG[:at] + struct.pack(">I", 900_000_000) + PNG[at + 4 :])
+    tracemalloc.start()
+    assert np.array_equal(photo_files.read(tmp_path / "a.png"), picture())  # all of it is there
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+def test_a_file_that_is_too_large_is_not_read_into_memory(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(PNG)
+    monkeypatch.setattr(photo_files, "_MAX_BYTES", len(PNG) - 1)
+    with pytest.raises(ImageError, match="is too large") as caught:
+        photo_files.read(tmp_path / "a.png")
+    assert caught.value.reason == "too_large"
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -37,9 +37,13 @@ def test_mean_faces_and_their_repetition(rng):
     np.testing.assert_allclose(faces[1], photos[:2].astype(float).mean(0), atol=0.5)
     np.testing.assert_allclose(faces[0], photos.astype(float).mean(0), atol=0.5)
     means = FaceSet(identities=np.array(names, object), pixels=faces)
-    drawn = standins.repeated(means, names, np.array(["p", "q", "r"]), genders=["m", "f", None])
-    np.testing.assert_array_equal(drawn.pixels, faces[[2, 1, 0]])
-    assert list(drawn.identities) == ["p", "q", "r"]
+    people = np.array(["p", "q"])
+    drawn = standins.repeated(means, names, people, genders=["m", "f"])
+    np.testing.assert_array_equal(drawn.pixels, faces[[2, 1]])
+    assert list(drawn.identities) == ["p", "q"]
+    np.testing.assert_array_equal(standins.repeated(means, names, people, genders=None).pixels, faces[[0, 0]])
+    with pytest.raises(MetricError, match="q has no mean face of the same sex"):
+        standins.repeated(means, names, people, genders=["m", None])
 
 
 def test_linear_probe_recovers_a_linear_map(rng):

@@ -15,7 +15,7 @@ from s2f import weights
 from s2f.errors import AudioError, CheckpointError, ParameterError
 from s2f.features import ge2e_front_end
 from s2f.metrics import verification
-from s2f.networks import ge2e, inference
+from s2f.networks import ge2e, inference, models
 from s2f.networks.models import Architecture, Generator
 from s2f.study import params
 from s2f.training import data, tracks
@@ -149,3 +149,17 @@ def test_real_speakers_are_told_apart_over_videos():
     rates = verification.error_rates(vectors, names, sources=videos, rng=rng, n_resamples=50)
     print(f"equal error rate {rates.equal_error_rate.value:.3f}, {rates.n_same} pairs of the same person")
     assert rates.n_same > 50 and rates.equal_error_rate.value < 0.12
+
+
+def test_pieces_of_a_long_recording_give_what_the_whole_gives(encoder, monkeypatch):
+    mels = ge2e_front_end.partials(voice(8.0))
+    with torch.no_grad():
+        whole = encoder(torch.from_numpy(mels))
+        sizes = []
+        monkeypatch.setattr(models, "GE2E_PIECE", 3)
+        monkeypatch.setattr(
+            encoder, "forward", lambda part: sizes.append(len(part)) or type(encoder).forward(encoder, part)
+        )
+        found = encoder.in_pieces(mels)
+    assert sizes == [3] * (len(mels) // 3) + [len(mels) % 3] * bool(len(mels) % 3) and len(sizes) > 2
+    torch.testing.assert_close(found, whole, atol=1e-6, rtol=1e-5)

@@ -18,6 +18,15 @@ def shown(figure):
     return [np.asarray(image.get_array()) for ax in figure.axes for image in ax.get_images()]
 
 
+def plain(figure, *names):
+    """Check that names are drawn as they are, none of them as a formula."""
+    figure.draw_without_rendering()
+    found = [text for text in figure.findobj(mpl.text.Text) if "$" in text.get_text()]
+    assert not any(text.get_parse_math() for text in found)
+    for name in names:
+        assert any(name in text.get_text() for text in found), name
+
+
 def fits(draw):
     """Draw, and check that the figure fits the page and leaves matplotlib as it was; gives the figure."""
     pyplot.switch_backend("agg")  # otherwise the first figure sets it

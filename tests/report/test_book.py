@@ -1,18 +1,21 @@
 """The book: what it refuses, that it builds with warnings as errors, and that a browser opens every page."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 import yaml
 from nbformat import v4
 
+from s2f import files
 from s2f.errors import RunError
 from s2f.report import book
+from s2f.study import params
 
 ROOT = Path(__file__).resolve().parents[2]
 GLUE = re.compile(r"\{glue:text\}`runs/(\w+)\.ipynb::(\w+)(?::([^`]*))?`")
@@ -218,51 +221,6 @@ def test_prose_has_one_sentence_a_line():
                 assert not two.search(line), f"{chapter.name}:{n}: {line}"
 
 
-@pytest.mark.parametrize("kind", ["error", "unfinished", "never run", "missing", "not json"])
-def test_a_notebook_that_did_not_run_to_its_end_is_refused(tmp_path, kind):
-    page = notebook("Broken")
-    path = tmp_path / "broken.ipynb"
-    if kind == "error":
-        error = v4.new_output("error", ename="ValueError", evalue="no voice", traceback=[])
-        page.cells[1].outputs.append(error)
-    elif kind == "unfinished":
-        page.cells[1].metadata.papermill.status = "pending"
-    elif kind == "never run":
-        page.cells[1].execution_count = None
-    if kind == "not json":
-        path.write_text("{", encoding="utf-8")
-    elif kind != "missing":
-        nbformat.write(page, path)
-    expected = {
-        "error": "holds an error in cell 1 .ValueError: no voice",
-        "unfinished": "cell 1 is pending",
-        "never run": "was never executed",
-        "missing": "is missing: page 'broken'",
-        "not json": "is not a notebook",
-    }
-    with pytest.raises(RunError, match=expected[kind]) as caught:
-        book.check_executed(path, name="broken")
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("-inf"), np.float64("nan"), None, "nan", "nan %", "inf", " ", ""]
-)
-def test_a_glued_value_that_is_no_number_is_refused_by_name(tmp_path, value):
-    path = tmp_path / "page.ipynb"
-    nbformat.write(notebook("Page", {"top1": 93.5, "kid": value}), path)
-    with pytest.raises(RunError, match=r"glues 'kid' as .* in cell") as caught:
-        book.check_executed(path, name="page")
-    assert str(path) in str(caught.value) and "words" in str(caught.value)
-
-
-@pytest.mark.parametrize("value", [0.0, "not measured", "nan is a grandmother"])
-def test_words_and_zeros_may_be_glued(tmp_path, value):
-    path = tmp_path / "page.ipynb"
-    nbformat.write(notebook("Page", {"kid": value}), path)
-    book.check_executed(path, name="page")
-
-
 def test_a_refused_notebook_leaves_the_book_as_it_was(tmp_path):
     root, run, notebooks = project(tmp_path)
     page = notebook("Females")
@@ -274,6 +232,25 @@ def test_a_refused_notebook_leaves_the_book_as_it_was(tmp_path):
     assert not (root / "_build").exists()
 
 
+def test_a_book_is_placed_where_folders_cannot_be_renamed(tmp_path, monkeypatch):
+    root, run, notebooks = project(tmp_path)
+
+    def rename(source, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(source), None, str(target))
+
+    def built(command, *, log, cwd):
+        html = Path(command[command.index("--path-output") + 1], "_build", "html")
+        html.mkdir(parents=True)
+        (html / "index.html").write_text("a page")
+
+    monkeypatch.setattr(book, "_run", built)
+    monkeypatch.setattr(os, "rename", rename)
+    for _ in range(2):
+        assert book.build(root, run, notebooks).read_text() == "a page"
+        assert (root / "book" / "runs" / "results" / "s3" / "table2.csv").is_file()
+        assert sorted(path.name for path in (root / "_build").iterdir() if path.name[0] != ".") == ["_toc.yml", "html"]
+
+
 def test_pages_and_notebooks_must_match(tmp_path):
     root, run, notebooks = project(tmp_path)
     spare = notebooks.pop("06_metrics_males")
@@ -282,6 +259,18 @@ def test_pages_and_notebooks_must_match(tmp_path):
     notebooks |= {"06_metrics_males": spare, "09_more": spare}
     with pytest.raises(RunError, match="09_more is not in the table of contents"):
         book.build(root, run, notebooks)
+
+
+def test_a_labelled_run_shows_the_pages_that_it_shares_with_the_plain_one(tmp_path):
+    results = tmp_path / "runs" / "smoke-long" / "s2" / "results"
+    settings = params.resolve("smoke", overrides={"gan.steps": 70}, root=ROOT)
+    files.write_yaml(results / "params.yaml", params.plain(settings))
+    for name in ("params", "book"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    found = book.executed_pages(tmp_path, results.parent / "notebooks", instead=tmp_path)
+    shared = {name for name, path in found.items() if path.parent == tmp_path / "runs" / "smoke" / "s2" / "notebooks"}
+    assert shared == {"01_corpus", "02_preprocessing", "04_voice_embedding"}
+    assert {path.parent for name, path in found.items() if name not in shared} == {results.parent / "notebooks"}
 
 
 def test_the_command_says_which_notebook_is_missing(tmp_path, monkeypatch, capsys):

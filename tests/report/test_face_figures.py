@@ -1,10 +1,12 @@
 """Sheets and rows of faces show the faces they were given, in their order."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from s2f.report import face_figures
-from tests.report.figures import fits, shown, texts
+from tests.report.figures import fits, plain, shown, texts
 
 
 @pytest.fixture
@@ -35,3 +37,41 @@ def test_table1_puts_true_faces_over_drawn_ones(faces):
     figure = face_figures.table1(faces[:2], {"General": faces[2:4], "Males": faces[4:6]}, ["anna", "ben"])
     assert {"anna", "ben", "true", "General", "Males"} <= texts(figure)
     np.testing.assert_array_equal(shown(figure), faces[:6])
+
+
+LONG = ["Christina_Applegate (f)", "Benedict_Cumberbatch (m)", "Mary-Louise_Parker (f)", "W" * 30, "D.B._Woodside (m)"]
+
+
+def draw_sheet(faces, labels):
+    return face_figures.face_sheet(faces, labels=labels, n_columns=10)
+
+
+def draw_table1(faces, labels):
+    return face_figures.table1(faces[:8], faces[:8], labels[:8])
+
+
+@pytest.mark.parametrize("draw", [draw_sheet, draw_table1])
+def test_names_of_neighbours_do_not_touch(faces, draw):
+    labels = 2 * LONG
+    figure = fits(lambda: draw(faces, labels))
+    found = [t for ax in figure.axes for t in [ax.title, *ax.texts] if t.get_text()]
+    assert ["".join(text.get_text().split()) for text in found] == [
+        label.replace("_", "").replace(" ", "") for label in labels[: len(found)]
+    ]
+    assert all(word in text.get_text().split() for word, text in zip(["Christina", "Benedict"], found, strict=False))
+    boxes = [text.get_window_extent() for text in found]
+    assert len(boxes) >= 8 and not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    pictures = [ax.get_window_extent() for ax in figure.axes if ax.get_images()]
+    assert not any(
+        box.y0 < p.y1 - 1 and box.y1 > p.y0 + 1 and box.x0 < p.x1 and box.x1 > p.x0 for box in boxes for p in pictures
+    )
+
+
+NAMES = ["Ba$$in", "$x$", r"$\nothing$", "a$b"]
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are(faces):
+    four = faces[:4]
+    plain(face_figures.table1(four, four, NAMES), *NAMES)
+    plain(face_figures.face_sheet(four, labels=NAMES, title=NAMES[0]), *NAMES)
+    plain(face_figures.face_rows(dict.fromkeys(NAMES, four)), *NAMES)

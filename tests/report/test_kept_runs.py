@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,17 +9,52 @@ import pytest
 import yaml
 from PIL import Image
 
-from s2f.errors import RunError
+from s2f import files, provenance
+from s2f.errors import OutputError, RunError
 from s2f.report import book, kept_runs, tables
+from s2f.study import params
 
 
 @pytest.fixture
 def run(tmp_path):
     """A finished run of one seed and one variant, and one seed that is not finished."""
-    seed = tmp_path / "runs" / "synthetic-x" / "s0"
+    seed = finished(tmp_path / "runs" / "synthetic-x" / "s0")
+    (seed.parent / "s1").mkdir()
+    return seed.parent
+
+
+SETTINGS = params.resolve("synthetic", root=Path(__file__).resolve().parents[2])
+
+
+def finish(folder, notebooks, *, settings=SETTINGS, seed=0):
+    """What stages leave in a folder that they have finished."""
+    files.write_yaml(folder / "params.yaml", params.plain(settings))
+    made = {name: params.fingerprint(settings, name, seed=seed) for name in notebooks}
+    provenance.write_stages(
+        folder, {name: provenance.Facts(**FACTS, fingerprint=print_) for name, print_ in made.items()}
+    )
+
+
+FACTS = {
+    "device": "cpu",
+    "machine": "Linux x86_64, 16 cores",
+    "threads": 2,
+    "seed": 0,
+    "peak_memory_mb": 512.0,
+    "commit": "abc",
+    "wall_time_s": 1800,
+    "finished": "2026-01-01T00:00:00Z",
+    "packages": {"torch": "2.11.0"},
+    "command": "python -m s2f study --profile synthetic --label x --set 'gan.steps=7'",
+}
+
+
+def finished(seed):
+    """A seed with one variant, finished."""
     for folder in ("results", "general", "notebooks", "voice"):
         (seed / folder).mkdir(parents=True)
-    (seed.parent / "s1").mkdir()
+    finish(seed / "results", ["07_results"], seed=int(seed.name[1:]))
+    finish(seed / "general", ["05_training", "06_metrics"], seed=int(seed.name[1:]))
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(seed / "results" / "table1.png")
     table = pd.DataFrame({"variant": "General", "row": ["model", "chance", "poster"]})
     table = table.assign(source=["ours", "ours", "poster"], data="held_out", n_recordings=[96, 96, None])
@@ -30,19 +67,8 @@ def run(tmp_path):
     (seed / "general" / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     np.savez(seed / "general" / "samples.npz", **{"00000003": np.zeros((2, 64, 64, 3), np.uint8)})
     for name, device in (("05_training_general", "cuda"), ("06_metrics_general", "cpu")):
-        facts = {
-            "device": device,
-            "machine": "Linux x86_64, 16 cores",
-            "threads": 2,
-            "seed": 0,
-            "peak_memory_mb": 512.0,
-            "commit": "abc",
-            "wall_time_s": 1800,
-            "finished": "2026-01-01T00:00:00Z",
-            "packages": {"torch": "2.11.0"},
-        }
-        (seed / "notebooks" / f"{name}.json").write_text(json.dumps(facts))
-    return seed.parent
+        (seed / "notebooks" / f"{name}.json").write_text(json.dumps(FACTS | {"device": device}))
+    return seed
 
 
 def test_a_run_is_kept_with_a_page(tmp_path, run):
@@ -66,7 +92,7 @@ def test_a_run_is_kept_with_a_page(tmp_path, run):
         "| machine | Linux x86_64, 16 cores |",
         "| seeds | 0 |",
         "| 1.00 h |",
-        "python -m s2f study --profile synthetic --label x --set …",
+        "python -m s2f study --profile synthetic --label x --set 'gan.steps=7'",
         "python -m s2f keep runs/synthetic-x",
         "| KID × 1000 | FID |",
         "| General | 48 | – | – | – | – | – | 82.1 [70.0, 100.0] | – |",
@@ -101,10 +127,32 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path, run):
         kept_runs.keep(tmp_path, run)
 
 
+def test_results_of_other_parameters_are_not_kept_with_the_others(tmp_path, run):
+    other = SETTINGS.model_copy(update={"measure": SETTINGS.measure.model_copy(update={"n_bootstrap": 99})})
+    finished(run / "s1")
+    assert "| seeds | 0, 1 |" in kept_runs.keep(tmp_path, run).read_text(encoding="utf-8")
+    for folder, notebooks in (("s1/results", ["07_results"]), ("s1/general", ["05_training", "06_metrics"])):
+        finish(run / folder, notebooks, settings=other, seed=1)
+        with pytest.raises(RunError, match=rf"{folder} was not made by .* with the parameters of the run's results"):
+            kept_runs.keep(tmp_path, run)
+        finish(run / folder, notebooks, seed=1)
+    kept_runs.keep(tmp_path, run)
+
+
+def test_parameters_of_another_version_are_refused(tmp_path, run):
+    path = run / "s0" / "results" / "params.yaml"
+    path.write_text(path.read_text() + "unheard_of: 1\n")
+    with pytest.raises(RunError, match=r"params\.yaml is of another version"):
+        kept_runs.keep(tmp_path, run)
+    path.unlink()
+    with pytest.raises(RunError, match=r"params\.yaml is not there"):
+        kept_runs.keep(tmp_path, run)
+
+
 def test_a_table_of_another_version_is_refused_with_the_command(tmp_path, run):
     path = run / "s0" / "results" / "table2.json"
     path.write_text(path.read_text().replace('"version": 1', '"version": 0'))
-    with pytest.raises(RunError, match=r"make book PROFILE=synthetic$"):
+    with pytest.raises(RunError, match=r"-m s2f study --profile synthetic --label x --set 'gan\.steps=7'`$"):
         kept_runs.keep(tmp_path, run)
     assert not (tmp_path / "book" / "results" / "synthetic-x").exists()
 
@@ -120,3 +168,46 @@ def test_the_book_lists_what_is_kept_and_nothing_where_nothing_is(tmp_path, run)
     assert [part["caption"] for part in found["parts"]] == ["a", "Kept results", "b"]
     assert found["parts"][1]["chapters"] == [{"file": "results/synthetic-x/index"}]
     assert Path(tmp_path / "book" / "results" / "synthetic-x" / "index.md").is_file()
+
+
+def test_the_folder_of_kept_runs_is_no_kept_run(tmp_path, run, monkeypatch):
+    other = tmp_path / "book" / "results" / "other" / "index.md"
+    other.parent.mkdir(parents=True)
+    other.write_text("# Kept results: other\n")
+    monkeypatch.chdir(run)
+    assert kept_runs.keep(tmp_path, Path(".")) == other.parent.with_name("synthetic-x") / "index.md"
+    assert other.read_text() == "# Kept results: other\n"
+
+
+@pytest.mark.parametrize("name", ["notes.md", "index.md"])
+def test_what_others_put_there_stays(tmp_path, run, name):
+    place = tmp_path / "book" / "results" / "synthetic-x" / name
+    place.parent.mkdir(parents=True)
+    place.write_text("# Mine\n")
+    with pytest.raises(OutputError, match="synthetic-x is there, and is no kept run"):
+        kept_runs.keep(tmp_path, run)
+    assert [path.name for path in place.parent.iterdir()] == [name] and place.read_text() == "# Mine\n"
+
+
+def test_other_folders_of_a_run_are_no_seeds(tmp_path, run):
+    (run / "s_notes").mkdir()
+    (run / "scratch").mkdir()
+    assert kept_runs.keep(tmp_path, run).is_file()
+    assert kept_runs.keep(tmp_path, run).is_file()  # and replaces what it kept
+
+
+def test_a_run_is_kept_where_folders_cannot_be_renamed(tmp_path, run, monkeypatch):
+    def rename(source, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "rename", rename)
+    for _ in range(2):
+        page = kept_runs.keep(tmp_path, run)
+        assert page.is_file() and sorted(path.name for path in page.parent.parent.iterdir()) == ["synthetic-x"]
+
+
+def test_names_in_a_page_are_text(tmp_path, run):
+    noted = json.loads((run / "s0" / "notebooks" / "06_metrics_general.json").read_text())
+    for path in (run / "s0" / "notebooks").iterdir():
+        path.write_text(json.dumps(noted | {"machine": "a|b $x$ _c_"}))
+    assert r"| machine | a\|b \$x\$ \_c\_ |" in kept_runs.keep(tmp_path, run).read_text(encoding="utf-8")

@@ -19,6 +19,18 @@ def test_metric_rows_without_any_value_say_so():
     rows = {name: row | {"kid": row["kid"] | {"value": None}} for name, row in results().items()}
     (text,) = metric_figures.metric_rows(rows, "kid").axes[0].texts
     assert "no row has a value" in text.get_text()
+    rows["model"]["kid"] |= {"reason": "too few faces: 24 a side"}
+    (text,) = metric_figures.metric_rows(rows, "kid").axes[0].texts
+    assert text.get_text() == "KID × 1000 is not measured: too few faces: 24 a side."
+
+
+def test_a_panel_without_values_says_why_and_has_no_scale():
+    rows = results()
+    rows["model"]["kid"] = {"value": None, "low": None, "high": None, "reason": "too few faces"}
+    figure = fits(lambda: metric_figures.metric_rows(rows, ["matching_2way", "kid"], chance=0.5))
+    drawn, absent = figure.axes
+    assert [text.get_text() for text in absent.texts] == ["not measured: too few faces"]
+    assert not absent.get_xticks().size and drawn.get_xticks().size and not drawn.texts
 
 
 def test_metric_rows_leave_out_what_has_no_value():

@@ -1,15 +1,25 @@
 """The command that draws the face of a recording: where pictures go, how large they are, and what it refuses."""
 
+import os
+import resource
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+import torch
 from PIL import Image
 
 from s2f import __main__ as cli
+from s2f.errors import AudioError, OutputError
 from s2f.features.listening import Heard
 from s2f.networks import inference
+from s2f.networks.models import Architecture
 from s2f.report import reconstruct
+from tests.features.making import vowel
 
 FACE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
@@ -21,6 +31,10 @@ def drawn(monkeypatch):
 
     class Model:
         def hear(self, recording):
+            if recording.stem == "broken":
+                raise AudioError(recording, "is broken", remedy="Get it again.")
+            if recording.stem == "odd":
+                raise KeyError("odd")
             asked.append(recording.name)
             return "features", Heard(np.zeros((1, 64)), 3.25, 5.5, ("track 2 of 2 is read, its default",))
 
@@ -32,12 +46,163 @@ def drawn(monkeypatch):
     return asked
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A variant with untrained weights, and a recording."""
+    folder = tmp_path_factory.mktemp("variant")
+    architecture = Architecture(0.1, 0.1, "batch", True, "k4")
+    torch.manual_seed(0)
+    model = inference.Model(architecture.voice_embedding(), architecture.generator(), architecture, "general")
+    inference.save(folder, model)
+    soundfile.write(folder / "voice.wav", vowel(2.0, pitch_hz=170, rng=np.random.default_rng(1)), 16_000)
+    return folder
+
+
+def targets(*words, output=None):
+    return reconstruct.plan([Path(word) for word in words], output).targets
+
+
 def test_pictures_go_beside_recordings_to_a_file_or_into_a_folder(tmp_path):
     one, two = Path("a/x.wav"), Path("b/y.mp3")
-    assert reconstruct.targets([one, two], None) == {one: Path("a/x.png"), two: Path("b/y.png")}
-    assert reconstruct.targets([one], Path("face.jpg")) == {one: Path("face.jpg")}
-    assert reconstruct.targets([one], tmp_path) == {one: tmp_path / "x.png"}
-    assert reconstruct.targets([one, two], Path("new")) == {one: Path("new/x.png"), two: Path("new/y.png")}
+    assert targets("a/x.wav", "b/y.mp3") == {one: Path("a/x.png"), two: Path("b/y.png")}
+    assert targets("a/x.wav", output=Path("face.jpg")) == {one: Path("face.jpg")}
+    assert targets("a/x.wav", output=tmp_path) == {one: tmp_path / "x.png"}
+    assert targets("a/x.wav", output=Path("new")) == {one: Path("new/x.png")}
+    assert targets("a/x.wav", "b/y.mp3", output=Path("new")) == {one: Path("new/x.png"), two: Path("new/y.png")}
+    assert targets("a/x.wav", "a/x.wav") == {one: Path("a/x.png")}
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Recordings as VoxCeleb has them, and what is none."""
+    for name in ("Ann/v1/00001.wav", "Ann/v2/00001.wav", "Bob/v1/00001.m4a", "Bob/notes.txt", "Bob/v1/.00002.wav"):
+        (tmp_path / "voices" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "voices" / name).write_text(name)
+    return tmp_path / "voices"
+
+
+def test_pictures_of_a_folder_lie_as_its_recordings_do(corpus, tmp_path):
+    names = ["Ann/v1/00001", "Ann/v2/00001", "Bob/v1/00001"]
+    found = targets(corpus, output=tmp_path / "out")
+    assert list(found.values()) == [tmp_path / "out" / f"{name}.png" for name in names]
+    assert list(targets(corpus).values()) == [corpus / f"{name}.png" for name in names]
+    (tmp_path / "linked").symlink_to(corpus)
+    (corpus / "ring").symlink_to(tmp_path)
+    assert list(targets(tmp_path / "linked", output=tmp_path / "out").values()) == list(found.values())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AudioError, match="empty holds no recordings"):
+        targets(corpus, tmp_path / "empty")
+
+
+@pytest.mark.parametrize("other", ["v2/00001.wav", "v2/00001.mp3"])
+def test_two_recordings_never_share_a_picture(tmp_path, drawn, capsys, other):
+    assert cli.main(["reconstruct", "v1/00001.wav", other, "-o", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path / 'out' / '00001.png'} would be the picture of two recordings, v1/00001")
+    assert not drawn and not list(tmp_path.iterdir())
+
+
+def test_names_that_a_disk_may_not_tell_apart_never_share_a_picture(tmp_path):
+    for one, other in (("v1/Ann.wav", "v2/ann.wav"), ("v1/Zo\u00eb.wav", "v2/Zoe\u0308.wav")):
+        with pytest.raises(OutputError, match="would be the picture of two recordings"):
+            targets(one, other, output=tmp_path / "out")
+
+
+@pytest.mark.parametrize("output", [None, "out"])
+def test_a_clip_in_two_formats_is_drawn_once(tmp_path, drawn, capsys, output):
+    one, other = tmp_path / "v1" / "00001.wav", tmp_path / "v1" / "00001.m4a"
+    words = ["-o", str(tmp_path / output)] if output else []
+    assert cli.main(["reconstruct", str(one), str(other), *words]) == 0
+    assert f"warning: {other} is left out: it is 00001.wav in another format\n" in capsys.readouterr().err
+    assert drawn == ["00001.wav"] and len(list(tmp_path.rglob("*.png"))) == 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_picture_of_somebody_else_stays_and_an_own_one_is_replaced(tmp_path, drawn, capsys, suffix):
+    place = tmp_path / f"ann{suffix}"
+    words = ["reconstruct", str(tmp_path / "ann.wav"), "-o", str(place)]
+    Image.fromarray(FACE).save(place)
+    before = place.read_bytes()
+    assert cli.main(words) == 2 and not drawn
+    assert f"{place} is there, and is no picture that this command drew. Move it" in capsys.readouterr().err
+    assert place.read_bytes() == before
+    place.unlink()
+    assert cli.main(words) == cli.main([*words, "--size", "32"]) == 0
+    with Image.open(place) as picture:
+        assert picture.size == (32, 32)
+
+
+@pytest.mark.parametrize("kind", ["text", "folder", "broken link"])
+def test_what_is_in_a_pictures_place_stays(tmp_path, drawn, kind):
+    place = tmp_path / "ann.png"
+    make = {
+        "text": lambda: place.write_text("mine"),
+        "folder": place.mkdir,
+        "broken link": lambda: place.symlink_to("x"),
+    }
+    make[kind]()
+    assert cli.main(["reconstruct", str(tmp_path / "ann.wav"), str(tmp_path / "bob.wav")]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["ann.png"] and not drawn
+
+
+def test_a_batch_draws_what_it_can_and_lists_what_failed(tmp_path, drawn, capsys):
+    words = [str(tmp_path / name) for name in ("one.wav", "broken.wav", "two.wav", "odd.wav")]
+    assert cli.main(["reconstruct", *words]) == 1
+    said = capsys.readouterr()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "two.png"]
+    assert f"error: {words[1]} is broken. Get it again.\n" in said.err
+    assert f"error: {words[3]} cannot be decoded (KeyError: 'odd'). Convert it to wav or flac.\n" in said.err
+    assert said.err.endswith(f"2 of 4 recordings are not drawn:\n  {words[1]}\n  {words[3]}\n")
+    assert cli.main(["reconstruct", words[1]]) == 2  # alone, it is the command that fails
+    assert capsys.readouterr().err == f"error: {words[1]} is broken. Get it again.\n"
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.wav", b"\xff\xfe.wav"])
+def test_a_name_that_is_not_valid_is_drawn_where_output_is_strict(tmp_path, name, trained):
+    for stem in (name, b"other.wav"):
+        shutil.copy(trained / "voice.wav", os.path.join(os.fsencode(tmp_path), stem))
+    words = [
+        sys.executable,
+        "-m",
+        "s2f",
+        "reconstruct",
+        "--run",
+        str(trained),
+        str(tmp_path),
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    environment = os.environ | {
+        "PYTHONIOENCODING": "utf-8:strict",
+        "PYTHONPATH": str(Path(reconstruct.__file__).parents[2]),
+    }
+    done = subprocess.run(words, capture_output=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    drawn = sorted(os.listdir(os.fsencode(tmp_path / "out")))
+    assert drawn == sorted([name.replace(b"wav", b"png"), b"other.png"])
+    assert len(done.stdout.decode("utf-8").splitlines()) == 2
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_full_disk_keeps_the_picture_that_was_there(tmp_path, drawn, capsys, suffix):
+    place = tmp_path / f"ann{suffix}"
+    words = ["reconstruct", str(tmp_path / "ann.wav"), "-o", str(place)]
+    assert cli.main(words) == 0
+    before, limits = place.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        status = cli.main([*words, "--size", "128"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert status == 2 and place.read_bytes() == before and os.listdir(tmp_path) == [place.name]
+    assert f"error: {place} cannot be written: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["0", "-3", "100000000"])
+def test_a_size_that_no_picture_has_is_refused_before_anything_is_read(tmp_path, drawn, capsys, size):
+    assert cli.main(["reconstruct", str(tmp_path / "ann.wav"), "--size", size]) == 2
+    assert capsys.readouterr().err == f"error: --size is {size}. Give 1 to 8192.\n"
+    assert not drawn and not list(tmp_path.iterdir())
 
 
 def test_a_picture_is_the_drawn_face(tmp_path, drawn, capsys):

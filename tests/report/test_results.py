@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import IPython.display
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from s2f.metrics import catalogue
 from s2f.report import results
 from s2f.study import runs
 from s2f.training.data import Selection
+from tests.report.figures import texts
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS, METRICS = list(catalogue.ROWS), list(catalogue.METRICS)
@@ -112,7 +114,7 @@ def test_the_gap_holds_both_protocols_of_what_can_be_compared():
     held_out = {"General": metrics(), "Males": metrics(10)}
     closed = {"General": metrics(0.25, protocol="closed"), "Males": metrics(20, protocol="closed")}
     found = results.gap(held_out, closed)
-    assert list(found.columns) == ["protocol", "variant", "metric", "value", "low", "high"]
+    assert list(found.columns) == ["protocol", "variant", "metric", "value", "low", "high", "reason"]
     assert len(found) == 2 * 2 * len(catalogue.comparable()) and list(found.index) == list(range(len(found)))
     starts = {
         ("held_out", "General"): 0.5,
@@ -141,7 +143,7 @@ def test_without_a_closed_run_there_is_no_gap_but_the_command_that_makes_it(caps
     assert found.empty
     assert list(found.columns) == list(results.gap(held_out, {"General": metrics(protocol="closed")}).columns)
     assert results.show_gap(held_out, {}) is None
-    assert "`make study` makes it" in capsys.readouterr().out
+    assert "a thorough study of this profile" in capsys.readouterr().out
 
 
 def test_the_gap_is_shown_with_a_panel_a_metric(capsys):
@@ -267,7 +269,7 @@ def test_numbers_are_those_of_their_rows_and_parts(variant):
 
 
 def test_a_number_that_does_not_apply_is_nan(variant):
-    null = {"value": None, "low": None, "high": None, "n_recordings": None, "n_identities": None}
+    null = {"value": None, "low": None, "high": None, "n_recordings": None, "n_identities": None, "reason": "too few"}
     for row, metric in (("model", "fid"), ("probe", "matching_2way"), ("model", "diversity_share")):
         variant.metrics["rows"][row][metric] |= null
     found = results.numbers(variant)
@@ -281,12 +283,16 @@ def test_a_number_that_does_not_apply_is_nan(variant):
         "matching_2way_probe_high",
     }
     assert all(isinstance(value, float) for value in found.values())
+    words = results.said(found, variant.metrics)
+    assert {words[name] for name in ("fid", "diversity_share", "matching_2way_probe")} == {"not measured (too few)"}
+    assert {words[name] for name in missing if name.endswith(("_low", "_high", "n_fid"))} == {"not measured"}
+    assert not any("measured" in words[name] for name in set(words) - missing)
 
 
 def test_every_number_is_said_in_words_glued_and_not_shown():
     glued = []
     found = {"a": 1.5, "fid": float("nan"), "c": 0.0, "kid_gender_mean": 0.0861, "n_identities": 24.0}
-    words = results.said(found)
+    words = results.said(found, metrics())
     results.glue_numbers(words, lambda *args, **kwargs: glued.append((args, kwargs)))
     said = [("a", "1.5"), ("fid", "not measured"), ("c", "0.0"), ("kid_gender_mean", "0.086"), ("n_identities", "24")]
     assert [args for args, _ in glued] == said == list(words.items())
@@ -317,3 +323,22 @@ def test_other_runs_are_compared_on_the_same_people(variant):
     assert list(found) == ["true", "recipe short", "recipe poster"]
     np.testing.assert_array_equal(found["true"], shown.true)
     np.testing.assert_array_equal(found["recipe poster"], found["recipe short"] + 50)
+
+
+def test_recipes_are_shown_where_others_were_trained_and_said_where_none_was(variant, monkeypatch, capsys):
+    displayed = []
+    monkeypatch.setattr(IPython.display, "display", displayed.append)
+    shown = results.people(variant, n=2, seed=0)
+    own = SimpleNamespace(label="", params=SimpleNamespace(beside={}))
+    results.show_beside(own, variant, shown)
+    assert capsys.readouterr().out == "No other recipe than short was trained: the profile names none (`beside`).\n"
+    labelled = SimpleNamespace(label="mine", params=SimpleNamespace(beside={"poster": {}}))
+    results.show_beside(labelled, variant, shown)
+    assert capsys.readouterr().out == "No other recipe than short was trained: a labelled run trains its own alone.\n"
+    assert displayed == []
+    other = results.Variant(metrics(0.6) | {"recipe": "poster"}, variant.faces, variant.held_out, variant.store)
+    monkeypatch.setattr(results, "beside", lambda study: {"poster": other})
+    main = results.Variant(metrics(0.5) | {"recipe": "short"}, variant.faces, variant.held_out, variant.store)
+    results.show_beside(own, main, shown)
+    figure, table = displayed
+    assert "recipe poster" in texts(figure) and "poster" in table.to_html()

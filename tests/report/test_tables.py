@@ -7,6 +7,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from s2f.errors import RunError
@@ -96,7 +97,7 @@ def test_table2_files_hold_the_same_numbers(table2, tmp_path):
 
 def test_table2_is_read_as_it_was_written(table2, tmp_path):
     tables.write_table2(table2, tmp_path)
-    lines = tables.read_table2(tmp_path / "table2.json", profile="short")
+    lines = tables.read_table2(tmp_path / "table2.json")
     assert [(line.variant, line.row) for line in lines] == list(zip(table2["variant"], table2["row"], strict=True))
     assert (lines[0].n_identities, lines[0].source, lines[0].data) == (12, "ours", "held_out")
     assert lines[0].numbers["kid"] == table2.loc[0, "kid"]
@@ -115,11 +116,12 @@ def test_table2_is_read_as_it_was_written(table2, tmp_path):
     ],
 )
 def test_another_table2_names_the_file_and_the_command(tmp_path, content, problem):
-    path = tmp_path / "table2.json"
+    path = tmp_path / "runs" / "short" / "s0" / "results" / "table2.json"
+    path.parent.mkdir(parents=True)
     path.write_text(content)
     with pytest.raises(RunError, match=problem) as error:
-        tables.read_table2(path, profile="short")
-    assert error.value.subject == str(path) and "make book PROFILE=short" in error.value.remedy
+        tables.read_table2(path)
+    assert error.value.subject == str(path) and "python -m s2f study --profile short" in error.value.remedy
 
 
 def bold(page):
@@ -157,10 +159,10 @@ def test_a_difference_below_zero_differs_too():
 def test_metrics_table_leaves_out_rows_and_metrics_without_values():
     content = metrics()
     for row in catalogue.ROWS:
-        content["rows"][row]["recall_at_5"] |= {"value": None, "low": None, "high": None}
+        content["rows"][row]["recall_at_5"] |= {"value": None, "low": None, "high": None, "reason": "a small gallery"}
     page = tables.metrics_table(content, "matching").to_html()
     assert "mean face of the sex" in page and "linear map" not in page
-    assert "recall at 10" in page and "recall at 5<" not in page
+    assert "recall at 10" in page and "recall at 5<" not in page and "recall at 5: a small gallery" in page
     matching = 100 * (0.5 + list(catalogue.METRICS).index("matching_2way") / 100)
     assert f"{matching:.1f} %" in page and f"[{matching - 10:.1f}, {matching + 10:.1f}]" in page
 
@@ -169,8 +171,55 @@ def test_metrics_table_says_where_nothing_can_be_measured():
     content = metrics()
     for row in catalogue.ROWS:
         for metric in catalogue.groups()["videos"]:
-            content["rows"][row][metric] |= {"value": None}
-    assert "none of these" in tables.metrics_table(content, "videos").to_html()
+            content["rows"][row][metric] |= {"value": None, "reason": "no videos"}
+    page = tables.metrics_table(content, "videos").to_html()
+    assert "matching, own video, matching, other videos" in page and ": no videos</caption>" in page
+
+
+FEW = "too few faces: 24 a side"
+
+
+def without_sets():
+    content = metrics()
+    for metric in ("fid", "kid"):
+        content["rows"]["model"][metric] |= {"value": None, "low": None, "high": None, "reason": FEW}
+    return content
+
+
+def test_a_dash_has_its_reason_below_the_table():
+    content = without_sets()
+    content["rows"]["model"]["matching_2way"] |= {"value": None, "low": None, "high": None, "reason": "one person"}
+    named = {"General": content, "Females": metrics()}
+    for page in (
+        tables.show_table2(tables.table2(named), named).to_html(),
+        tables.by_gender(named).to_html(),
+        tables.beside_table(content, {"other": metrics()}).to_html(),
+    ):
+        marks = {line[2:]: line[0] for line in page[page.index("<caption>") :].split("</caption>")[0][9:].split("\n")}
+        assert page.count(f"–{marks['one person']}<") == 1 and page.count(f"–{marks[FEW]}<") == 2
+    sets = tables.metrics_table(content, "sets").to_html()
+    assert sets.count("–¹<") == 2 and f"¹ {FEW}</caption>" in sets
+    assert "caption" not in tables.metrics_table(metrics(), "sets").to_html().replace("caption-side", "")
+
+
+def test_reasons_are_numbered_however_many_there_are():
+    notes = tables.Notes()
+    entries = {metric: {"value": None, "reason": f"reason {k}"} for k, metric in enumerate(catalogue.METRICS)}
+    marked = notes.marked(entries, entries)
+    assert marked["fid"] == "–¹" and list(marked.values())[11] == "–¹²"
+    assert str(notes).splitlines()[11] == "¹² reason 11"
+
+
+NAMES = ("Ba$$in", "a & b", "<b>bold</b>", "$x$")
+
+
+def test_names_are_text_and_neither_tags_nor_formulas():
+    frame = pd.DataFrame([NAMES] * 4, index=NAMES, columns=NAMES)
+    page = tables.styled(frame, notes="\n".join(NAMES)).to_html()
+    n = 4 + 1 + 1 + 1  # in a column of cells, its name, a line's name, the notes
+    table = page[page.index("<table") :]
+    assert "<b>" not in table and table.count("&lt;b&gt;bold&lt;/b&gt;") == table.count("a &amp; b") == n
+    assert table.count("$") == table.count('<span class="tex2jax_ignore mathjax_ignore">$</span>') == 4 * n
 
 
 def test_by_gender_pairs_a_variant_with_general():
@@ -208,6 +257,21 @@ def test_quality_table_prints_percent_and_counts():
     assert page.count("2.1 % [1.0, 4.0]") == 1 and page.count("1,288") == 1 and page.count("–") == 1 + 3
     page = tables.quality_table({"aligned": quality, "original": quality}).to_html()
     assert page.count("2.1 % [1.0, 4.0]") == 2 and page.count("–") == 2
+    unknown = quality | {"gender_accuracy": None}
+    page = tables.quality_table({"aligned": unknown, "original": None, "original_reason": "aligned already"}).to_html()
+    notes = page[page.index("<caption>") :].split("</caption>")[0][9:].split("\n")
+    assert [note[2:] for note in notes] == ["not measured", "no gender is known", "aligned already"]
+    assert page.count(f"–{notes[2][0]}<") == 4 and page.count(f"–{notes[1][0]}<") == 1
+
+
+def test_lengths_table_has_a_line_a_length_and_dashes_where_nothing_is_compared():
+    counts = {"n_recordings": [1200, 2], "n_identities": [80, 2], "n_same": [960, 0], "n_different": [9, 1]}
+    rates = {"value": [0.021, None], "low": [0.01, None], "high": [0.04, None]}
+    cosines = {"cosine_same": [0.753, None], "cosine_different": [0.5, None]}
+    page = tables.lengths_table(pd.DataFrame({"seconds": [1, 2.5], **counts, **rates, **cosines})).to_html()
+    for text in (">1 s<", ">2.5 s<", ">1,200<", ">960<", ">2.1 % [1.0, 4.0]<", ">0.75<", ">0.50<"):
+        assert page.count(text) == 1, text
+    assert page.count(">–<") == 3
 
 
 def test_across_seeds_needs_every_seed():
@@ -217,8 +281,11 @@ def test_across_seeds_needs_every_seed():
     assert found.loc[("model", "fid"), "sd"] == pytest.approx(0.1)
     assert found.loc[("model", "fid"), ["low", "high"]].tolist() == pytest.approx([0.5, 0.7])
     page = tables.seeds_table(found.reset_index()).to_html()
-    assert "FID" in page and "general" in page
+    assert "FID" in page and "general" in page and "not measured" not in page
     assert "probe" not in found.index.get_level_values("row")
+    one_lacks = [*frames, tables.long(without_sets(), variant="females"), frames[0].assign(variant="females")]
+    both = pd.concat([tables.across_seeds(frames), tables.across_seeds(one_lacks[3:])])
+    assert "– not measured with every seed</caption>" in tables.seeds_table(both).to_html()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import soundfile
 from IPython.display import Audio
 from matplotlib.figure import Figure
 
+from s2f.errors import OutputError
 from s2f.report import your_voice
 from tests.features.making import vowel
 
@@ -70,7 +71,7 @@ def test_one_recording_of_each_person_is_offered(study):
 
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3"])
 def test_a_recording_without_a_name_is_read(kind):
-    wave = your_voice._read_bytes(coded(kind), [])
+    wave = your_voice._read_bytes(coded(kind), [], name="x")
     assert wave.dtype == np.float32 and abs(len(wave) / len(WAVE) - 1) < 0.15
     assert np.abs(wave).max() > 0.2
 
@@ -109,3 +110,53 @@ def test_a_recording_that_cannot_be_used_is_an_error_in_the_panel(study, models,
     said = capsys.readouterr().out
     assert "error: " in said and "is not audio" in said and "The browser gives no microphone: NotAllowedError" in said
     assert displayed == [] and models["general"].heard == []
+
+
+def said(capsys):
+    """What the panel printed, without what clears a terminal."""
+    return capsys.readouterr().out.replace("\x1b[2K\r", "")
+
+
+def upload(name, content):
+    return {"name": name, "type": "", "size": 1, "content": memoryview(content), "last_modified": NOW}
+
+
+def test_an_upload_may_be_taken_back(study, models, displayed):
+    box, out = your_voice.panel(study, models).children
+    widget = box.children[1]
+    widget.value = (upload("x.wav", coded("WAV")),)
+    widget.value = ()
+    assert len(models["general"].heard) == 1 and len(displayed) == 3
+    assert not any(output.get("output_type") == "error" for output in out.outputs)
+
+
+@pytest.mark.parametrize("content", [b"no sound at all" * 20, b""], ids=["no sound", "nothing"])
+def test_an_error_names_the_upload(study, models, displayed, capsys, content):
+    box, _ = your_voice.panel(study, models).children
+    box.children[1].value = (upload("my voice.m4a", content),)
+    text = said(capsys)
+    assert text.startswith("error: my voice.m4a ") and "/tmp" not in text and "recording." not in text
+    assert len(text.splitlines()) == 1 and not displayed
+
+
+def test_an_upload_with_hardly_any_voice_is_named(study, models, displayed, capsys):
+    out = io.BytesIO()
+    soundfile.write(out, WAVE[:3200], 16_000, format="WAV")
+    box, _ = your_voice.panel(study, models).children
+    box.children[1].value = (upload("short.wav", out.getvalue()),)
+    assert said(capsys).startswith("error: short.wav holds ")
+    box.children[2].sound = out.getvalue()
+    assert said(capsys).startswith("error: the recording holds ")
+    assert not displayed
+
+
+def test_a_page_of_a_run_that_can_only_be_read_ends_well(capsys):
+    def finish():
+        raise OutputError("runs/x.json", "cannot be written: the disk can only be read", remedy="Write elsewhere.")
+
+    your_voice.finish(SimpleNamespace(finish=finish))
+    text = said(capsys)
+    assert text.startswith("What made this page is not kept: runs/x.json cannot be written: ") and text.count("\n") == 1
+    done = []
+    your_voice.finish(SimpleNamespace(finish=lambda: done.append(True)))
+    assert done == [True] and not capsys.readouterr().out

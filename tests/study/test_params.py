@@ -136,10 +136,39 @@ def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():
         "10_poster",
     }
     assert {k for k in plain if prints(answer__n_photos=5)[k] != plain[k]} == {"09_known_answer"}
+
     assert {k for k in plain if prints(voice__steps=5)[k] != plain[k]} == {"04_voice_embedding", *changed}
     assert prints(machine__n_workers=1) == plain
     assert all(prints(seed=1)[k] != plain[k] for k in plain)
     assert json.loads(params.section_json(params.resolve("demo", root=ROOT), "01_corpus", seed=3))["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "touched"),
+    [
+        ("machine.precision", "bfloat16", {"own": True, "loaded": False, "ge2e": False}),
+        ("machine.n_threads", 7, {"own": True, "loaded": True, "ge2e": False}),
+        ("machine.device", "cpu", {"own": True, "loaded": True, "ge2e": False}),
+        ("voice.steps", 77, {"own": True, "loaded": False, "ge2e": False}),
+        ("voice.learning_rate", 0.5, {"own": True, "loaded": False, "ge2e": False}),
+        ("voice.width", 0.5, {"own": True, "loaded": True, "ge2e": True}),
+        ("machine.n_workers", 7, {"own": False, "loaded": False, "ge2e": False}),
+    ],
+)
+def test_voice_tracks_are_stale_for_what_their_encoder_looks_at(key, value, touched):
+    encoders = {"own": {}, "loaded": {"voice.checkpoint": "weights.pth"}, "ge2e": {"voice.encoder": "ge2e"}}
+    for name, given in encoders.items():
+        one, other = (params.resolve("demo", overrides=given | more, root=ROOT) for more in ({}, {key: value}))
+        changed = {
+            stage
+            for stage in ("02_preprocessing", "04_voice_embedding", "05_training")
+            if params.fingerprint(one, stage, seed=0) != params.fingerprint(other, stage, seed=0)
+        }
+        trains = touched[name] or (key.startswith("machine.") and key != "machine.n_workers")
+        stages = [("04_voice_embedding", touched[name]), ("05_training", trains)]
+        assert changed == {stage for stage, stale in stages if stale}, name
+    one, other = (params.resolve("demo", overrides={"gan.steps": n, "gan.batch_size": n}, root=ROOT) for n in (50, 60))
+    assert params.fingerprint(one, "05_training", seed=0) != params.fingerprint(other, "05_training", seed=0)
 
 
 def test_several_devices_concern_the_gan_alone():
@@ -183,3 +212,10 @@ def test_files_for_papermill_name_parameters_of_the_notebooks():
         overrides = values.get("overrides", {})
         params.resolve(values["profile"], variant=values.get("variant", "general"), overrides=overrides, root=ROOT)
         assert values.get("label") or not overrides, f"{path}: overrides need a label"
+
+
+def test_no_profile_shares_the_folder_of_another_ones_label(tmp_path):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    shutil.copy(tmp_path / "params" / "profiles" / "smoke.yaml", tmp_path / "params" / "profiles" / "smoke-big.yaml")
+    with pytest.raises(ParameterError, match=r"smoke-big.yaml has a hyphen in its name.*to smoke_big.yaml"):
+        params.resolve("smoke-big", root=tmp_path)

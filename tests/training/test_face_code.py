@@ -140,7 +140,7 @@ def test_codes_are_those_of_each_photograph_and_of_its_mirror_image():
 def test_resumed_equals_uninterrupted(tmp_path):
     whole = learn_code(tmp_path / "whole")
     learn_code(tmp_path / "cut")
-    saves.saved_steps(tmp_path / "cut" / "state")[-1].unlink()  # as if it had been killed after step 4
+    saves.saved_steps(tmp_path / "cut" / "state", fingerprint="k")[-1].unlink()  # as if it had been killed after step 4
     resumed = learn_code(tmp_path / "cut")
     assert equal(weights(whole), weights(resumed))
     logs = [saves.read_log(tmp_path / name / "log.jsonl") for name in ("whole", "cut")]

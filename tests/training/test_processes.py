@@ -97,6 +97,12 @@ def test_processes_that_fail_every_time_are_given_up_with_the_reason(tmp_path):
 
 
 @pytest.mark.slow
+def test_processes_that_would_go_on_from_different_places_are_refused(tmp_path):
+    with pytest.raises(TrainingError, match=r"process \d of 2.*is at step 0 of k\d?, another at step 0 of k"):
+        launch("differ", tmp_path / "two", PLAIN)
+
+
+@pytest.mark.slow
 def test_a_process_that_is_killed_every_time_is_named(tmp_path):
     with pytest.raises(TrainingError, match=r"failed for good \(.*process 1 left no reason"):
         launch("is killed", tmp_path / "two", PLAIN)
@@ -129,7 +135,8 @@ def there(pid):
 @pytest.mark.parametrize("word", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_no_process_outlives_the_one_that_waits_for_it(tmp_path, word):
     waits = subprocess.Popen([sys.executable, "-c", WAITS, str(tmp_path / "two")], stderr=subprocess.DEVNULL)
-    while waits.poll() is None and not (tmp_path / "two" / "log.jsonl").is_file():
+    log = saves.own(tmp_path / "two" / "state", "k") / "log.jsonl"
+    while waits.poll() is None and not log.is_file():
         time.sleep(0.05)
     pids = [int(path.read_text()) for path in (tmp_path / "two").glob("start_0_*")]
     torchruns = {state(pid)[1] for pid in pids}

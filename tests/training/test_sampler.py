@@ -127,7 +127,7 @@ def test_resumed_equals_uninterrupted(tmp_path, kind):
     settings = but(SAMPLER, kind=kind)
     whole = learn_sampler(tmp_path / "whole", settings=settings)
     learn_sampler(tmp_path / "cut", settings=settings)
-    saves.saved_steps(tmp_path / "cut" / "state")[-1].unlink()  # as if it had been killed after step 4
+    saves.saved_steps(tmp_path / "cut" / "state", fingerprint="k")[-1].unlink()  # as if it had been killed after step 4
     resumed = learn_sampler(tmp_path / "cut", settings=settings)
     assert equal(weights(whole), weights(resumed)) and not whole.training
     logs = [saves.read_log(tmp_path / name / "log.jsonl") for name in ("whole", "cut")]

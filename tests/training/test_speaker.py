@@ -45,7 +45,7 @@ def test_pre_training_that_is_resumed_equals_one_that_was_not(tmp_path):
     whole, _ = speak(tmp_path / "whole", frames, who, steps=8)
     cut = tmp_path / "cut"
     speak(cut, frames, who, steps=8)
-    kept = saves.saved_steps(cut / "state")
+    kept = saves.saved_steps(cut / "state", fingerprint="k")
     kept[-1].unlink()  # as if it had been killed after step 4
     assert kept[0].stem == "step-00000004"
     resumed, _ = speak(cut, frames, who, steps=8)
@@ -59,5 +59,5 @@ def test_pre_training_that_is_resumed_equals_one_that_was_not(tmp_path):
 
 
 def load_rate(folder):
-    loaded, _ = tensors.load(saves.saved_steps(folder / "state")[-1])
+    loaded, _ = tensors.load(saves.saved_steps(folder / "state", fingerprint="k")[-1])
     return loaded["schedule"].tolist()

@@ -69,6 +69,9 @@ def test_several_processes_are_started_by_words_that_open_the_same_run(study, tm
     assert [line["step"] for line in saves.read_log(tmp_path / "model" / "log.jsonl")] == [2, 4]
     training.train(study, tmp_path / "model")
     assert len(asked) == 1  # where all steps are done, nobody else is needed
+    monkeypatch.setattr(runs.Study, "resume_key", lambda self, module, digest: f"{module} {digest} of other parameters")
+    training.train(study, tmp_path / "model")
+    assert len(asked) == 2  # as many steps of another training are none of this one
 
 
 def test_the_first_people_are_watched(monkeypatch):

@@ -78,12 +78,13 @@ def test_an_encoder_that_is_trained_here_names_speakers_and_no_file(tmp_path):
     run = study(tmp_path)
     made = voice_embedding.make(run, store(), selection(), folder=tmp_path)
     assert made.logits(np.zeros((5, 64), np.float32)).shape == (5, 2) and made.weights_sha256 is None
-    (tmp_path / "state" / "tracks").mkdir()  # of the packaged encoder, stopped
+    other = saves.own(tmp_path / "state" / "tracks", "of other recordings")
+    other.mkdir(parents=True)
     voice_embedding.keep(run, store(), made, folder=tmp_path)
     header = tensors.load(tmp_path / "encoder.safetensors")[1]
     assert header == {"encoder": "own", "width": WIDTH, "weights_sha256": None}
-    assert (tmp_path / "tracks.npy").is_file() and not (tmp_path / "state" / "tracks").exists()
-    assert saves.saved_steps(tmp_path / "state")  # to go on from
+    assert (tmp_path / "tracks.npy").is_file() and other.is_dir()
+    assert list((tmp_path / "state").glob("*/step-*"))  # to go on from
 
 
 def test_a_checkpoint_is_kept_with_the_hash_of_its_content(tmp_path, capsys):
@@ -138,10 +139,10 @@ def test_recordings_that_are_done_are_kept_until_all_are(tmp_path, monkeypatch):
     (sound / "2.wav").write_bytes(b"not yet")
     with pytest.raises(AudioError):
         voice_embedding.keep(run, corpus, made, folder=folder)
-    assert len(list((folder / "state" / "tracks").iterdir())) == 2 and not (folder / "tracks.npy").exists()
+    assert len(list((folder / "state").rglob("*.npz"))) == 2 and not (folder / "tracks.npy").exists()
     (sound / "2.wav").write_bytes(wave)
     voice_embedding.keep(run, corpus, made, folder=folder)
-    assert not (folder / "state" / "tracks").exists()
+    assert not list((folder / "state").rglob("*.npz"))
     assert tensors.load(folder / "encoder.safetensors")[1]["weights_sha256"] == weights.NETWORKS["speaker"].sha256
     assert tracks.read_per_s(folder) == ge2e_front_end.PER_S
     model = made.network

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -18,12 +20,13 @@ from tqdm import tqdm
 
 from s2f import files, provenance
 from s2f.corpora.synthetic import camera, population, voices
-from s2f.errors import CorpusError
+from s2f.errors import CorpusError, OutputError
 from s2f.workers import end_with_parent
 
 N_RECORDINGS_A_VIDEO = 3  # at most
 N_PHOTOS_A_SOURCE = 3
 _MARKER = "complete.json"
+_MADE = ("voices", "faces", "people.parquet", _MARKER)  # beside parameters.json, which is written first
 _PURPOSES = ("duration", "recording", "channel", "photos")  # order is part of the streams: append only
 
 
@@ -92,12 +95,12 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") 
 
     Raises
     ------
-    CorpusError: `root` holds a corpus of other sizes
+    CorpusError: `root` holds a corpus of other sizes, or files that were not made here
     """
     root = Path(root)
     made_of = asdict(sizes) | {"prefix": prefix, "generator": _generator()}
-    _claim(root, made_of)
     people = population.sample(sizes.n_identities, seed=sizes.seed, leak=sizes.leak, prefix=prefix)
+    _claim(root, made_of, people=people["identity"])
     if not (root / _MARKER).is_file():
         _make(root, people, sizes, n_workers=n_workers)
         with files.whole(root / "people.parquet") as beside:
@@ -113,11 +116,11 @@ def _generator() -> str:
     return digest.hexdigest()[:16]
 
 
-def _claim(root: Path, made_of: dict) -> None:
-    """Write down what `root` is made of, or check that it is made of the same."""
+def _claim(root: Path, made_of: dict, *, people: Iterable[str]) -> None:
+    """Write down what `root` is made of, or check that it is made of the same; what others put there stays."""
     declared = root / "parameters.json"
     if declared.is_file():
-        there = json.loads(declared.read_text())
+        there = _declared(declared)
         if there == made_of:
             return
         differ = [name for name in made_of if name != "generator" and there.get(name) != made_of[name]]
@@ -126,9 +129,26 @@ def _claim(root: Path, made_of: dict) -> None:
             problem = f"holds a corpus of other parameters ({detail})"
             raise CorpusError(root, problem, remedy="Choose another folder or delete this one.")
         (root / _MARKER).unlink(missing_ok=True)  # first: what is half deleted must not pass for complete
-        for kind in ("voices", "faces"):
-            shutil.rmtree(root / kind, ignore_errors=True)
+        for identity in people:
+            for kind in ("voices", "faces"):
+                shutil.rmtree(root / kind / identity, ignore_errors=True)
+    else:
+        for name in _MADE:
+            if os.path.lexists(root / name):
+                problem = "is there, and is not of a corpus that this program made"
+                raise CorpusError(root / name, problem, remedy="Move it, or choose another folder.")
     files.write_text(declared, json.dumps(made_of, indent=1))
+
+
+def _declared(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        found = None
+    if not isinstance(found, dict) or "generator" not in found:
+        problem = "does not say what a synthetic corpus is made of"
+        raise CorpusError(path, problem, remedy="Move it, or choose another folder.")
+    return found
 
 
 def _make(root: Path, people: pd.DataFrame, sizes: Sizes, *, n_workers: int) -> None:
@@ -173,7 +193,7 @@ def _make_folders(root: Path, person: dict, number: int, sizes: Sizes) -> int:
         try:
             with files.whole_folder(final) as beside:
                 write(beside, person, number=number, n=n, sizes=sizes)
-        except OSError:
+        except (OSError, OutputError):
             if not final.is_dir():  # else a worker that outlived a killed run was faster, with the same files
                 raise
     return sum(n_files)
@@ -203,7 +223,10 @@ def _record(folder: Path, person: dict, *, number: int, n: int, sizes: Sizes) ->
         )
         path = folder / f"v{video:03d}" / f"{clip:05d}.wav"
         path.parent.mkdir(exist_ok=True)
-        soundfile.write(path, wave, voices.SAMPLE_RATE, subtype="PCM_16")
+        try:
+            soundfile.write(path, wave, voices.SAMPLE_RATE, subtype="PCM_16")
+        except soundfile.LibsndfileError as error:  # a full disk
+            raise OSError(f"{path.name}: {error}") from error
 
 
 def _photograph(folder: Path, person: dict, *, number: int, n: int, sizes: Sizes) -> None:
