@@ -4,7 +4,7 @@ Usage: python benchmarks/codes.py [--run runs/demo/s0] [--kinds flow energy] [--
        python benchmarks/codes.py --code-steps 20 --sampler-steps 50 --skip-inception     # whether it runs
 Learns from the training people of the run, with its voice embedding, and measures on its validation people, with the
 readers of the run: what is chosen by this table has not looked at a test person. `--keep` names a folder that saves go
-to, from which a run that was cut off goes on. Ten minutes on two idle cores; nothing where there is no finished run.
+to, from which a run that was cut off goes on. Nothing is done where there is no finished run.
 """
 
 from __future__ import annotations
