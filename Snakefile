@@ -1,23 +1,20 @@
 # The study as a graph. Every rule runs one notebook with papermill; `python -m s2f study` calls this.
-# What depends on what is said once, in s2f/study/stages.py. A rule reruns when its notebook, its parameters, its
-# inputs or the code that it uses change; docstrings and comments do not count.
+# What depends on what is said once, in s2f/study/stages.py, and what must run in s2f/study/graph.py: whether a stage
+# is finished is asked of what its notebook recorded, and times of files count for nothing.
 
 import sys
 
 from s2f.study import params
+from s2f.study.graph import BOOK, Graph
 from s2f.study.stages import STAGES, VARIANTS
-from s2f.study.workflow import Graph
 
 ASKED = {"profile": "demo", "label": "", "n_seeds": 1, "thorough": False, "book": True, "overrides": {}}
 GRAPH = Graph(ASKED | config, root=params.project_root())
-EXECUTE = (
-    f"{{params.before}} {sys.executable} -m papermill --no-progress-bar --log-output "
-    "{input.notebook} {log} {params.papermill}"
-)
+PYTHON = sys.executable
 
 
 wildcard_constraints:
-    run="|".join(GRAPH.overrides),
+    run=GRAPH.run_pattern,
     part=r"\d+",
     n_parts=r"\d+",
     seed=r"\d+",
@@ -41,18 +38,18 @@ for stage in STAGES.values():
         input:
             made=GRAPH.inputs(stage),
             shards=GRAPH.shards if stage.notebook == "02_preprocessing" else [],
-            notebook=f"notebooks/{stage.notebook}.ipynb",
+            notebook=ancient(f"notebooks/{stage.notebook}.ipynb"),
         output:
-            [f"runs/{{run}}/s{{seed}}/{path}" for path in stage.leaves],
+            f"runs/{{run}}/s{{seed}}/{stage.record}",
         log:
             f"runs/{{run}}/s{{seed}}/notebooks/{stage.page}.ipynb",
         params:
-            section=GRAPH.section(stage.notebook),
             papermill=GRAPH.papermill,
             before=GRAPH.on_all_nodes if stage.notebook == "05_training" else "",
         threads: GRAPH.n_threads
         shell:
-            EXECUTE
+            "{params.before} {PYTHON:q} -m papermill --no-progress-bar --log-output "
+            "{input.notebook:q} {log:q} {params.papermill}"
 
 
 # Where store.n_jobs asks for it, jobs of their own make the shards. The shards lie in the store's folder and are no
@@ -63,7 +60,6 @@ rule shards:
     output:
         touch("runs/{run}/s{seed}/shards/{part}-of-{n_parts}.done"),
     params:
-        section=GRAPH.section("02_preprocessing"),
         command=GRAPH.preprocess,
     threads: 1
     shell:
@@ -72,14 +68,12 @@ rule shards:
 
 rule book:
     input:
-        pages=GRAPH.pages(),
-        made=GRAPH.shown(),
+        GRAPH.shown(),
     output:
-        "_build/html/index.html",
+        BOOK.as_posix(),
     params:
         run=GRAPH.main,
         seed=GRAPH.seeds[0],
-        code=GRAPH.code("s2f.report.book"),
     threads: GRAPH.n_threads
     shell:
-        f"{sys.executable} -m s2f.report.book {{params.run}} {{params.seed}}"
+        "{PYTHON:q} -m s2f.report.book {params.run:q} {params.seed}"

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from s2f import __version__, files
 from s2f.errors import ParameterError, S2FError
+from s2f.study import environment
 
 # Whose `main` a command is; imported when it is asked for, so that training needs no more than torch.
 COMMANDS = MappingProxyType(
@@ -161,4 +162,5 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    environment.restart()
     sys.exit(main())

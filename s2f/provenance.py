@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import functools
 import hashlib
+import json
 import os
 import platform
+import re
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -49,7 +53,14 @@ class Facts(BaseModel):
     commit, machine, device, finished : str
     seed, threads : int
     wall_time_s, peak_memory_mb : float
-    fingerprint : str, optional, of the parameters that the result depends on; None beside an executed notebook
+    fingerprint : str, of the parameters that the result depends on
+    code : str, key of the code that made it
+    id : str, of this one making: another each time, the same in a stage's folders and in its executed notebook
+    inputs : dict of str to str, what it was made from, "<run>/s<seed>/<folder>:<notebook>" to the id there
+    command : str, that makes all of the run
+    caller : list of str, optional, what of the environment it was made in could have changed it
+
+    Results of earlier versions have none of the last six.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,6 +75,11 @@ class Facts(BaseModel):
     wall_time_s: float
     peak_memory_mb: float
     fingerprint: str | None = None
+    code: str | None = None
+    id: str | None = None
+    inputs: dict[str, str] | None = None
+    command: str | None = None
+    caller: list[str] | None = None
 
     def plain(self) -> dict[str, Any]:
         """As written."""
@@ -104,6 +120,33 @@ def write_stages(folder: Path, stages: dict[str, Facts]) -> None:
     """Write what `read_stages` reads."""
     plain = {name: facts.plain() for name, facts in stages.items()}
     files.write_json(folder / FILE, {"version": VERSION, **plain})
+
+
+def again(path: Path) -> str:
+    """Instruction to make the run in which a file or folder lies: its command, or words where it does not say its own.
+
+    What a run recorded has its options: a label alone does not say its overrides.
+    """
+    seed = next((each for each in (path, *path.parents) if re.fullmatch(r"s\d+", each.name)), None)
+    if seed is None or not re.fullmatch(r"\w+(-[A-Za-z0-9_.]+)?", seed.parent.name):
+        return "run the study that makes it"
+    for record in sorted([*seed.glob(f"*/{FILE}"), *seed.glob("notebooks/*.json")]):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a damaged one may be what this is about
+            found = json.loads(record.read_text(encoding="utf-8"))
+            for facts in (found, *found.values()):
+                if isinstance(facts, dict) and isinstance(facts.get("command"), str):
+                    return f"run `{here(facts['command'], root=seed.parents[2])}`"
+    profile, _, label = seed.parent.name.partition("-")
+    if label:
+        return f"run the study of {seed.parent.name} with the options it was made with"
+    command = shlex.join(["python", "-m", "s2f", "study", "--profile", profile])
+    return f"run `{here(command, root=seed.parents[2])}`"
+
+
+def here(command: str, *, root: Path) -> str:
+    """A command of `python` as it can be pasted: with this interpreter, and from the project's folder."""
+    words = shlex.quote(sys.executable) + command.removeprefix("python")
+    return words if Path.cwd() == root.resolve() else f"cd {shlex.quote(str(root.resolve()))} && {words}"
 
 
 _AGAIN = "Delete its folder, or give the run another label, and run the study again."
@@ -173,7 +216,7 @@ def code_key(*modules: str, source: str = "") -> str:
     modules : str, such as "s2f.training.gan"
     source : str, further code that belongs to it, such as a notebook's
     """
-    found = {statement for name in modules_of(*modules, source=source) for statement in _computed(_tree(name))}
+    found = {statement for name in modules_of(*modules, source=source) for statement in _statements(name)}
     return hashlib.sha256("\n".join([*_computed(ast.parse(source)), *sorted(found)]).encode()).hexdigest()[:16]
 
 
@@ -226,6 +269,11 @@ def _imports(tree: ast.AST) -> set[str]:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     parents = {".".join(name.split(".")[:n]) for name in names for n in range(1, name.count(".") + 1)}
     return {name for name in names | parents if _file(name) is not None}
+
+
+@functools.cache
+def _statements(module: str) -> list[str]:
+    return _computed(_tree(module))
 
 
 def _computed(tree: ast.Module) -> list[str]:

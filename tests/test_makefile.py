@@ -1,8 +1,11 @@
-"""What `make` deletes."""
+"""What `make` deletes, and what it gives to the commands that it runs."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,3 +20,53 @@ def test_distclean_deletes_made_corpora_and_keeps_other_data(tmp_path):
     subprocess.run(["make", "-C", str(tmp_path), "distclean"], check=True, capture_output=True)
     assert all(path.is_file() for path in kept)
     assert not any(path.parent.exists() for path in made)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A project whose environment is there, with an interpreter that notes its words and its environment."""
+    project = tmp_path / "it's a project"
+    (project / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", project)
+    for n, name in enumerate(
+        ("requirements.lock", "requirements-weights.lock", "pyproject.toml", ".venv/.packages", ".venv/.ready")
+    ):
+        (project / name).touch()
+        os.utime(project / name, (n + 1, n + 1))
+    python = project / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > words\nenv > environment\n')
+    python.chmod(0o755)
+    return project
+
+
+@pytest.mark.parametrize("target", ["book", "study"])
+def test_a_profile_is_one_word_whatever_is_in_it(made, target):
+    profile = 'it\'s; touch f "x" `touch g`'
+    subprocess.run(["make", "-C", made, target, f"PROFILE={profile}"], check=True, capture_output=True)
+    words = (made / "words").read_text().splitlines()
+    assert words[:5] == ["-m", "s2f", "study", "--profile", profile]
+    assert not (made / "f").exists() and not (made / "g").exists()
+
+
+def test_an_interpreter_is_one_word_whatever_is_in_it(made):
+    (made / ".venv" / ".packages").unlink()
+    words = ["make", "-C", made, "environment", "PYTHON=/no/it's; touch f"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "error: /no/it's; touch f cannot be used" in done.stderr
+    assert not (made / "f").exists()
+
+
+def test_the_callers_environment_does_not_reach_what_make_starts(made):
+    harmful = (
+        "PYTHONSTARTUP",
+        "PYTHONOPTIMIZE",
+        "PYTHONPATH",
+        "PYTHONHASHSEED",
+        "MPLBACKEND",
+        "IPYTHONDIR",
+        "JUPYTER_PATH",
+    )
+    env = {**os.environ, **dict.fromkeys(harmful, "x"), "KEPT": "x"}
+    subprocess.run(["make", "-C", made, "book"], check=True, capture_output=True, env=env)
+    seen = dict(line.partition("=")[::2] for line in (made / "environment").read_text().splitlines())
+    assert seen["KEPT"] == "x" and seen["PYTHONNOUSERSITE"] == "1" and not set(harmful) & set(seen)

@@ -1,6 +1,7 @@
 """What made a result: keys of code that follow what is computed, and the facts that lie beside it."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -113,3 +114,22 @@ def test_facts_of_another_version_or_form_say_what_to_do(tmp_path, change, said)
     with pytest.raises(RunError, match=said) as error:
         provenance.read_stages(tmp_path)
     assert str(path) in str(error.value) and "run the study again" in str(error.value)
+
+
+def test_a_run_says_what_makes_it_again(tmp_path, monkeypatch):
+    run = tmp_path / "a b" / "runs" / "smoke-x" / "s1"
+    (run / "notebooks").mkdir(parents=True)
+    said = "run the study of smoke-x with the options it was made with"
+    assert provenance.again(run / "general") == said
+    (run / "notebooks" / "01_corpus.json").write_text("damaged")
+    assert provenance.again(run / "general") == said
+    command = 'python -m s2f study --profile smoke --label x --set corpus.root="it\'s"'
+    (run / "notebooks" / "05_training_general.json").write_text(json.dumps({"command": command}))
+    here = shlex.quote(sys.executable) + command.removeprefix("python")
+    place = shlex.quote(str(tmp_path / "a b"))
+    assert provenance.again(run / "general" / "metrics.json") == f"run `cd {place} && {here}`"
+    monkeypatch.chdir(tmp_path / "a b")
+    assert provenance.again(run / "general") == f"run `{here}`"
+    assert provenance.again(tmp_path / "general") == "run the study that makes it"
+    plain = provenance.again(tmp_path / "a b" / "runs" / "voxceleb" / "s0")
+    assert plain == f"run `{shlex.quote(sys.executable)} -m s2f study --profile voxceleb`"

@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from s2f import provenance
 from s2f.errors import CorpusError, nearest
 from s2f.files import whole
 
@@ -191,7 +192,7 @@ def read(path: str | Path) -> pd.DataFrame:
 
     path = Path(path)
     if not path.is_file():
-        remedy = "Make the corpus first: `papermill notebooks/01_corpus.ipynb out.ipynb -p profile …`."
+        remedy = f"Make the corpus first, by 01_corpus of its run: {provenance.again(path)}"
         raise CorpusError(path, "does not exist", remedy=remedy, reason="missing")
     try:
         table = pd.read_parquet(path)

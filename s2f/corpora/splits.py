@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from s2f import settings
 from s2f.corpora.manifest import GENDERS, SPLITS
 from s2f.errors import CorpusError, nearest
 
@@ -69,6 +70,13 @@ def split(
         remedy = "Use more identities or another rule (split.rule)."
         raise CorpusError(f"split rule '{rule}'", problem, remedy=remedy, reason="empty_split")
     return manifest.assign(split=manifest["identity"].map(assigned), fold=0)
+
+
+def divide(manifest: pd.DataFrame, section: settings.Split, *, seed: int) -> pd.DataFrame:
+    """Split and folds as section ``split`` of the parameters asks for; see `split` and `set_folds`."""
+    fractions = {"train": section.train, "validation": section.validation, "test": section.test}
+    table = split(manifest, rule=section.rule, fractions=fractions, seed=seed)
+    return set_folds(table, fraction=section.fold_fraction, people=section.fold_people, seed=seed)
 
 
 def set_folds(manifest: pd.DataFrame, *, fraction: float, people: float = 1.0, seed: int) -> pd.DataFrame:

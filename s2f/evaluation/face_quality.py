@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from s2f import files, seeding
+from s2f import files, provenance, seeding
 from s2f.errors import CheckpointError, MetricError, RunError
 from s2f.evaluation import face_readers
 from s2f.features import landmarks, photo_files
@@ -66,7 +66,8 @@ def read(folder: Path) -> dict[str, Any]:
     ------
     RunError: missing, of another version, or without what `network_quality` finds
     """
-    path, remedy = folder / FILE, "Judge the networks again: delete this file and run the study (python -m s2f study)."
+    path = folder / FILE
+    remedy = f"Judge the networks again: delete this file, then {provenance.again(path)}"
     found = files.read_versioned(path, version=VERSION, remedy=remedy, error=RunError)
     if missing := [key for key in ("reader", *QUALITY) if key not in found]:
         raise RunError(path, f"has no {missing[0]}", remedy=remedy, reason="format")

@@ -8,11 +8,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from s2f import files
+from s2f import files, provenance
 from s2f.errors import RunError
 
 VERSION, FILE = 1, "metrics.json"
-AGAIN = "Measure the variant again: delete this file and run the study (python -m s2f study) with the same options."
+
+
+def again(path: Path) -> str:
+    """What to do about a file of a measured variant that cannot be used."""
+    return f"Measure the variant again: delete this file, then {provenance.again(path)}"
 
 
 class _Form(BaseModel):
@@ -75,11 +79,13 @@ def read(folder: Path) -> dict[str, Any]:
     RunError: missing, or of another version or form
     """
     path = folder / FILE
-    found = files.read_versioned(path, version=VERSION, remedy=AGAIN, error=RunError)
+    found = files.read_versioned(path, version=VERSION, remedy=again(path), error=RunError)
     try:
         OfVariant.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise RunError(path, f"is of another form: {where}: {first['msg']}", remedy=AGAIN, reason="format") from None
+        raise RunError(
+            path, f"is of another form: {where}: {first['msg']}", remedy=again(path), reason="format"
+        ) from None
     return found

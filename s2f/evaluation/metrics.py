@@ -311,7 +311,7 @@ def load_readings(folder: Path, store: Store) -> Readings:
         for name in ("faces", "photos"):
             if f"{name}_rows" not in arrays:
                 problem = "does not say which files of the store were read"
-                raise RunError(folder / READINGS, problem, remedy=measured.AGAIN, reason="format")
+                raise RunError(folder / READINGS, problem, remedy=measured.again(folder), reason="format")
             rows.append(arrays[f"{name}_rows"])
             n = len(rows[-1])
             inception = None

@@ -280,7 +280,7 @@ def _amr(there: _Bytes, start: int) -> Part:
 def _wav(there: _Bytes, start: int) -> Part:
     order = "big" if there.at(start, 4) == b"RIFX" else "little"
     long_size = None
-    at, compressed = start + 12, False
+    at, by_ffmpeg = start + 12, False
     while True:
         chunk = there.at(at, 8)
         if len(chunk) < 8:
@@ -291,12 +291,13 @@ def _wav(there: _Bytes, start: int) -> Part:
         if chunk.startswith(b"ds64"):
             long_size = there.number(at + 16, 8)
         if chunk.startswith(b"fmt "):
-            compressed = there.number(at + 8, 2, order) in (0x50, 0x55, 0xFF, 0x160, 0x161, 0x162, 0x2000)
+            by_ffmpeg |= there.number(at + 8, 2, order) in (0x50, 0x55, 0xFF, 0x160, 0x161, 0x162, 0x2000)
+        by_ffmpeg |= size % 2 == 1 and there.at(start, 4) in (b"RF64", b"BW64")  # libsndfile forgets the filling
         at += 8 + size + size % 2
     first = at + 8
     if size >= STREAMED and long_size and long_size < 1 << 62:
         size = long_size
-    demuxer = "wav" if compressed else None
+    demuxer = "wav" if by_ffmpeg else None
     if size >= STREAMED:
         return Part("wav", start, there.size, demuxer)
     if not size and there.size > first and not _is_chunk(there, first):  # its writer was stopped before the end

@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from s2f import files
+from s2f import files, provenance
 from s2f.corpora import manifest as manifests
 from s2f.errors import StoreError, nearest
 
@@ -48,8 +48,6 @@ FRONT_END: dict[str, Any] = {
 }
 MIN_VOICE_S = 0.5  # s of voice, the least that a recording is accepted with where nothing else is said
 FILES = ("mels.npy", "mel_offsets.npy", "faces.npy", "rejected.csv", "meta.json", "index.parquet")
-
-_BUILD = "Build it: `papermill notebooks/02_preprocessing.ipynb out.ipynb -p profile …`."
 
 
 class Meta(BaseModel):
@@ -83,7 +81,7 @@ class Meta(BaseModel):
         StoreError: of another version, another front end, or damaged
         """
         path = folder / "meta.json"
-        found = files.read_versioned(path, version=VERSION, remedy=_BUILD, error=StoreError)
+        found = files.read_versioned(path, version=VERSION, remedy=_build(folder), error=StoreError)
         made_with = found.get("parameters")
         for key, value in FRONT_END.items():
             there = made_with.get(key) if isinstance(made_with, dict) else None
@@ -245,7 +243,11 @@ def _being_rebuilt(folder: Path) -> StoreError:
 
 
 def _wrong(subject: Path, problem: str, *, reason: str = "damaged") -> StoreError:
-    return StoreError(subject, problem, remedy=_BUILD, reason=reason)
+    return StoreError(subject, problem, remedy=_build(subject), reason=reason)
+
+
+def _build(path: Path) -> str:
+    return f"Delete it and build it again, by 02_preprocessing of its run: {provenance.again(path)}"
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2f import tensors
+from s2f import provenance, tensors
 from s2f.errors import CheckpointError
 from s2f.features import pixels
 from s2f.networks.models import (
@@ -140,7 +140,7 @@ def load(variant_folder: str | Path) -> Model:
     """
     path = Path(variant_folder) / CHECKPOINT
     if not path.is_file():
-        remedy = "Train it first: make book, or 05_training by hand."
+        remedy = f"Train it first: {provenance.again(Path(variant_folder))}"
         raise CheckpointError(variant_folder, f"holds no {CHECKPOINT}", remedy=remedy)
     weights, header = tensors.load(path)
     with _of_this_version(path):

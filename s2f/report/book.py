@@ -21,7 +21,11 @@ import yaml
 from s2f import files
 from s2f.errors import RunError, S2FError
 from s2f.report import prose
+from s2f.settings import Settings
 from s2f.study import params
+from s2f.study.graph import MADE_FROM, book_sources
+from s2f.study.pages import check_executed
+from s2f.study.stages import STAGES
 
 # What a reader must know about a run before looking at a number; other profiles use real recordings.
 KINDS = MappingProxyType(
@@ -31,15 +35,13 @@ KINDS = MappingProxyType(
         "synthetic": "Profile synthetic: synthetic voices and faces at the poster's scale.",
     }
 )
-# What Python, NumPy and pandas print where there is no number, and nothing at all.
-NO_NUMBER = re.compile(
-    r"""['"\s]*((np\.float\d+\()?([+-]?(nan|inf|infinity)|none|<na>|nat)\)?\s*%?)?['"\s]*""", re.IGNORECASE
-)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OUTPUTS = (".png", ".svg", ".csv")  # of the results folders, taken into the book beside the notebooks
 
 
-def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], out: Path | None = None) -> Path:
+def build(
+    root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], out: Path | None = None, *, seed: int = 0
+) -> Path:
     """Copy a run's executed notebooks into the book, write its status page, and build the pages.
 
     Parameters
@@ -50,6 +52,7 @@ def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], o
         page, and the tables and figures of its ``results`` folders are copied too.
     notebooks : mapping of str to Path, page name (``05_training_females``) to executed notebook
     out : Path, optional, folder in which ``_build/html`` appears; the root by default
+    seed : int, whose notebooks these are
 
     Returns
     -------
@@ -72,47 +75,9 @@ def build(root: Path, profile_run_folder: Path, notebooks: Mapping[str, Path], o
     with FileLock(root / "_build" / ".book.lock"):  # two profiles share book/runs
         for left in [*(root / "book").glob(".runs.*"), *(out / "_build").glob(".html.*")]:
             shutil.rmtree(left)  # of a build that was killed
+        made_from = book_sources(root, run.name, seed)
         _place(root, run, notebooks)
-        return _render(root, out)
-
-
-def check_executed(path: Path, *, name: str) -> None:
-    """Refuse a notebook that was not executed to its end: the book would show it without a word.
-
-    Raises
-    ------
-    RunError: missing file, an error output, a glued value that is no number, a cell that papermill did not finish,
-        or no cell executed at all
-    """
-    again = "Run the study again; if this stays, run the notebook by hand to see the error."
-    if not path.is_file():
-        raise RunError(path, f"is missing: page '{name}' has no executed notebook", remedy=again)
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except Exception as error:  # nbformat raises several unrelated types for a broken file
-        raise RunError(path, f"is not a notebook ({type(error).__name__}: {error})", remedy=again) from error
-    code = [(n, cell) for n, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    for n, cell in code:
-        for output in (each for each in cell.outputs if each.output_type == "error"):
-            raise RunError(path, f"holds an error in cell {n} ({output.ename}: {output.evalue})", remedy=again)
-        for key, text in _glued(cell):
-            if NO_NUMBER.fullmatch(text):
-                words = "Glue it as words where there is no number: `prose.number` does."
-                raise RunError(path, f"glues '{key}' as {text!r} in cell {n}", remedy=words)
-        state = cell.metadata.get("papermill", {}).get("status", "completed")
-        if state != "completed":
-            raise RunError(path, f"was not executed to its end: cell {n} is {state}", remedy=again)
-    if code and all(cell.execution_count is None for _, cell in code):
-        raise RunError(path, "was never executed", remedy=again)
-
-
-def _glued(cell: Any) -> Iterable[tuple[str, str]]:
-    """Names and texts of what a cell glues."""
-    for output in cell.outputs:
-        if glued := output.get("metadata", {}).get("scrapbook"):
-            for kind, text in output.data.items():
-                if kind.endswith("text/plain"):
-                    yield glued["name"], str(text)
+        return _render(root, out, made_from=made_from)
 
 
 def status(run: Path) -> dict[str, Any]:
@@ -158,22 +123,36 @@ def pages(root: Path) -> set[str]:
 def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Path]:
     """The executed notebook of every page; for a variant that the run does not have, a page that says so.
 
+    A labelled run takes the pages of what it shares with the plain run of its profile from there.
+
     Parameters
     ----------
     executed : Path, ``runs/<run>/s<seed>/notebooks``
     instead : Path, folder for the pages of variants that the run does not have
     """
-    settings = executed.parent / "results" / "params.yaml"
-    made = yaml.safe_load(settings.read_text(encoding="utf-8"))["variants"] if settings.is_file() else None
+    path = executed.parent / "results" / "params.yaml"
+    settings = Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else None
     found = {}
     for name in pages(root):
         stage, _, variant = name.rpartition("_")
-        found[name] = executed / f"{name}.ipynb"
-        if stage in ("05_training", "06_metrics") and made is not None and variant not in made:
+        found[name] = _home(root, executed, name, settings) / f"{name}.ipynb"
+        if stage in ("05_training", "06_metrics") and settings and variant not in settings.variants:
             found[name] = instead / f"{name}.ipynb"
-            text = f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(made)}."
+            text = f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(settings.variants)}."
             nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), found[name])
     return found
+
+
+def _home(root: Path, executed: Path, page: str, settings: Settings | None) -> Path:
+    """Folder of the executed notebook of a page: the plain run's, where nothing that it depends on differs."""
+    profile, _, label = executed.parents[1].name.partition("-")
+    (stage,) = (each for each in STAGES.values() if page.startswith(each.notebook))
+    if settings is None or not label or stage.is_last:
+        return executed
+    seed = int(executed.parent.name[1:])
+    plain = params.resolve(profile, root=root)
+    same = len({params.fingerprint(each, stage.notebook, seed=seed) for each in (settings, plain)}) == 1
+    return root / "runs" / profile / executed.parent.name / executed.name if same else executed
 
 
 def main(words: list[str] | None = None) -> int:
@@ -187,7 +166,7 @@ def main(words: list[str] | None = None) -> int:
         run = root / "runs" / arguments.run
         executed = run / f"s{arguments.seed}" / "notebooks"
         with tempfile.TemporaryDirectory() as folder:
-            index = build(root, run, executed_pages(root, executed, instead=Path(folder)))
+            index = build(root, run, executed_pages(root, executed, instead=Path(folder)), seed=arguments.seed)
     except S2FError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -242,7 +221,7 @@ def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def _render(root: Path, out: Path) -> Path:
+def _render(root: Path, out: Path, *, made_from: Mapping[str, str]) -> Path:
     """Build the pages; a failed build leaves the earlier ones as they were."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root / "book")]
     command += ["--config", str(root / "_config.yml"), "--all", "-n", "-W", "--keep-going"]
@@ -256,6 +235,7 @@ def _render(root: Path, out: Path) -> Path:
                 log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
             )
         files.move(scratch / "_build" / "html", new)
+        files.write_json(new / MADE_FROM, made_from)
     return html / "index.html"
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shlex
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from s2f import files
-from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, voxceleb
+from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, splits, voxceleb
 from s2f.corpora.corpus import processed
 from s2f.errors import AudioError, CorpusError, ImageError, OutputError
 from s2f.features import pack
@@ -56,6 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(_text(voxceleb.expected_against_found(scan)))
     _say_rejected(rejected, duplicates.find(found, "."), arguments.rejected)
     bad = _say_sample(found, n=arguments.sample, is_processed=processed(arguments.kind))
+    bad += _say_refusal(found, kind=arguments.kind)
     _say_use(arguments, has_split=bool(found["split"].notna().any()))
     return 1 if bad else 0
 
@@ -135,6 +137,23 @@ def _say_rejected(rejected: pd.DataFrame, doubles: pd.DataFrame, path: Path | No
         with files.whole(path) as beside:
             rejected.to_csv(beside, index=False)
         print(f"The list of files left out: {path}")
+
+
+def _say_refusal(found: pd.DataFrame, *, kind: str) -> int:
+    """Divide the corpus as its study does, and say what the study would say; whether it refuses."""
+    given = {"split.rule": "given"} if found["split"].notna().any() else {}
+    settings = params.resolve(kind, overrides=given, root=params.project_root())
+    try:
+        both, _ = manifest.intersect(found)
+        table = splits.divide(both, settings.split, seed=0)
+        with tempfile.TemporaryDirectory() as folder:
+            doubles = duplicates.find(table, ".", progress=False)
+            duplicates.settle(table, doubles, rule=settings.corpus.duplicates, report=Path(folder, "duplicates.csv"))
+    except CorpusError as error:
+        subject = "the corpus" if error.reason == "leak" else error.subject  # its list lies in no place yet
+        print(f"\nA study refuses it: {subject} {error.problem}. {error.remedy}")
+        return 1
+    return 0
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -52,7 +52,9 @@ def keep(root: Path, run: Path) -> Path:
     seeds = sorted((path for path in run.glob("s*") if path.name[1:].isdigit()), key=lambda path: int(path.name[1:]))
     finished = [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
     if not finished:
-        raise RunError(run, "has no finished results", remedy="Run it to its end first: python -m s2f study …")
+        raise RunError(
+            run, "has no finished results", remedy=f"Run it to its end first: {provenance.again(run / 's0')}"
+        )
     _refuse_others(finished)
     target = root / "book" / "results" / run.name
     _refuse_foreign(target)
@@ -113,6 +115,7 @@ def _refuse_foreign(target: Path) -> None:
 def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
     folder = target / seed.name
     folder.mkdir()
+    tables.read_table2(seed / "results" / "table2.json")  # of this version, or what to do is said of the run itself
     for name in ("table1.png", "table2.csv", "table2.json"):
         shutil.copy(seed / "results" / name, folder / name)
     style.theme()
@@ -146,19 +149,21 @@ def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: 
     table["seeds"] = ", ".join(seed.name[1:] for seed in seeds)
     lines += [f"| {what} | {prose.plain_markdown(value)} |" for what, value in table.items()]
     lines += ["", "To make them again:", "", "```bash"]
-    command = f"python -m s2f study --profile {profile}" + (f" --label {label} --set …" if label else "")
-    command += f" --seeds {len(seeds)}" if len(seeds) > 1 else ""
-    lines += [command, f"python -m s2f keep runs/{name}", "```", ""]
+    recorded = [facts.command for facts in every if facts.command]  # of the last seed, for all
+    plain = f"python -m s2f study --profile {profile}" + (f" --seeds {len(seeds)}" if len(seeds) > 1 else "")
+    if label and not recorded:
+        lines += [f"# and --label {label}, with what its params.yaml has of its own, by --set"]
+    lines += [recorded[-1] if recorded else plain, f"python -m s2f keep runs/{name}", "```", ""]
     for seed in seeds:
-        lines += _seed_lines(seed.name, folder / seed.name, profile)
+        lines += _seed_lines(seed.name, folder / seed.name)
     return lines
 
 
-def _seed_lines(name: str, folder: Path, profile: str) -> list[str]:
+def _seed_lines(name: str, folder: Path) -> list[str]:
     shown = catalogue.table2_metrics()
     lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(map(catalogue.label, shown))} |"]
     lines.append("|---" * (2 + len(shown)) + "|")
-    for line in tables.read_table2(folder / "table2.json", profile=profile):
+    for line in tables.read_table2(folder / "table2.json"):
         if line.row == "model":
             cells = [
                 prose.plain_markdown(line.variant),

@@ -116,7 +116,7 @@ def show_gap(held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping]):
 
     frame = gap(held_out, closed)
     if frame.empty:
-        return print("The closed-set run is not here: `make study` makes it.")
+        return print("The closed-set run is not here: a thorough study of this profile makes it (option --thorough).")
     return experiment_figures.gap(frame)
 
 

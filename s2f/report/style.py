@@ -31,12 +31,32 @@ INK, FAINT = "#222222", "#E4E4E4"
 
 
 def theme() -> None:
-    """Make the look of all figures the default of this session, for figures drawn by hand beside them.
+    """Make the look of all figures the default of this session, and let a notebook show figures as pictures.
 
-    Seaborn's whitegrid, a colour-blind safe cycle, no frame. The study's own figures have it anyway.
+    Seaborn's whitegrid, a colour-blind safe cycle, no frame. The study's own figures have it anyway; figures drawn by
+    hand beside them get it so. The backend that MPLBACKEND names would show a figure's name alone.
     """
+    _show_inline()
+    _look()
+
+
+def _show_inline() -> None:
+    """In a notebook's kernel, show every figure as one PNG, whatever the environment or a configuration says."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):
+        from IPython.core.pylabtools import select_figure_formats
+
+        shell.run_line_magic("matplotlib", "inline")
+        select_figure_formats(shell, {"png"}, bbox_inches="tight")
+
+
+def _look() -> None:
+    import matplotlib as mpl
     import seaborn
 
+    mpl.rcdefaults()  # nothing of a matplotlibrc that is somewhere
     look = {
         "figure.facecolor": "white",
         "savefig.facecolor": "white",
@@ -80,7 +100,7 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
         from matplotlib import pyplot
 
         with mpl.rc_context():
-            theme()
+            _look()
             mpl.rcParams["text.parse_math"] = False  # a dollar sign in a name is a dollar sign
             figure = function(*args, **kwargs)
             pyplot.close(figure)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from s2f import files
+from s2f import files, provenance
 from s2f.errors import RunError
 from s2f.metrics import catalogue
 from s2f.metrics.bootstrap import distinct
@@ -277,14 +277,14 @@ class Table2Line:
         return printed(metric, *(self.numbers.get(metric + part) for part in ("", "_low", "_high"))).replace("\n", " ")
 
 
-def read_table2(path: Path, *, profile: str) -> list[Table2Line]:
+def read_table2(path: Path) -> list[Table2Line]:
     """The lines of a run's ``table2.json``.
 
     Raises
     ------
     RunError: missing, damaged or of another version; names the command that writes it again
     """
-    remedy = f"Make the results again: make book PROFILE={profile}"
+    remedy = f"Make the results again: {provenance.again(path)}"
     found = files.read_versioned(path, version=TABLE2_VERSION, remedy=remedy, error=RunError)
     own = [field.name for field in fields(Table2Line) if field.name != "numbers"]
     try:

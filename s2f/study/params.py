@@ -123,8 +123,41 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ParameterError(f"--set {setting}", "has no '='", remedy="Write it as --set gan.steps=500.")
-        overrides[key] = yaml.safe_load(value)
+        try:
+            overrides[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            problem = f"is not YAML ({' '.join(str(error).split())})"
+            raise ParameterError(
+                f"--set {setting}", problem, remedy=f"Quote a text, as in {key}='\"{value}\"'."
+            ) from None
     return overrides
+
+
+def as_yaml(value: Any) -> str:
+    """A value as YAML on one line, which is read as the same value: JSON's 1e-05 would be a text."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=2**31, allow_unicode=True, sort_keys=False)
+    return text.removesuffix("...\n").strip()
+
+
+def study_options(profile: str, *, label: str, overrides: Mapping[str, Any]) -> list[str]:
+    """Options of ``python -m s2f`` that name a run."""
+    words = ["--profile", profile, *(["--label", label] if label else [])]
+    return words + [word for key, value in overrides.items() for word in ("--set", f"{key}={as_yaml(value)}")]
+
+
+def check_label(label: Any) -> None:
+    """Refuse a label that cannot be a part of a folder's name and of a command line.
+
+    Raises
+    ------
+    ParameterError: no text, or other characters than letters, digits, dots and underscores
+    """
+    if not isinstance(label, str):
+        remedy = f'Give it as text: "{label}" in a notebook, -r label {label} to papermill, whose -p makes numbers.'
+        raise ParameterError("parameter 'label'", f"is {label!r}, not text", remedy=remedy)
+    if not re.fullmatch(r"[A-Za-z0-9_.]{0,100}", label):
+        remedy = "Use letters, digits, dots and underscores, 100 at most."
+        raise ParameterError("parameter 'label'", f"is {label!r}", remedy=remedy)
 
 
 def fingerprint(settings: Settings, stage: str, *, seed: int) -> str:
@@ -228,7 +261,10 @@ def _remedy(field: FieldInfo, value: Any, problem: ErrorDetails) -> str:
     if problem["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
         return f"It must lie in {bounds['Ge'].ge} to {bounds['Le'].le}."
     kind = getattr(field.annotation, "__name__", "text or null")
-    hint = " In YAML write 2.0e-4, not 2e-4, for a number." if isinstance(value, str) else ""
+    if isinstance(value, str):
+        hint = " In YAML write 2.0e-4, not 2e-4, for a number."
+    else:
+        hint = f" In YAML quote a text that looks like something else: '\"{value}\"'." if "str" in str(kind) else ""
     return f"It must be of type {kind}.{hint}"
 
 

@@ -2,20 +2,24 @@
 
 A folder counts as finished when its ``provenance.json`` names the notebook that wrote it, with the fingerprint
 of the parameters it was made with. A notebook removes its entry before it writes and adds it last, so that a
-killed run never passes for a finished one.
+killed run never passes for a finished one. The workflow engine goes by the same entries (`s2f.study.graph`).
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import dataclasses
-import re
+import functools
+import shlex
 import shutil
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
@@ -23,8 +27,8 @@ from filelock import FileLock, Timeout
 from s2f import files, provenance
 from s2f.errors import ParameterError, RunError, nearest
 from s2f.settings import Settings
-from s2f.study import params
-from s2f.study.stages import STAGES, THOROUGH, WRITERS
+from s2f.study import environment, notebooks, params
+from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, WRITERS, Stage
 
 
 @dataclass
@@ -42,6 +46,9 @@ class Study:
     overrides: dict = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     locks: dict = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)  # ids of what was read; its other views note theirs here too
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    caller: list[str] = field(default_factory=list)  # what of the session could change results
 
     @property
     def run(self) -> Path:
@@ -55,7 +62,7 @@ class Study:
 
     def beside(self, label: str) -> Study:
         """The run kept under another label of the same profile: one of the profile's own, or of `THOROUGH`."""
-        return open_study(
+        other = open_study(
             self.notebook,
             profile=self.profile,
             variant="general",
@@ -63,6 +70,7 @@ class Study:
             label=label,
             overrides={**THOROUGH, **self.params.beside}[label],
         )
+        return dataclasses.replace(other, inputs=self.inputs)
 
     def seeds(self) -> list[Study]:
         """This run and its others that differ in nothing but the seed, where their folders are there."""
@@ -72,15 +80,15 @@ class Study:
 
     def of(self, variant: str) -> Study:
         """The same run seen by another variant."""
-        of_variant = params.resolve(self.profile, variant=variant, root=self.root).variant
-        settings = self.params.model_copy(update={"variant": of_variant})
-        return dataclasses.replace(self, variant=variant, params=settings, started=time.time(), locks={})
+        plain = params.resolve(self.profile, variant=variant, root=self.root)
+        own = params.resolve(self.profile, variant=variant, overrides=self.overrides, root=self.root)
+        return dataclasses.replace(self, variant=variant, params=own, plain=plain, started=time.time(), locks={})
 
     def read(self, what: str) -> Path:
         """Folder of a finished input.
 
         A labelled run takes an input from the plain run of the same profile and seed where the parameters it
-        depends on are the same, so that only what differs is made again.
+        depends on are the same, so that only what differs is made again; from its own where the plain one has none.
 
         Raises
         ------
@@ -88,12 +96,15 @@ class Study:
         """
         folder, notebook = self._place(what)
         wanted = self.fingerprint(notebook)
-        candidates = [self.run / folder, run_folder(self.root, self.profile, label="", seed=self.seed) / folder]
-        for candidate in candidates:
-            if _finished(candidate, notebook) == wanted:
-                return candidate
-        own = candidates[0]
-        if _finished(own, notebook) is None:
+        own = self.run / folder
+        plain = run_folder(self.root, self.profile, label="", seed=self.seed) / folder
+        for place in (plain, own):
+            facts = provenance.read_stages(place).get(notebook)
+            if facts and facts.fingerprint == wanted:
+                if facts.id:
+                    self.inputs[record_name(place, notebook, root=self.root)] = facts.id
+                return place
+        if notebook not in provenance.read_stages(own):
             problem = "is not there yet" if not own.exists() else f"is not finished by {notebook}"
         else:
             problem = f"was made with other parameters ({_differences(own, self.params)})"
@@ -150,15 +161,37 @@ class Study:
             n_threads=self.params.machine.n_threads,
             started=self.started,
         )
-        page = STAGES[self.notebook].page.format(variant=self.variant)
-        files.write_json(self.run / "notebooks" / f"{page}.json", facts.plain())
+        stage = STAGES[self.notebook]
+        self._note_needs(stage)
+        done = facts.model_copy(
+            update={
+                "fingerprint": self.fingerprint(self.notebook),
+                "code": code_of(self.notebook, root=self.root),
+                "id": self.id,
+                "inputs": dict(sorted(self.inputs.items())),
+                "command": self.whole,
+                "caller": self.caller or None,
+            }
+        )
+        files.write_json(self.run / stage.record.format(variant=self.variant), done.plain())
+        _note_in_page(f"finished_{what}", self.id)
         if what is None:
             return
         folder, notebook = self._place(what)
         path = self.run / folder
         files.write_yaml(path / "params.yaml", params.plain(self.params))
-        done = facts.model_copy(update={"fingerprint": self.fingerprint(notebook)})
         provenance.write_stages(path, provenance.read_stages(path) | {notebook: done})
+
+    def _note_needs(self, stage: Stage) -> None:
+        """Note the ids of what a stage needs, read or not: training that finds all steps done looks at no voice."""
+        needs = [(self, name, whose) for name, whose in stage.needs]
+        if stage.pools:
+            needs += [(other, *stage.pools) for other in self.seeds() if other.seed != self.seed]
+        for study, name, whose in needs:
+            for variant in {OWN: [study.variant], GENERAL: ["general"], ALL: study.params.variants}[whose]:
+                for what in STAGES[name].writes:
+                    with contextlib.suppress(RunError):  # the engine asks whether all are there
+                        study.of(variant).read(what)
 
     def fingerprint(self, notebook: str, *, settings: Settings | None = None) -> str:
         """Fingerprint of a notebook's outputs in this run."""
@@ -166,18 +199,29 @@ class Study:
 
     def resume_key(self, module: str, data_digest: str) -> str:
         """What a save to resume from must agree on: parameters, training data, and the code of what trains."""
-        return f"{self.fingerprint(self.notebook)}-{data_digest}-{provenance.code_key(module)}"
+        key = f"{self.fingerprint(self.notebook)}-{data_digest}-{provenance.code_key(module)}"
+        return "-".join([key, *self.caller])
 
     def command(self, notebook: str) -> str:
-        """Command line that runs another notebook of this run by hand."""
-        words = [f"papermill notebooks/{notebook}.ipynb out.ipynb -p profile {self.profile}"]
+        """Command lines, to be pasted, that make another notebook of this run by hand, and all of the run."""
+        words = ["python", "-m", "papermill", f"notebooks/{notebook}.ipynb", "out.ipynb", "-r", "profile", self.profile]
         if STAGES[notebook].each_variant or self.variant != "general":
-            words.append(f"-p variant {self.variant}")
+            words += ["-r", "variant", self.variant]
         if self.seed:
-            words.append(f"-p seed {self.seed}")
+            words += ["-p", "seed", str(self.seed)]
         if self.label:
-            words.append(f"-p label {self.label}")
-        return " ".join(words) + f" (or `make book PROFILE={self.profile}` for all of them)"
+            words += ["-r", "label", self.label]
+        if self.overrides:
+            words += ["-y", params.as_yaml({"overrides": self.overrides})]
+        one = provenance.here(shlex.join(words), root=self.root)
+        return f"{one} (or all of the run: {provenance.here(self.whole, root=self.root)})"
+
+    @property
+    def whole(self) -> str:
+        """Command that makes all of this run, of `python`, from the project's folder."""
+        options = params.study_options(self.profile, label=self.label, overrides=self.overrides)
+        options += ["--seeds", str(self.seed + 1)] if self.seed else []
+        return shlex.join(["python", "-m", "s2f", "study", *options])
 
     def _place(self, what: str) -> tuple[str, str]:
         if what not in WRITERS:
@@ -221,13 +265,18 @@ def open_study(
     refuse_unknown_parameters(_cells())
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ParameterError("parameter 'seed'", f"is {seed!r}", remedy="It must be a whole number from 0.")
-    if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z0-9_.]*", label):
-        raise ParameterError("parameter 'label'", f"is {label!r}", remedy="Use letters, digits, dots and underscores.")
+    params.check_label(label)
     root = params.project_root()
     plain = params.resolve(profile, variant=variant, root=root)
     resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
     given = params.parse_overrides(overrides)
-    return Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
+    study = Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
+    study.caller = environment.suspects(_shell())
+    if study.caller:
+        _say_once(f"Can change results, so that `study` makes this again without: {', '.join(study.caller)}.")
+    if _shell() is not None:
+        environment.limit_threads(resolved.machine.n_threads)
+    return study
 
 
 def open_asked(notebook: str, arguments: argparse.Namespace) -> Study:
@@ -239,6 +288,17 @@ def open_asked(notebook: str, arguments: argparse.Namespace) -> Study:
 def run_folder(root: Path, profile: str, *, label: str, seed: int) -> Path:
     """``runs/<profile>[-<label>]/s<seed>``."""
     return root / "runs" / (f"{profile}-{label}" if label else profile) / f"s{seed}"
+
+
+def record_name(folder: Path, notebook: str, *, root: Path) -> str:
+    """How an input is named in a record: ``<run>/s<seed>/<folder>:<notebook>``."""
+    return f"{folder.relative_to(root / 'runs').as_posix()}:{notebook}"
+
+
+def code_of(notebook: str, *, root: Path) -> str | None:
+    """Key of the code of a notebook with all that it uses from `s2f`; None where the notebook is not there."""
+    path = root / "notebooks" / f"{notebook}.ipynb"
+    return provenance.code_key(source=notebooks.code(path)) if path.is_file() else None
 
 
 def choose_device(device: str) -> str:
@@ -267,41 +327,86 @@ def refuse_unknown_parameters(cells: list[str]) -> None:
 
     Raises
     ------
-    ParameterError: an injected name that no earlier cell defines
+    ParameterError: an injected name that no earlier cell defines, or a value of another kind than it has there
     """
-    known: set[str] = set()
+    known: dict[str, ast.expr] = {}
     for source in cells:
         if not source.lstrip().startswith("# Parameters"):
             known |= _assigned(source)
             continue
-        for name in sorted(_assigned(source) - known):
-            if not name.startswith("PAPERMILL_"):
+        for name, value in sorted(_assigned(source).items()):
+            if name in known:
+                _check_kind(name, default=known[name], value=value)
+            elif not name.startswith("PAPERMILL_"):
                 raise ParameterError(
                     f"parameter '{name}'", "is not known to this notebook", remedy=nearest(name, known)
                 )
 
 
-def _cells() -> list[str]:
+# What a notebook's parameters are by default, and what may be given in their place.
+_KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
+    str: ("text", (str,)),
+    bool: ("True or False", (bool,)),
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    dict: ("a mapping", (dict, str, type(None))),
+}
+
+
+def _check_kind(name: str, *, default: ast.expr, value: ast.expr) -> None:
+    """Refuse a value of another kind than the notebook's own: papermill guesses what a word on its line is."""
     try:
-        from IPython import get_ipython
-    except ImportError:  # a script on a bare machine
-        return []
-    shell = get_ipython()
+        own, given = type(ast.literal_eval(default)), ast.literal_eval(value)
+    except ValueError:
+        return  # no literal, which the notebook's own checks must judge
+    kind, allowed = _KINDS.get(own, ("", (object,)))
+    if isinstance(given, allowed) and (own is bool or not isinstance(given, bool) or own not in _KINDS):
+        return
+    remedy = {
+        str: f"papermill's -p makes numbers, True and None of what looks like them; -r keeps text: -r {name} {given}",
+        bool: f"Write -p {name} True or -p {name} False: other spellings are text, which counts as true.",
+    }.get(own, f"Give {kind}.")
+    raise ParameterError(f"parameter '{name}'", f"is {given!r}, and {kind} is needed", remedy=remedy)
+
+
+def _cells() -> list[str]:
+    shell = _shell()
     return [] if shell is None else [str(cell) for cell in shell.user_ns.get("In", [])]
 
 
-def _assigned(source: str) -> set[str]:
+def _shell() -> Any:
+    """IPython's shell in a notebook, None elsewhere."""
     try:
-        body = ast.parse(source).body
-    except SyntaxError:  # cells with IPython magics define no parameters
-        return set()
-    targets = [t for node in body if isinstance(node, ast.Assign) for t in node.targets]
-    return {t.id for t in targets if isinstance(t, ast.Name)}
+        from IPython import get_ipython
+    except ImportError:  # a script on a bare machine
+        return None
+    return get_ipython()
 
 
-def _finished(folder: Path, notebook: str) -> str | None:
-    facts = provenance.read_stages(folder).get(notebook)
-    return facts.fingerprint if facts else None
+@functools.cache
+def _say_once(text: str) -> None:
+    print(text)
+
+
+def _note_in_page(name: str, text: str) -> None:
+    """Leave a text in the executed notebook, as `glue` does, which is seen by nobody."""
+    if _shell() is None:
+        return
+    from IPython.display import display
+
+    prefix = "application/papermill.record/"
+    metadata = {"scrapbook": {"name": name, "mime_prefix": prefix}}
+    display({f"{prefix}text/plain": repr(text)}, metadata=metadata, raw=True)
+
+
+def _assigned(source: str) -> dict[str, ast.expr]:
+    """Names that a cell gives values to."""
+    try:
+        body = ast.parse(notebooks.plain(source, where="a cell")).body
+    except RunError:  # it failed when it was run, too
+        return {}
+    pairs = [(target, node.value) for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    return {target.id: value for target, value in pairs if isinstance(target, ast.Name)}
 
 
 def _forget(folder: Path, notebook: str) -> None:

@@ -28,7 +28,7 @@ class Stage:
     needs : tuple of (str, str), stages whose files it reads, and whose variant's
     writes : mapping of str to str, what it makes, by the name it is read by, and in which folder of the run
     done : str, optional, the file, below the run, that appears last
-    pools_seeds : bool, the first seed's page shows the others' too
+    pools : (str, str), optional, the stage of other seeds whose files the first seed's page shows too, as in `needs`
     """
 
     notebook: str
@@ -38,7 +38,7 @@ class Stage:
     needs: tuple[tuple[str, str], ...] = ()
     writes: Mapping[str, str] = field(default_factory=dict)
     done: str | None = None
-    pools_seeds: bool = False
+    pools: tuple[str, str] | None = None
 
     @property
     def each_variant(self) -> bool:
@@ -51,10 +51,9 @@ class Stage:
         return self.notebook + ("_{variant}" if self.each_variant else "")
 
     @property
-    def leaves(self) -> tuple[str, ...]:
-        """Files, below the run, that say it is done: of a page its provenance first, then what it makes last."""
-        page = (f"notebooks/{self.page}.json",) if self.is_last else ()
-        return (*page, self.done) if self.done else page
+    def record(self) -> str:
+        """File, below the run, that says what made its page."""
+        return f"notebooks/{self.page}.json"
 
     @property
     def is_last(self) -> bool:
@@ -105,7 +104,7 @@ STAGES = {
             needs=(("06_metrics", ALL),),
             writes={"results": "results"},
             done="results/table2.json",
-            pools_seeds=True,
+            pools=("06_metrics", ALL),
         ),
         Stage("08_your_voice", after="05_training", needs=(("05_training", ALL),)),
         Stage(
@@ -114,7 +113,7 @@ STAGES = {
             after="05_training",
             needs=(("05_training", GENERAL),),
             writes={"answer": "answer"},
-            pools_seeds=True,
+            pools=("09_known_answer", GENERAL),
         ),
         Stage("10_poster", after="06_metrics", needs=(("06_metrics", ALL),)),
     )

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from s2f import files, provenance
+from s2f import files
 from s2f.errors import ParameterError, RunError, nearest
-from s2f.study import params
-from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, VARIANTS, Stage
+from s2f.study import environment, pages, params
+from s2f.study.graph import BOOK, Graph
 
 
 def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, workflow_profile: str = "local") -> int:
@@ -35,14 +34,14 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
 
     Returns
     -------
-    int, Snakemake's exit status
+    int, exit status 0
 
     Raises
     ------
-    ParameterError, RunError: wrong parameters; overrides without a label; another study is running
+    ParameterError, RunError: wrong parameters; overrides without a label; another study is running; a stage failed
     """
     root = params.project_root()
-    params.resolve(asked["profile"], overrides=asked["overrides"], root=root)
+    graph = Graph(asked, root=root)
     settings_of_engine = root / "workflow" / "profiles" / workflow_profile
     if not (settings_of_engine / "config.yaml").is_file():
         known = sorted(path.parent.name for path in (root / "workflow" / "profiles").glob("*/config.yaml"))
@@ -60,183 +59,61 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
         ) from error
     with lock:
         _wait_for_notebooks(root)
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
-        if any((root / ".snakemake" / "locks").glob("*")):
-            subprocess.run([*command, "--unlock", "--quiet", "all"], check=True)
-        config = root / "runs" / ".study.json"
-        files.write_json(config, asked)
-        command += ["--cores", str(n_cores), "--rerun-incomplete", "--configfile", str(config)]
-        command += ["--workflow-profile", str(settings_of_engine)]
-        if dry_run:
-            return subprocess.run([*command, "--dry-run"], check=False).returncode
-        waiting = subprocess.run([*command, "--dry-run"], check=False, capture_output=True, text=True)
-        if waiting.returncode == 0 and "Nothing to be done" in waiting.stdout + waiting.stderr:
+        waiting = graph.unfinished()
+        book = graph.book_problem() if asked["book"] and not waiting else None
+        for job, why in waiting.items() if dry_run else ():
+            print(f"{job}: {why}")
+        if dry_run and asked["book"] and (waiting or book):
+            print(f"the book: {book or 'its pages run'}")
+        if not waiting and not book:
             print("Everything is up to date: nothing to do.")
-            return 0
-        return subprocess.run([*command, "--quiet", "rules", "host"], check=False).returncode
+        elif not dry_run:
+            words = ["--cores", str(n_cores), "--workflow-profile", str(settings_of_engine)]
+            _level_times(root / path for path in graph.outputs(set(graph.jobs()) - set(waiting)))
+            before = {job: pages.failure(root / job.page) for job in waiting}
+            stopped = _run_engine(asked, root, graph.outputs(waiting), words=words)
+            for job in waiting:
+                if (failed := pages.failure(root / job.page)) and failed != before[job]:
+                    raise RunError(str(job), f"stopped: {failed.said}", remedy=f"The whole notebook: {job.page}")
+            if stopped:
+                raise RunError("the study", f"stopped: {stopped}", remedy="The lines above say more.")
+            for job, why in graph.unfinished().items():
+                problem = f"is not finished, though it ran: {why}"
+                raise RunError(str(job), problem, remedy="Run the notebook by hand to see what is wrong with it.")
+        if asked["book"] and not dry_run:
+            print(f"The book: {(root / BOOK).as_uri()}")
+    return 0
 
 
-class Graph:
-    """What the Snakefile asks: which runs there are, and what each rule reads, leaves, depends on and runs.
-
-    Parameters
-    ----------
-    asked : mapping, profile, label, n_seeds, thorough, book and overrides, as `run` writes them down
-    root : Path, the project's folder
-    """
-
-    def __init__(self, asked: Mapping[str, Any], *, root: Path) -> None:
-        self.root, self.profile, label = root, asked["profile"], asked["label"]
-        self.seeds, self.with_book = range(asked["n_seeds"]), asked["book"]
-        plain = params.resolve(self.profile, root=root)
-        self.main, self.plain = self._folder(label), self._folder("")
-        # The main run has every variant; those beside it have General alone.
-        self.beside = {} if label else {self._folder(name): given for name, given in plain.beside.items()}
-        # The thorough study also has, of its first seed, a run without held-out people and one with a planted leak.
-        extra = dict(THOROUGH) if asked["thorough"] and not label else {}
-        if plain.corpus.kind != "synthetic":
-            extra.pop("leak", None)  # only there can one be planted
-        self.extra = {name: self._folder(name) for name in extra}
-        self.overrides = {self.plain: {}, self.main: asked["overrides"], **self.beside}
-        self.overrides |= {self._folder(name): given for name, given in extra.items()}
-        self.settings = {
-            (run, variant): params.resolve(self.profile, variant=variant, overrides=given, root=root)
-            for run, given in self.overrides.items()
-            for variant in VARIANTS
-        }
-        self.n_threads = self.settings[self.main, "general"].machine.n_threads
-
-    def _folder(self, label: str) -> str:
-        return f"{self.profile}-{label}" if label else self.profile
-
-    def _made(self, name: str, run: str, seed: int, *, variants: Iterable[str]) -> list[str]:
-        """Files that say that a stage is done, in the plain run where that has the same parameters."""
-        found = []
-        for variant in variants:
-            own, plain = (
-                params.fingerprint(self.settings[place, variant], name, seed=seed) for place in (run, self.plain)
-            )
-            place = self.plain if own == plain else run
-            found.append(f"runs/{place}/s{seed}/" + STAGES[name].leaves[0].format(variant=variant))
-        return list(dict.fromkeys(found))
-
-    def _variants(self, run: str) -> list[str]:
-        """A corpus without genders has General alone."""
-        return self.settings[run, "general"].variants
-
-    def wanted(self, _: Any = None) -> list[str]:
-        """What the study ends with: the pages of every seed, and the book."""
-        pages = [f"runs/{self.main}/s{seed}/{stage.leaves[0]}" for seed in self.seeds for stage in LAST]
-        return pages + (["_build/html/index.html"] if self.with_book else [])
-
-    def shown(self) -> list[str]:
-        """Pages of the run that the book shows."""
-        return [f"runs/{self.main}/s{self.seeds[0]}/{stage.leaves[0]}" for stage in LAST]
-
-    def pages(self) -> list[str]:
-        """Files that the book is built from, beside the notebooks."""
-        book = (path for path in sorted((self.root / "book").rglob("*")) if path.is_file())
-        parts = (path.relative_to(self.root) for path in book)
-        return ["_config.yml", *(str(path) for path in parts if not {"runs", "__pycache__"} & set(path.parts))]
-
-    def code(self, module: str) -> str:
-        """Key of the code that a module and what it uses compute."""
-        return provenance.code_key(module)
-
-    def inputs(self, stage: Stage) -> Callable[[Any], list[str]]:
-        """Files that a stage reads, for the wildcards of a job."""
-
-        def of(wildcards: Any) -> list[str]:
-            run, seed = wildcards.run, int(wildcards.seed)
-            who = {OWN: [getattr(wildcards, "variant", "general")], GENERAL: ["general"], ALL: self._variants(run)}
-            found = [path for name, whose in stage.needs for path in self._made(name, run, seed, variants=who[whose])]
-            if run == self.main and seed == self.seeds[0]:  # the page that the book shows
-                found += self._shown_beside(stage, seed)
-            if stage.notebook == "07_results":
-                found += [
-                    path
-                    for beside in self.beside
-                    for path in self._made("06_metrics", beside, seed, variants=["general"])
-                ]
-            return found
-
-        return of
-
-    def _shown_beside(self, stage: Stage, seed: int) -> list[str]:
-        """What the first seed's page shows of other seeds and of the thorough study's other runs."""
-        name = "06_metrics" if stage.notebook == "07_results" else stage.notebook
-        run, found = self.main, []
-        if stage.pools_seeds:
-            for other in self.seeds[1:]:
-                found += self._made(
-                    name, run, other, variants=self._variants(run) if name == "06_metrics" else ["general"]
-                )
-        other_run = {"07_results": self.extra.get("closed"), "09_known_answer": self.extra.get("leak")}.get(
-            stage.notebook
-        )
-        if other_run:
-            found += self._made(
-                name, other_run, seed, variants=self._variants(other_run) if name == "06_metrics" else ["general"]
-            )
-        return found
-
-    def shards(self, wildcards: Any) -> list[str]:
-        """What the jobs that share a store's shards leave; nothing where the notebook makes them."""
-        n = self.settings[wildcards.run, "general"].store.n_jobs
-        return [f"runs/{wildcards.run}/s{wildcards.seed}/shards/{part}-of-{n}.done" for part in range(n)]
-
-    def section(self, name: str) -> Callable[[Any], str]:
-        """What a stage depends on, as one string: its parameters, and the code of its notebook with what that uses."""
-        source = notebook_source(self.root / "notebooks" / f"{name}.ipynb")
-        code = provenance.code_key(source=source)
-
-        def of(wildcards: Any) -> str:
-            settings = self.settings[wildcards.run, getattr(wildcards, "variant", "general")]
-            return f"{params.section_json(settings, name, seed=int(wildcards.seed))} {code}"
-
-        return of
-
-    def papermill(self, wildcards: Any) -> str:
-        """Parameters of papermill for a job."""
-        words = ["-p", "profile", self.profile, "-p", "seed", wildcards.seed]
-        words += ["-p", "variant", wildcards.variant] if hasattr(wildcards, "variant") else []
-        if label := wildcards.run.partition("-")[2]:
-            words += ["-p", "label", label, "-y", json.dumps({"overrides": self.overrides[wildcards.run]})]
-        return shlex.join(map(str, words))
-
-    def command_words(self, wildcards: Any) -> list[str]:
-        """The same for a command of ``python -m s2f``."""
-        words = ["--profile", self.profile, "--seed", str(wildcards.seed)]
-        words += ["--variant", wildcards.variant] if hasattr(wildcards, "variant") else []
-        if label := wildcards.run.partition("-")[2]:
-            words += ["--label", label]
-            for key, value in self.overrides[wildcards.run].items():
-                words += ["--set", f"{key}={json.dumps(value)}"]
-        return words
-
-    def preprocess(self, wildcards: Any) -> str:
-        """The command that makes a job's share of a store's shards."""
-        words = [*self.command_words(wildcards), "--part", wildcards.part, "--of", wildcards.n_parts]
-        return shlex.join([sys.executable, "-m", "s2f", "preprocess", *map(str, words)])
-
-    def on_all_nodes(self, wildcards: Any) -> str:
-        """What starts a training on several machines; the notebook then finds all steps done."""
-        n = self.settings[wildcards.run, wildcards.variant].machine.n_nodes
-        if n == 1:
-            return ""
-        train = shlex.join([sys.executable, "-m", "s2f", "train", *self.command_words(wildcards)])
-        meet = '--set machine.rendezvous=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1):29500'
-        return f"srun --nodes={n} --ntasks-per-node=1 {train} {meet} &&"
+def _run_engine(asked: Mapping[str, Any], root: Path, again: Sequence[str], *, words: Sequence[str]) -> str | None:
+    """Let Snakemake make files again, in an order that their inputs allow; None, or the last error that it showed."""
+    variables = environment.of_engine(os.environ, home=root / "runs" / ".jupyter")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
+    if any((root / ".snakemake" / "locks").glob("*")):
+        subprocess.run([*command, "--unlock", "--quiet", "all"], check=True, cwd=root, env=variables)
+    config = root / "runs" / ".study.json"
+    files.write_json(config, asked)
+    # What runs is decided: of Snakemake's own reasons, only times of files cannot be turned off.
+    command += ["--configfile", str(config), "--rerun-incomplete", "--rerun-triggers", "mtime", *words]
+    command += ["--quiet", "rules", "host", "--forcerun", *again]
+    said = []
+    pipe: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "encoding": "utf-8", "errors": "replace"}
+    with subprocess.Popen(command, cwd=root, env=variables, **pipe) as engine:
+        assert engine.stderr is not None  # a pipe
+        for line in engine.stderr:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            if line.startswith("error: "):
+                said.append(line.removeprefix("error: ").strip().rstrip("."))
+    return None if engine.returncode == 0 else said[-1] if said else f"Snakemake ended with status {engine.returncode}"
 
 
-LAST = tuple(stage for stage in STAGES.values() if stage.is_last)
-
-
-def notebook_source(path: Path) -> str:
-    """Code of a notebook, cell after cell; cells of another language than Python count as text."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    return "\n".join(repr(cell) if cell.startswith("%") else cell for cell in code)
+def _level_times(paths: Iterable[Path]) -> None:
+    """Give what is finished one time, or Snakemake would make again what a copy or an editor touched."""
+    now = time.time()
+    for path in paths:
+        if path.is_file():
+            os.utime(path, (now, now))
 
 
 def _wait_for_notebooks(root: Path) -> None:
@@ -258,6 +135,9 @@ def _wait_for_notebooks(root: Path) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """``python -m s2f study``."""
+    for name in ("seeds", "cores"):
+        if (n := getattr(arguments, name)) is not None and n < 1:
+            raise ParameterError(f"--{name}", f"is {n}", remedy="Give a whole number from 1.")
     asked = {
         "profile": arguments.profile,
         "label": arguments.label,

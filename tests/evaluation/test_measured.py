@@ -41,11 +41,14 @@ def test_what_is_written_is_read_and_the_version_stands_first(tmp_path):
     ],
 )
 def test_another_version_or_form_names_the_file_and_what_to_run(tmp_path, change, said):
-    path = tmp_path / "metrics.json"
+    path = tmp_path / "runs" / "smoke" / "s0" / "general" / "metrics.json"
+    path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"version": 1, **CONTENT, **change}), encoding="utf-8")
     with pytest.raises(RunError) as caught:
-        measured.read(tmp_path)
-    assert str(caught.value).startswith(f"{path} {said}") and "python -m s2f study" in caught.value.remedy
+        measured.read(path.parent)
+    assert (
+        str(caught.value).startswith(f"{path} {said}") and "python -m s2f study --profile smoke" in caught.value.remedy
+    )
 
 
 def test_a_file_that_is_not_there_or_no_json_is_named(tmp_path):

@@ -238,6 +238,16 @@ def test_chunks_after_the_samples_are_no_samples(tmp_path):
     assert np.array_equal(sound_files.read(path, remarks=remarks), plain) and not remarks
 
 
+@pytest.mark.parametrize("n", [8, 9])
+def test_chunks_of_any_size_in_an_rf64_change_nothing(tmp_path, n):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, SINE, RATE, format="RF64")
+    content, alone = path.read_bytes(), sound_files.read(path)
+    at = content.index(b"data", 48)
+    path.write_bytes(content[:at] + b"note" + n.to_bytes(4, "little") + bytes(n + n % 2) + content[at:])
+    assert np.array_equal(sound_files.read(path), alone)
+
+
 def test_a_wav_whose_size_is_too_small_for_its_samples_is_refused(tmp_path):
     path = made(tmp_path, "a.wav")
     content = bytearray(path.read_bytes())

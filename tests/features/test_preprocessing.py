@@ -86,7 +86,7 @@ def test_without_a_corpus_the_command_that_makes_it_is_named(tmp_path, monkeypat
     shutil.copytree(ROOT / "params", tmp_path / "params")
     monkeypatch.chdir(tmp_path)
     assert cli.main(["preprocess", "--profile", "smoke", "--part", "0", "--of", "2"]) == 2
-    assert "papermill notebooks/01_corpus.ipynb" in capsys.readouterr().err
+    assert "-m papermill notebooks/01_corpus.ipynb out.ipynb -r profile smoke" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -66,8 +66,8 @@ def test_what_was_heard_comes_with_the_features(tmp_path):
 
 
 def test_checkpoints_that_are_not_there_or_broken_are_errors(tmp_path):
-    with pytest.raises(CheckpointError, match="make book"):
-        inference.load(tmp_path)
+    with pytest.raises(CheckpointError, match=r"Train it first: run `.*python -m s2f study --profile synthetic`"):
+        inference.load(tmp_path / "runs" / "synthetic" / "s0" / "general")
     (tmp_path / "checkpoint.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="truncated"):
         inference.load(tmp_path)

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 import yaml
 from nbformat import v4
@@ -218,51 +217,6 @@ def test_prose_has_one_sentence_a_line():
         for n, line in enumerate(chapter.read_text(encoding="utf-8").splitlines(), start=1):
             if not line.startswith(("|", "#")):
                 assert not two.search(line), f"{chapter.name}:{n}: {line}"
-
-
-@pytest.mark.parametrize("kind", ["error", "unfinished", "never run", "missing", "not json"])
-def test_a_notebook_that_did_not_run_to_its_end_is_refused(tmp_path, kind):
-    page = notebook("Broken")
-    path = tmp_path / "broken.ipynb"
-    if kind == "error":
-        error = v4.new_output("error", ename="ValueError", evalue="no voice", traceback=[])
-        page.cells[1].outputs.append(error)
-    elif kind == "unfinished":
-        page.cells[1].metadata.papermill.status = "pending"
-    elif kind == "never run":
-        page.cells[1].execution_count = None
-    if kind == "not json":
-        path.write_text("{", encoding="utf-8")
-    elif kind != "missing":
-        nbformat.write(page, path)
-    expected = {
-        "error": "holds an error in cell 1 .ValueError: no voice",
-        "unfinished": "cell 1 is pending",
-        "never run": "was never executed",
-        "missing": "is missing: page 'broken'",
-        "not json": "is not a notebook",
-    }
-    with pytest.raises(RunError, match=expected[kind]) as caught:
-        book.check_executed(path, name="broken")
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("-inf"), np.float64("nan"), None, "nan", "nan %", "inf", " ", ""]
-)
-def test_a_glued_value_that_is_no_number_is_refused_by_name(tmp_path, value):
-    path = tmp_path / "page.ipynb"
-    nbformat.write(notebook("Page", {"top1": 93.5, "kid": value}), path)
-    with pytest.raises(RunError, match=r"glues 'kid' as .* in cell") as caught:
-        book.check_executed(path, name="page")
-    assert str(path) in str(caught.value) and "words" in str(caught.value)
-
-
-@pytest.mark.parametrize("value", [0.0, "not measured", "nan is a grandmother"])
-def test_words_and_zeros_may_be_glued(tmp_path, value):
-    path = tmp_path / "page.ipynb"
-    nbformat.write(notebook("Page", {"kid": value}), path)
-    book.check_executed(path, name="page")
 
 
 def test_a_refused_notebook_leaves_the_book_as_it_was(tmp_path):

@@ -70,7 +70,9 @@ def test_places_may_be_given_one_by_one(root, capsys):
     (root / "vggface").rename(root / "elsewhere")
     words = ["voxceleb", "--root", root, "--faces", root / "elsewhere", "--sample", 0]
     status, said, _ = check(capsys, *words)
-    assert status == 0 and "2 identities" in said and "tried" not in said
+    assert "2 identities" in said and "tried" not in said
+    # Two people cannot be divided into three splits: the study would say so, in the same words.
+    assert status == 1 and "A study refuses it: split rule 'by_fraction' leaves" in said
 
 
 def test_what_cannot_be_looked_at_is_an_error_with_a_remedy(root, capsys):
@@ -88,6 +90,43 @@ def test_columns_that_are_not_used_are_named(root, capsys):
     (root / "pairs.csv").write_text(table)
     _, said, _ = check(capsys, "table", "--table", root / "pairs.csv")
     assert "Columns that are not used: age." in said and "1 identities (unknown 1)" in said
+
+
+def table(folder, *, n=12, split=None, same=()):
+    """A table of `n` people with one recording and photograph each, `same` of which have the same bytes."""
+    rows = []
+    for k in range(n):
+        recording, face = folder / f"{k}.wav", folder / f"{k}.png"
+        recording.write_bytes(b"voice" * (1 if k in same else k + 2))
+        face.write_bytes(b"face" * (k + 2))
+        rows.append(
+            {"identity": f"P{k}", "recording": recording.name, "face": face.name, "split": split and split[k % 3]}
+        )
+    frame = pd.DataFrame(rows)
+    (frame if split else frame.drop(columns="split")).to_csv(folder / "pairs.csv", index=False)
+    return folder / "pairs.csv"
+
+
+@pytest.mark.parametrize(
+    ("made", "status", "said"),
+    [
+        ({}, 0, "To run the study on it"),
+        ({"split": ("train", "validation", "test")}, 0, 'split.rule="given"'),
+        ({"split": ("train", "train", "test")}, 1, "refuses it: split rule 'given' leaves validation empty"),
+        ({"n": 2}, 1, "refuses it: split rule 'by_fraction' leaves"),
+        ({"same": range(12)}, 1, "refuses it: the corpus lists 1 contents that lie in two splits"),
+    ],
+    ids=["plain", "its own splits", "no validation people", "too few", "a leak"],
+)
+def test_what_a_study_would_refuse_is_refused(tmp_path, capsys, made, status, said):
+    found, out, _ = check(capsys, "table", "--table", table(tmp_path, **made), "--sample", 0)
+    assert found == status and said in out
+
+
+def test_the_study_divides_a_corpus_by_the_same_function():
+    notebook = (Path(__file__).resolve().parents[2] / "notebooks" / "01_corpus.ipynb").read_text()
+    assert "splits.divide(both, study.params.split, seed=seed)" in notebook
+    assert "splits.split(" not in notebook and "splits.set_folds(" not in notebook
 
 
 def pasted(said, project):

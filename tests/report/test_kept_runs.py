@@ -45,6 +45,7 @@ FACTS = {
     "wall_time_s": 1800,
     "finished": "2026-01-01T00:00:00Z",
     "packages": {"torch": "2.11.0"},
+    "command": "python -m s2f study --profile synthetic --label x --set 'gan.steps=7'",
 }
 
 
@@ -91,7 +92,7 @@ def test_a_run_is_kept_with_a_page(tmp_path, run):
         "| machine | Linux x86_64, 16 cores |",
         "| seeds | 0 |",
         "| 1.00 h |",
-        "python -m s2f study --profile synthetic --label x --set …",
+        "python -m s2f study --profile synthetic --label x --set 'gan.steps=7'",
         "python -m s2f keep runs/synthetic-x",
         "| KID × 1000 | FID |",
         "| General | 48 | – | – | – | – | – | 82.1 [70.0, 100.0] | – |",
@@ -151,7 +152,7 @@ def test_parameters_of_another_version_are_refused(tmp_path, run):
 def test_a_table_of_another_version_is_refused_with_the_command(tmp_path, run):
     path = run / "s0" / "results" / "table2.json"
     path.write_text(path.read_text().replace('"version": 1', '"version": 0'))
-    with pytest.raises(RunError, match=r"make book PROFILE=synthetic$"):
+    with pytest.raises(RunError, match=r"-m s2f study --profile synthetic --label x --set 'gan\.steps=7'`$"):
         kept_runs.keep(tmp_path, run)
     assert not (tmp_path / "book" / "results" / "synthetic-x").exists()
 

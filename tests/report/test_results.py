@@ -143,7 +143,7 @@ def test_without_a_closed_run_there_is_no_gap_but_the_command_that_makes_it(caps
     assert found.empty
     assert list(found.columns) == list(results.gap(held_out, {"General": metrics(protocol="closed")}).columns)
     assert results.show_gap(held_out, {}) is None
-    assert "`make study` makes it" in capsys.readouterr().out
+    assert "a thorough study of this profile" in capsys.readouterr().out
 
 
 def test_the_gap_is_shown_with_a_panel_a_metric(capsys):

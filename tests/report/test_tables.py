@@ -97,7 +97,7 @@ def test_table2_files_hold_the_same_numbers(table2, tmp_path):
 
 def test_table2_is_read_as_it_was_written(table2, tmp_path):
     tables.write_table2(table2, tmp_path)
-    lines = tables.read_table2(tmp_path / "table2.json", profile="short")
+    lines = tables.read_table2(tmp_path / "table2.json")
     assert [(line.variant, line.row) for line in lines] == list(zip(table2["variant"], table2["row"], strict=True))
     assert (lines[0].n_identities, lines[0].source, lines[0].data) == (12, "ours", "held_out")
     assert lines[0].numbers["kid"] == table2.loc[0, "kid"]
@@ -116,11 +116,12 @@ def test_table2_is_read_as_it_was_written(table2, tmp_path):
     ],
 )
 def test_another_table2_names_the_file_and_the_command(tmp_path, content, problem):
-    path = tmp_path / "table2.json"
+    path = tmp_path / "runs" / "short" / "s0" / "results" / "table2.json"
+    path.parent.mkdir(parents=True)
     path.write_text(content)
     with pytest.raises(RunError, match=problem) as error:
-        tables.read_table2(path, profile="short")
-    assert error.value.subject == str(path) and "make book PROFILE=short" in error.value.remedy
+        tables.read_table2(path)
+    assert error.value.subject == str(path) and "python -m s2f study --profile short" in error.value.remedy
 
 
 def bold(page):

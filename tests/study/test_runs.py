@@ -37,7 +37,7 @@ def test_a_finished_folder_is_read_by_the_next_notebook(project):
 
 
 def test_a_missing_input_names_the_command_that_makes_it(project):
-    with pytest.raises(RunError, match=r"papermill notebooks/04_voice_embedding.ipynb .*-p profile smoke") as error:
+    with pytest.raises(RunError, match=r"papermill notebooks/04_voice_embedding.ipynb .*-r profile smoke") as error:
         study("05_training", variant="females", seed=3).read("voice")
     assert "-p seed 3" in str(error.value) and "runs/smoke/s3/voice" in str(error.value)
 
@@ -109,6 +109,9 @@ def test_a_notebook_writes_its_own_folders_only(project):
         ({"seed": -1}, "-1"),
         ({"seed": True}, "True"),
         ({"label": "a-b"}, "a-b"),
+        ({"label": "a; touch f"}, "letters"),
+        ({"label": 7}, "-r label 7"),
+        ({"label": "x" * 300}, "100 at most"),
         ({"label": "../x"}, "../x"),
         ({"variant": "femals"}, "females"),
         ({"profile": "demoo"}, "demo"),
@@ -135,3 +138,29 @@ def test_parameters_that_papermill_injects_must_be_known():
     with pytest.raises(ParameterError, match=r"'varient'.*'variant'"):
         runs.refuse_unknown_parameters(["", own, '# Parameters\nvarient = "females"\n'])
     runs.refuse_unknown_parameters(["%matplotlib inline\nx", own])
+    runs.refuse_unknown_parameters(["%matplotlib inline\nvariant = 'general'", '# Parameters\nvariant = "males"'])
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "said"),
+    [
+        ('label = ""', "label = 7", "-r label 7"),
+        ('label = ""', "label = True", "-r label True"),
+        ('recording = ""', "recording = None", "-r recording None"),
+        ("x = True", 'x = "false"', "-p x False"),
+        ("x = True", "x = 1", "-p x False"),
+        ("seed = 0", "seed = 1.5", "a whole number"),
+        ("seed = 0", "seed = True", "a whole number"),
+        ("overrides = {}", "overrides = [1]", "a mapping"),
+    ],
+)
+def test_what_papermill_made_of_a_word_must_be_of_the_parameters_kind(own, given, said):
+    with pytest.raises(ParameterError, match=said) as caught:
+        runs.refuse_unknown_parameters([own, f"# Parameters\n{given}\n"])
+    assert given.split(" = ")[0] in caught.value.subject
+
+
+def test_values_of_the_right_kind_are_accepted():
+    own = 'label = ""\nx = False\nseed = 0\nshare = 0.5\noverrides = {}'
+    given = '# Parameters\nlabel = "7"\nx = True\nseed = 3\nshare = 1\noverrides = "{gan.steps: 5}"'
+    runs.refuse_unknown_parameters([own, given])

@@ -33,8 +33,8 @@ def test_every_part_of_a_run_has_one_writer():
 
 
 def test_what_a_stage_leaves():
-    assert STAGES["05_training"].leaves == ("{variant}/checkpoint.safetensors",)
-    assert STAGES["07_results"].leaves == ("notebooks/07_results.json", "results/table2.json")
+    assert STAGES["05_training"].record == "notebooks/05_training_{variant}.json"
+    assert STAGES["07_results"].record == "notebooks/07_results.json"
     assert [stage.notebook for stage in STAGES.values() if stage.is_last] == [
         "03_models",
         "07_results",
