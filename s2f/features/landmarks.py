@@ -60,6 +60,7 @@ def detect(image: np.ndarray, *, name: str | Path = "image", several: str = "pro
     if several not in ("prominent", "reject"):
         raise ImageError(f"several {several!r}", "is unknown", remedy="Give 'prominent' or 'reject'.", reason="value")
     check(image, name)
+    _landmark_model()  # a missing package is said at once, not where the first face is found
     height, width = image.shape[:2]
     boxes, shown = _look(image, _detector(), most_px=_RETRY_PX)
     sure = bool(boxes)
