@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from s2f import provenance
 from s2f.errors import S2FError
-from s2f.evaluation import experiments, face_quality, known_answer, measured, metrics, ten_people
+from s2f.evaluation import experiments, face_quality, known_answer, measured, metrics, ten_people, voice_quality
 from s2f.features.store import Store
 from s2f.metrics import catalogue
 from s2f.networks import inference
@@ -120,10 +121,12 @@ def test_the_poster_page_reads_what_06_metrics_wrote(finished, content):
     assert set(examined.loc[examined["part"] == "Table 2", "class"]) <= set(poster.CLASSES)
     same_speaker = {name: experiments.read(finished / name, "same speaker") for name in VARIANTS}
     criteria = poster.criteria(content, same_speaker).set_index("proxy")
-    for name, own in content.items():  # a dash only where the file holds no value
+    for name, own in content.items():  # a number just where the file holds one, else its reason
         for _, metric, _ in poster.CRITERIA[:-1]:
-            dashed = criteria.loc[catalogue.label(metric), name.title()] == "–"
-            assert dashed == (own["rows"]["model"][metric]["value"] is None), (name, metric)
+            shown = criteria.loc[catalogue.label(metric), name.title()]
+            assert shown != "–", (name, metric)
+            is_number = re.match(r"[-−]?\d", shown) is not None
+            assert is_number == (own["rows"]["model"][metric]["value"] is not None), (name, metric)
         assert criteria.loc["cosine, one speaker's faces", name.title()] != "–"
     summary = json.loads((finished / "corpus" / "summary.json").read_text(encoding="utf-8"))
     assert set(poster.COUNTED) <= set(summary["total"])
@@ -158,8 +161,10 @@ def test_every_other_file_of_the_run_opens(finished, absent):
     for name in VARIANTS:
         inference.load(finished / name)
         assert saves.read_log(finished / name / "log.jsonl")
-    for path in ("voice/metrics.json", "answer/answer.json", "answer/pooled.json"):
-        assert json.loads((finished / path).read_text(encoding="utf-8"))["version"] == 1, path
+    versions = {"voice/metrics.json": voice_quality.VERSION}
+    versions |= dict.fromkeys(("answer/answer.json", "answer/pooled.json"), known_answer.VERSION)
+    for path, version in versions.items():
+        assert json.loads((finished / path).read_text(encoding="utf-8"))["version"] == version, path
     for folder in (path.parent for path in finished.glob(f"*/{provenance.FILE}")):
         assert set(provenance.read_stages(folder)) <= set(stages.STAGES)
 

@@ -396,7 +396,7 @@ def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
     `shares` are the columns that hold shares from 0 to 1; the others hold numbers or text.
     """
     if frame.empty:
-        return _no_table("none")
+        return styled(pd.DataFrame({"": ["–"]}, index=["none"]))  # counted, and there is nothing
 
     def shown(value, is_share: bool) -> str:
         if value is None or value is pd.NA or value != value:  # the last: NaN

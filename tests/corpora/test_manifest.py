@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from s2f.corpora import manifest, splits
-from s2f.errors import CorpusError
+from s2f.errors import CorpusError, OutputError
 from tests.corpora.tables import FRACTIONS, corpus
 
 
@@ -110,7 +110,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(OutputError, match=r"manifest\.parquet cannot be written \(no space left\)"):
         manifest.write(corpus(3, 3), path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["manifest.parquet"]
 

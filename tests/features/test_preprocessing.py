@@ -117,7 +117,7 @@ def test_snakemake_runs_each_share_as_a_job_of_its_own(tmp_path):
             "study.json",
             "--workflow-profile",
             "workflow/profiles/local",
-            "runs/smoke-jobs/s0/store/index.parquet",
+            "runs/smoke-jobs/s0/notebooks/02_preprocessing.json",
         ],
         cwd=tmp_path,
         capture_output=True,

@@ -12,7 +12,7 @@ import pytest
 
 from s2f.errors import RunError
 from s2f.metrics import catalogue
-from s2f.report import tables
+from s2f.report import prose, tables
 
 
 def metrics(shift=0.0, **extra):
@@ -307,3 +307,8 @@ def test_styled_escapes_text():
 
     page = tables.styled(pd.DataFrame({"a": ["<b>"]})).to_html()
     assert "&lt;b&gt;" in page
+
+
+def test_a_count_of_nothing_is_none_and_not_unmeasured():
+    page = tables.counts_table(pd.DataFrame({"files": []})).to_html()
+    assert "none" in page and prose.MISSING not in page

@@ -66,6 +66,7 @@ class _Person:
 
     head: np.ndarray  # [V, 3], at rest
     extras: hair.Mesh  # glasses, and what an open mouth shows
+    worn: hair.Mesh  # the extras and then the hair, for the light on both
     hair: hair.Mesh
     triangles: np.ndarray  # [T, 3], of the head and then of the extras
     places: np.ndarray  # [V + E, 2]
@@ -84,6 +85,7 @@ class _Person:
         return cls(
             head=head,
             extras=extras,
+            worn=hair.joined([extras, grown]),
             hair=replace(grown, triangles=_shown(grown.vertices, grown.triangles)),
             triangles=np.concatenate(
                 [_shown(head, model.triangles), _shown(extras.vertices, extras.triangles) + len(head)]
@@ -241,14 +243,13 @@ def _light(
     sheen = 0.42 * np.maximum(normals @ half, 0) ** 20 * reached
     sky = scene["ambient"] * (0.75 + 0.25 * (normals @ up)) * (0.15 + 0.85 * smooth(model.occlusion, 0.05, 0.75))
     skin = level * (diffuse + sheen) + sky
-    mesh = hair.joined([who.extras, who.hair])
-    normals = mesh.normals
+    normals = who.worn.normals
     diffuse = np.maximum((normals @ key + 0.10) / 1.10, 0)
     # A strand shines where its direction is square to the half vector (Kajiya and Kay 1989); strands hang down.
     strand = floats(0, -1, 0) + normals * normals[:, 1:2]
     strand /= np.maximum(np.linalg.norm(strand, axis=1, keepdims=True), 1e-3)
     sheen = 0.55 * np.maximum(1 - (strand @ half) ** 2, 0) ** 12 * diffuse
-    worn = (level * (diffuse + sheen) + 0.8 * scene["ambient"] * (0.75 + 0.25 * (normals @ up))) * mesh.open
+    worn = (level * (diffuse + sheen) + 0.8 * scene["ambient"] * (0.75 + 0.25 * (normals @ up))) * who.worn.open
     worn, on_hair = np.split(worn.astype(np.float32), [len(who.extras.vertices)])
     return np.concatenate([skin, worn, np.ones(n_glints, np.float32)]).astype(np.float32), on_hair
 
