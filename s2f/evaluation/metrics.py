@@ -14,6 +14,7 @@ from tqdm import tqdm
 from s2f import files, seeding
 from s2f.errors import RunError
 from s2f.evaluation import experiments, face_quality, face_readers, kept_readings, measured
+from s2f.evaluation.draws import NO_SAMPLER
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
@@ -30,7 +31,6 @@ FACES, READINGS = "faces.npy", "readings.npz"
 PENALTIES = tuple(10.0**k for k in range(-4, 4))  # of the linear probe, tried on validation people
 N_PROBE_PHOTOS = 4  # of each training person, whose mean embedding the probe learns
 N_TRAINING_PHOTOS = 4000  # most training photographs that copies are looked for among
-NO_SAMPLER = "this recipe draws one face for one voice"
 
 
 def n_distribution(max_images: int) -> int:

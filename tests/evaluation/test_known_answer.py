@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
 from s2f.corpora.synthetic import build, population
-from s2f.evaluation import known_answer
+from s2f.evaluation import attributes, known_answer
 from s2f.features import front_end, sound_files
 from s2f.metrics import recovery
 from s2f.networks import inference
@@ -106,12 +106,12 @@ def test_what_is_measured_is_what_a_user_gets_from_a_recording(measured, project
         vectors.append(np.mean(own, axis=0))
         faces = inference.draw(model.generator, torch.from_numpy(np.stack(own)))
         said.append(readers.gender(faces).mean())
-    sex = known_answer.NAMES.index("sex")
+    sex = attributes.NAMES.index("sex")
     face = measured.levels["overall", "face"].predicted[:, sex]
     np.testing.assert_allclose(face, said, atol=0.01)  # the store keeps features in half precision
     folds = recovery.fold_numbers(20, n_folds=known_answer.N_FOLDS, rng=known_answer.seeding.stream(1_000_003, "split"))
     ridge = recovery.Ridge(np.stack(vectors), folds)(people["age_years"].to_numpy()[:, None, None])[:, 0, 0]
-    embedded = measured.levels["overall", "embedding"].predicted[:, known_answer.NAMES.index("age_years")]
+    embedded = measured.levels["overall", "embedding"].predicted[:, attributes.NAMES.index("age_years")]
     np.testing.assert_allclose(embedded, ridge, rtol=0.02)
 
 
@@ -228,7 +228,7 @@ def test_where_nothing_is_known_it_is_said(project, monkeypatch, tmp_path, capsy
 
 def test_targets_hold_every_attribute_of_a_person():
     people = population.sample(300, seed=4)
-    values, asked = known_answer.targets(people), known_answer.asked()
+    values, asked = attributes.targets(people), attributes.asked()
     assert values.shape == (300, len(asked.of))
     assert set(asked.names) == {"sex", *people.columns} - {"identity", "gender", *population.VOICE}
     for k, name in enumerate(asked.names):
@@ -256,10 +256,10 @@ def test_within_a_sex_the_sex_is_gone():
 
 def test_no_other_predictor_beats_the_ceiling():
     free, people = population.sample(6000, seed=8), population.sample(3000, seed=9)
-    best, truth = known_answer.best_predictions(free, people)["overall"], known_answer.targets(people)
+    best, truth = known_answer.best_predictions(free, people)["overall"], attributes.targets(people)
     x, new = (frame[list(population.VOICE)].to_numpy() for frame in (free, people))
     for name in ("age_years", "chin_size", "nose_size"):
-        column = known_answer.NAMES.index(name)
+        column = attributes.NAMES.index(name)
         other = HistGradientBoostingRegressor(learning_rate=0.05, max_leaf_nodes=15).fit(x, free[name]).predict(new)
         reached, rival = (r2_score(truth[:, column], said) for said in (best[:, column], other))
         assert reached > 0.3 and reached > rival - 0.01, name
@@ -267,9 +267,9 @@ def test_no_other_predictor_beats_the_ceiling():
 
 def perfect(names, people):
     """Readings that know some attributes exactly, and of the others show chance."""
-    values = known_answer.targets(people)
+    values = attributes.targets(people)
     readings = np.random.default_rng(1).normal(size=values.shape)
-    known = np.isin(np.array(known_answer.NAMES)[known_answer.asked().of], names)
+    known = np.isin(np.array(attributes.NAMES)[attributes.asked().of], names)
     readings[:, known] = values[:, known]
     return readings
 
@@ -281,7 +281,7 @@ def test_the_check_passes_what_is_sound_and_fails_what_shows_too_much(project, m
     monkeypatch.chdir(project)
     study = open_study("09_known_answer", **{"answer.n_permutations": 600})  # enough for a small corrected p-value
     people = population.sample(100, seed=3)
-    asked = known_answer.asked()
+    asked = attributes.asked()
     names = [n for n, caused in zip(asked.names, asked.caused, strict=True) if caused or shown == "everything"]
     truth, levels = known_answer._levels(
         study,
@@ -306,8 +306,8 @@ def test_the_offset_says_which_people_are_asked(measured, project):
     others = known_answer.measure(open_study("09_known_answer", **{"answer.offset": 5}))
     made = [json.loads(path.read_text())["seed"] for path in (project / "data").glob("*/parameters.json")]
     assert 5 in made
-    ages = measured.truth["overall"][:, known_answer.NAMES.index("age_years")]
-    assert not np.isclose(others.truth["overall"][:, known_answer.NAMES.index("age_years")], ages).any()
+    ages = measured.truth["overall"][:, attributes.NAMES.index("age_years")]
+    assert not np.isclose(others.truth["overall"][:, attributes.NAMES.index("age_years")], ages).any()
 
 
 def test_people_made_for_measuring_are_heard_as_the_run_hears(project, monkeypatch):
