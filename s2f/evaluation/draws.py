@@ -230,6 +230,8 @@ def measure(people: People, found: Many, *, rng: np.random.Generator, n_resample
         reasons = dict.fromkeys(parts, reason)
     if found.of_the_sex is None:
         reasons["sex_alone"] = "the sex of some people is unknown, or nobody of it was trained on"
+    if np.bincount(people.codes, minlength=n).max(initial=0) < 2:
+        reasons["photographs"] = "no person has two photographs"
     return Spread(n, m, _energy(people, found, counts), **parts, reasons=reasons)
 
 

@@ -153,16 +153,21 @@ def _many(
 ) -> draws.Many:
     """Draws for the first recording of each of the people, who are sorted as their names are."""
     first = voices.reset_index(names="at").drop_duplicates("identity").sort_values("identity")["at"].to_numpy()
-    known = data.select(store.Store.open(study.read("store")), split="train").voices
     return draws.many(
         model,
         vectors[torch.from_numpy(first)],
         study.params.measure.n_draws,
         genders=people["gender"].to_numpy(object),
-        training=(data.embeddings(study.read("voice"), known), known["gender"].to_numpy(object)),
+        training=_trained_on(study),
         seed=study.seed,
         read=functools.partial(attributes.read, readers),
     )
+
+
+def _trained_on(study: Study) -> tuple[torch.Tensor, np.ndarray]:
+    """Embeddings float [t, dim] of the recordings that General was trained on, and the sexes of who speaks."""
+    known = data.select(store.Store.open(study.read("store")), split="train").voices
+    return data.embeddings(study.read("voice"), known), known["gender"].to_numpy(object)
 
 
 def _people(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +46,7 @@ def energy(found: Spread | str) -> Figure:
     axes[0, 0].set_title("Energy score, lower is better", fontsize=9.5)
     axes[0, 1].set_title("… minus that of the draws", fontsize=9.5)
     spacing(figure, wspace=0.05)
-    _note(figure, found, "sex_alone", "bar: 95 % interval over people")
+    _note(figure, found, ("sex_alone", "photographs"), "bar: 95 % interval over people")
     return figure
 
 
@@ -76,7 +76,9 @@ def coverage(found: Spread | str) -> Figure:
     spacing(figure, wspace=0.03)
     shown = ", ".join(f"{100 * level:.0f} %" for level in sorted(set(table["level"])))
     text = f"share of photographs within the central {shown} of {found.n_draws} draws (%)"
-    _note(figure, found, "levels", f"{text}\nbars: intervals of all attributes together; red: misses its dashed line")
+    _note(
+        figure, found, ("levels",), f"{text}\nbars: intervals of all attributes together; red: misses its dashed line"
+    )
     return figure
 
 
@@ -231,7 +233,8 @@ def _interval(
     ax.plot(row[f"{prefix}value"], place, "o", color=colour, markersize=size)
 
 
-def _note(figure: Figure, found: Spread, part: str, text: str) -> None:
-    if part in found.reasons:
-        text = f"{text}\nnot measured: {found.reasons[part]}"
+def _note(figure: Figure, found: Spread, parts: Sequence[str], text: str) -> None:
+    for part in parts:
+        if part in found.reasons:
+            text = f"{text}\nnot measured: {NEIGHBOURS.get(part, part)}: {found.reasons[part]}"
     figure.supxlabel(text, fontsize=8.5, color=GREY)

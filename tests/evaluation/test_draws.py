@@ -168,6 +168,12 @@ def test_attributes_that_cannot_be_told_are_left_out_and_none_at_all_is_said():
     assert "sex_alone" not in set(unread.energy["who"]) and "sex" in unread.reasons["sex_alone"]
 
 
+def test_people_with_one_photograph_have_no_other_one():
+    found = measure(*world(n_photos=1))
+    assert found.reasons["photographs"] == "no person has two photographs"
+    assert "photographs" not in set(found.energy["who"]) and len(found.energy) == len(draws.NEIGHBOURS) - 1
+
+
 def test_few_draws_say_which_intervals_they_are_too_few_for():
     people, found = world()
     few = Many(*(Read(part.embeddings[:, :8], part.values[:, :8]) for part in (found.own, found.typical)))

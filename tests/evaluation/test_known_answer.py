@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
 from s2f.corpora.synthetic import build, population
-from s2f.evaluation import attributes, known_answer
+from s2f.evaluation import attributes, draws, known_answer
 from s2f.features import front_end, sound_files
 from s2f.metrics import recovery
 from s2f.networks import inference
+from s2f.networks.codes import Sampler
 from s2f.networks.models import Architecture
 from s2f.networks.readers import Readers, Trunk
 from s2f.report import answer_figures
@@ -221,6 +223,101 @@ def test_where_nothing_is_known_it_is_said(project, monkeypatch, tmp_path, capsy
     known_answer.write(found, {"answer": answer}, tmp_path)
     assert json.loads((tmp_path / "answer.json").read_text())["known"] is False
     assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]
+
+
+# Many draws of one voice
+
+
+@pytest.fixture(scope="module")
+def many(project):
+    """What is measured of a model that draws many faces of one voice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        torch.manual_seed(7)
+        sampler = Sampler(embedding_dim=64, kind="energy", width=32).eval()
+        sampler.learn_axes(torch.randn(50, 64))
+        architecture = Architecture(0.125, 0.125, "batch", True, "k4", "own", sampler=sampler.options)
+        networks = architecture.voice_embedding().eval(), architecture.generator().eval()
+        with torch.no_grad():
+            for network in (networks[1], sampler):
+                for parameter in network.parameters():
+                    parameter.mul_(3 if parameter.ndim > 1 else 1)
+        study = open_study("05_training", seed=3, label="drawing")
+        inference.save(study.write("model"), inference.Model(*networks, architecture, "test", sampler))
+        study.finish("model")
+        study = open_study("02_preprocessing", seed=3, label="drawing")
+        centre, scale = np.zeros(len(LEARNT), np.float32), np.ones(len(LEARNT), np.float32)
+        Readers(Trunk(len(LEARNT)).eval(), LEARNT, centre, scale).save(study.write("measure"))
+        study.finish("measure")
+        voices = torch.randn(30, 64), np.array(["f", "m"] * 15, object)
+        patch.setattr(known_answer, "_trained_on", lambda study: voices)
+        patch.setattr(attributes, "legible", lambda values, truth: np.isfinite(values).all(0))
+        study = open_study("09_known_answer", seed=3, label="drawing", **{"measure.n_draws": 12})
+        yield study, known_answer.measure(study)
+
+
+def test_the_mean_of_many_draws_is_a_level_of_its_own(many):
+    study, found = many
+    assert found.names == ["ceiling", "embedding", "face", "draws", "photographs"]
+    sex = attributes.NAMES.index("sex")
+    one, mean = (found.levels["overall", level].predicted[:, sex] for level in ("face", "draws"))
+    assert mean.min() >= 0 and mean.max() <= 1 and np.ptp(mean) < np.ptp(one)  # chance is averaged away
+    table = known_answer.alone(study, found).table
+    draws_ = table[(table["level"] == "draws") & table["value"].notna()]
+    assert set(draws_["attribute"]) == {"sex", *LEARNT}
+    figure = answer_figures.show(known_answer.alone(study, found))
+    assert "mean of many draws" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "draws" in answer_figures.exceptions(known_answer.alone(study, found))
+
+
+def test_draws_are_measured_and_kept(many, tmp_path):
+    study, found = many
+    spread = found.spread
+    assert (spread.n_people, spread.n_draws) == (20, 12)
+    assert set(spread.shares["attribute"]) == set(LEARNT)  # the sex has a metric of its own
+    assert "sex_alone" in set(spread.energy["who"]) and "95%" in spread.reasons["levels"]
+    judged = known_answer.judged(found, known_answer.alone(study, found))
+    known_answer.write(judged, {}, tmp_path)
+    again = known_answer.read(tmp_path)
+    assert again.names == found.names
+    pd.testing.assert_frame_equal(again.spread.shares, judged.spread.shares, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "shared", "total", "sharing", "varied"),
+    [
+        ("chin_size", 0.3, 1.0, known_answer.SHARED, known_answer.AS_PEOPLE),
+        ("chin_size", 0.0, 0.5, known_answer.NOT_SHARED, known_answer.TOO_LITTLE),
+        ("skin_tone", 0.0, 1.0, known_answer.MADE_UP, known_answer.AS_PEOPLE),
+        ("skin_tone", 0.3, 1.5, known_answer.UNCAUSED, known_answer.TOO_MUCH),
+        ("lip_colour", 0.0, 1.0, known_answer.MADE_UP, known_answer.AS_PEOPLE),  # caused, and not told in a sex
+    ],
+)
+def test_what_the_voice_tells_must_be_shared_and_nothing_else(many, attribute, shared, total, sharing, varied):
+    def part(name, value):
+        return {f"{name}_value": value, f"{name}_low": value - 0.1, f"{name}_high": value + 0.1}
+
+    row = part("shared", shared) | part("made_up", total - shared) | part("total", total)
+    found = replace(many[1], spread=replace(many[1].spread, shares=pd.DataFrame([{"attribute": attribute, **row}])))
+    rows = [
+        {"mode": "within sex", "level": "ceiling", "attribute": name, "caused": name != "skin_tone", "value": 0.3}
+        | {"verdict": recovery.RECOVERED if name == "chin_size" else recovery.NOT_IN_VOICE}
+        for name in ("chin_size", "skin_tone", "lip_colour")
+    ]
+    (said,) = known_answer.judged(found, known_answer.Answer(pd.DataFrame(rows), 20, (0,))).spread.shares.to_dict(
+        "records"
+    )
+    assert (said["sharing"], said["spread"]) == (sharing, varied)
+    assert said["holds"] == (sharing in (known_answer.SHARED, known_answer.MADE_UP) and varied == "as people")
+
+
+def test_without_a_sampler_draws_say_why_they_are_not_there(measured, tmp_path):
+    assert known_answer.spread(measured) == draws.NO_SAMPLER and "draws" not in measured.names
+    judged = known_answer.judged(measured, known_answer.alone(open_study("09_known_answer"), measured))
+    assert judged.spread == draws.NO_SAMPLER
+    known_answer.write(judged, {}, tmp_path)
+    assert known_answer.read(tmp_path).spread == draws.NO_SAMPLER
+    assert known_answer.spread(None).startswith("the answer is not known here")
 
 
 # The statistics, on people who need no voices and faces
