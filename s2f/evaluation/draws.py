@@ -141,14 +141,11 @@ def drawn(
     with tqdm(total=len(embeddings), desc=desc, unit="voice", mininterval=1.0) as bar:
         for start in range(0, len(embeddings), block):
             some = embeddings[start : start + block]
-            faces = model.draws(some, n, seed=_own_seed(seed, start))  # other noise for every block
+            own_seed = int(np.random.SeedSequence([seed, start]).generate_state(1)[0])  # other noise for every block
+            faces = model.draws(some, n, seed=own_seed)
             parts.append(read(faces.reshape(-1, *faces.shape[2:])).reshape(len(some), n))
             bar.update(len(some))
     return Read(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("embeddings", "values")))
-
-
-def _own_seed(seed: int, start: int) -> int:
-    return int(np.random.SeedSequence([seed, start]).generate_state(1)[0])
 
 
 def many(
@@ -199,6 +196,9 @@ def measure(people: People, found: Many, *, rng: np.random.Generator, n_resample
     MetricError: fewer than two people have a photograph
     """
     n, m = found.own.embeddings.shape[:2]
+    if (n_pictured := len(np.unique(people.codes))) < 2:
+        problem = f"are compared with photographs of {n_pictured} people"
+        raise MetricError("draws", problem, remedy="Measure on at least 2 people.", reason="too_few")
     resamples, places = rng.spawn(2)
     counts = bootstrap.resamples(n, rng=resamples, n_resamples=n_resamples)
     reason = None

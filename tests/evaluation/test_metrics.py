@@ -14,7 +14,7 @@ from scipy.linalg import sqrtm
 from sklearn.linear_model import Ridge
 
 from s2f.errors import RunError
-from s2f.evaluation import face_quality, face_readers, metrics
+from s2f.evaluation import draws, face_quality, face_readers, metrics
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
 from s2f.features.store import Store
@@ -276,7 +276,7 @@ def test_copies_are_looked_for_among_the_photographs_of_the_variant(measured):
 def test_without_a_sampler_rows_of_several_draws_say_why_they_are_not_there(measured):
     result = measure(measured, {"model": measured.found["model"]})
     for row in ("draws_mean", "typical"):
-        assert {entry["reason"] for entry in result["rows"][row].values()} == {metrics.NO_SAMPLER}
+        assert {entry["reason"] for entry in result["rows"][row].values()} == {draws.NO_SAMPLER}
         assert row not in result["differences"]
 
 
@@ -307,6 +307,28 @@ def test_the_mean_of_the_draws_is_that_of_their_embeddings(sampled):
     assert found.pixels is None and found.female is None and found.inception is None
     assert list(found.identities) == list(voices["identity"]) and list(found.sources) == list(voices["source_id"])
     assert len(np.unique(draws[0].reshape(len(draws[0]), -1), axis=0)) == catalogue.N_MEAN
+
+
+def test_many_draws_for_the_first_recording_of_each_person_are_measured(sampled, monkeypatch):
+    subject, asked = sampled.subject, []
+
+    def drawn(model, embeddings, n, **given):
+        asked.append((embeddings.numpy(), n))
+        return many(model, embeddings, n, **given)
+
+    many = draws.many
+    monkeypatch.setattr(draws, "many", drawn)
+    study = SimpleNamespace(params=SimpleNamespace(measure=SimpleNamespace(n_draws=6, n_bootstrap=30)), seed=2)
+    spread = draws.of_variant(study, subject)
+    first = subject.held_out.voices.groupby("identity")["row"].min()
+    np.testing.assert_allclose(asked[0][0], heard(subject.voice, first), atol=1e-6)
+    assert asked[0][1] == 6 and (spread.n_people, spread.n_draws) == (6, 6)
+    assert set(spread.energy["who"]) == set(draws.NEIGHBOURS) and (spread.energy["low"] < spread.energy["high"]).all()
+    assert spread.coverage.empty and spread.reasons["coverage"] == draws.NO_ATTRIBUTES
+    assert draws.of_variant(study, replace(subject, model=network(0))) == draws.NO_SAMPLER
+    one = data.select(subject.store, split="test")
+    one = Selection(*(f[f["identity"] == "test00"] for f in (one.voices, one.photos)), np.array(["test00"]))
+    assert "photographs of 1 people" in draws.of_variant(study, replace(subject, held_out=one))
 
 
 def test_the_typical_row_is_the_most_typical_draw(sampled):
