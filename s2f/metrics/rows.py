@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.errors import MetricError, nearest
-from s2f.metrics import bootstrap, catalogue, frechet, measures
+from s2f.metrics import bootstrap, catalogue, frechet, guesses, measures
 from s2f.metrics.measures import Comparison, Given, RealSets, Sizes
 from s2f.metrics.resampling import Measured, Resampling
 from s2f.metrics.standins import FaceSet, halves, shuffled, someone_else
@@ -100,9 +100,9 @@ def evaluate(
     for key, row in known.items():
         found: Mapping[str, Measured | str]
         if key == "chance":
-            found = measures.chance(given)
+            found = guesses.chance(given)
         elif key == "gender_oracle":
-            found = measures.gender_oracle(given)
+            found = guesses.gender_oracle(given)
         elif key in sets:
             gallery = reference if key in ("ceiling", "random_real") else photos
             comparisons = [Comparison(given, row, faces, gallery) for faces in sets[key]]
