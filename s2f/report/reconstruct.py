@@ -180,5 +180,5 @@ def _sheet(drawn: draws.Draws, *, name: str, width_px: int) -> Image.Image:
 
     figure = face_figures.draws(drawn, name=name)
     with io.BytesIO() as encoded:
-        figure.savefig(encoded, format="png", dpi=(width_px + 0.5) / style.WIDTH_IN)
+        figure.savefig(encoded, format="png", dpi=(width_px + 1e-6) / style.WIDTH_IN)  # cut to whole pixels
         return Image.open(encoded).convert("RGB")
