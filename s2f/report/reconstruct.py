@@ -28,7 +28,8 @@ RECORDINGS = (
     *(".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".amr", ".wma", ".aiff", ".au", ".caf", ".w64"),
     *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ts", ".3gp", ".npy"),
 )
-_SOFTWARE, _MADE_BY = 0x0131, "python -m s2f reconstruct"  # what a picture's EXIF says of its maker
+# What a picture's EXIF says of its maker, and in words of what is to be seen.
+_SOFTWARE, _MADE_BY, _DESCRIPTION = 0x0131, "python -m s2f reconstruct", 0x010E
 FACE_PX, SHEET_PX, LEAST_SHEET_PX = 64, 1120, 280  # width of a face and of a sheet, and below which none can be read
 
 
@@ -158,14 +159,15 @@ def _draw(model: Model, recording: Path, target: Path, *, n: int, seed: int, siz
     except Exception as error:  # whatever a decoder makes of one broken file, the others go on
         problem = f"cannot be decoded ({type(error).__name__}: {error})"
         raise AudioError(recording, problem, remedy="Convert it to wav or flac.", reason="unexpected") from error
+    exif = Image.Exif()
+    exif[_SOFTWARE] = f"{_MADE_BY} {__version__}" + (f", a sheet of {n} draws" if n > 1 else "")
     if n > 1:
-        picture = _sheet(draws.of_voice(model, features, n=n, seed=seed), name=model.name, width_px=size_px)
+        drawn = draws.of_voice(model, features, n=n, seed=seed)
+        picture, exif[_DESCRIPTION] = _sheet(drawn, name=model.name, width_px=size_px)
     else:
         picture = Image.fromarray(model.face(features))
         if size_px != picture.width:
             picture = picture.resize((size_px, size_px), Image.Resampling.BICUBIC)
-    exif = Image.Exif()
-    exif[_SOFTWARE] = f"{_MADE_BY} {__version__}"
     with files.whole(target) as beside, io.BytesIO() as encoded:  # Pillow does not notice where a JPEG is cut short
         picture.save(encoded, format=Image.registered_extensions()[target.suffix.lower()], exif=exif)
         beside.write_bytes(encoded.getvalue())
@@ -174,11 +176,11 @@ def _draw(model: Model, recording: Path, target: Path, *, n: int, seed: int, siz
         print(f"warning: {recording}: {remark}", file=sys.stderr)
 
 
-def _sheet(drawn: draws.Draws, *, name: str, width_px: int) -> Image.Image:
-    """A sheet of draws as a picture, of the given width."""
+def _sheet(drawn: draws.Draws, *, name: str, width_px: int) -> tuple[Image.Image, str]:
+    """A sheet of draws as a picture of the given width, and what is to be seen in it."""
     from s2f.report import face_figures, style  # slow to import, and not needed for one face
 
     figure = face_figures.draws(drawn, name=name)
     with io.BytesIO() as encoded:
         figure.savefig(encoded, format="png", dpi=(width_px + 1e-6) / style.WIDTH_IN)  # cut to whole pixels
-        return Image.open(encoded).convert("RGB")
+        return Image.open(encoded).convert("RGB"), str(figure.get_label())

@@ -291,6 +291,10 @@ def test_a_sheet_has_the_width_and_the_format_that_were_asked_for(tmp_path, many
         with Image.open(place) as picture:
             assert picture.width == width and picture.height > 0.7 * width
             assert picture.format == Image.registered_extensions()[suffix]
+            made_by, seen = (picture.getexif()[tag] for tag in (0x0131, 0x010E))
+        assert made_by.endswith(", a sheet of 3 draws") and seen.startswith(
+            "3 faces drawn from one voice by demo general"
+        )
 
 
 def test_a_sheet_takes_nobodys_place(tmp_path, many, capsys):
