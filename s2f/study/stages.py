@@ -77,20 +77,20 @@ STAGES = {
         ),
         Stage("03_models", after="05_training"),
         Stage(
-            "04_voice_embedding",
-            sections=("voice", "machine"),
-            after="02_preprocessing",
-            needs=(("02_preprocessing", OWN),),
-            writes={"voice": "voice"},
-            done="voice/metrics.json",
-        ),
-        Stage(
             "04_face_code",
             sections=("code", "machine"),
             after="02_preprocessing",
             needs=(("02_preprocessing", OWN),),
             writes={"code": "code"},
             done="code/code.safetensors",
+        ),
+        Stage(
+            "04_voice_embedding",
+            sections=("voice", "machine"),
+            after="02_preprocessing",
+            needs=(("02_preprocessing", OWN),),
+            writes={"voice": "voice"},
+            done="voice/metrics.json",
         ),
         Stage(
             "05_training",
