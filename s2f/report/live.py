@@ -24,7 +24,7 @@ from s2f.features.store import Store
 FOLDER = Path("_static", "live", "run")  # below the built pages
 FIRST = "run.js"
 N_A_SEX = 3  # held-out people to listen to
-N_NOISE = 64  # rows of noise, the first ones of `Model.draw` with seed 0
+N_NOISE = 16  # rows of noise, the first ones of `Model.draw` with seed 0
 N_AXES = (3, 5)
 HELD = 0.9  # share of the variance that is enough
 # What an axis may follow, as people's attributes are called; a frequency by its logarithm.
