@@ -23,6 +23,7 @@ from s2f.features.store import Store
 
 FOLDER = Path("_static", "live", "run")  # below the built pages
 FIRST = "run.js"
+LEARNED_FROM = {"general": None, "females": "women", "males": "men"}  # alone; None: from everybody
 N_A_SEX = 3  # held-out people to listen to
 N_NOISE = 16  # rows of noise, the first ones of `Model.draw` with seed 0
 N_AXES = (3, 5)
@@ -52,18 +53,17 @@ def write(run: Path, pages: Path, *, seed: int) -> str | None:
     CheckpointError: a model that is damaged, or has weights beyond half precision
     StoreError: as `Store.open`
     """
+    from s2f.networks import codes, inference  # torch is heavy, and the book is built without it elsewhere
+
     home = run / f"s{seed}"
     plain = run.parent / run.name.partition("-")[0] / f"s{seed}"  # has what a labelled run shares with it
     found = {name: _home(name, home, plain) for name in ("corpus", "store", "voice")}
-    variants = [each for each in ("general", "females", "males") if (home / each / "checkpoint.safetensors").is_file()]
-    about = {"run": run.name, "seed": seed}
-    problem = _problem(home, variants, found)
-    if problem is not None:
-        _send(pages / FOLDER / FIRST, about | {"problem": problem})
-        return problem
-    from s2f.networks import codes, inference  # torch, only where there is something to export
-
-    models = {name: inference.load(home / name) for name in variants}
+    names = [name for name in LEARNED_FROM if (home / name / inference.CHECKPOINT).is_file()]
+    models = {name: inference.load(home / name) for name in names}
+    about: dict[str, Any] = {"run": run.name, "seed": seed, "problem": _problem(models, found)}
+    if about["problem"] is not None:
+        _send(pages / FOLDER / FIRST, about)
+        return about["problem"]
     parts = {name: _model(model, home / name) for name, model in models.items()}
     store = Store.open(found["store"])
     causes = found["corpus"] / "people.parquet"  # of generated people alone: real voices stay where they are
@@ -71,13 +71,13 @@ def write(run: Path, pages: Path, *, seed: int) -> str | None:
     shown = _people(store, found["corpus"], root=run.parents[1]) if synthetic else []
     traits = pd.read_parquet(causes).set_index("identity") if synthetic else None
     about |= {
-        "problem": None,
         "synthetic": synthetic,
-        "voice": parts[variants[0]]["voice"],
+        "voice": parts[names[0]]["voice"],
         "axes": axes(embeddings(store, found["voice"]), traits),
         "noise": _array(codes.noise(N_NOISE, dim=_dim(parts), seed=0).numpy(), kind="f4"),
         "people": [{key: each[key] for key in ("name", "about", "sound", "face")} for each in shown],
-        "variants": [{"name": name, "title": name.title()} for name in variants],
+        "variants": [{"name": name, "title": name.title(), "learned_from": LEARNED_FROM[name]} for name in names],
+        "samples": any(part["sampler"] for part in parts.values()),
     }
     _send(pages / FOLDER / FIRST, about)
     sent = {FIRST: {"voice": about["voice"]}}
@@ -95,11 +95,10 @@ def write(run: Path, pages: Path, *, seed: int) -> str | None:
 
 def embeddings(store: Store, voice: Path) -> pd.DataFrame:
     """Unit voice embeddings of the training recordings, a row each, under their people's names."""
-    tracks = np.load(voice / "tracks.npy", mmap_mode="r")
-    offsets = np.load(voice / "track_offsets.npy")
+    from s2f.training import data
+
     rows = store.voices(split="train")
-    means = np.stack([tracks[offsets[i] : offsets[i + 1]].mean(axis=0) for i in rows["row"]]).astype(np.float64)
-    return pd.DataFrame(means / np.linalg.norm(means, axis=1, keepdims=True), index=rows["identity"])
+    return pd.DataFrame(data.embeddings(voice, rows).double().numpy(), index=rows["identity"])
 
 
 def axes(embedded: pd.DataFrame, traits: pd.DataFrame | None) -> list[dict[str, Any]]:
@@ -142,15 +141,13 @@ def _home(name: str, home: Path, plain: Path) -> Path:
     return home / name if (home / name).is_dir() else plain / name
 
 
-def _problem(home: Path, variants: Sequence[str], found: Mapping[str, Path]) -> str | None:
-    if not variants:
+def _problem(models: Mapping[str, Any], found: Mapping[str, Path]) -> str | None:
+    """Why there is nothing to run, if so."""
+    if not models:
         return "This run holds no trained networks, so there is nothing to run here."
-    missing = [path.name for path in found.values() if not path.is_dir()]
-    if missing:
+    if missing := [path.name for path in found.values() if not path.is_dir()]:
         return f"This run holds no {' and no '.join(missing)} folder, so there is nothing to run here."
-    from s2f.networks import inference
-
-    if any(inference.load(home / each).architecture.encoder != "own" for each in variants):
+    if any(model.architecture.encoder != "own" for model in models.values()):
         return "This run listens with the packaged speaker encoder, which this page cannot run."
     return None
 

@@ -104,15 +104,19 @@ s2fLive.networks = (() => {
 
   /** Weights [in, out] of a linear layer, times x. */
   function linear({ n_out, weight, bias }, x) {
-    const out = bias ? Float32Array.from(bias) : new Float32Array(n_out);
+    const out = bias ? new Float32Array(bias) : new Float32Array(n_out);
     for (let i = 0; i < x.length; i++) if (x[i] !== 0) add(out, 0, weight, i * n_out, n_out, x[i]);
     return out;
   }
 
   function layerNorm({ weight, bias }, x) {
-    const mean = x.reduce((sum, each) => sum + each, 0) / x.length;
-    const scale = 1 / Math.sqrt(x.reduce((sum, each) => sum + (each - mean) ** 2, 0) / x.length + 1e-5);
-    return x.map((each, i) => (each - mean) * scale * weight[i] + bias[i]);
+    const n = x.length, out = new Float32Array(n);
+    let mean = 0, power = 0;
+    for (let i = 0; i < n; i++) mean += x[i] / n;
+    for (let i = 0; i < n; i++) power += ((x[i] - mean) * (x[i] - mean)) / n;
+    const scale = 1 / Math.sqrt(power + 1e-5);
+    for (let i = 0; i < n; i++) out[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+    return out;
   }
 
   function sampler(exported) {

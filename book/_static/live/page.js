@@ -5,7 +5,7 @@ globalThis.s2fLive = s2fLive;
 
 s2fLive.page = (() => {
   const { sound, networks, moved } = s2fLive;
-  const N_DRAWS = 6, MOST_S = 60, RECORD_S = 15, MOST_DEVIATION = 40; // grey levels, the end of the map's colours
+  const N_DRAWS = 6, MOST_S = 60, RECORD_S = 15, MOST_DEVIATION = 80; // grey levels, the end of the map's colours
   const COLOURS = [[0, 34, 78], [61, 78, 107], [124, 123, 120], [187, 172, 107], [254, 232, 56]]; // legible to all eyes
   const $ = (id) => document.getElementById(`live-${id}`);
   const HERE = document.currentScript.src.replace(/[^/]*$/, "run/");
@@ -115,10 +115,10 @@ s2fLive.page = (() => {
     sliders.tract = slider("live-tract", "Vocal tract", { min: -20, max: 20, step: 1 }, (x) => (x ? `${Math.abs(x)} % ${x > 0 ? "longer" : "shorter"}` : "as recorded"));
     $("sound").append(sliders.pitch.part, sliders.tract.part);
     state.run.axes.forEach((axis, k) => {
-      const follows = axis.follows ? `, ${axis.r >= 0.5 ? "follows" : "hints at"} ${axis.follows} (r = ${axis.r.toFixed(2)})` : "";
+      const follows = axis.follows ? `, ${axis.r >= 0.5 ? "follows" : "hints at"} ${axis.follows} (r\u00a0=\u00a0${axis.r.toFixed(2)})` : "";
       const label = `Axis ${k + 1}: ${Math.round(100 * axis.share)} % of the variance${follows}`;
       const made = slider(`live-axis-${k + 1}`, label, { min: -3, max: 3, step: 0.1 }, (x) =>
-        `${signed(x, 1)} deviations${state.axes[k] === null ? ", as heard" : ""}`);
+        `${signed(x, 1)}${state.axes[k] === null ? ", as heard" : ""}`);
       sliders[k] = made;
       state.axes.push(null);
       state.run.axes[k].numbers = networks.numbers(axis.axis);
@@ -127,11 +127,25 @@ s2fLive.page = (() => {
   }
 
   function rows() {
+    const single = !state.run.samples;
+    $("faces").classList.toggle("live-single", single);
+    state.run.variants.forEach(({ name, title }, i) => {
+      const input = make("input", { type: "radio", name: "live-variant", value: name, checked: i === 0, onchange: () => only(name) });
+      $("variants").append(make("label", { className: "live-choice" }, input, ` ${title}`));
+    });
+    $("variants").hidden = single || state.run.variants.length < 2;
+    $("again").hidden = $("key").hidden = single;
     for (const { name, title } of state.run.variants) {
       const row = make("div", { className: "live-row", id: `live-row-${name}`, role: "group", "aria-label": title });
       row.append(make("h3", {}, title), make("div", { className: "live-draws" }), make("p", { className: "live-note" }, "Loading …"));
       $("rows").append(row);
     }
+    only(state.run.variants[0].name);
+  }
+
+  /** On a narrow screen, of several rows of draws only one is shown. */
+  function only(name) {
+    for (const row of $("rows").children) row.classList.toggle("live-shown", row.id === `live-row-${name}`);
   }
 
   /** Canvases of a variant's row: its draws, and where they differ. */
@@ -295,7 +309,7 @@ s2fLive.page = (() => {
           faces.push(networks.face(generator, input));
           shown[i].getContext("2d").putImageData(new ImageData(faces[i], 64, 64), 0, 0);
           if (faces.length === N_DRAWS) differ(name, faces, shown[N_DRAWS]);
-          else if (!sampler) note(name, "One face for one voice: this network has no noise, so nothing varies.");
+          else if (!sampler) note(name, "One face for one voice.");
         }]);
       }
     }
@@ -309,7 +323,10 @@ s2fLive.page = (() => {
     say(`Faces drawn: ${state.run.variants.filter(({ name }) => state.variants[name]).map(({ title }) => title).join(", ")}.`);
   }
 
-  const note = (name, text) => { $(`row-${name}`).querySelector(".live-note").textContent = text; };
+  function note(name, text) {
+    const { learned_from: who } = state.run.variants.find((each) => each.name === name);
+    $(`row-${name}`).querySelector(".live-note").textContent = `${who ? `Learned from ${who} alone. ` : ""}${text}`;
+  }
 
   /** Standard deviation of each pixel over the draws, in grey levels, a mean over red, green and blue. */
   function differ(name, faces, canvas) {
@@ -325,7 +342,7 @@ s2fLive.page = (() => {
       image.data.set([...colour(sum / MOST_DEVIATION), 255], 4 * p);
     }
     canvas.getContext("2d").putImageData(image, 0, 0);
-    note(name, `Draws differ by ${all.toFixed(1)} grey levels of 255 on average; the last picture shows where.`);
+    note(name, `Draws differ by ${all.toFixed(0)} grey levels on average.`);
   }
 
   // ------------------------------------------------------------------------------------------------ microphone
