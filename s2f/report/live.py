@@ -27,6 +27,7 @@ LEARNED_FROM = {"general": None, "females": "women", "males": "men"}  # alone; N
 N_A_SEX = 3  # held-out people to listen to
 N_NOISE = 16  # rows of noise, the first ones of `Model.draw` with seed 0
 N_AXES = (3, 5)
+STILL_GAP_PX = 2
 HELD = 0.9  # share of the variance that is enough
 # What an axis may follow, as people's attributes are called; a frequency by its logarithm.
 TRAITS = {
@@ -89,7 +90,7 @@ def write(run: Path, pages: Path, *, seed: int) -> str | None:
         sent[name] = part
         _send(pages / FOLDER / f"{name}.js", own)
     if shown:
-        _still(shown, {name: model.reconstruct for name, model in models.items()}, pages / FOLDER / "still.png")
+        _still(shown, models, pages / FOLDER / "still.png")
     return None
 
 
@@ -264,7 +265,7 @@ def _people(store: Store, corpus: Path, *, root: Path) -> list[dict[str, Any]]:
             age = people.loc[row.identity, "age_years"]
             about = f"{ {'f': 'woman', 'm': 'man'}[row.gender] }, {age:.0f} years"
             shown = {"name": row.identity, "about": about, "wave": wave, "pixels": face}
-            found.append(shown | {"sound": _wav(wave), "face": _png(face)})
+            found.append(shown | {"sound": _wav(wave), "face": base64.b64encode(_png(face)).decode("ascii")})
     return found
 
 
@@ -278,24 +279,26 @@ def _wav(wave: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _png(face: np.ndarray) -> str:
+def _png(picture: np.ndarray) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(face).save(file, format="PNG", optimize=True)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+    Image.fromarray(picture).save(file, format="PNG", optimize=True)
+    return file.getvalue()
 
 
-def _still(people: Sequence[Mapping[str, Any]], draw: Mapping[str, Any], path: Path) -> None:
+def _still(people: Sequence[Mapping[str, Any]], models: Mapping[str, Any], path: Path) -> None:
     """A picture for readers without JavaScript: true faces, and below them what each variant draws."""
-    from s2f.report import face_figures
+    import torch
 
-    faces, labels = [each["pixels"] for each in people], [f"{each['about']}: true face" for each in people]
-    for name, reconstruct in draw.items():
-        faces += [reconstruct(each["wave"]) for each in people]
-        labels += [name.title()] * len(people)
+    rows = [[each["pixels"] for each in people]]
+    heard = [front_end.features(each["wave"]) for each in people]
+    for model in models.values():
+        rows.append([model.draws(torch.from_numpy(model.embed(each)[None]))[0, 0] for each in heard])
+    gap = [(STILL_GAP_PX, STILL_GAP_PX)] * 2 + [(0, 0)]
+    cells = [[np.pad(face, gap, constant_values=255) for face in row] for row in rows]
     with files.whole(path) as beside:
-        face_figures.face_sheet(faces, labels=labels, n_columns=len(people)).savefig(beside, format="png", dpi=150)
+        beside.write_bytes(_png(np.vstack([np.hstack(row) for row in cells])))
 
 
 def _send(path: Path, content: Mapping[str, Any]) -> None:

@@ -202,12 +202,13 @@ s2fLive.page = (() => {
     } catch {
       return say(`${name} is no sound that this browser can read: the page still shows the voice before. Try wav, flac, mp3, m4a or ogg.`);
     }
-    if (wave.length > MOST_S * sound.RATE) wave = wave.slice(0, MOST_S * sound.RATE);
+    const cut = wave.length > MOST_S * sound.RATE;
+    if (cut) wave = wave.slice(0, MOST_S * sound.RATE);
     if (sound.heard(wave).voiceS < 0.5) return say(`${name} holds less than half a second of voice: the page still shows the voice before. Record more speech, louder.`);
     for (const input of document.querySelectorAll("[name=live-person]")) input.checked = false;
     $("truth").hidden = true;
     await take(wave, null);
-    say(`${name}: ${state.heard.voiceS.toFixed(1)} s of voice. ${$("warning").textContent}`);
+    say(`${name}: ${state.heard.voiceS.toFixed(1)} s of voice${cut ? ` in its first ${MOST_S} s` : ""}. ${$("warning").textContent}`);
   }
 
   async function take(wave, person) {

@@ -98,6 +98,35 @@ s2fLive.sound = (() => {
     return null;
   }
 
+  /** Channels averaged, or the loudest alone where averaging would cancel the voice; a second is looked at at a time. */
+  function mixed(channels, rate) {
+    const n = channels.length, size = channels[0].length, loudness = channels.map(() => 0);
+    if (n === 1) return channels[0];
+    let whole = 0, cancelled = 0;
+    for (let from = 0; from < size; from += rate) {
+      const to = Math.min(size, from + rate), each = channels.map(() => 0), sums = channels.map(() => 0), squares = channels.map(() => 0);
+      let together = 0;
+      for (let i = from; i < to; i++) {
+        let mean = 0;
+        channels.forEach((channel, c) => {
+          sums[c] += channel[i];
+          squares[c] += channel[i] ** 2;
+          if (i === from) return;
+          const step = channel[i] - channel[i - 1]; // so that neither an offset nor hum hides that the voice cancels
+          each[c] += step * step;
+          mean += step / n;
+        });
+        together += mean * mean;
+      }
+      const sound = squares.reduce((all, square, c) => all + square - sums[c] ** 2 / (to - from), 0) / n;
+      if (together < each.reduce((a, b) => a + b) / n / (2 * n)) cancelled += sound;
+      whole += sound;
+      each.forEach((power, c) => { loudness[c] += power; });
+    }
+    if (cancelled > 0.1 * whole) return channels[loudness.indexOf(Math.max(...loudness))];
+    return channels[0].map((_, i) => channels.reduce((sum, channel) => sum + channel[i], 0) / n);
+  }
+
   /** A sound file as 16 kHz mono, decoded at its own rate and resampled with the study's filter. */
   async function read(bytes) {
     let rate = rateOf(bytes);
@@ -109,7 +138,8 @@ s2fLive.sound = (() => {
       const decoded = await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes.slice(0));
       channels = Array.from({ length: decoded.numberOfChannels }, (_, c) => decoded.getChannelData(c));
     }
-    const mono = channels[0].map((_, i) => channels.reduce((sum, channel) => sum + channel[i], 0) / channels.length);
+    const mono = mixed(channels, rate);
+    if (!mono.every(Number.isFinite)) throw new Error("samples that are no numbers");
     return resample(mono, rate);
   }
 
