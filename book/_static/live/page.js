@@ -145,6 +145,7 @@ s2fLive.page = (() => {
 
   /** On a narrow screen, of several rows of draws only one is shown. */
   function only(name) {
+    state.only = name;
     for (const row of $("rows").children) row.classList.toggle("live-shown", row.id === `live-row-${name}`);
   }
 
@@ -242,7 +243,9 @@ s2fLive.page = (() => {
   function play(wave) {
     if (state.url) URL.revokeObjectURL(state.url);
     state.url = URL.createObjectURL(new Blob([file(wave)], { type: "audio/wav" }));
+    const playing = !$("audio").paused;
     $("audio").src = state.url;
+    if (playing) $("audio").play().catch(() => {}); // a browser may refuse what nobody has clicked
   }
 
   /** A 16-bit wav file. */
@@ -294,9 +297,9 @@ s2fLive.page = (() => {
     return networks.unit(out);
   }
 
-  /** Draw all faces anew, the first of each variant first; what was being drawn is left when something moves again. */
+  /** Draw all faces anew, the first of each row that is shown first; what was being drawn is left when something moves again. */
   async function draw() {
-    const turn = ++state.turn, jobs = [];
+    const turn = ++state.turn, jobs = [], narrow = matchMedia("(max-width: 720px)").matches;
     $("rows").setAttribute("aria-busy", "true");
     for (const { name, title } of state.run.variants) {
       const variant = state.variants[name];
@@ -305,7 +308,7 @@ s2fLive.page = (() => {
       const place = embedding(heard), { sampler, generator } = variant;
       const listened = sampler && networks.listened(sampler, place), faces = [], shown = canvases(name, title, Boolean(sampler));
       for (let i = 0; i < (sampler ? N_DRAWS : 1); i++) {
-        jobs.push([i, () => {
+        jobs.push([narrow && name !== state.only ? i + N_DRAWS : i, () => {
           const input = sampler ? networks.code(sampler, listened, state.noise.slice(i * sampler.dim, (i + 1) * sampler.dim)) : place;
           faces.push(networks.face(generator, input));
           shown[i].getContext("2d").putImageData(new ImageData(faces[i], 64, 64), 0, 0);
