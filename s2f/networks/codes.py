@@ -65,6 +65,38 @@ class FaceCode(nn.Module):
         return self.decode(codes if noise is None else codes + noise)
 
 
+class Judge(nn.Module):
+    """A discriminator that looks at a whole face and at every part of it, and gives what it looked at.
+
+    Parameters
+    ----------
+    width : float, multiplies the channels 64, 128, 256, 512
+    """
+
+    def __init__(self, *, width: float = 1.0) -> None:
+        super().__init__()
+        channels = [3, *(scaled(c, width) for c in (64, 128, 256, 512))]
+        # No spectral norm: under it, a discriminator of so few steps tells nothing apart.
+        self.layers = nn.ModuleList(
+            nn.Conv2d(n_in, n_out, 4, stride=2, padding=1) for n_in, n_out in itertools.pairwise(channels)
+        )
+        self.parts = nn.Conv2d(channels[-2], 1, 1, bias=False)  # of the third layer's 8×8 places
+        self.whole = nn.Conv2d(channels[-1], 1, 4, bias=False)
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Scores float32 of whole faces [B] and of their parts [B, 64], and the maps of each layer.
+
+        Parameters
+        ----------
+        faces : Tensor, float [B, 3, 64, 64] in [−1, 1]
+        """
+        maps = []
+        for layer in self.layers:
+            faces = F.leaky_relu(layer(faces), 0.2)
+            maps.append(faces)
+        return self.whole(maps[-1])[:, 0, 0, 0].float(), self.parts(maps[-2]).flatten(1).float(), maps
+
+
 def save(folder: Path, network: FaceCode) -> None:
     """Write ``code.safetensors``: what `load` needs."""
     tensors.save(folder / FILE, network.state_dict(), header={"width": network.width, "dim": network.dim})
