@@ -375,7 +375,7 @@ def test_the_page_draws_the_faces_that_python_draws(shown, browser):
                 drawn = browser.faces(variant)[:n].astype(int)
                 wanted = model.draw(wave, n=n, seed=0)
                 assert wanted.std() > 10  # there is something to draw
-                assert np.abs(drawn - wanted).mean() < 2, (name, i, variant)
+                assert np.abs(drawn - wanted).mean() < 0.2, (name, i, variant)
 
 
 @pytest.mark.slow
@@ -465,7 +465,7 @@ def test_an_axis_is_moved_to_where_its_slider_is(many):
     wanted = heard + (axis["centre"] + 3 * axis["deviation"] - heard @ along) * along
     model = models["females"]
     drawn = model.draws(torch.from_numpy(wanted[None]).float(), 6, seed=0)[0]
-    assert np.abs(browser.faces("females")[:6].astype(int) - drawn).mean() < 2
+    assert np.abs(browser.faces("females")[:6].astype(int) - drawn).mean() < 0.2
 
 
 def pitch_hz(wave):
@@ -530,7 +530,7 @@ def test_a_sound_of_ones_own_is_taken_with_its_warning_and_a_broken_one_leaves_w
     assert browser.run("return document.getElementById('live-truth').hidden")
     assert not browser.run("return document.querySelector('[name=live-person]:checked')")
     wanted = models["males"].draw(sound_files.read(tmp_path / "mine.flac"), n=6, seed=0)
-    assert np.abs(browser.faces("males")[:6].astype(int) - wanted).mean() < 2
+    assert np.abs(browser.faces("males")[:6].astype(int) - wanted).mean() < 0.2
 
 
 @pytest.mark.slow
