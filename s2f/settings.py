@@ -257,6 +257,7 @@ class Measure(Section):
     n_bootstrap: Annotated[int, _whole(20, 10**6)]
     max_images: Annotated[int, _whole(10, 10**7)]
     kid_subsets: Annotated[int, _whole(2, 10**5)]
+    n_draws: Annotated[int, _whole(2, 10**4)]
     n_people: Annotated[int, _whole(1, 64)]
     inception: str | None
     face_identity: str | None

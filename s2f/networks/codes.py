@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
 
 from s2f import seeding, tensors
 from s2f.errors import CheckpointError
@@ -70,18 +71,20 @@ class Judge(nn.Module):
 
     Parameters
     ----------
-    width : float, multiplies the channels 64, 128, 256, 512
+    width : float
+        Multiplies the channels 64, 128, 256, 512 of layers whose weights are divided by their largest singular value
+        (Miyato et al. 2018).
     """
 
     def __init__(self, *, width: float = 1.0) -> None:
         super().__init__()
         channels = [3, *(scaled(c, width) for c in (64, 128, 256, 512))]
-        # No spectral norm: under it, a discriminator of so few steps tells nothing apart.
         self.layers = nn.ModuleList(
-            nn.Conv2d(n_in, n_out, 4, stride=2, padding=1) for n_in, n_out in itertools.pairwise(channels)
+            spectral_norm(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1))
+            for n_in, n_out in itertools.pairwise(channels)
         )
-        self.parts = nn.Conv2d(channels[-2], 1, 1, bias=False)  # of the third layer's 8×8 places
-        self.whole = nn.Conv2d(channels[-1], 1, 4, bias=False)
+        self.parts = spectral_norm(nn.Conv2d(channels[-2], 1, 1, bias=False))  # of the third layer's 8×8 places
+        self.whole = spectral_norm(nn.Conv2d(channels[-1], 1, 4, bias=False))
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Scores float32 of whole faces [B] and of their parts [B, 64], and the maps of each layer.

@@ -135,7 +135,12 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
         old.unlink(missing_ok=True)  # of a training with other parameters
     if _plays(study):
         trained = gan.train(
-            given.pairs, settings=p.gan, setup=setup, place=place("gan", folder, label), samples=watched_voices(study)
+            given.pairs,
+            settings=p.gan,
+            setup=setup,
+            place=place("gan", folder, label),
+            samples=watched_voices(study),
+            start=None if given.code is None or drawing is None else (drawing, given.code),
         )
         generator = trained.kept().cpu().eval()
     else:
@@ -145,6 +150,7 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
         encoder = inference.load_encoder(voice)
         name = f"{study.profile} {study.variant}"
         described = architecture(study, drawing, given.code)
+        drawing = None if drawing is None else drawing.cpu().eval()
         model = inference.Model(encoder, generator, described, name, drawing)
         inference.save(folder, model)
 

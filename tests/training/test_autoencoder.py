@@ -31,6 +31,7 @@ def plain_iteration(t):
     out = {"g_pixel": (made - real).abs().mean(), "g_edge": down.abs().mean() + across.abs().mean()}
     loss = s.weight_pixel * out["g_pixel"] + s.weight_edge * out["g_edge"]
     if t.step > s.critics_from * s.steps:
+
         def looked_at(x):
             found = []
             for layer in t.judge.layers:
