@@ -92,7 +92,7 @@ def learn(run: Path, store: Store, keep: Path, p: Settings, arguments: argparse.
     """A face code of the training photographs, and a sampler, with how long they took."""
     training = data.select(store, split="train")
     using = data.pairs(store, run / "voice", training, device="cpu")
-    precision = loop.choose_precision("auto", "cpu", exact=False)
+    precision = loop.choose_precision("auto", "cpu")
     setup = loop.Setup(arguments.seed, n_threads=arguments.threads, precision=precision)
     began, digest = time.perf_counter(), using.digest()
     key = hashlib.sha256(f"{p.code} {setup} {digest}".encode()).hexdigest()[:16]

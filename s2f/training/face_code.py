@@ -41,7 +41,7 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
         setup=loop.Setup(
             seed=study.seed,
             n_threads=machine.n_threads,
-            precision=loop.choose_precision(machine.precision, study.device, exact=False),
+            precision=loop.choose_precision(machine.precision, study.device),
             compile_mode=machine.compile,
         ),
         place=loop.Place(folder, study.resume_key("s2f.training.autoencoder", photos.digest()), "face code"),

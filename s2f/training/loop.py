@@ -198,18 +198,17 @@ def autocast(device: str, precision: str) -> torch.autocast:
     return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def choose_precision(precision: str, device: str, *, exact: bool = True) -> str:
-    """ "float32" or "bfloat16" for "auto" and these two: bfloat16 on a GPU that has it, float32 elsewhere.
+def choose_precision(precision: str, device: str) -> str:
+    """ "float32" or "bfloat16" for "auto" and these two.
 
-    On a CPU "auto" is float32, in which runs are bit-identical whatever the processor, and bfloat16 has to be asked
-    for. Without `exact` it is bfloat16 there too where the processor multiplies such matrices itself, several times
-    faster.
+    "auto" is bfloat16 where it is several times faster: on a GPU that has it, and on a CPU that multiplies such
+    matrices itself (AMX). Runs are bit-identical on machines that choose alike; "float32" chooses alike everywhere.
     """
     if precision != "auto":
         return precision
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    return "bfloat16" if not exact and torch.cpu.get_capabilities().get("amx_bf16", False) else "float32"
+    return "bfloat16" if torch.cpu.get_capabilities().get("amx_bf16", False) else "float32"
 
 
 def compiled(function: Callable, *, compile_mode: str, device: str) -> Callable:
