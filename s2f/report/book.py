@@ -203,9 +203,18 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path]) -> None:
                 place = new / "results" / path.relative_to(run).parent.parent / path.name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place)
+        for path in sorted(_results(notebooks).glob("*")):  # once more, at a place that chapters can name
+            if path.suffix in OUTPUTS:
+                (new / "results").mkdir(exist_ok=True)
+                shutil.copyfile(path, new / "results" / path.name)
         shown = status(run)
         files.write_json(new / "status.json", {key: value for key, value in shown.items() if key != "rows"})
         files.write_text(new / "status.md", _status_page(shown))
+
+
+def _results(notebooks: Mapping[str, Path]) -> Path:
+    """Where the seed that is shown has its tables and figures: ``runs/<run>/s<seed>/results``."""
+    return Path(next(path for name, path in notebooks.items() if name.startswith("07"))).parents[1] / "results"
 
 
 def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
