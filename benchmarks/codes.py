@@ -1,7 +1,7 @@
 """Many faces of a voice: a face code and samplers of codes, trained on a finished run's people and measured.
 
-Usage: python benchmarks/codes.py [--run runs/demo/s0] [--kinds flow energy] [--guidance 1 1.5] [--keep FOLDER]
-       python benchmarks/codes.py --code-steps 20 --sampler-steps 50 --skip-inception     # whether it runs
+Usage: python benchmarks/codes.py [--run runs/demo/s0] [--set sampler.kind=energy] [--guidance 1 1.5] [--keep FOLDER]
+       python benchmarks/codes.py --set code.steps=20 --set sampler.steps=50 --skip-inception     # whether it runs
 Learns from the training people of the run, with its voice embedding, and measures on its validation people, with the
 readers of the run: what is chosen by this table has not looked at a test person. `--keep` names a folder that saves go
 to, from which a run that was cut off goes on. Nothing is done where there is no finished run.
@@ -32,54 +32,11 @@ from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
 from s2f.networks.codes import FaceCode, Sampler, noise
 from s2f.networks.readers import Readers
-from s2f.settings import Code
-from s2f.settings import Sampler as SamplerSettings
-from s2f.training import data, face_code, loop, sampler
+from s2f.settings import Settings
+from s2f.study import params
+from s2f.training import autoencoder, data, loop, sampler
 
 PROJECT = Path(__file__).resolve().parents[1]
-CODE = Code(
-    width=0.25,
-    dim=64,
-    smooth_start=True,
-    steps=1715,
-    batch_size=32,
-    log_every=25,
-    save_every=200,
-    learning_rate_generator=2e-3,
-    learning_rate_discriminator=1e-3,
-    beta_1=0.5,
-    beta_2=0.999,
-    decay_from=0.6,
-    critics_from=0.25,
-    noise=0.1,
-    flip=True,
-    weight_pixel=10.0,
-    weight_edge=5.0,
-    weight_feature=3.0,
-    weight_real=0.3,
-    average_decay=0.995,
-    on_trouble="warn",
-)
-SAMPLER = SamplerSettings(
-    width=1.0,
-    steps=4000,
-    batch_size=256,
-    log_every=100,
-    save_every=1000,
-    min_crop_s=3.0,
-    max_crop_s=8.0,
-    kind="flow",
-    n_layers=3,
-    n_axes=16,
-    learning_rate=1e-3,
-    decay_from=0.5,
-    noise=0.35,
-    dropped=0.1,
-    flip=True,
-    average_decay=0.995,
-    n_steps=16,
-    guidance=1.0,
-)
 SHOWN = {  # metric: heading, factor
     "kid": ("KID × 1000", 1000),
     "fid": ("FID", 1),
@@ -131,25 +88,21 @@ def opened(folder: Path) -> Store:
         return Store(folder, mels, np.load(folder / "mel_offsets.npy"), faces, index, parameters={}, digest="")
 
 
-def learn(run: Path, store: Store, keep: Path, arguments: argparse.Namespace) -> tuple[FaceCode, dict[str, Sampler]]:
-    """A face code of the training photographs, and a sampler of each kind, with how long they took."""
+def learn(run: Path, store: Store, keep: Path, p: Settings, arguments: argparse.Namespace) -> tuple[FaceCode, Sampler]:
+    """A face code of the training photographs, and a sampler, with how long they took."""
     training = data.select(store, split="train")
     using = data.pairs(store, run / "voice", training, device="cpu")
     precision = loop.choose_precision("auto", "cpu", exact=False)
     setup = loop.Setup(arguments.seed, n_threads=arguments.threads, precision=precision)
-    settings = CODE.model_copy(update={"steps": arguments.code_steps})
     began, digest = time.perf_counter(), using.digest()
-    key = hashlib.sha256(f"{settings} {setup} {digest}".encode()).hexdigest()[:16]
-    code = face_code.train(using, settings=settings, setup=setup, place=loop.Place(keep / "code", key, "face code"))
-    print(f"Face code: {settings.steps} steps of {settings.batch_size} in {precision}, {_since(began)}.")
-    found = {}
-    for kind in arguments.kinds:
-        asked = SAMPLER.model_copy(update={"kind": kind, "steps": arguments.sampler_steps})
-        began, own = time.perf_counter(), hashlib.sha256(f"{key} {asked}".encode()).hexdigest()[:16]
-        place = loop.Place(keep / kind, own, f"sampler, {kind}")
-        setup = loop.Setup(arguments.seed, n_threads=arguments.threads)
-        found[kind] = sampler.train(using, code, settings=asked, setup=setup, place=place)
-        print(f"Sampler, {kind}: {asked.steps} steps of {asked.batch_size}, {_since(began)}.")
+    key = hashlib.sha256(f"{p.code} {setup} {digest}".encode()).hexdigest()[:16]
+    code = autoencoder.train(using, settings=p.code, setup=setup, place=loop.Place(keep / "code", key, "face code"))
+    print(f"Face code: {p.code.steps} steps of {p.code.batch_size} in {precision}, {_since(began)}.")
+    began, own = time.perf_counter(), hashlib.sha256(f"{key} {p.sampler}".encode()).hexdigest()[:16]
+    setup = loop.Setup(arguments.seed, n_threads=arguments.threads)
+    place = loop.Place(keep / "sampler", own, f"sampler, {p.sampler.kind}")
+    found = sampler.train(using, code, settings=p.sampler, setup=setup, place=place)
+    print(f"Sampler, {p.sampler.kind}: {p.sampler.steps} steps of {p.sampler.batch_size}, {_since(began)}.")
     return code, found
 
 
@@ -221,12 +174,11 @@ def covered(heard: Heard, draws: np.ndarray) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, default=PROJECT / "runs" / "demo" / "s0", help="folder of a finished run")
-    parser.add_argument("--kinds", nargs="+", choices=("flow", "energy"), default=["flow", "energy"])
-    parser.add_argument("--guidance", nargs="+", type=float, default=[1.0, 1.5], help="of the flow")
-    parser.add_argument("--code-steps", type=int, default=CODE.steps)
-    parser.add_argument("--sampler-steps", type=int, default=SAMPLER.steps)
+    parser.add_argument("--guidance", nargs="+", type=float, default=[1.0, 1.5])
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE", help="a parameter")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--skip-others", action="store_true", help="no draws for other voices of the sex")
     parser.add_argument("--skip-inception", action="store_true", help="no KID, FID, precision and recall")
     parser.add_argument("--keep", type=Path, help="folder of saves to go on from, and of a sheet of faces")
     arguments = parser.parse_args()
@@ -237,11 +189,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         keep = arguments.keep or Path(folder)
         store = opened(arguments.run / "store")
-        code, samplers = learn(arguments.run, store, keep, arguments)
-        compare(store, code, samplers, arguments)
+        given = {"recipe": "codes", **params.parse_settings(arguments.overrides)}
+        code, network = learn(
+            arguments.run, store, keep, params.resolve("demo", overrides=given, root=PROJECT), arguments
+        )
+        compare(store, code, network, arguments)
 
 
-def compare(store: Store, code: FaceCode, samplers: dict[str, Sampler], arguments: argparse.Namespace) -> None:
+def compare(store: Store, code: FaceCode, network: Sampler, arguments: argparse.Namespace) -> None:
     """Print the table, and keep the faces of it."""
     run, seed = arguments.run, arguments.seed
     reader = Readers.load(run / "measure")
@@ -266,7 +221,7 @@ def compare(store: Store, code: FaceCode, samplers: dict[str, Sampler], argument
     table["a photograph of the person"] = measured(heard, pixels[own], seed=seed) | {
         SPREAD[0]: _estimate(bootstrap.mean(between), len(between), 1)
     }
-    again = code.draw(code.encode(data.Photos(pixels[own], device="cpu").images(torch.arange(len(own))))).numpy()
+    again = inference.rendered(code.decoder, autoencoder.encode(code, data.Photos(pixels[own], device="cpu")))
     table["the same, by way of its code"] = measured(heard, again, seed=seed)
     known = data.embeddings(run / "voice", training.voices)
     person = standins.nearest_voice(known.numpy(), training.voices["identity"], voices.numpy())
@@ -276,26 +231,24 @@ def compare(store: Store, code: FaceCode, samplers: dict[str, Sampler], argument
         heard, np.asarray(store.faces[rows_of]), near, learned, seed=seed
     )
     sheets = {"photographs": pixels[own][:, None], "codes": again[:, None], "today": today[:, None]}
-    for kind, network in samplers.items():
-        for guidance in arguments.guidance if kind == "flow" else [1.0]:
-            name = f"{kind}, guidance {guidance:g}"
-            draws = drawn(code, network, voices, seed=seed, guidance=guidance)  # [n, 64, 64, 64, 3]
-            vectors = reader.embed(draws[:, :N_MEAN].reshape(-1, 64, 64, 3)).reshape(len(voices), N_MEAN, -1)
-            cells = measured(heard, draws[:, 0], seed=seed) | {_MEAN: matched(heard, vectors.mean(1))}
-            table[name] = cells | spread(heard, draws, near, learned) | covered(heard, draws)
-            others = of_the_sex(heard, training.voices, known, seed=seed)
-            others = drawn(code, network, others, seed=seed, guidance=guidance)
+    for network.guidance in arguments.guidance:
+        name = f"{network.kind}, guidance {network.guidance:g}"
+        draws = drawn(code, network, voices, seed=seed)  # [n, 64, 64, 64, 3]
+        vectors = reader.embed(draws[:, :N_MEAN].reshape(-1, 64, 64, 3)).reshape(len(voices), N_MEAN, -1)
+        cells = measured(heard, draws[:, 0], seed=seed) | {_MEAN: matched(heard, vectors.mean(1))}
+        table[name] = cells | spread(heard, draws, near, learned) | covered(heard, draws)
+        if not arguments.skip_others:
+            others = drawn(code, network, of_the_sex(heard, training.voices, known, seed=seed), seed=seed)
             table[f"{name}, voices of the sex"] = spread(heard, others, near, learned) | covered(heard, others)
-            typical = code.draw(network.typical(voices, n_steps=SAMPLER.n_steps, guidance=guidance)).numpy()
-            table[f"{name}, the most typical"] = measured(heard, typical, seed=seed)
-            sheets[name] = np.concatenate([typical[:, None], draws[:, :7]], axis=1)
+        typical = inference.rendered(code.decoder, network.typical(voices))
+        table[f"{name}, the most typical"] = measured(heard, typical, seed=seed)
+        sheets[name] = np.concatenate([typical[:, None], draws[:, :7]], axis=1)
     headings = [heading for heading, _ in SHOWN.values()] + [_MEAN, *SPREAD]
     print(f"\n{len(voices)} recordings and {len(pixels)} photographs of {len(selection.identities)} validation people.")
     print(f"\n| faces | {' | '.join(headings)} |\n|---|{'---|' * len(headings)}")
     for name, cells in table.items():
         print(f"| {name} | {' | '.join(cells.get(heading, '–') for heading in headings)} |")
-    for kind, network in samplers.items():
-        print(f"\nSixteen faces of one voice, {kind}: {_timed(lambda n=network: sixteen(code, n, voices[:1])):.0f} ms.")
+    print(f"\nSixteen faces of one voice: {_timed(lambda: sixteen(code, network, voices[:1])):.0f} ms.")
     if arguments.keep is not None:
         np.savez_compressed(arguments.keep / "sheets.npz", allow_pickle=False, **sheets)
 
@@ -305,13 +258,13 @@ def one_face(heard: Heard, faces: np.ndarray, near: np.ndarray, learned: np.ndar
     return measured(heard, faces, seed=seed) | spread(heard, faces[:, None], near, learned)
 
 
-def drawn(code: FaceCode, network: Sampler, voices: torch.Tensor, *, seed: int, guidance: float) -> np.ndarray:
+def drawn(code: FaceCode, network: Sampler, voices: torch.Tensor, *, seed: int) -> np.ndarray:
     """Faces uint8 [n, N_SPREAD, 64, 64, 3] of voices [n, dim], or of one for each draw [n, N_SPREAD, dim]."""
     n = len(voices)
     each = voices if voices.ndim == 3 else voices[:, None].expand(-1, N_SPREAD, -1)
     own = noise(n * N_SPREAD, dim=network.dim, seed=seed)[:, None]  # [n · N_SPREAD, 1, dim]
-    codes = network.draw(each.flatten(0, 1), own, n_steps=SAMPLER.n_steps, guidance=guidance)
-    return code.draw(codes[:, 0]).numpy().reshape(n, N_SPREAD, 64, 64, 3)
+    codes = network.draw(each.flatten(0, 1), own)
+    return inference.rendered(code.decoder, codes[:, 0]).reshape(n, N_SPREAD, 64, 64, 3)
 
 
 def of_the_sex(heard: Heard, known: pd.DataFrame, voices: torch.Tensor, *, seed: int) -> torch.Tensor:
@@ -327,8 +280,8 @@ def of_the_sex(heard: Heard, known: pd.DataFrame, voices: torch.Tensor, *, seed:
 
 def sixteen(code: FaceCode, network: Sampler, voice: torch.Tensor) -> np.ndarray:
     """Sixteen faces of one voice."""
-    codes = network.draw(voice, noise(16, dim=network.dim, seed=0)[None], n_steps=SAMPLER.n_steps, guidance=1.5)
-    return code.draw(codes[0]).numpy()
+    codes = network.draw(voice, noise(16, dim=network.dim, seed=0)[None])
+    return inference.rendered(code.decoder, codes[0])
 
 
 _MEAN = f"within sex, mean of {N_MEAN} (%)"

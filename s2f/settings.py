@@ -177,6 +177,7 @@ class Voice(Hearing):
 class Gan(Hearing):
     """Section ``gan``: generator, critics, and how they are trained."""
 
+    steps: Annotated[int, _whole(0)]
     norm: Literal["batch", "none"]
     tanh: bool
     head: Literal["k4", "k1"]
@@ -214,6 +215,7 @@ class Code(Training):
     """Section ``code``: the face code, and how it is learned from photographs."""
 
     dim: Annotated[int, _whole(2, 1024)]
+    more_photos: list[str]
     smooth_start: bool
     learning_rate_generator: Share
     learning_rate_discriminator: Share
@@ -234,7 +236,7 @@ class Code(Training):
 class Sampler(Hearing):
     """Section ``sampler``: the network that draws face codes for a voice, and how it is trained and asked."""
 
-    kind: Literal["flow", "energy"]
+    kind: Literal["none", "flow", "energy"]
     n_layers: Annotated[int, _whole(1, 32)]
     n_axes: Count
     learning_rate: Share
@@ -294,7 +296,22 @@ class Settings(Section):
     store: Store
     readers: Readers
     voice: Voice
+    code: Code
+    sampler: Sampler
     gan: Gan
     measure: Measure
     answer: Answer
     variant: Variant
+
+    @model_validator(mode="after")
+    def _drawn_from(self) -> Settings:
+        g = self.gan
+        if self.sampler.kind == "none" and g.steps == 0:
+            problem = "is 0, and 'sampler.kind' is none"
+            remedy = "Nothing would be trained: raise one, or let a sampler draw face codes."
+            raise ParameterError("parameter 'gan.steps'", problem, remedy=remedy)
+        if self.sampler.kind != "none" and (g.norm, g.tanh, g.head) != ("batch", True, "k4"):
+            problem = f"are {g.norm}, {g.tanh} and {g.head}, and 'sampler.kind' is {self.sampler.kind}"
+            remedy = "Faces of codes are drawn by the poster's generator: batch, true and k4."
+            raise ParameterError("parameters 'gan.norm', 'gan.tanh' and 'gan.head'", problem, remedy=remedy)
+        return self

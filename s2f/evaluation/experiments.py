@@ -30,7 +30,6 @@ from s2f.features import front_end, ge2e_front_end, sound_files
 from s2f.features.pixels import HALF
 from s2f.metrics import bootstrap, catalogue, matching, pairs
 from s2f.metrics.standins import FaceSet
-from s2f.networks.inference import draw
 
 METRICS = tuple(catalogue.comparable())
 FILE = "experiments.csv"
@@ -86,7 +85,7 @@ def lengths(
             heard[place].append(model.embed(speech.first(s)))
     records = []
     for s, share, vectors in zip(seconds, longer / len(voices), heard, strict=True):
-        drawn = draw(model.generator, torch.from_numpy(np.stack(vectors)))  # [n_recordings, 64, 64, 3]
+        drawn = model.draws(torch.from_numpy(np.stack(vectors)), seed=subject.seed)[:, 0]  # [n_recordings, 64, 64, 3]
         faces = face_readers.describe(drawn, voices["identity"].to_numpy(object), reader=subject.reader)
         measured = _measured(faces, photos, people, resamples=_Resamples(resamples, n_resamples))
         records += [{"seconds": s, "share_cut": float(share), **record} for record in measured]

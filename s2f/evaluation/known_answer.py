@@ -104,7 +104,7 @@ def measure(study: Study) -> Measured | None:
     )
     attributes, names = asked(), people["identity"].to_numpy(str)
     vectors = _embeddings(study, model, found, root)  # [n_recordings, d]
-    drawn = inference.draw(model.generator, torch.from_numpy(vectors))
+    drawn = model.draws(torch.from_numpy(vectors), seed=study.seed)[:, 0]
     truth, levels = _levels(
         study,
         people,

@@ -20,8 +20,7 @@ from s2f.features.store import Store
 from s2f.metrics import frechet, matching, measures, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
-from s2f.networks.inference import Model, draw
-from s2f.networks.models import Generator
+from s2f.networks.inference import Model
 from s2f.study.runs import Study
 from s2f.training import data
 from s2f.training.data import Selection
@@ -101,7 +100,7 @@ def drawn(
     voices: pd.DataFrame,
     embeddings: torch.Tensor,
     *,
-    generator: Generator | None = None,
+    model: Model | None = None,
     n_inception: int = 0,
     desc: str = "drawn faces",
 ) -> FaceSet:
@@ -110,11 +109,11 @@ def drawn(
     Parameters
     ----------
     embeddings : Tensor, float [n, dim], what is drawn from: the recordings' own, or what stands in for them
-    generator : Generator, optional, what draws, instead of the variant's own
+    model : Model, optional, what draws, one draw a recording, instead of the variant's own
     n_inception : int, most faces to extract Inception features of, drawn by the seed
     """
     return face_readers.describe(
-        draw(generator or subject.model.generator, embeddings),
+        (model or subject.model).draws(embeddings, seed=subject.seed)[:, 0],
         voices["identity"],
         reader=subject.reader,
         sources=face_quality.videos(voices),
@@ -143,9 +142,7 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
     heard = data.embeddings(subject.voice, voices)
     found = {"model": drawn(subject, voices, heard, n_inception=n_inception)}
     if general is not None:
-        found["general"] = drawn(
-            subject, voices, heard, generator=general.generator, n_inception=n_inception, desc="General's faces"
-        )
+        found["general"] = drawn(subject, voices, heard, model=general, n_inception=n_inception, desc="General's faces")
     pixels, names = standins.mean_faces(
         np.asarray(store.faces[training.photos["row"].to_numpy()]), training.photos["gender"].to_numpy()
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from s2f import seeding, tensors
 from s2f.errors import CheckpointError
-from s2f.features import pixels
 from s2f.networks.models import Generator, scaled, unit
 
 CODE_DIM = 64
@@ -64,12 +63,6 @@ class FaceCode(nn.Module):
         """Faces float [B, 3, 64, 64] by way of their codes, to which `noise` [B, dim] is added where it is given."""
         codes = self.encode(faces)
         return self.decode(codes if noise is None else codes + noise)
-
-    @torch.no_grad()
-    def draw(self, codes: Tensor, *, batch_size: int = 256) -> Tensor:
-        """Faces uint8 [n, 64, 64, 3] of codes float [n, dim], in evaluation mode."""
-        parts = [pixels.drawn(self.decode(part)).permute(0, 2, 3, 1) for part in codes.split(batch_size)]
-        return torch.cat(parts)  # [n, 64, 64, 3]
 
 
 def save(folder: Path, network: FaceCode) -> None:
@@ -121,6 +114,10 @@ class Sampler(nn.Module):
     dim : int, numbers of a code, and of its noise
     width, n_layers : int, of the residual layers
     n_axes : int, of the voice embeddings
+    n_steps : int, steps of Heun's method from 0 to 1; of a "flow" only
+    guidance : float
+        How far to go from what is drawn without the voice to what is drawn with it: 1 is the distribution that was
+        learned, 0 that of anybody, and above 1 draws agree with the voice more than they should and vary less.
     """
 
     centre: Tensor
@@ -136,10 +133,16 @@ class Sampler(nn.Module):
         width: int = 256,
         n_layers: int = 3,
         n_axes: int = 16,
+        n_steps: int = 16,
+        guidance: float = 1.0,
     ) -> None:
         super().__init__()
         n_axes = min(n_axes, embedding_dim)
-        self.kind, self.dim = kind, dim
+        self.kind, self.dim, self.n_steps, self.guidance = kind, dim, n_steps, guidance
+        self.options: dict[str, Any] = {  # what makes another like it, beside `embedding_dim`
+            **{"kind": kind, "dim": dim, "width": width, "n_layers": n_layers, "n_axes": n_axes},
+            **{"n_steps": n_steps, "guidance": guidance},
+        }
         self.register_buffer("centre", torch.zeros(embedding_dim))
         self.register_buffer("axes", torch.zeros(embedding_dim, n_axes))
         self.register_buffer("frequencies", torch.pi * 2.0 ** torch.linspace(-1, 6, N_FREQUENCIES), persistent=False)
@@ -184,44 +187,36 @@ class Sampler(nn.Module):
         return self.give(hidden)  # [B, dim]
 
     @torch.no_grad()
-    def draw(self, embeddings: Tensor, noise: Tensor, *, n_steps: int = 16, guidance: float = 1.0) -> Tensor:
-        """Codes float [B, n, dim] of voice embeddings [B, embedding_dim] and standard normal noise [B, n, dim].
-
-        Parameters
-        ----------
-        n_steps : int, steps of Heun's method from 0 to 1; of a "flow" only
-        guidance : float
-            How far to go from what is drawn without the voice to what is drawn with it: 1 is the distribution that
-            was learned, 0 that of anybody, and above 1 draws agree with the voice more than they should and vary less.
-        """
+    def draw(self, embeddings: Tensor, noise: Tensor) -> Tensor:
+        """Codes float [B, n, dim] of voice embeddings [B, embedding_dim] and standard normal noise [B, n, dim]."""
         n = noise.shape[1]
         condition = self.condition(embeddings).repeat_interleave(n, dim=0)  # [B · n, n_axes]
         x = noise.flatten(0, 1)  # [B · n, dim]
         if self.kind == "energy":
-            return self._guided(x, 0.0, condition, guidance).unflatten(0, noise.shape[:2])
-        step = 1 / n_steps
-        for i in range(n_steps):
-            first = self._guided(x, i * step, condition, guidance)
-            second = self._guided(x + step * first, (i + 1) * step, condition, guidance)
+            return self._guided(x, 0.0, condition).unflatten(0, noise.shape[:2])
+        step = 1 / self.n_steps
+        for i in range(self.n_steps):
+            first = self._guided(x, i * step, condition)
+            second = self._guided(x + step * first, (i + 1) * step, condition)
             x = x + step * (first + second) / 2
         return x.unflatten(0, noise.shape[:2])
 
-    def _guided(self, x: Tensor, time: float, condition: Tensor, guidance: float) -> Tensor:
+    def _guided(self, x: Tensor, time: float, condition: Tensor) -> Tensor:
         moment, known = torch.full_like(x[:, 0], time), torch.ones_like(x[:, 0])
-        if guidance == 1:
+        if self.guidance == 1:
             return self(x, moment, condition, known)
         twice = (torch.cat([part, part]) for part in (x, moment, condition))
         told, anybody = self(*twice, torch.cat([known, 0 * known])).chunk(2)
-        return anybody + guidance * (told - anybody)
+        return anybody + self.guidance * (told - anybody)
 
-    def typical(self, embeddings: Tensor, *, n_steps: int = 16, guidance: float = 1.0) -> Tensor:
+    def typical(self, embeddings: Tensor) -> Tensor:
         """The most typical draw of each voice, always the same: codes float [B, dim].
 
         Of `N_TYPICAL` draws from fixed noise, the one with the smallest mean distance to the others. It is a draw like
         the others: their mean would be a code that no face has.
         """
         fixed = noise(N_TYPICAL, dim=self.dim, seed=0).to(embeddings.device)
-        draws = self.draw(embeddings, fixed.expand(len(embeddings), -1, -1), n_steps=n_steps, guidance=guidance)
+        draws = self.draw(embeddings, fixed.expand(len(embeddings), -1, -1))
         nearest = torch.cdist(draws, draws).mean(2).argmin(1)  # [B]
         return draws[torch.arange(len(draws), device=draws.device), nearest]
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from s2f import provenance, tensors
 from s2f.errors import CheckpointError
 from s2f.features import pixels
+from s2f.networks.codes import Sampler, noise
 from s2f.networks.models import (
     EMBEDDING_DIM,
     FRAMES_PER_VECTOR,
@@ -34,12 +35,23 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Model:
-    """A voice embedding and the generator of one variant, in evaluation mode on the CPU."""
+    """What draws faces from a voice, in evaluation mode on the CPU.
+
+    Attributes
+    ----------
+    voice_embedding, generator : networks
+    architecture : Architecture
+    name : str, of profile and variant
+    sampler : Sampler, optional
+        Draws face codes, from which the generator then draws faces: many for one voice. Without it the generator
+        draws from the voice embedding itself, one face for one voice.
+    """
 
     voice_embedding: VoiceEmbedding | GE2EEmbedding
     generator: Generator
     architecture: Architecture
     name: str
+    sampler: Sampler | None = None
 
     @torch.no_grad()
     def embed(self, features: np.ndarray) -> np.ndarray:
@@ -89,7 +101,7 @@ class Model:
         return ge2e_front_end.partials(recording), heard
 
     def reconstruct(self, recording: np.ndarray | str | Path) -> np.ndarray:
-        """The face of a voice, uint8 [64, 64, 3].
+        """The face of a voice, its most typical draw and always the same: uint8 [64, 64, 3].
 
         Parameters
         ----------
@@ -103,14 +115,48 @@ class Model:
         return self.face(self.hear(recording)[0])
 
     def face(self, features: np.ndarray) -> np.ndarray:
-        """The face of features, as `embed` takes them: uint8 [64, 64, 3]."""
-        return draw(self.generator, torch.from_numpy(self.embed(features))[None])[0]
+        """The face of features, as `embed` takes them, as `reconstruct` draws it: uint8 [64, 64, 3]."""
+        return self.typical(torch.from_numpy(self.embed(features))[None])[0]
+
+    def draw(self, recording: np.ndarray | str | Path, *, n: int = 16, seed: int = 0) -> np.ndarray:
+        """Faces that a voice may have: uint8 [n, 64, 64, 3], all the same where there is no sampler.
+
+        Parameters
+        ----------
+        recording : as `reconstruct` takes it
+        n : int, how many; more of them begin with the same ones
+        seed : int, of the noise
+
+        Raises
+        ------
+        AudioError: as `hear`
+        """
+        embedding = torch.from_numpy(self.embed(self.hear(recording)[0]))[None]
+        return self.draws(embedding, n, seed=seed)[0]
+
+    @torch.no_grad()
+    def typical(self, embeddings: Tensor) -> np.ndarray:
+        """The most typical face of each voice, float [B, dim]: uint8 [B, 64, 64, 3]."""
+        if self.sampler is None:
+            return draw(self.generator, embeddings)
+        return rendered(self.generator, self.sampler.typical(embeddings))
+
+    @torch.no_grad()
+    def draws(self, embeddings: Tensor, n: int = 1, *, seed: int = 0) -> np.ndarray:
+        """Faces uint8 [B, n, 64, 64, 3] of voice embeddings float [B, dim], each from noise of its own."""
+        if self.sampler is None:
+            return np.repeat(draw(self.generator, embeddings)[:, None], n, axis=1)
+        own = noise(len(embeddings) * n, dim=self.sampler.dim, seed=seed).unflatten(0, (-1, n))  # [B, n, dim]
+        codes = self.sampler.draw(embeddings, own)
+        return rendered(self.generator, codes.flatten(0, 1)).reshape(len(embeddings), n, 64, 64, 3)
 
 
 def save(folder: Path, model: Model) -> None:
     """Write ``checkpoint.safetensors``: everything that `load` needs."""
     weights = {f"voice_embedding.{k}": v for k, v in model.voice_embedding.state_dict().items()}
     weights |= {f"generator.{k}": v for k, v in model.generator.state_dict().items()}
+    if model.sampler is not None:
+        weights |= {f"sampler.{k}": v for k, v in model.sampler.state_dict().items()}
     header = {"architecture": asdict(model.architecture), "name": model.name}
     tensors.save(folder / CHECKPOINT, weights, header=header)
 
@@ -146,9 +192,15 @@ def load(variant_folder: str | Path) -> Model:
     with _of_this_version(path):
         architecture = Architecture(**header["architecture"])
         voice, generator = architecture.voice_embedding(), architecture.generator()
-        for prefix, network in (("voice_embedding.", voice), ("generator.", generator)):
+        parts: dict[str, nn.Module] = {"voice_embedding.": voice, "generator.": generator}
+        sampler = None
+        if architecture.sampler is not None:
+            sampler = Sampler(embedding_dim=architecture.embedding_dim, **architecture.sampler)
+            parts["sampler."] = sampler
+        for prefix, network in parts.items():
             network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
-        return Model(voice.eval(), generator.eval(), architecture, str(header.get("name", "")))
+            network.eval()
+        return Model(voice, generator, architecture, str(header.get("name", "")), sampler)
 
 
 @contextlib.contextmanager
@@ -160,8 +212,13 @@ def _of_this_version(path: Path) -> Iterator[None]:
         raise CheckpointError(path, problem, remedy="Train it again with this version.") from error
 
 
+def draw(generator: Generator, embeddings: Tensor) -> np.ndarray:
+    """Faces uint8 [n, 64, 64, 3] of voice embeddings float [n, dim] by a generator in evaluation mode."""
+    return rendered(generator, unit(embeddings))
+
+
 @torch.no_grad()
-def draw(generator: Generator, embeddings: Tensor, *, batch_size: int = 256) -> np.ndarray:
-    """Faces uint8 [n, 64, 64, 3] of voice embeddings float [n, 64] by a generator in evaluation mode."""
-    faces = [pixels.drawn(generator(unit(part))).permute(0, 2, 3, 1).cpu() for part in embeddings.split(batch_size)]
+def rendered(generator: Generator, inputs: Tensor, *, batch_size: int = 256) -> np.ndarray:
+    """Faces uint8 [n, 64, 64, 3] of face codes, or of unit voice embeddings, by a generator in evaluation mode."""
+    faces = [pixels.drawn(generator(part)).permute(0, 2, 3, 1).cpu() for part in inputs.split(batch_size)]
     return torch.cat(faces).numpy()  # [n, 64, 64, 3]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -188,6 +188,7 @@ class Architecture:
     tanh: bool
     head: str
     encoder: str = "own"
+    sampler: dict[str, Any] | None = None  # `Sampler.options`, where faces are drawn from face codes
 
     @property
     def embedding_dim(self) -> int:
@@ -200,9 +201,8 @@ class Architecture:
 
     def generator(self) -> Generator:
         """An untrained generator."""
-        return Generator(
-            width=self.width, norm=self.norm, tanh=self.tanh, head=self.head, embedding_dim=self.embedding_dim
-        )
+        dim = self.embedding_dim if self.sampler is None else self.sampler["dim"]
+        return Generator(width=self.width, norm=self.norm, tanh=self.tanh, head=self.head, embedding_dim=dim)
 
 
 def scaled(n_channels: int, width: float) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Panels of `training_health`, and the columns of a log in them.
 HEALTH: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "length of all gradients": ("grad_generator", "grad_critics"),
+        "length of all gradients": ("grad_generator", "grad_critics", "grad_network"),
         "discriminator right, variety of drawn faces (shares)": ("d_right", "diversity"),
         "distance of the mean scores": ("score_gap",),
         "iterations a second": ("it_per_s",),
@@ -37,6 +37,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "g_identity": "generator: the speaker's identity?",
         "g_pixel": "generator: pixels against a photo",
         "g_edge": "generator: edges against a photo",
+        "g_feature": "generator: what the discriminator looks at",
         "score_real": "discriminator: mean score of real faces",
         "score_fake": "discriminator: mean score of drawn faces",
         "loss": "loss",
@@ -110,6 +111,33 @@ def sample_grids(samples: Mapping[str, np.ndarray], *, n_rows: int = 6, n_column
     steps = sorted(samples, key=int)
     picked = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, n_rows).round().astype(int))]
     return face_rows({f"step {int(step):,}": samples[step][:n_columns] for step in picked})
+
+
+def learning(folder: Path, *, health: bool = False) -> Figure:
+    """Curves of a variant's training: of the game where there was one, otherwise of its sampler.
+
+    Parameters
+    ----------
+    folder : Path, the variant's
+    health : bool, `training_health` instead of losses
+    """
+    path = folder / "log.jsonl"
+    log = pd.DataFrame(saves.read_log(path if path.is_file() else folder / "sampler" / path.name))
+    return training_health(log) if health else loss_curves(log)
+
+
+def what_it_draws(folder: Path, draws: np.ndarray) -> Figure:
+    """What a variant draws: over time where it was kept in ``samples.npz``, otherwise a row of draws a voice.
+
+    Parameters
+    ----------
+    folder : Path, the variant's
+    draws : ndarray, uint8 [n_voices, n_draws, H, W, 3]
+    """
+    path = folder / "samples.npz"
+    if path.is_file():
+        return sample_grids(np.load(path))
+    return face_rows({f"voice {k + 1}": own for k, own in enumerate(draws)})
 
 
 def show_learning(encoder: Encoder, *, folder: Path) -> Figure | None:

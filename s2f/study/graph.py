@@ -19,7 +19,7 @@ from typing import Any
 
 from s2f import provenance
 from s2f.errors import RunError
-from s2f.study import pages, params, runs
+from s2f.study import pages, params, runs, stages
 from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, VARIANTS, Stage
 
 LAST = tuple(stage for stage in STAGES.values() if stage.is_last)
@@ -126,7 +126,8 @@ class Graph:
         """Jobs that must be finished before."""
         run, seed, found = job.run, job.seed, []
         for name, whose in job.stage.needs:
-            found += self._jobs(name, run, seed, variants=self._who(whose, job))
+            if stages.in_run(name, self.settings[run, job.variant]):
+                found += self._jobs(name, run, seed, variants=self._who(whose, job))
         if run == self.main and seed == self.seeds[0]:  # the page that the book shows
             found += self._shown_beside(job)
         if job.notebook == "07_results":

@@ -168,7 +168,7 @@ def fingerprint(settings: Settings, stage: str, *, seed: int) -> str:
 def section_json(settings: Settings, stage: str, *, seed: int) -> str:
     """What `stage` depends on, as sorted JSON: equal strings mean equal outputs."""
     chain = list(stages.before(stage))
-    trains = any("gan" in each.sections for each in chain)
+    trains = any({"gan", "code"} & set(each.sections) for each in chain)
     without = {Reach.NOTHING} if trains else {Reach.NOTHING, Reach.GAN, *settings.voice.without}
     parts: dict[str, Any] = {"seed": seed, "versions": {each.notebook: each.version for each in chain if each.sections}}
     for name in (name for each in chain for name in each.sections):

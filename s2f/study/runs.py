@@ -28,7 +28,7 @@ from s2f import files, provenance
 from s2f.errors import ParameterError, RunError, nearest
 from s2f.settings import Settings
 from s2f.study import environment, notebooks, params
-from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, WRITERS, Stage
+from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, WRITERS, Stage, in_run
 
 
 @dataclass
@@ -184,7 +184,7 @@ class Study:
 
     def _note_needs(self, stage: Stage) -> None:
         """Note the ids of what a stage needs, read or not: training that finds all steps done looks at no voice."""
-        needs = [(self, name, whose) for name, whose in stage.needs]
+        needs = [(self, name, whose) for name, whose in stage.needs if in_run(name, self.params)]
         if stage.pools:
             needs += [(other, *stage.pools) for other in self.seeds() if other.seed != self.seed]
         for study, name, whose in needs:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from s2f.settings import Settings
+
 VARIANTS = ("general", "females", "males")
 # Whose outputs of another stage a stage needs.
 OWN, GENERAL, ALL = "its own variant's", "General's", "every variant's"
@@ -83,10 +85,18 @@ STAGES = {
             done="voice/metrics.json",
         ),
         Stage(
+            "04_face_code",
+            sections=("code", "machine"),
+            after="02_preprocessing",
+            needs=(("02_preprocessing", OWN),),
+            writes={"code": "code"},
+            done="code/code.safetensors",
+        ),
+        Stage(
             "05_training",
-            sections=("gan", "variant"),
+            sections=("code", "sampler", "gan", "variant"),
             after="04_voice_embedding",
-            needs=(("04_voice_embedding", OWN),),
+            needs=(("04_voice_embedding", OWN), ("04_face_code", OWN)),
             writes={"model": "{variant}"},
             done="{variant}/checkpoint.safetensors",
         ),
@@ -123,6 +133,11 @@ WRITERS = {what: stage for stage in STAGES.values() for what in stage.writes}
 
 # Label -> overrides of what the thorough study runs beside a profile: nobody held out, and a planted leak.
 THOROUGH: dict[str, dict[str, Any]] = {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
+
+
+def in_run(name: str, settings: Settings) -> bool:
+    """Whether a run with these parameters has a stage: a face code is learned where samplers draw from it."""
+    return name != "04_face_code" or settings.sampler.kind != "none"
 
 
 def before(name: str) -> Iterator[Stage]:

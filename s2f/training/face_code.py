@@ -1,206 +1,82 @@
-"""Learning a face code from photographs alone: they are taken to a few numbers and drawn again.
-
-What is drawn is compared with the photograph, pixel by pixel, and later also by a discriminator, whose features of the
-two must agree and whose verdict counts a little. Voices play no part.
-"""
+"""The face code of a run: learned once, from the training people's photographs, for all variants."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim.swa_utils import update_bn
 
-from s2f import seeding
-from s2f.errors import TrainingError
+from s2f.features.store import Store
+from s2f.networks import codes, inference
 from s2f.networks.codes import FaceCode
-from s2f.networks.models import Classifier, FaceEmbedding, seeded, start_smooth
-from s2f.settings import Code
-from s2f.training import loop
-from s2f.training.data import Photos
-from s2f.training.health import Watch
-
-N_SETTLED = 8192  # photographs, at most, that the statistics of batch norm are taken from in the end
-BATCH = 256  # photographs at a time where nothing is learned
+from s2f.study.runs import Study
+from s2f.training import autoencoder, data, loop
 
 
-class Judge(nn.Module):
-    """A discriminator that also gives what it looked at."""
+def make(study: Study, store: Store, training: data.Selection, *, folder: Path) -> FaceCode:
+    """Train the face code, or go on with it, and write it; gives it in evaluation mode, on the CPU.
 
-    def __init__(self, trunk: FaceEmbedding, head: Classifier) -> None:
-        super().__init__()
-        self.trunk, self.head = trunk, head
-
-    def forward(self, faces: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Scores float32 [B] of faces [B, 3, 64, 64], and the maps after each of the trunk's activations."""
-        maps = []
-        for layer in self.trunk.model:
-            faces = layer(faces)
-            if isinstance(layer, nn.LeakyReLU):
-                maps.append(faces)
-        with torch.autocast(faces.device.type, enabled=False):
-            return self.head(faces[:, :, 0, 0].float())[:, 0], maps
-
-
-class Trainer(loop.Trainer):
-    """Networks, optimisers and random streams of one face code, and one iteration over them.
+    Parameters
+    ----------
+    folder : Path, the run's folder of the code; gets ``code.safetensors``, ``log.jsonl`` and ``state/``
 
     Raises
     ------
-    TrainingError: fewer than two photographs, or a batch that the processes of `setup` cannot share equally
+    TrainingError: fewer than two photographs; a value that is not finite
+    """
+    machine = study.params.machine
+    photos = data.Photos(store.faces, rows=training.photos["row"].to_numpy(), device=study.device)
+    network = autoencoder.train(
+        photos,
+        settings=study.params.code,
+        setup=loop.Setup(
+            seed=study.seed,
+            n_threads=machine.n_threads,
+            precision=loop.choose_precision(machine.precision, study.device, exact=False),
+            compile_mode=machine.compile,
+        ),
+        place=loop.Place(folder, study.resume_key("s2f.training.autoencoder", photos.digest()), "face code"),
+    )
+    codes.save(folder, network)
+    return network
+
+
+@dataclass(frozen=True)
+class Again:
+    """Photographs, and what the code kept of them.
+
+    Attributes
+    ----------
+    photos, drawn : ndarray, uint8 [n, 64, 64, 3]
+    codes : Tensor, float [n, dim]
     """
 
-    PARTS = ("network", "average", "judge", "network_adam", "judge_adam", "batches", "noise")
-    settings: Code
+    photos: np.ndarray
+    drawn: np.ndarray
+    codes: torch.Tensor
 
-    def __init__(self, photos: Photos, *, settings: Code, setup: loop.Setup) -> None:
-        s, device, peers = settings, photos.device, setup.peers
-        peers.check(s.batch_size, name="code.batch_size")
-        if photos.n_faces < 2:
-            remedy = "Give more: there is nothing to tell apart."
-            raise TrainingError("face code", f"has {photos.n_faces} photograph(s) to learn from", remedy=remedy)
-        super().__init__(setup=setup, device=device)
-        self.photos, self.settings, self.peers = photos, s, peers
-        init = seeding.torch_stream(setup.seed, "init")
-        new = partial(FaceCode, width=s.width, dim=s.dim)
-        network = seeded(new, generator=init)
-        if s.smooth_start:
-            start_smooth(network.decoder, generator=init)
-        self.network = peers.synchronised(network, device=device)
-        trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=True), generator=init)
-        self.judge = Judge(trunk, seeded(lambda: Classifier(n_outputs=1), generator=init))
-        loop.channels_last(self.network, device).train()
-        loop.channels_last(self.judge, device).train()
-        self.average = loop.channels_last(new(), device).eval()
-        self.average.load_state_dict(self.network.state_dict())
-        self.average.requires_grad_(False)
-        adam = partial(torch.optim.Adam, betas=(s.beta_1, s.beta_2), fused=True)
-        self.network_adam = adam(self.network.parameters(), lr=s.learning_rate_generator)
-        self.judge_adam = adam(self.judge.parameters(), lr=s.learning_rate_discriminator)
-        streams = (seeding.torch_stream(setup.seed, name, device=device) for name in ("batches", "noise"))
-        self.batches, self.noise = streams
-        compiled = partial(loop.compiled, compile_mode=setup.compile_mode, device=device)
-        self._draw_again = compiled(peers.wrap(self.network, device=device))
-        self._teach = compiled(peers.wrap(self.judge, device=device))
-        self._ask = compiled(self.judge) if peers.n > 1 else self._teach
+    @property
+    def l1_pixel_255(self) -> float:
+        """Mean absolute difference of pixels, 0 to 255."""
+        return float(np.abs(self.photos.astype(np.int16) - self.drawn).mean())
 
-    def extra(self) -> dict[str, Tensor]:
-        """Nothing beside the parts."""
-        return {}
-
-    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
-        """Nothing to put back."""
-
-    def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
-        """One iteration; returns its losses as tensors. With `report` also what `gan.Trainer.iterate` gives of them."""
-        s = self.settings
-        self.step += 1
-        factor = loop.decayed(self.step, s.steps, decay_from=s.decay_from)
-        self.network_adam.param_groups[0]["lr"] = factor * s.learning_rate_generator
-        self.judge_adam.param_groups[0]["lr"] = factor * s.learning_rate_discriminator
-        # Every process draws the whole batch of B and keeps its own part, of B / n.
-        real = self.peers.mine(self._photographs())  # [B / n, 3, 64, 64]
-        noise = self.peers.mine(torch.randn(s.batch_size, s.dim, generator=self.noise, device=self.device))
-        if self.device == "cuda":
-            torch.compiler.cudagraph_mark_step_begin()
-        with loop.autocast(self.device, self.setup.precision):
-            made = self._draw_again(real, s.noise * noise).float()  # [B / n, 3, 64, 64]
-        off = made - real
-        values = {"g_pixel": off.abs().mean(), "g_edge": off.diff(dim=2).abs().mean() + off.diff(dim=3).abs().mean()}
-        loss = s.weight_pixel * values["g_pixel"] + s.weight_edge * values["g_edge"]
-        if self.step > round(s.critics_from * s.steps):
-            values |= self._teach_judge(real, made.detach(), report=report)
-            values |= self._judged(real, made)
-            loss = loss + s.weight_real * values["g_real"] + s.weight_feature * values["g_feature"]
-        self.network_adam.zero_grad()
-        loss.backward()
-        if report:
-            values["grad_generator"] = loop.gradient_norm(list(self.network.parameters()))
-            values["diversity"] = made.detach().std(0).mean() / real.std(0).mean()
-        self.network_adam.step()
-        if s.average_decay:
-            loop.follow(self.average, self.network, decay=s.average_decay, step=self.step)
-        values = {name: value.detach() for name, value in values.items()}
-        return self.peers.mean(values) if report else values
-
-    def _photographs(self) -> Tensor:
-        """Random photographs, half of them mirrored where that is asked: float [B, 3, 64, 64]."""
-        n = self.settings.batch_size
-        picked = torch.randint(self.photos.n_faces, (n,), generator=self.batches, device=self.device)
-        faces = self.photos.images(picked)
-        if self.settings.flip:
-            mirrored = torch.rand(n, generator=self.batches, device=self.device) < 0.5
-            faces = torch.where(mirrored[:, None, None, None], faces.flip(3), faces)
-        return faces.contiguous(memory_format=torch.channels_last)
-
-    def _teach_judge(self, real: Tensor, made: Tensor, *, report: bool) -> dict[str, Tensor]:
-        """One step of the discriminator, by the hinge loss (Miyato et al. 2018, equation 17)."""
-        self.judge.requires_grad_(True)
-        with loop.autocast(self.device, self.setup.precision):
-            scores, _ = self._teach(torch.cat([real, made]))
-        of_real, of_made = scores.chunk(2)
-        values = {"d": F.relu(1 - of_real).mean() + F.relu(1 + of_made).mean()}
-        self.judge_adam.zero_grad()
-        values["d"].backward()
-        if report:
-            values["d_right"] = torch.cat([of_real > 0, of_made < 0]).float().mean()
-            values["score_gap"] = (of_real.mean() - of_made.mean()).abs()
-            values["grad_critics"] = loop.gradient_norm(list(self.judge.parameters()))
-        self.judge_adam.step()
-        return values
-
-    def _judged(self, real: Tensor, made: Tensor) -> dict[str, Tensor]:
-        """What the discriminator says of the drawn faces, and how far what it looked at is from the photographs'."""
-        self.judge.requires_grad_(False)
-        with loop.autocast(self.device, self.setup.precision):
-            with torch.no_grad():
-                _, wanted = self._ask(real)
-                wanted = [each.clone() for each in wanted] if self.device == "cuda" else wanted  # graphs reuse memory
-            scores, found = self._ask(made)
-        off = [(one - other).abs().mean(dtype=torch.float32) for one, other in zip(found, wanted, strict=True)]
-        return {"g_real": -scores.mean(), "g_feature": torch.stack(off).mean()}
-
-    def kept(self) -> FaceCode:
-        """The network that is kept, in evaluation mode: the running average where there is one.
-
-        The statistics of its batch norm, which are those of other weights, are taken anew from training photographs.
-        """
-        network = self.average if self.settings.average_decay else self.network
-        update_bn(self._settling(), network)
-        return network.eval()
-
-    def _settling(self) -> Iterator[Tensor]:
-        """Photographs of all people mixed, every other one mirrored where that is asked."""
-        mixed = torch.randperm(self.photos.n_faces, generator=seeding.torch_stream(self.setup.seed, "batches"))
-        mixed = mixed[:N_SETTLED].to(self.device)
-        for picked in mixed.tensor_split(-(-len(mixed) // BATCH)):  # of equal size: batch norm refuses a last one of 1
-            faces = self.photos.images(picked)
-            if self.settings.flip:
-                faces[::2] = faces[::2].flip(3)
-            yield faces.contiguous(memory_format=torch.channels_last)
+    @property
+    def deviation(self) -> float:
+        """Of the codes, as a mean over their numbers: 1 on the photographs that the code was learned from."""
+        return float(self.codes.std(0).mean())
 
 
-def train(photos: Photos, *, settings: Code, setup: loop.Setup, place: loop.Place) -> FaceCode:
-    """Train a face code, going on from the last good save of the same fingerprint.
-
-    Gives it in evaluation mode, on the CPU.
-
-    Raises
-    ------
-    TrainingError
-        A value that is not finite, or a bad sign where ``settings.on_trouble`` is "stop"; the last good save stays.
-    """
-    torch.set_num_threads(setup.n_threads)
-    trainer = Trainer(photos, settings=settings, setup=setup)
-    loop.run(trainer, place=place, watch=Watch(on_trouble=settings.on_trouble, section="code"))
-    return trainer.kept().cpu()
+def again(network: FaceCode, photos: np.ndarray) -> Again:
+    """Take photographs uint8 [n, 64, 64, 3] to codes, and draw them again."""
+    found = autoencoder.encode(network, data.Photos(photos, device="cpu"))
+    return Again(photos, inference.rendered(network.decoder, found), found)
 
 
-@torch.no_grad()
-def encode(network: FaceCode, photos: Photos, *, mirrored: bool = False) -> Tensor:
-    """Codes of all photographs, as they are or mirrored, by a network in evaluation mode: float [n_faces, dim]."""
-    parts = (faces.flip(3) if mirrored else faces for faces in photos.batches(BATCH))
-    return torch.cat([network.encode(part.contiguous(memory_format=torch.channels_last)) for part in parts])
+def between(network: FaceCode, kept: Again, *, pairs: Sequence[tuple[int, int]], n: int = 8) -> np.ndarray:
+    """Faces drawn at `n` places on the straight way between the codes of two photographs: uint8 [n_pairs · n, …]."""
+    shares = torch.linspace(0, 1, n)[:, None]
+    ways = [torch.lerp(kept.codes[one], kept.codes[other], shares) for one, other in pairs]
+    return inference.rendered(network.decoder, torch.cat(ways))

@@ -17,7 +17,7 @@ from s2f import seeding
 from s2f.networks.codes import FaceCode, Sampler
 from s2f.networks.models import scaled, seeded
 from s2f.settings import Sampler as Settings
-from s2f.training import face_code, loop
+from s2f.training import autoencoder, loop
 from s2f.training.data import Pairs
 from s2f.training.health import Watch
 
@@ -44,6 +44,7 @@ class Trainer(loop.Trainer):
         s, device, peers = settings, pairs.device, setup.peers
         peers.check(s.batch_size, name="sampler.batch_size")
         super().__init__(setup=setup, device=device)
+        assert s.kind != "none"
         self.pairs, self.codes, self.settings, self.peers = pairs, codes.to(device), s, peers
         new = partial(
             Sampler,
@@ -53,6 +54,8 @@ class Trainer(loop.Trainer):
             width=scaled(HIDDEN, s.width),
             n_layers=s.n_layers,
             n_axes=s.n_axes,
+            n_steps=s.n_steps,
+            guidance=s.guidance,
         )
         self.network = seeded(new, generator=seeding.torch_stream(setup.seed, "init")).to(device).train()
         self.network.learn_axes(pairs.tracks.whole())
@@ -135,7 +138,7 @@ def codes_of(code: FaceCode, pairs: Pairs, *, flip: bool) -> Tensor:
     """Codes of all photographs as they are, and with `flip` of their mirror images too: float [k, n_faces, dim]."""
     code = loop.channels_last(code, pairs.device).eval()
     ways = (False, True) if flip else (False,)
-    return torch.stack([face_code.encode(code, pairs, mirrored=way) for way in ways])
+    return torch.stack([autoencoder.encode(code, pairs, mirrored=way) for way in ways])
 
 
 def train(pairs: Pairs, code: FaceCode, *, settings: Settings, setup: loop.Setup, place: loop.Place) -> Sampler:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import torch
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from s2f.features.store import Store
-from s2f.networks import inference
+from s2f.networks import codes, inference
+from s2f.networks.codes import FaceCode, Sampler
 from s2f.networks.models import Architecture
 from s2f.study import runs
 from s2f.study.runs import Study
-from s2f.training import data, gan, loop, processes, saves
+from s2f.training import data, gan, loop, processes, sampler, saves
 
 
 def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
@@ -47,30 +51,60 @@ def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
     return inference.load(folder)
 
 
-def architecture(study: Study) -> Architecture:
+def architecture(study: Study, drawing: Sampler | None = None, code: FaceCode | None = None) -> Architecture:
     """The networks that a run's parameters describe."""
     g, voice = study.params.gan, study.params.voice
-    return Architecture(voice.width, g.width, g.norm, g.tanh, g.head, voice.encoder)
+    width = g.width if code is None else code.width
+    options = None if drawing is None else drawing.options
+    return Architecture(voice.width, width, g.norm, g.tanh, g.head, voice.encoder, options)
 
 
-def _inputs(study: Study, *, device: str) -> tuple[Store, data.Pairs, str]:
-    """Store and training data of a variant, and what a save to go on from must agree on."""
-    store = Store.open(study.read("store"))
-    training = data.select(store, split="train", gender=study.params.variant.gender)
-    pairs = data.pairs(store, study.read("voice"), training, device=device)
-    return store, pairs, study.resume_key("s2f.training.gan", pairs.digest())
+@dataclass(frozen=True)
+class _Inputs:
+    """What a variant is trained on.
+
+    Attributes
+    ----------
+    store : Store
+    pairs : Pairs
+    data_digest : str, of all training data, the face code included
+    code : FaceCode, optional, where faces are drawn from one
+    """
+
+    store: Store
+    pairs: data.Pairs
+    data_digest: str
+    code: FaceCode | None
+
+    @classmethod
+    def of(cls, study: Study, *, device: str) -> _Inputs:
+        store = Store.open(study.read("store"))
+        training = data.select(store, split="train", gender=study.params.variant.gender)
+        pairs = data.pairs(store, study.read("voice"), training, device=device)
+        if study.params.sampler.kind == "none":
+            return cls(store, pairs, pairs.digest(), None)
+        folder = study.read("code")
+        digest = hashlib.sha256((folder / codes.FILE).read_bytes()).hexdigest()[:16]
+        return cls(store, pairs, f"{pairs.digest()}-{digest}", codes.load(folder))
 
 
 def _is_saved(study: Study, folder: Path) -> bool:
     """Whether this very training has saved all of its steps: then nothing is left that needs several processes."""
-    *_, fingerprint = _inputs(study, device="cpu")
-    return saves.last_step(folder / "state", fingerprint=fingerprint) == study.params.gan.steps
+    digest = _Inputs.of(study, device="cpu").data_digest
+    last = {
+        "sampler": (folder / "sampler", study.params.sampler.steps if study.params.sampler.kind != "none" else 0),
+        "gan": (folder, study.params.gan.steps),
+    }
+    return all(
+        saves.last_step(place / "state", fingerprint=study.resume_key(f"s2f.training.{name}", digest)) == steps
+        for name, (place, steps) in last.items()
+        if steps
+    )
 
 
 def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> None:
-    machine, device = study.params.machine, study.device
-    store, pairs, fingerprint = _inputs(study, device=device)
-    voice = study.read("voice")
+    p, machine, device = study.params, study.params.machine, study.device
+    given, voice = _Inputs.of(study, device=device), study.read("voice")
     setup = loop.Setup(
         seed=study.seed,
         n_threads=max(1, machine.n_threads // machine.n_devices),
@@ -78,23 +112,46 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
         compile_mode=machine.compile,
         peers=who,
     )
-    trained = gan.train(
-        pairs,
-        settings=study.params.gan,
-        setup=setup,
-        place=loop.Place(folder, fingerprint, label),
-        samples=data.embeddings(voice, watched(store, gender=study.params.variant.gender)),
-    )
+
+    def place(name: str, at: Path, shown: str) -> loop.Place:
+        return loop.Place(at, study.resume_key(f"s2f.training.{name}", given.data_digest), shown)
+
+    drawing = None
+    if given.code is not None:
+        drawing = sampler.train(
+            given.pairs,
+            given.code,
+            settings=p.sampler,
+            setup=setup,
+            place=place("sampler", folder / "sampler", f"{label}, sampler"),
+        )
+    for old in () if p.gan.steps else (folder / "log.jsonl", folder / "samples.npz"):
+        old.unlink(missing_ok=True)  # of a training with other parameters
+    if p.gan.steps:
+        trained = gan.train(
+            given.pairs, settings=p.gan, setup=setup, place=place("gan", folder, label), samples=watched_voices(study)
+        )
+        generator = trained.kept().cpu().eval()
+    else:
+        assert given.code is not None  # or nothing would be trained, which the settings refuse
+        generator = given.code.decoder
     if who.primary:
         encoder = inference.load_encoder(voice)
         name = f"{study.profile} {study.variant}"
-        model = inference.Model(encoder, trained.kept().cpu().eval(), architecture(study), name)
+        described = architecture(study, drawing, given.code)
+        model = inference.Model(encoder, generator, described, name, drawing)
         inference.save(folder, model)
 
 
 def watched(store: Store, *, gender: str | None, n: int = 8) -> pd.DataFrame:
     """Recordings of the first `n` validation people, one each, whose faces are drawn as training goes on."""
     return data.select(store, split="validation", gender=gender).voices.groupby("identity").head(1).head(n)
+
+
+def watched_voices(study: Study) -> torch.Tensor:
+    """Unit embeddings float32 [n, dim] of the recordings of `watched`."""
+    recordings = watched(Store.open(study.read("store")), gender=study.params.variant.gender)
+    return data.embeddings(study.read("voice"), recordings)
 
 
 def main(arguments: argparse.Namespace) -> int:

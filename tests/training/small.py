@@ -9,7 +9,7 @@ from s2f.networks.codes import FaceCode
 from s2f.networks.models import seeded
 from s2f.settings import Code, Sampler
 from s2f.study import params
-from s2f.training import data, face_code, gan, loop, sampler, speaker, tracks
+from s2f.training import autoencoder, data, gan, loop, sampler, speaker, tracks
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = params.resolve("smoke", root=ROOT)
@@ -153,7 +153,7 @@ def photos(*, n=15):
 def learn_code(folder, *, settings=CODE, key="k", seed=0, using=None, **setup):
     """A small face code, trained."""
     place = loop.Place(folder, key)
-    return face_code.train(using or photos(), settings=settings, setup=loop.Setup(seed, **setup), place=place)
+    return autoencoder.train(using or photos(), settings=settings, setup=loop.Setup(seed, **setup), place=place)
 
 
 def learn_sampler(folder, *, settings=SAMPLER, key="k", seed=0, using=None, **setup):

@@ -53,15 +53,18 @@ def test_what_is_drawn_is_distributed_as_what_was_learned(kind):
     network = t.kept()
     voices = using.tracks.whole()
     noise = codes.noise(60 * 200, dim=DIM, seed=5).view(60, 200, DIM)
-    draws = network.draw(voices, noise, n_steps=16).numpy()
+    network.n_steps = 16
+    draws = network.draw(voices, noise).numpy()
     for column in range(2):
         slope = np.polyfit(means[:, column], draws.mean(1)[:, column], 1)[0]
         assert slope == pytest.approx(1, abs=0.15), column
     assert np.abs(draws.mean(1)[:, 2]).mean() < 0.2
     np.testing.assert_allclose(draws.std(1).mean(0), deviations, rtol=0.15)
-    anybody = network.draw(voices, noise, n_steps=16, guidance=0.0).numpy()
+    network.guidance = 0.0
+    anybody = network.draw(voices, noise).numpy()
     np.testing.assert_allclose(anybody.std((0, 1)), np.sqrt(deviations**2 + means.var(0)), rtol=0.2)
-    agreed = network.draw(voices, noise, n_steps=16, guidance=2.0).numpy()
+    network.guidance = 2.0
+    agreed = network.draw(voices, noise).numpy()
     assert np.polyfit(means[:, 0], agreed.mean(1)[:, 0], 1)[0] > 1.3
 
 

@@ -6,12 +6,12 @@ import torch
 
 from s2f.errors import CheckpointError, TrainingError
 from s2f.networks import codes
-from s2f.training import data, face_code, loop, processes, saves
+from s2f.training import autoencoder, data, loop, processes, saves
 from tests.training.small import CODE, SMOKE, apart, but, equal, learn_code, photos, weights
 
 
 def trainer(*, using=None, **what):
-    return face_code.Trainer(using or photos(), settings=but(CODE, **what), setup=loop.Setup(3))
+    return autoencoder.Trainer(using or photos(), settings=but(CODE, **what), setup=loop.Setup(3))
 
 
 def plain_iteration(t):
@@ -99,7 +99,7 @@ def test_faces_are_learned(tmp_path):
     known = data.Photos(faces, device="cpu")
     what = {"steps": 120, "batch_size": 8, "learning_rate_generator": 5e-3, "flip": False, "average_decay": 0.9}
     network = learn_code(tmp_path, settings=but(CODE, **what), using=known)
-    drawn = network.draw(face_code.encode(network, known)).numpy().astype(int)
+    drawn = network.draw(autoencoder.encode(network, known)).numpy().astype(int)
     errors = np.abs(drawn[:, None] - faces[None]).mean((2, 3, 4))
     assert (errors.argmin(1) == np.arange(4)).all() and np.diag(errors).max() < 20
     log = saves.read_log(tmp_path / "log.jsonl")
@@ -114,7 +114,7 @@ def test_codes_of_the_kept_network_have_mean_0_and_deviation_1(decay):
     network = t.kept()
     assert network is (t.average if decay else t.network) and not network.training
     first = weights(network)
-    made = torch.cat([face_code.encode(network, t.photos, mirrored=way) for way in (False, True)])
+    made = torch.cat([autoencoder.encode(network, t.photos, mirrored=way) for way in (False, True)])
     torch.testing.assert_close(made.mean(0), torch.zeros(6), atol=0.25, rtol=0)  # half of the 80 were looked at
     torch.testing.assert_close(made.std(0), torch.ones(6), atol=0.25, rtol=0)
     mixed = torch.cat(list(t._settling()))
@@ -126,15 +126,15 @@ def test_codes_of_the_kept_network_have_mean_0_and_deviation_1(decay):
 
 
 def test_statistics_are_taken_from_batches_of_equal_size():
-    t = trainer(using=photos(n=2 * face_code.BATCH + 1))
+    t = trainer(using=photos(n=2 * autoencoder.BATCH + 1))
     assert [len(batch) for batch in t._settling()] == [171, 171, 171]
 
 
 def test_codes_are_those_of_each_photograph_and_of_its_mirror_image():
     network, some = trainer().average, photos(n=5)
     faces = some.images(torch.arange(5))
-    torch.testing.assert_close(face_code.encode(network, some), network.encode(faces))
-    torch.testing.assert_close(face_code.encode(network, some, mirrored=True), network.encode(faces.flip(3)))
+    torch.testing.assert_close(autoencoder.encode(network, some), network.encode(faces))
+    torch.testing.assert_close(autoencoder.encode(network, some, mirrored=True), network.encode(faces.flip(3)))
 
 
 def test_resumed_equals_uninterrupted(tmp_path):
@@ -153,7 +153,7 @@ def test_resumed_equals_uninterrupted(tmp_path):
 def test_trouble_is_said_with_the_name_of_its_own_parameters(tmp_path, monkeypatch):
     monkeypatch.setattr("s2f.training.health.PATIENCE", 1)
     flat = data.Photos(np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8), device="cpu")
-    monkeypatch.setattr(face_code.Trainer, "_photographs", lambda self: self.photos.images(torch.tensor([0, 0, 1, 1])))
+    monkeypatch.setattr(autoencoder.Trainer, "_photographs", lambda own: own.photos.images(torch.tensor([0, 0, 1, 1])))
     monkeypatch.setattr(codes.FaceCode, "decode", lambda self, made: 0 * self.decoder(made))
     with pytest.raises(TrainingError, match=r"no_diversity at step 2.*code\.learning_rate.*code\.on_trouble"):
         learn_code(tmp_path, settings=but(CODE, on_trouble="stop", critics_from=1.0), using=flat)
@@ -162,7 +162,7 @@ def test_trouble_is_said_with_the_name_of_its_own_parameters(tmp_path, monkeypat
 def test_bfloat16_trains_near_float32_and_keeps_float32_weights():
     settings = but(CODE, critics_from=0.0, learning_rate_generator=1e-4)
     one, two = (
-        face_code.Trainer(photos(), settings=settings, setup=loop.Setup(0, precision=precision))
+        autoencoder.Trainer(photos(), settings=settings, setup=loop.Setup(0, precision=precision))
         for precision in loop.PRECISIONS
     )
     for _ in range(3):
