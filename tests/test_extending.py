@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shutil
@@ -14,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from s2f.__main__ import main
 from s2f.corpora.synthetic import build
 from s2f.metrics import catalogue, measures
 from s2f.networks import inference
@@ -28,11 +28,13 @@ PAGE = (ROOT / "book" / "extend.md").read_text(encoding="utf-8")
 rng, study = made_up.rng, made_up.study  # fixtures
 
 
-def example(name: str, *words: object) -> None:
-    """Run an example as the page says."""
-    command = [sys.executable, EXAMPLES / name, *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def run(*words: object) -> str:
+    """Run Python as the page says; what it prints."""
+    command = [sys.executable, *map(str, words)]
+    here = os.environ | {"PYTHONPATH": str(ROOT)}  # this checkout, wherever another is installed
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=here)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -54,31 +56,30 @@ def test_every_file_of_the_examples_is_on_the_page():
     assert shown == {path.name for path in EXAMPLES.iterdir() if path.is_file()}
 
 
-def test_a_folder_of_people_becomes_a_table_that_a_study_can_run_on(people, tmp_path, capsys):
+def test_a_folder_of_people_becomes_a_table_that_a_study_can_run_on(people, tmp_path):
     table = tmp_path / "pairs.csv"
-    example("own_data.py", people, table)
+    run(EXAMPLES / "own_data.py", people, table)
     rows = pd.read_csv(table)
     assert len(rows) == 16 and rows.notna().all(axis=None) and rows["identity"].nunique() == 8
     assert rows["recording"].str.endswith(".wav").all() and rows["face"].str.endswith(".png").all()
-    assert main(["check", "table", "--table", str(table)]) == 0
-    assert "8 identities" in capsys.readouterr().out
+    assert "8 identities" in run("-m", "s2f", "check", "table", "--table", table)
 
 
 def test_whoever_has_more_of_one_kind_loses_none(tmp_path):
     for name in ("ann/1.wav", "ann/2.WAV", "ann/1.jpg", "bob/a.png", "bob/notes.txt"):
         (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "p" / name).touch()
-    example("own_data.py", tmp_path / "p", tmp_path / "pairs.csv")
+    run(EXAMPLES / "own_data.py", tmp_path / "p", tmp_path / "pairs.csv")
     rows = pd.read_csv(tmp_path / "pairs.csv")
     assert rows["recording"].notna().sum() == 2 and rows["face"].notna().sum() == 2 and len(rows) == 3
 
 
-def test_the_photograph_of_the_nearest_speaker_is_drawn_and_measured(people, tmp_path, capsys):
+def test_the_photograph_of_the_nearest_speaker_is_drawn_and_measured(people, tmp_path):
     architecture = Architecture(0.0625, 0.0625, "batch", True, "k4")
     model = inference.Model(architecture.voice_embedding().eval(), architecture.generator().eval(), architecture, "t")
-    run, known, recordings = (tmp_path / name for name in ("run", "known", "recordings"))
-    run.mkdir()
-    inference.save(run, model)
+    variant, known, recordings = (tmp_path / name for name in ("variant", "known", "recordings"))
+    variant.mkdir()
+    inference.save(variant, model)
     for person in sorted(path for path in people.iterdir() if path.is_dir()):
         first, second = sorted(person.glob("*.wav"))
         for place, file in ((known, first), (recordings, second)):
@@ -86,14 +87,13 @@ def test_the_photograph_of_the_nearest_speaker_is_drawn_and_measured(people, tmp
             shutil.copyfile(file, place / person.name / file.name)
         shutil.copyfile(min(person.glob("*.png")), known / person.name / "photo.png")
         shutil.copyfile(first, recordings / person.name / "again.wav")  # as it was heard: must find its own speaker
-    example("own_model.py", run, known, recordings, tmp_path / "pictures")
+    run(EXAMPLES / "own_model.py", variant, known, recordings, tmp_path / "pictures")
     drawn = sorted((tmp_path / "pictures").glob("*/*.png"))
     assert len(drawn) == 16
     for picture in (path for path in drawn if path.stem == "again"):
         assert picture.read_bytes() == (known / picture.parent.name / "photo.png").read_bytes()
     words = ["--generated", tmp_path / "pictures", "--real", known, "--meta", people / "people.csv"]
-    assert main(["measure", *map(str, words)]) == 0
-    assert "matching" in capsys.readouterr().out
+    assert "matching" in run("-m", "s2f", "measure", *words)
 
 
 def test_the_metric_of_the_page_is_measured_like_any_other(study, monkeypatch):
