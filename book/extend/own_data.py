@@ -1,4 +1,7 @@
-"""A table of pairs from a folder with a folder a person: python own_data.py people pairs.csv"""
+"""A table of pairs, from a folder with a folder a person.
+
+python book/extend/own_data.py people pairs.csv
+"""
 
 import sys
 from itertools import zip_longest
@@ -6,21 +9,24 @@ from pathlib import Path
 
 import pandas as pd
 
-SOUNDS, PICTURES = {".wav", ".flac", ".mp3", ".m4a"}, {".jpg", ".jpeg", ".png"}
+SOUNDS = {".wav", ".flac", ".mp3", ".m4a"}
+PICTURES = {".jpg", ".jpeg", ".png"}
+
+
+def of_kind(folder: Path, suffixes: set[str]) -> list[Path]:
+    files = sorted(folder.resolve().iterdir())
+    return [path for path in files if path.suffix.lower() in suffixes]
 
 
 def table(root: Path) -> pd.DataFrame:
-    """A row a recording and photograph of each person; whoever has more of one kind has rows with one."""
+    """Recordings beside photographs; some rows have one of them only."""
     rows = []
-    for person in sorted(folder for folder in root.iterdir() if folder.is_dir()):
-        files = sorted(person.iterdir())
-        sounds = [path.resolve() for path in files if path.suffix.lower() in SOUNDS]
-        pictures = [path.resolve() for path in files if path.suffix.lower() in PICTURES]
-        for recording, face in zip_longest(sounds, pictures):
-            rows.append({"identity": person.name, "recording": recording, "face": face})
-    return pd.DataFrame(rows)
+    for person in sorted(path for path in root.iterdir() if path.is_dir()):
+        sounds, pictures = of_kind(person, SOUNDS), of_kind(person, PICTURES)
+        rows += [(person.name, *pair) for pair in zip_longest(sounds, pictures)]
+    return pd.DataFrame(rows, columns=["identity", "recording", "face"])
 
 
 if __name__ == "__main__":
-    folder, target = map(Path, sys.argv[1:])
-    table(folder).to_csv(target, index=False)
+    people, target = map(Path, sys.argv[1:])
+    table(people).to_csv(target, index=False)

@@ -1,6 +1,7 @@
-"""A model of one's own: the photograph of the known speaker who sounds most alike.
+"""The photograph of the known speaker who sounds most alike.
 
-python own_model.py runs/demo/s0/general known recordings pictures
+python book/extend/own_model.py VARIANT KNOWN RECORDINGS PICTURES
+KNOWN has a folder a speaker, with .wav and .png files.
 """
 
 import shutil
@@ -12,20 +13,21 @@ import numpy as np
 import s2f
 
 
-def main(run: Path, known: Path, recordings: Path, pictures: Path) -> None:
-    """Of `known`, a folder a speaker with .wav and .png files, a picture for each .wav of `recordings`."""
-    model = s2f.load(run)  # only its ear is used
+def main(variant: Path, known: Path, recordings: Path, out: Path) -> None:
+    model = s2f.load(variant)  # only its ear is used
 
     def hear(path: Path) -> np.ndarray:
-        return model.embed(model.hear(path)[0])  # of unit length
+        features, _ = model.hear(path)
+        return model.embed(features)  # [dim], of unit length
 
-    heard = sorted(known.glob("*/*.wav"))
-    voices = np.stack([hear(path) for path in heard])  # [n, dim]
+    speakers = sorted(known.glob("*/*.wav"))
+    voices = np.stack([hear(path) for path in speakers])  # [n, dim]
     for recording in sorted(recordings.glob("*/*.wav")):
-        nearest = heard[int(np.argmax(voices @ hear(recording)))]
-        picture = pictures / recording.relative_to(recordings).with_suffix(".png")
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(min(nearest.parent.glob("*.png")), picture)
+        nearest = speakers[int(np.argmax(voices @ hear(recording)))]
+        photograph = min(nearest.parent.glob("*.png"))
+        name = recording.relative_to(recordings).with_suffix(".png")
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(photograph, out / name)
 
 
 if __name__ == "__main__":

@@ -227,7 +227,9 @@ def _said(name: str, quote: Quote, content: Mapping | None) -> dict[str, str]:
 
     def text(part: str) -> str:
         value = entry.get(part)
-        return prose.number(None if value is None else form.scale * value, digits=form.digits, why=entry.get("reason"))
+        if value is None:
+            return prose.number(None, why=entry.get("reason"))
+        return prose.number(form.scale * value, digits=form.digits).replace("-", "−")  # a sign, in prose
 
     bounds = [entry.get(part) for part in ("low", "high")]
     interval = "[no interval]" if None in bounds else f"[{text('low')}, {text('high')}]"
@@ -241,14 +243,15 @@ def verdict(content: Mapping) -> str:
     entry = content["rows"]["model"][metric]
     control = content["differences"].get("shuffled_voice", {}).get(metric) or {}
     if entry["low"] is None or control.get("low") is None:
-        return f"whether that is more than chance was {prose.MISSING}"
+        return f"whether they tell people of one sex apart was {prose.MISSING}"
     chance = catalogue.METRICS[metric].chance
     above, over = chance is not None and entry["low"] > chance, control["low"] > 0
+    told = "these faces tell people of one sex apart better than"
     return {
-        (True, True): "that is above chance, and above what the same faces reach with the voices shuffled",
-        (True, False): "that is above chance, and not told from what the same faces reach with the voices shuffled",
-        (False, True): "that is not told from chance, though above what the same faces reach with the voices shuffled",
-        (False, False): "that is not told from chance",
+        (True, True): f"{told} chance does, and better than with the voices shuffled",
+        (True, False): f"{told} chance does, but whether better than with the voices shuffled, this run does not show",
+        (False, True): f"{told} with the voices shuffled, but whether better than chance, this run does not show",
+        (False, False): "that these faces tell people of one sex apart, this run does not show",
     }[above, over]
 
 
