@@ -261,9 +261,7 @@ def test_chapters_are_those_of_the_table_of_contents():
 
 @pytest.mark.parametrize("name", sorted(PROSE))
 def test_no_chapter_tells_how_it_came_to_be(name):
-    told = re.compile(
-        r"\b(first version|used to be|at first|an earlier|so far|since then)\b", re.I
-    )
+    told = re.compile(r"\b(first version|used to be|at first|an earlier|so far|since then)\b", re.I)
     assert told.findall(PROSE[name]) == []
 
 
@@ -276,6 +274,15 @@ def test_a_number_of_a_result_is_glued_or_has_its_source(name):
             numbers = set(re.findall(r"\d+\.\d+|\d+ %", GLUE.sub("", part))) - {"50 %", "95 %", "0 %", "0.05", "0.0"}
             sourced = re.search(r"\{cite|for this study|benchmarks/RESULTS\.md|s2f/", part)
             assert not numbers or sourced or "`benchmarks/RESULTS.md`" in section, part
+
+
+def test_what_real_voices_give_is_said_alike_wherever_one_can_be_given():
+    table = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8").split("## Real voices given to")[1]
+    row = re.search(r"^\| General \| (\d+) \| (\d+) \| (\S+ % \[[^]]+\]) \|", table, re.M)
+    said = f"showed the right sex in {row[3]} of {row[1]} recordings of {row[2]} VoxCeleb speakers"
+    places = ["README.md", "notebooks/08_your_voice.ipynb"]
+    places += [f"book/{name}.md" for name in ("limits_ethics", "faq", "cards", "reproduce")]
+    assert [place for place in places if said not in (ROOT / place).read_text(encoding="utf-8")] == []
 
 
 def test_a_refused_notebook_leaves_the_book_as_it_was(tmp_path):
