@@ -46,6 +46,8 @@ def main(arguments: argparse.Namespace) -> int:
     model = inference.load(arguments.run)
     for recording, kept in planned.left_out.items():
         print(f"warning: {recording} is left out: it is {kept.name} in another format", file=sys.stderr)
+    if _heard_no_real_voice(arguments.run):
+        print("note: this network learned from synthetic voices; for a real one it is often wrong", file=sys.stderr)
     failed = []
     for recording, target in planned.targets.items():
         try:
@@ -59,6 +61,12 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"{len(failed)} of {len(planned.targets)} recordings are not drawn:", file=sys.stderr)
         print(*(f"  {recording}" for recording in failed), sep="\n", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _heard_no_real_voice(variant: Path) -> bool:
+    """Whether the parameters beside a checkpoint, where there are any, say that its corpus was the synthetic one."""
+    path = variant / "params.yaml"
+    return path.is_file() and "\n  kind: synthetic\n" in path.read_text(encoding="utf-8", errors="replace")
 
 
 def plan(recordings: Sequence[Path], output: Path | None) -> Plan:

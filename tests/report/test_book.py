@@ -325,6 +325,15 @@ def test_pages_and_notebooks_must_match(tmp_path):
         book.build(root, run, notebooks)
 
 
+@pytest.mark.parametrize("text", ["recipe: short\n", "recipe: [\n", "", "- a\n"])
+def test_a_run_of_another_version_is_named(tmp_path, text):
+    results = tmp_path / "runs" / "smoke" / "s2" / "results"
+    files.write_text(results / "params.yaml", text)
+    (tmp_path / "book").symlink_to(ROOT / "book")
+    with pytest.raises(RunError, match=r"s2/results/params\.yaml is of another version .*\. Run the study again"):
+        book.executed_pages(tmp_path, results.parent / "notebooks", instead=tmp_path)
+
+
 def test_a_labelled_run_shows_the_pages_that_it_shares_with_the_plain_one(tmp_path):
     results = tmp_path / "runs" / "smoke-long" / "s2" / "results"
     settings = params.resolve("smoke", overrides={"gan.steps": 70}, root=ROOT)
