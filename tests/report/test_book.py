@@ -342,7 +342,7 @@ def test_a_labelled_run_shows_the_pages_that_it_shares_with_the_plain_one(tmp_pa
         (tmp_path / name).symlink_to(ROOT / name)
     found = book.executed_pages(tmp_path, results.parent / "notebooks", instead=tmp_path)
     shared = {name for name, path in found.items() if path.parent == tmp_path / "runs" / "smoke" / "s2" / "notebooks"}
-    assert shared == {"01_corpus", "02_preprocessing", "04_voice_embedding"}
+    assert shared == {"01_corpus", "02_preprocessing", "04_voice_embedding", "04_face_code"}
     assert {path.parent for name, path in found.items() if name not in shared} == {results.parent / "notebooks"}
 
 
