@@ -216,6 +216,7 @@ class Code(Training):
 
     dim: Annotated[int, _whole(2, 1024)]
     more_photos: list[str]
+    judge_width: Annotated[float, _real(1 / 64, 8.0)]
     smooth_start: bool
     learning_rate_generator: Share
     learning_rate_discriminator: Share
