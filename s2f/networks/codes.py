@@ -71,8 +71,9 @@ class Judge(nn.Module):
 
     Parameters
     ----------
-    width : float, multiplies the channels 64, 128, 256, 512; each layer's weights are divided by their largest
-        singular value (Miyato et al. 2018)
+    width : float
+        Multiplies the channels 64, 128, 256, 512 of layers whose weights are divided by their largest singular value
+        (Miyato et al. 2018).
     """
 
     def __init__(self, *, width: float = 1.0) -> None:
@@ -82,8 +83,8 @@ class Judge(nn.Module):
             spectral_norm(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1))
             for n_in, n_out in itertools.pairwise(channels)
         )
-        self.parts = spectral_norm(nn.Conv2d(channels[-2], 1, 1))  # of the third layer's 8×8 places
-        self.whole = spectral_norm(nn.Conv2d(channels[-1], 1, 4))
+        self.parts = spectral_norm(nn.Conv2d(channels[-2], 1, 1, bias=False))  # of the third layer's 8×8 places
+        self.whole = spectral_norm(nn.Conv2d(channels[-1], 1, 4, bias=False))
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Scores float32 of whole faces [B] and of their parts [B, 64], and the maps of each layer.
