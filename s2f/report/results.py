@@ -56,9 +56,19 @@ QUOTED: Mapping[str, Quote] = MappingProxyType(
         },
         "matching_within_gender_over_shuffled": Quote("model", "matching_within_gender", against="shuffled_voice"),
         "matching_within_gender_over_probe": Quote("model", "matching_within_gender", against="probe"),
-        # General's faces of the women and of the men alone, and those of the variants that were trained on them alone.
-        "matching_women": Quote("general", "matching_within_gender", variant="females"),
-        "matching_men": Quote("general", "matching_within_gender", variant="males"),
+        "matching_within_gender_draws": Quote("draws_mean", "matching_within_gender"),
+        **{
+            f"matching_{sex}{short}": Quote(row, f"matching_within_{sex}", against=against)
+            for sex in ("women", "men")
+            for row, short, against in (
+                ("model", "", None),
+                ("shuffled_voice", "_shuffled", None),
+                ("model", "_over_shuffled", "shuffled_voice"),
+            )
+        },
+        # Of the people of the variants of one sex: General's faces, and their own.
+        "general_females": Quote("general", "matching_within_gender", variant="females"),
+        "general_males": Quote("general", "matching_within_gender", variant="males"),
         "matching_females": Quote("model", "matching_within_gender", variant="females"),
         "matching_males": Quote("model", "matching_within_gender", variant="males"),
         **{
@@ -224,8 +234,8 @@ def _said(name: str, quote: Quote, content: Mapping | None) -> dict[str, str]:
     if content is None:
         why = f"{prose.MISSING} (this run has no variant {quote.variant.title()})"
         return {name: why, f"{name}_interval": "[no interval]", f"{name}_n": why}
-    rows = content["rows"] if quote.against is None else {quote.row: content["differences"][quote.against]}
-    entry, form = rows[quote.row].get(quote.metric) or {}, catalogue.METRICS[quote.metric].form
+    row = content["rows"].get(quote.row) if quote.against is None else content["differences"].get(quote.against)
+    entry, form = (row or {}).get(quote.metric) or {}, catalogue.METRICS[quote.metric].form
 
     def text(part: str) -> str:
         value = entry.get(part)
