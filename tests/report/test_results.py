@@ -299,9 +299,16 @@ def test_what_was_not_measured_is_said_with_its_reason(variants):
 def test_a_run_without_variants_of_one_sex_says_so(variant):
     variant.metrics["differences"] = metrics(0.25)["rows"]
     found = results.quotes({"general": variant})
-    assert found["matching_women"] == "not measured (this run has no variant Females)"
+    assert found["general_females"] == "not measured (this run has no variant Females)"
     assert found["matching_males_n"] == "not measured (this run has no variant Males)"
-    assert found["matching_men_interval"] == "[no interval]"
+    assert found["general_males_interval"] == "[no interval]"
+
+
+def test_a_row_that_a_recipe_does_not_have_is_not_measured(variants):
+    del variants["general"].metrics["rows"]["draws_mean"]
+    found = results.quotes(variants)
+    names = ("matching_within_gender_draws", "matching_within_gender_draws_interval", "matching_within_gender_draws_n")
+    assert [found[name] for name in names] == ["not measured", "[no interval]", "not measured"]
 
 
 @pytest.mark.parametrize(
