@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from s2f import files
 from s2f.errors import RunError, S2FError
-from s2f.report import prose
+from s2f.report import live, prose
 from s2f.settings import Settings
 from s2f.study import params
 from s2f.study.graph import MADE_FROM, book_sources
@@ -78,7 +78,7 @@ def build(
             shutil.rmtree(left)  # of a build that was killed
         made_from = book_sources(root, run.name, seed)
         _place(root, run, notebooks)
-        return _render(root, out, made_from=made_from)
+        return _render(root, out, made_from=made_from, run=run, seed=seed)
 
 
 def status(run: Path) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def _render(root: Path, out: Path, *, made_from: Mapping[str, str]) -> Path:
+def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, seed: int) -> Path:
     """Build the pages; a failed build leaves the earlier ones as they were."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root / "book")]
     command += ["--config", str(root / "_config.yml"), "--all", "-n", "-W", "--keep-going"]
@@ -266,6 +266,7 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str]) -> Path:
                 log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
             )
         files.move(scratch / "_build" / "html", new)
+        live.write(run, new, seed=seed)
         files.write_json(new / MADE_FROM, made_from)
     return html / "index.html"
 
