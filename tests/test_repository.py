@@ -39,6 +39,7 @@ NOT_IMPORTED = {
     "ruff": "a command",
     "setuptools": "builds the package",
     "snakemake-executor-plugin-slurm": "submits jobs",
+    "sphinx-exercise": "exercises of the book",
     "types-pyyaml": "types for mypy",
     "types-tqdm": "types for mypy",
 }

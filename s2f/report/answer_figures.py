@@ -210,11 +210,16 @@ def sentence(answer: Answer | None) -> str:
     """What the prose says of the faces; where the answer is not known, that."""
     if answer is None:
         return UNKNOWN
-    face = answer.table[(answer.table["level"] == "face") & (answer.table["mode"] == "overall")]
-    recovered, missed, chance, above = _tally(face)
+    faces = {mode: part for mode, part in answer.table[answer.table["level"] == "face"].groupby("mode")}
+    overall, within = faces["overall"], faces["within sex"]
+    caused = int(within["caused"].sum())
+    (recovered, missed, chance, above), (own, lost, *_) = _tally(overall), _tally(within)
+    independent = int((~overall["caused"].astype(bool)).sum())
+    seeds = "1 seed" if len(answer.seeds) == 1 else f"{len(answer.seeds)} seeds"
     return (
-        f"On {answer.n_people} people and {len(answer.seeds)} {'seed' if len(answer.seeds) == 1 else 'seeds'} of "
-        f"training, the drawn faces show {recovered} of the {recovered + missed} traits that share causes with the "
-        f"voice and can be told from it, and of the {chance + above} independent traits that can be read from a face "
-        f"{chance} stay at chance."
+        f"On {answer.n_people} people and {seeds} of training, the drawn faces show {recovered} of the "
+        f"{recovered + missed} traits, sex among them, that share causes with the voice and can be told from it. "
+        f"Within a sex they show {own} of {own + lost}, and {caused - own - lost} more have no verdict there. "
+        f"Of the {independent} independent traits {chance + above} can be read from a face, and {chance} of these "
+        f"stay at chance; of the others nothing is known."
     )

@@ -17,6 +17,7 @@ from typing import Any
 
 import nbformat
 import yaml
+from pydantic import ValidationError
 
 from s2f import files
 from s2f.errors import RunError, S2FError
@@ -129,9 +130,13 @@ def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Pa
     ----------
     executed : Path, ``runs/<run>/s<seed>/notebooks``
     instead : Path, folder for the pages of variants that the run does not have
+
+    Raises
+    ------
+    RunError: the run was made by another version
     """
-    path = executed.parent / "results" / "params.yaml"
-    settings = Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    results = executed.parent / "results"
+    settings = settings_of(results) if (results / "params.yaml").is_file() else None
     found = {}
     for name in pages(root):
         stage, _, variant = name.rpartition("_")
@@ -141,6 +146,23 @@ def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Pa
             text = f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(settings.variants)}."
             nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), found[name])
     return found
+
+
+def settings_of(folder: Path) -> Settings:
+    """The parameters that made a folder of a run.
+
+    Raises
+    ------
+    RunError: they are not there, or of another version
+    """
+    path, remedy = folder / "params.yaml", "Run the study again, to its end."
+    if not path.is_file():
+        raise RunError(path, "is not there", remedy=remedy, reason="missing")
+    try:
+        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
+        raise RunError(path, f"is of another version ({why})", remedy=remedy, reason="format") from None
 
 
 def _home(root: Path, executed: Path, page: str, settings: Settings | None) -> Path:
@@ -203,9 +225,18 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path]) -> None:
                 place = new / "results" / path.relative_to(run).parent.parent / path.name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place)
+        for path in sorted(_results(notebooks).glob("*")):  # once more, at a place that chapters can name
+            if path.suffix in OUTPUTS:
+                (new / "results").mkdir(exist_ok=True)
+                shutil.copyfile(path, new / "results" / path.name)
         shown = status(run)
         files.write_json(new / "status.json", {key: value for key, value in shown.items() if key != "rows"})
         files.write_text(new / "status.md", _status_page(shown))
+
+
+def _results(notebooks: Mapping[str, Path]) -> Path:
+    """Where the seed that is shown has its tables and figures: ``runs/<run>/s<seed>/results``."""
+    return Path(next(path for name, path in notebooks.items() if name.startswith("07"))).parents[1] / "results"
 
 
 def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import ValidationError
 
 from s2f import files, provenance
 from s2f.errors import OutputError, RunError
 from s2f.metrics import catalogue
 from s2f.provenance import Facts
 from s2f.report import prose, style, tables, training_figures
+from s2f.report.book import settings_of
 from s2f.settings import Settings
 from s2f.study import params
 from s2f.training import saves
@@ -71,24 +70,13 @@ def keep(root: Path, run: Path) -> Path:
 
 def _refuse_others(seeds: list[Path]) -> None:
     """Refuse what was made with other parameters than the first seed's results: the page would mix them."""
-    settings = _settings(seeds[0] / "results")
+    settings = settings_of(seeds[0] / "results")
     for seed in seeds:
         _check(seed / "results", "07_results", settings, seed)
         for variant in _variants(seed):
-            own = settings.model_copy(update={"variant": _settings(variant).variant})
+            own = settings.model_copy(update={"variant": settings_of(variant).variant})
             for notebook in ("05_training", "06_metrics"):
                 _check(variant, notebook, own, seed)
-
-
-def _settings(folder: Path) -> Settings:
-    path = folder / "params.yaml"
-    if not path.is_file():
-        raise RunError(path, "is not there", remedy="Run the study again, to its end.", reason="missing")
-    try:
-        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        problem = f"is of another version ({error.errors()[0]['msg']})"
-        raise RunError(path, problem, remedy="Run the study again, to its end.", reason="format") from None
 
 
 def _check(folder: Path, notebook: str, settings: Settings, seed: Path) -> None:

@@ -21,7 +21,7 @@ from s2f import __version__, files
 from s2f.errors import AudioError, OutputError, ParameterError, S2FError
 from s2f.networks import inference
 from s2f.networks.inference import Model
-from s2f.report import draws
+from s2f.report import draws, prose
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 RECORDINGS = (
@@ -62,6 +62,8 @@ def main(arguments: argparse.Namespace) -> int:
         raise ParameterError("--size", f"is {size_px}, too little for a sheet of {n} draws", remedy=remedy)
     for recording, kept in planned.left_out.items():
         print(f"warning: {recording} is left out: it is {kept.name} in another format", file=sys.stderr)
+    if _heard_no_real_voice(arguments.run):
+        print(f"note: {prose.REAL_VOICES}", file=sys.stderr)
     failed = []
     for recording, target in planned.targets.items():
         try:
@@ -75,6 +77,12 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"{len(failed)} of {len(planned.targets)} recordings are not drawn:", file=sys.stderr)
         print(*(f"  {recording}" for recording in failed), sep="\n", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _heard_no_real_voice(variant: Path) -> bool:
+    """Whether the parameters beside a checkpoint, where there are any, say that its corpus was the synthetic one."""
+    path = variant / "params.yaml"
+    return path.is_file() and "\n  kind: synthetic\n" in path.read_text(encoding="utf-8", errors="replace")
 
 
 def plan(recordings: Sequence[Path], output: Path | None) -> Plan:

@@ -19,25 +19,85 @@ from s2f.report import prose, tables
 from s2f.study.runs import Study
 from s2f.training import data
 
-# Row and metric of the numbers that the prose quotes, by the name that it calls them; some with their interval.
-QUOTED: Mapping[str, tuple[str, str]] = MappingProxyType(
+
+@dataclass(frozen=True)
+class Quote:
+    """A number that the prose quotes: of a row, or with `against` the model's minus another row's."""
+
+    row: str
+    metric: str
+    variant: str = "general"
+    against: str | None = None
+
+
+# By the names that the prose calls them.
+QUOTED: Mapping[str, Quote] = MappingProxyType(
     {
-        "gender_agreement": ("model", "gender_agreement"),
-        "reader_gender_accuracy": ("ceiling", "gender_agreement"),
-        "kid": ("model", "kid"),
-        "kid_gender_mean": ("gender_mean_face", "kid"),
-        "diversity_share": ("model", "diversity_share"),
-        "fid": ("model", "fid"),
-        "fid_real_real": ("model", "fid_real_real"),
-        "matching_oracle": ("gender_oracle", "matching_2way"),
+        "gender_agreement": Quote("model", "gender_agreement"),
+        "reader_gender_accuracy": Quote("ceiling", "gender_agreement"),
+        "kid": Quote("model", "kid"),
+        "kid_gender_mean": Quote("gender_mean_face", "kid"),
+        "kid_ceiling": Quote("ceiling", "kid"),
+        "fid": Quote("model", "fid"),
+        "fid_real_real": Quote("model", "fid_real_real"),
+        "diversity": Quote("model", "diversity"),
+        "diversity_share": Quote("model", "diversity_share"),
+        "consistency": Quote("model", "consistency"),
+        "matching_oracle": Quote("gender_oracle", "matching_2way"),
         **{
-            f"{metric}{short}": (row, metric)
-            for row, short in (("model", ""), ("probe", "_probe"), ("ceiling", "_ceiling"))
+            f"{metric}{short}": Quote(row, metric)
+            for row, short in (
+                ("model", ""),
+                ("probe", "_probe"),
+                ("ceiling", "_ceiling"),
+                ("shuffled_voice", "_shuffled"),
+            )
             for metric in ("matching_2way", "matching_within_gender")
+        },
+        "matching_within_gender_over_shuffled": Quote("model", "matching_within_gender", against="shuffled_voice"),
+        "matching_within_gender_over_probe": Quote("model", "matching_within_gender", against="probe"),
+        "matching_within_gender_draws": Quote("draws_mean", "matching_within_gender"),
+        **{
+            f"matching_{sex}{short}": Quote(row, f"matching_within_{sex}", against=against)
+            for sex in ("women", "men")
+            for row, short, against in (
+                ("model", "", None),
+                ("shuffled_voice", "_shuffled", None),
+                ("model", "_over_shuffled", "shuffled_voice"),
+            )
+        },
+        # Of the people of the variants of one sex: General's faces, and their own.
+        "general_females": Quote("general", "matching_within_gender", variant="females"),
+        "general_males": Quote("general", "matching_within_gender", variant="males"),
+        "matching_females": Quote("model", "matching_within_gender", variant="females"),
+        "matching_males": Quote("model", "matching_within_gender", variant="males"),
+        **{
+            f"{metric}{short}": Quote(row, metric)
+            for row, short in (("model", ""), ("gender_mean_face", "_gender_mean"), ("ceiling", "_ceiling"))
+            for metric in ("precision", "recall")
+        },
+        **{
+            f"l1{short}": Quote(row, "l1_pixel_255")
+            for row, short in (
+                ("model", ""),
+                ("mean_face", "_mean_face"),
+                ("gender_mean_face", "_gender_mean"),
+                ("random_real", "_random_real"),
+                ("ceiling", "_ceiling"),
+            )
+        },
+        "l1_over_mean_face": Quote("model", "l1_pixel_255", against="mean_face"),
+        **{
+            f"recall_at_10{short}": Quote(row, "recall_at_10")
+            for row, short in (
+                ("model", ""),
+                ("gender_oracle", "_oracle"),
+                ("probe", "_probe"),
+                ("ceiling", "_ceiling"),
+            )
         },
     }
 )
-INTERVALS = ("matching_2way", "matching_within_gender")
 N_DRAWS = 6  # of each voice in Table 1, beside the most typical one
 
 
@@ -146,14 +206,65 @@ def write_seeds(study: Study, found: Mapping[int, Mapping[str, Mapping]]) -> pd.
     return frame
 
 
-def said(found: Mapping[str, float], content: Mapping) -> dict[str, str]:
-    """Numbers as the prose says them, and why some are not measured: of a variant's `metrics.json`.
+def quotes(variants: Mapping[str, Variant]) -> dict[str, str]:
+    """What the prose says of a run, by name: numbers as text, in words where there is none.
 
-    KID has three digits, counts have none.
+    Each of `QUOTED` has three: its value, ``<name>_interval``, its 95 % interval in brackets, and ``<name>_n``, of how
+    many people it is. They are scaled and rounded as in the tables. ``verdict`` says in words whether the drawn faces
+    tell people of one sex apart.
     """
-    digits = {name: 3 if name.startswith("kid") else 0 if name.startswith("n_") else 1 for name in found}
-    why = {name: missing(content, metric, row=row) for name, (row, metric) in QUOTED.items()}
-    return {name: prose.number(value, digits=digits[name], why=why.get(name)) for name, value in found.items()}
+    general = variants["general"]
+    index, content = general.store.index, general.metrics
+    found = {
+        "n_identities": f"{index['identity'].nunique()}",
+        "n_train_identities": f"{index.loc[index['split'] == 'train', 'identity'].nunique()}",
+        "n_test_identities": f"{len(general.held_out.identities)}",
+        "n_test_recordings": f"{len(general.held_out.voices)}",
+        "n_fid": prose.number(content["rows"]["model"]["fid"]["n_recordings"], digits=0, why=missing(content, "fid")),
+        "verdict": verdict(content),
+    }
+    for name, quote in QUOTED.items():
+        variant = variants.get(quote.variant)
+        found |= _said(name, quote, variant.metrics if variant else None)
+    return found
+
+
+def _said(name: str, quote: Quote, content: Mapping | None) -> dict[str, str]:
+    """Value, interval and number of people of one quote."""
+    if content is None:
+        why = f"{prose.MISSING} (this run has no variant {quote.variant.title()})"
+        return {name: why, f"{name}_interval": "[no interval]", f"{name}_n": why}
+    row = content["rows"].get(quote.row) if quote.against is None else content["differences"].get(quote.against)
+    entry, form = (row or {}).get(quote.metric) or {}, catalogue.METRICS[quote.metric].form
+
+    def text(part: str) -> str:
+        value = entry.get(part)
+        if value is None:
+            return prose.number(None, why=entry.get("reason"))
+        return prose.number(form.scale * value, digits=form.digits).replace("-", "−")  # a sign, in prose
+
+    bounds = [entry.get(part) for part in ("low", "high")]
+    interval = "[no interval]" if None in bounds else f"[{text('low')}, {text('high')}]"
+    n = prose.number(entry.get("n_identities"), digits=0, why=entry.get("reason"))
+    return {name: text("value"), f"{name}_interval": interval, f"{name}_n": n}
+
+
+def verdict(content: Mapping) -> str:
+    """Whether a variant's faces tell people of one sex apart, by their interval and by that of the control."""
+    metric = "matching_within_gender"
+    entry = content["rows"]["model"][metric]
+    control = content["differences"].get("shuffled_voice", {}).get(metric) or {}
+    if entry["low"] is None or control.get("low") is None:
+        return f"whether they tell people of one sex apart was {prose.MISSING}"
+    chance = catalogue.METRICS[metric].chance
+    above, over = chance is not None and entry["low"] > chance, control["low"] > 0
+    told = "these faces tell people of one sex apart better than"
+    return {
+        (True, True): f"{told} chance does, and better than with the voices shuffled",
+        (True, False): f"{told} chance does, but whether better than with the voices shuffled, this run does not show",
+        (False, True): f"{told} with the voices shuffled, but whether better than chance, this run does not show",
+        (False, False): "that these faces tell people of one sex apart, this run does not show",
+    }[above, over]
 
 
 def glue_numbers(found: Mapping[str, str], glue: Callable) -> None:
@@ -226,24 +337,3 @@ def missing(content: Mapping, metric: str, *, row: str = "model") -> str | None:
     """Why a row of a `metrics.json` has no value of a metric; None where it has one."""
     entry = content["rows"][row][metric]
     return entry["reason"] if entry["value"] is None else None
-
-
-def numbers(variant: Variant) -> dict[str, float]:
-    """The numbers that the prose quotes; shares in percent, NaN where a metric does not apply."""
-
-    def get(row: str, metric: str, part: str = "value") -> float:
-        value = variant.metrics["rows"][row][metric][part]
-        scale = 100 if catalogue.METRICS[metric].form == catalogue.PERCENT else 1
-        return float("nan") if value is None else scale * float(value)
-
-    index = variant.store.index
-    found = {
-        "n_identities": float(index["identity"].nunique()),
-        "n_test_identities": float(len(variant.held_out.identities)),
-        "n_fid": float(variant.metrics["rows"]["model"]["fid"]["n_recordings"] or "nan"),
-    }
-    found |= {name: get(row, metric) for name, (row, metric) in QUOTED.items()}
-    for name in QUOTED:
-        if name.startswith(INTERVALS):
-            found |= {f"{name}_{part}": get(*QUOTED[name], part) for part in ("low", "high")}
-    return found

@@ -191,14 +191,23 @@ def test_the_leak_is_found_in_people_and_in_the_run_that_was_trained_on_it(measu
 def test_the_page_of_an_answer(measured):
     study = open_study("09_known_answer")
     answer = known_answer.alone(study, measured)
-    face = answer.table[(answer.table["level"] == "face") & (answer.table["mode"] == "overall")]
-    n = {verdict: (face["verdict"] == verdict).sum() for verdict in answer_figures.VERDICTS}
+    face = answer.table[answer.table["level"] == "face"].set_index("mode")
+    n, own = (
+        face.loc[mode, "verdict"].value_counts().reindex(answer_figures.VERDICTS, fill_value=0)
+        for mode in known_answer.MODES
+    )
+    caused = (face.loc["within sex", "verdict"][face.loc["within sex", "caused"].astype(bool)]).size
+    independent = (~face.loc["overall", "caused"].astype(bool)).sum()
+    tellable = own[recovery.RECOVERED] + own[recovery.MISSED]
+    assert tellable < caused and n[recovery.CHANCE] + n[recovery.ABOVE] < independent == 14
     assert answer_figures.sentence(answer) == (
         f"On 20 people and 1 seed of training, the drawn faces show {n[recovery.RECOVERED]} of the "
-        f"{n[recovery.RECOVERED] + n[recovery.MISSED]} traits that share causes with the voice and can be told "
-        f"from it, and of the "
-        f"{n[recovery.CHANCE] + n[recovery.ABOVE]} independent traits that can be read from a face "
-        f"{n[recovery.CHANCE]} stay at chance."
+        f"{n[recovery.RECOVERED] + n[recovery.MISSED]} traits, sex among them, that share causes with the voice and "
+        f"can be told from it. "
+        f"Within a sex they show {own[recovery.RECOVERED]} of {tellable}, and {caused - tellable} more have no "
+        f"verdict there. "
+        f"Of the {independent} independent traits {n[recovery.CHANCE] + n[recovery.ABOVE]} can be read from a face, "
+        f"and {n[recovery.CHANCE]} of these stay at chance; of the others nothing is known."
     )
     assert answer_figures.counts(answer).shape == (6, 2)
     shown = answer_figures.exceptions(answer)

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 import yaml
 from nbformat import v4
+from PIL import Image
 
 from s2f import files
 from s2f.errors import RunError
@@ -40,6 +41,12 @@ def glued() -> dict[str, dict[str, object]]:
             words = "smoke" if key == "profile" else "12.3"
             found.setdefault(notebook, {})[key] = words if form == "s" else 12.34566
     return found
+
+
+def pictures() -> set[str]:
+    """Pictures of the results folder that chapters show."""
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "book").glob("*.md")]
+    return {name for page in pages for name in re.findall(r"\{figure\} runs/results/(\w+\.png)", page)}
 
 
 def notebook(title: str, glue: dict[str, object] | None = None) -> nbformat.NotebookNode:
@@ -86,6 +93,8 @@ def project(folder: Path, *, run: str = "smoke") -> tuple[Path, Path, dict[str, 
     results = run_folder / "s3" / "results"
     results.mkdir()
     (results / "table2.csv").write_text("variant,fid\ngeneral,1.0\n", encoding="utf-8")
+    for name in pictures():
+        Image.new("RGB", (40, 20), "white").save(results / name)
     return root, run_folder, notebooks
 
 
@@ -131,6 +140,7 @@ def test_a_new_run_replaces_the_earlier_one(built):
     names = {path.stem for path in (root / "book" / "runs").glob("*.ipynb")}
     assert names == book.pages(ROOT)
     assert (root / "book" / "runs" / "results" / "s3" / "table2.csv").is_file()
+    assert pictures() == {path.name for path in (root / "book" / "runs" / "results").glob("*.png")} != set()
     assert not [*(root / "_build").glob(".html.*"), *(root / "book").glob(".runs.*")]
 
 
@@ -230,6 +240,60 @@ def test_prose_has_one_sentence_a_line():
                 assert not two.search(line), f"{chapter.name}:{n}: {line}"
 
 
+CHAPTERS = [
+    *("question", "data", "front_end", "networks", "training", "results", "poster", "known_answer", "limits_ethics"),
+    *("reproduce", "extend", "how_built"),
+]
+PROSE = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "book").glob("*.md"))}
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_begins_with_what_it_teaches_and_ends_with_three_exercises(name):
+    page = PROSE[name]
+    title, goals, rest = re.split(r"```\{admonition\} What this chapter teaches\n|```\n", page, maxsplit=2)
+    assert re.fullmatch(r"(\(\S+\)=\n)?# .+\n\n", title)
+    assert len(re.findall(r"^- .+", goals, re.M)) >= 3
+    exercises = rest.split("\n## Exercises\n")[1]
+    asked = re.findall(r"```\{exercise\} .+\n:label: (\S+)\n", exercises)
+    answered = re.findall(r"```\{solution\} (\S+)\n:class: dropdown\n", exercises)
+    assert len(set(asked)) == 3 and asked == answered
+    assert exercises.count("```{") == 6 and "\n## " not in exercises
+
+
+def test_chapters_are_those_of_the_table_of_contents():
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    files = [path for path in book._files(toc) if not path.startswith("runs/")]
+    assert {*CHAPTERS} < {*files} and set(files) == set(PROSE) - {"README"}
+    assert [name for name in files if name in CHAPTERS] == CHAPTERS
+    assert files.index("metrics") > files.index("results")  # a reference, after what it is needed for
+
+
+@pytest.mark.parametrize("name", sorted(PROSE))
+def test_no_chapter_tells_how_it_came_to_be(name):
+    told = re.compile(r"\b(first version|used to be|at first|an earlier|since then)\b", re.I)
+    assert told.findall(PROSE[name]) == []
+
+
+@pytest.mark.parametrize("name", ["index", "results", "known_answer", "cards"])
+def test_a_number_of_a_result_is_glued_or_has_its_source(name):
+    """Percentages and decimals; exercises ask about made-up ones."""
+    text = re.sub(r"^```\{(?:exercise|solution)\}.*?^```$", "", PROSE[name], flags=re.M | re.S)
+    for section in re.split(r"^## ", text, flags=re.M):
+        for part in re.split(r"\n(?=\||\n)", section):  # a paragraph, or a line of a table
+            numbers = set(re.findall(r"\d+\.\d+|\d+ %", GLUE.sub("", part))) - {"50 %", "95 %", "0 %", "0.05", "0.0"}
+            sourced = re.search(r"\{cite|for this study|benchmarks/RESULTS\.md|s2f/", part)
+            assert not numbers or sourced or "`benchmarks/RESULTS.md`" in section, part
+
+
+def test_what_real_voices_give_is_said_alike_wherever_one_can_be_given():
+    table = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8").split("## Real voices given to")[1]
+    row = re.search(r"^\| General \| (\d+) \| (\d+) \| (\S+ % \[[^]]+\]) \|", table, re.M)
+    said = f"showed the right sex in {row[3]} of {row[1]} recordings of {row[2]} VoxCeleb speakers"
+    places = ["README.md", "notebooks/08_your_voice.ipynb"]
+    places += [f"book/{name}.md" for name in ("limits_ethics", "faq", "cards", "reproduce")]
+    assert [place for place in places if said not in (ROOT / place).read_text(encoding="utf-8")] == []
+
+
 def test_a_refused_notebook_leaves_the_book_as_it_was(tmp_path):
     root, run, notebooks = project(tmp_path)
     page = notebook("Females")
@@ -270,6 +334,15 @@ def test_pages_and_notebooks_must_match(tmp_path):
         book.build(root, run, notebooks)
 
 
+@pytest.mark.parametrize("text", ["recipe: short\n", "recipe: [\n", "", "- a\n"])
+def test_a_run_of_another_version_is_named(tmp_path, text):
+    results = tmp_path / "runs" / "smoke" / "s2" / "results"
+    files.write_text(results / "params.yaml", text)
+    (tmp_path / "book").symlink_to(ROOT / "book")
+    with pytest.raises(RunError, match=r"s2/results/params\.yaml is of another version .*\. Run the study again"):
+        book.executed_pages(tmp_path, results.parent / "notebooks", instead=tmp_path)
+
+
 def test_a_labelled_run_shows_the_pages_that_it_shares_with_the_plain_one(tmp_path):
     results = tmp_path / "runs" / "smoke-long" / "s2" / "results"
     settings = params.resolve("smoke", overrides={"gan.steps": 70}, root=ROOT)
@@ -278,7 +351,7 @@ def test_a_labelled_run_shows_the_pages_that_it_shares_with_the_plain_one(tmp_pa
         (tmp_path / name).symlink_to(ROOT / name)
     found = book.executed_pages(tmp_path, results.parent / "notebooks", instead=tmp_path)
     shared = {name for name, path in found.items() if path.parent == tmp_path / "runs" / "smoke" / "s2" / "notebooks"}
-    assert shared == {"01_corpus", "02_preprocessing", "04_voice_embedding"}
+    assert shared == {"01_corpus", "02_preprocessing", "04_voice_embedding", "04_face_code"}
     assert {path.parent for name, path in found.items() if name not in shared} == {results.parent / "notebooks"}
 
 

@@ -14,13 +14,16 @@ import torch
 from PIL import Image
 
 from s2f import __main__ as cli
+from s2f import files
 from s2f.errors import AudioError, OutputError
 from s2f.features.listening import Heard
 from s2f.networks import inference
 from s2f.networks.models import Architecture
 from s2f.report import draws, face_figures, prose, reconstruct, style
+from s2f.study import params
 from tests.features.making import vowel
 
+ROOT = Path(__file__).resolve().parents[2]
 FACE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
 
@@ -96,6 +99,16 @@ def pixels(path):
 
 def targets(*words, output=None):
     return reconstruct.plan([Path(word) for word in words], output).targets
+
+
+@pytest.mark.parametrize(("kind", "noted"), [("synthetic", True), ("voxceleb", False), (None, False)])
+def test_whoever_gives_a_voice_to_a_network_that_never_heard_a_real_one_is_told(tmp_path, drawn, capsys, kind, noted):
+    if kind is not None:
+        settings = params.plain(params.resolve("demo", overrides={"corpus.kind": kind}, root=ROOT))
+        files.write_yaml(tmp_path / "params.yaml", settings)
+    (tmp_path / "a.wav").touch()
+    assert cli.main(["reconstruct", str(tmp_path / "a.wav"), "--run", str(tmp_path)]) == 0
+    assert (prose.REAL_VOICES in capsys.readouterr().err) == noted
 
 
 def test_pictures_go_beside_recordings_to_a_file_or_into_a_folder(tmp_path):
@@ -189,7 +202,7 @@ def test_a_batch_draws_what_it_can_and_lists_what_failed(tmp_path, drawn, capsys
     assert f"error: {words[1]} is broken. Get it again.\n" in said.err
     assert f"error: {words[3]} cannot be decoded (KeyError: 'odd'). Convert it to wav or flac.\n" in said.err
     assert said.err.endswith(f"2 of 4 recordings are not drawn:\n  {words[1]}\n  {words[3]}\n")
-    assert cli.main(["reconstruct", words[1]]) == 2  # alone, it is the command that fails
+    assert cli.main(["reconstruct", words[1], "--run", str(tmp_path)]) == 2  # alone, it is the command that fails
     assert capsys.readouterr().err == f"error: {words[1]} is broken. Get it again.\n"
 
 
@@ -243,7 +256,7 @@ def test_a_size_that_no_picture_has_is_refused_before_anything_is_read(tmp_path,
 
 def test_a_picture_is_the_drawn_face(tmp_path, drawn, capsys):
     recording = tmp_path / "voice.wav"
-    assert cli.main(["reconstruct", str(recording)]) == 0
+    assert cli.main(["reconstruct", str(recording), "--run", str(tmp_path)]) == 0
     said = capsys.readouterr()
     assert said.out == f"{recording} -> {tmp_path / 'voice.png'}: 3.2 s of voice in 5.5 s\n"
     assert said.err == f"warning: {recording}: track 2 of 2 is read, its default\n"

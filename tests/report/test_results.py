@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -235,68 +236,114 @@ def test_one_seed_has_no_deviation(project):
 def variant():
     voices = pd.DataFrame({"identity": ["b", "b", "a", "c"], "gender": ["m", "m", "f", None], "row": [4, 5, 6, 7]})
     photos = pd.DataFrame({"identity": ["a", "b", "b", "c"], "row": [1, 2, 3, 0]})
-    index = pd.DataFrame({"identity": [*"abcde", "a"]})
+    index = pd.DataFrame({"identity": [*"abcde", "a"], "split": ["test"] * 3 + ["train"] * 2 + ["test"]})
     pixels = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((4, 2, 2, 3), np.uint8)
     store = SimpleNamespace(index=index, faces=pixels)
     return results.Variant(metrics(), pixels + 100, Selection(voices, photos, np.array(["a", "b", "c"])), store)
 
 
-def test_numbers_are_those_of_their_rows_and_parts(variant):
-    found = results.numbers(variant)
-    assert all(isinstance(value, float) and math.isfinite(value) for value in found.values())
-    assert (found["n_identities"], found["n_test_identities"], found["n_fid"]) == (5, 3, 40)
-    plain = {
-        "kid": ("model", "kid"),
-        "kid_gender_mean": ("gender_mean_face", "kid"),
-        "fid": ("model", "fid"),
-        "fid_real_real": ("model", "fid_real_real"),
-    }
-    percent = {
-        "gender_agreement": ("model", "gender_agreement"),
-        "diversity_share": ("model", "diversity_share"),
-        "reader_gender_accuracy": ("ceiling", "gender_agreement"),
-        "matching_oracle": ("gender_oracle", "matching_2way"),
-    }
-    for metric in ("matching_2way", "matching_within_gender"):
-        for row, short in (("model", ""), ("probe", "_probe"), ("ceiling", "_ceiling")):
-            percent[metric + short] = (row, metric)
-            assert found[f"{metric}{short}_low"] == pytest.approx(100 * (0.4 + place(row, metric)))
-            assert found[f"{metric}{short}_high"] == pytest.approx(100 * (0.7 + place(row, metric)))
-    for names, scale in ((plain, 1), (percent, 100)):
-        for name, at in names.items():
-            assert found[name] == pytest.approx(scale * (0.5 + place(*at))), name
-    assert len(found) == 3 + len(plain) + len(percent) + 2 * 6
+@pytest.fixture
+def variants(variant):
+    """General, and the variants of one sex whose entries are larger by ten and by twenty."""
+    others = {name: SimpleNamespace(metrics=metrics(0.5 + by)) for name, by in (("females", 10), ("males", 20))}
+    for content in (variant.metrics, *(other.metrics for other in others.values())):
+        content["differences"] = metrics(0.25)["rows"]
+    return {"general": variant, **others}
 
 
-def test_a_number_that_does_not_apply_is_nan(variant):
+def said(value, metric):
+    form = catalogue.METRICS[metric].form
+    return f"{form.scale * value:.{form.digits}f}"
+
+
+@pytest.mark.parametrize("name", results.QUOTED)
+def test_a_quote_is_its_row_and_metric_scaled_and_rounded_as_in_the_tables(variants, name):
+    found, quote = results.quotes(variants), results.QUOTED[name]
+    value = {"general": 0.5, "females": 10.5, "males": 20.5}[quote.variant] + place(quote.row, quote.metric)
+    if quote.against is not None:
+        value = 0.25 + place(quote.against, quote.metric)
+    assert found[name] == said(value, quote.metric)
+    low, high = said(value - 0.1, quote.metric), said(value + 0.2, quote.metric)
+    assert found[f"{name}_interval"] == f"[{low}, {high}]"
+    assert found[f"{name}_n"] == "8"
+
+
+def test_counts_of_people_and_recordings_are_those_of_the_store(variants):
+    found = results.quotes(variants)
+    names = ("n_identities", "n_train_identities", "n_test_identities", "n_test_recordings", "n_fid")
+    assert [found[name] for name in names] == ["5", "2", "3", "4", "40"]
+
+
+def test_a_share_is_in_percent_and_kid_a_thousandfold(variants):
+    rows = variants["general"].metrics["rows"]["model"]
+    rows["gender_agreement"]["value"], rows["kid"]["value"] = 0.9884, 0.08583
+    rows["fid"]["value"] = -0.04  # of a set to itself, by rounding
+    variants["general"].metrics["rows"]["ceiling"]["kid"] |= {"value": -0.002, "low": -0.0049, "high": 0.0024}
+    found = results.quotes(variants)
+    assert (found["gender_agreement"], found["kid"]) == ("98.8", "85.8")
+    assert (found["fid"], found["kid_ceiling"], found["kid_ceiling_interval"]) == ("−0.0", "−2.0", "[−4.9, 2.4]")
+
+
+def test_what_was_not_measured_is_said_with_its_reason(variants):
     null = {"value": None, "low": None, "high": None, "n_recordings": None, "n_identities": None, "reason": "too few"}
-    for row, metric in (("model", "fid"), ("probe", "matching_2way"), ("model", "diversity_share")):
-        variant.metrics["rows"][row][metric] |= null
-    found = results.numbers(variant)
-    missing = {name for name, value in found.items() if math.isnan(value)}
-    assert missing == {
-        "fid",
-        "n_fid",
-        "diversity_share",
-        "matching_2way_probe",
-        "matching_2way_probe_low",
-        "matching_2way_probe_high",
+    for row, metric in (("model", "fid"), ("probe", "matching_2way"), ("model", "matching_within_gender")):
+        variants["general"].metrics["rows"][row][metric] |= null
+    found = results.quotes(variants)
+    for name in ("fid", "matching_2way_probe", "matching_within_gender", "matching_within_gender_n", "n_fid"):
+        assert found[name] == "not measured (too few)", name
+    assert {found["fid_interval"], found["matching_2way_probe_interval"]} == {"[no interval]"}
+    assert found["verdict"] == "whether they tell people of one sex apart was not measured"
+    assert "not measured" not in found["matching_2way"]
+
+
+def test_a_run_without_variants_of_one_sex_says_so(variant):
+    variant.metrics["differences"] = metrics(0.25)["rows"]
+    found = results.quotes({"general": variant})
+    assert found["general_females"] == "not measured (this run has no variant Females)"
+    assert found["matching_males_n"] == "not measured (this run has no variant Males)"
+    assert found["general_males_interval"] == "[no interval]"
+
+
+def test_a_row_that_a_recipe_does_not_have_is_not_measured(variants):
+    del variants["general"].metrics["rows"]["draws_mean"]
+    found = results.quotes(variants)
+    names = ("matching_within_gender_draws", "matching_within_gender_draws_interval", "matching_within_gender_draws_n")
+    assert [found[name] for name in names] == ["not measured", "[no interval]", "not measured"]
+
+
+@pytest.mark.parametrize(
+    ("low", "over", "words"),
+    [
+        (0.51, 0.01, "better than chance does, and better than with the voices shuffled"),
+        (
+            0.51,
+            -0.02,
+            "better than chance does, but whether better than with the voices shuffled, this run does not show",
+        ),
+        (0.50, 0.01, "better than with the voices shuffled, but whether better than chance, this run does not show"),
+        (0.49, -0.02, "that these faces tell people of one sex apart, this run does not show"),
+    ],
+)
+def test_the_verdict_asks_chance_and_the_control(low, over, words):
+    content = metrics()
+    content["rows"]["model"]["matching_within_gender"]["low"] = low
+    content["differences"] = {"shuffled_voice": {"matching_within_gender": {"low": over}}}
+    assert results.verdict(content).endswith(words)
+
+
+def test_every_number_is_glued_and_not_shown():
+    glued: list = []
+    results.glue_numbers({"a": "1.5", "fid": "not measured"}, lambda *args, **kwargs: glued.append((args, kwargs)))
+    assert glued == [(("a", "1.5"), {"display": False}), (("fid", "not measured"), {"display": False})]
+
+
+def test_the_prose_asks_for_what_the_results_notebook_glues(variants):
+    glued = {"profile", "n_seeds", *results.quotes(variants)}
+    pages = [*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
+    asked = {
+        key for page in pages for key in re.findall(r"runs/07_results\.ipynb::(\w+)", page.read_text(encoding="utf-8"))
     }
-    assert all(isinstance(value, float) for value in found.values())
-    words = results.said(found, variant.metrics)
-    assert {words[name] for name in ("fid", "diversity_share", "matching_2way_probe")} == {"not measured (too few)"}
-    assert {words[name] for name in missing if name.endswith(("_low", "_high", "n_fid"))} == {"not measured"}
-    assert not any("measured" in words[name] for name in set(words) - missing)
-
-
-def test_every_number_is_said_in_words_glued_and_not_shown():
-    glued = []
-    found = {"a": 1.5, "fid": float("nan"), "c": 0.0, "kid_gender_mean": 0.0861, "n_identities": 24.0}
-    words = results.said(found, metrics())
-    results.glue_numbers(words, lambda *args, **kwargs: glued.append((args, kwargs)))
-    said = [("a", "1.5"), ("fid", "not measured"), ("c", "0.0"), ("kid_gender_mean", "0.086"), ("n_identities", "24")]
-    assert [args for args, _ in glued] == said == list(words.items())
-    assert all(kwargs == {"display": False} for _, kwargs in glued)
+    assert asked and asked <= glued
 
 
 def test_people_of_table_1_have_a_photograph_and_a_face_of_their_own(variant):
