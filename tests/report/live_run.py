@@ -50,7 +50,10 @@ def store(people):
     index = people[["identity", "gender"]].assign(row=range(N_PEOPLE), path=[f"{i}.wav" for i in range(N_PEOPLE)])
     index["split"] = np.where(index.index < N_PEOPLE - N_TEST, "train", "test")
     faces = np.random.default_rng(0).integers(0, 256, (N_PEOPLE, 64, 64, 3), dtype=np.uint8)
-    rows = lambda split: index[index["split"] == split]  # noqa: E731
+
+    def rows(split):
+        return index[index["split"] == split]
+
     return SimpleNamespace(voices=rows, photos=rows, faces=faces)
 
 
