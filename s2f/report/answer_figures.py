@@ -8,7 +8,7 @@ import pandas as pd
 
 from s2f.evaluation.known_answer import LEVELS, UNKNOWN, Answer
 from s2f.metrics import recovery
-from s2f.report.style import BLUE, GREEN, GREY, INK, PURPLE, RED, canvas, in_theme
+from s2f.report.style import BLUE, GREEN, GREY, INK, PURPLE, RED, canvas, in_theme, listed, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,6 +70,10 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
     axes[0, -1].text(0.0, 0.5, note, transform=axes[0, -1].transAxes, va="center", fontsize=7.5, color=GREY)
     figure.legend(handles=_handles(), loc="outside upper center", ncols=3, fontsize=7.5, columnspacing=1.4)
     figure.set_layout_engine("constrained", wspace=0.02, hspace=0.01)
+    face = table[(table["level"] == "face") & (table["mode"] == modes[0])]
+    told = [f"{verdict}: {listed(map(_said, part['attribute']))}." for verdict, part in face.groupby("verdict")]
+    about = "A line an attribute, with dots for what the voice's parameters, the voice embedding and the face recover."
+    say(figure, f"{about} In the drawn face, over all people: {' '.join(told)}")
     return figure
 
 
@@ -89,6 +93,9 @@ def leak(table: pd.DataFrame) -> Figure:
     ax.set_xlabel("held-out R² of the skin tone")
     ax.set_yticks(list(places.values()), [f"leak {name}" for name in places])
     figure.legend(handles=_handles(photographs=False), loc="outside upper center", ncols=3, fontsize=7.5)
+    face = table[table["level"] == "face"]
+    told = [f"leak {row.planted}: {row.value:.2f}, {row.verdict}" for row in face.itertuples()]
+    say(figure, f"How much of the skin tone is recovered from the drawn face, as held-out R²: {listed(told)}.")
     return figure
 
 
