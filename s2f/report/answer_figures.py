@@ -8,11 +8,13 @@ import pandas as pd
 
 from s2f.evaluation.known_answer import LEVELS, UNKNOWN, Answer
 from s2f.metrics import recovery
+from s2f.report.grids import styled
 from s2f.report.style import BLUE, GREEN, GREY, INK, PURPLE, RED, canvas, in_theme, listed, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas.io.formats.style import Styler
 
 # Level: its name, colour, marker, size of the marker, place above or below the middle of a line.
 MARKS = {
@@ -157,18 +159,24 @@ def _handles(*, photographs: bool = True) -> list:
 # For the page
 
 
-def counts(answer: Answer | None) -> pd.DataFrame | str:
+def counts(answer: Answer | None) -> Styler | str:
     """How many attributes pass, by level, of how many that have a verdict; a sentence where nothing is known."""
     if answer is None:
         return UNKNOWN
     table, rows = answer.table[answer.table["level"] != "photographs"], {}
     for place, part in table.groupby(["mode", "level"], sort=False):
         recovered, missed, chance, above = _tally(part)
-        rows[place] = {
-            "caused: recovered": f"{recovered} of {recovered + missed}",
-            "independent: at chance": f"{chance} of {chance + above}",
+        mode, level = place
+        rows[TITLES.get(mode, mode), _level(level)] = {
+            "share causes with the voice: recovered": f"{recovered} of {recovered + missed}",
+            "independent of the voice: at chance": f"{chance} of {chance + above}",
         }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    index = pd.MultiIndex.from_tuples(rows, names=["of whom", "read from"])
+    return styled(pd.DataFrame(list(rows.values()), index=index))
+
+
+def _level(name: str) -> str:
+    return PHOTOGRAPHS[0] if name == "photographs" else MARKS[name][0]
 
 
 def _tally(part: pd.DataFrame) -> list[int]:
@@ -176,7 +184,7 @@ def _tally(part: pd.DataFrame) -> list[int]:
     return [int((part["verdict"] == verdict).sum()) for verdict in VERDICTS]
 
 
-def exceptions(answer: Answer | None) -> pd.DataFrame | str:
+def exceptions(answer: Answer | None) -> Styler | str:
     """Attributes that fail in the face or have no verdict there, with what each level reaches; else a sentence.
 
     A level at which an attribute is not read has a dash.
@@ -186,8 +194,13 @@ def exceptions(answer: Answer | None) -> pd.DataFrame | str:
     values = answer.table.pivot(index=["mode", "attribute"], columns="level", values="value")[list(LEVELS)]
     face = answer.table[answer.table["level"] == "face"].set_index(["mode", "attribute"])
     rows = face[~face["verdict"].isin((recovery.RECOVERED, recovery.CHANCE))]
-    shown = values.round(3).astype(object).where(values.notna(), "–")
-    return shown.join(rows[["verdict"]], how="right")
+    shown = values.map(lambda value: "–" if pd.isna(value) else f"{value:z.2f}")
+    shown = shown.join(rows[["verdict"]], how="right")
+    shown.index = pd.MultiIndex.from_tuples(
+        [(TITLES.get(mode, mode), _said(name)) for mode, name in shown.index], names=["of whom", "attribute"]
+    )
+    shown = shown.rename(columns={level: _level(level) for level in LEVELS})
+    return styled(shown, notes="Held-out R²; of sex the area under the ROC curve.")
 
 
 def show(answer: Answer | None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from s2f.metrics import catalogue
 from s2f.report import prose, tables
 from s2f.study.runs import Study
 from s2f.training import data
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 # Row and metric of the numbers that the prose quotes, by the name that it calls them; some with their interval.
 QUOTED: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -116,7 +120,7 @@ def show_gap(held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping]):
 
     frame = gap(held_out, closed)
     if frame.empty:
-        return print("The closed-set run is not here: a thorough study of this profile makes it (option --thorough).")
+        return prose.absent("The closed-set run is not here: a thorough study makes it (option --thorough).")
     return experiment_figures.gap(frame)
 
 
@@ -130,6 +134,15 @@ def seeds(study: Study) -> dict[int, dict[str, dict]]:
             if other.seed == study.seed:
                 raise
     return found
+
+
+def show_seeds(found: Mapping[int, Mapping], across: pd.DataFrame) -> Styler | None:
+    """The table over seeds; a sentence where there is one seed alone."""
+    if len(found) == 1:
+        prose.absent(f"Seed {next(iter(found))} alone: a thorough study trains three (option --thorough).")
+        return None
+    print(f"Seeds {', '.join(map(str, found))}.")
+    return tables.seeds_table(across)
 
 
 def write_seeds(study: Study, found: Mapping[int, Mapping[str, Mapping]]) -> pd.DataFrame:
@@ -147,9 +160,9 @@ def write_seeds(study: Study, found: Mapping[int, Mapping[str, Mapping]]) -> pd.
 def said(found: Mapping[str, float], content: Mapping) -> dict[str, str]:
     """Numbers as the prose says them, and why some are not measured: of a variant's `metrics.json`.
 
-    KID has three digits, counts have none.
+    As in the tables: KID times 1000. Counts have no digits after the point.
     """
-    digits = {name: 3 if name.startswith("kid") else 0 if name.startswith("n_") else 1 for name in found}
+    digits = {name: 0 if name.startswith("n_") else 1 for name in found}
     why = {name: missing(content, metric, row=row) for name, (row, metric) in QUOTED.items()}
     return {name: prose.number(value, digits=digits[name], why=why.get(name)) for name, value in found.items()}
 
@@ -198,8 +211,9 @@ def show_beside(study: Study, main: Variant, shown: Shown) -> None:
     others = beside(study)
     if not others:
         why = "a labelled run trains its own alone" if study.params.beside else "the profile names none (`beside`)"
-        return print(f"No other recipe than {main.metrics['recipe']} was trained: {why}.")
-    display(face_figures.face_rows(compare(main, others, shown)))
+        return prose.absent(f"No other recipe than {main.metrics['recipe']} was trained: {why}.")
+    what = "Test people: true faces, and below them those that each recipe draws from the same recordings"
+    display(face_figures.face_rows(compare(main, others, shown), what=what))
     display(tables.beside_table(main.metrics, {label: other.metrics for label, other in others.items()}))
 
 
@@ -210,11 +224,11 @@ def missing(content: Mapping, metric: str, *, row: str = "model") -> str | None:
 
 
 def numbers(variant: Variant) -> dict[str, float]:
-    """The numbers that the prose quotes; shares in percent, NaN where a metric does not apply."""
+    """The numbers that the prose quotes, in the units of the tables; NaN where a metric does not apply."""
 
     def get(row: str, metric: str, part: str = "value") -> float:
         value = variant.metrics["rows"][row][metric][part]
-        scale = 100 if catalogue.METRICS[metric].form == catalogue.PERCENT else 1
+        scale = catalogue.METRICS[metric].form.scale
         return float("nan") if value is None else scale * float(value)
 
     index = variant.store.index

@@ -74,7 +74,7 @@ def picture(figure: Figure) -> tuple[str, dict[str, str]]:
 
 
 def _photographs(figure: Figure) -> bool:
-    return any(np.ndim(image.get_array()) == 3 for ax in figure.axes for image in ax.images)
+    return any(np.asarray(image.get_array()).ndim == 3 for ax in figure.axes for image in ax.images)
 
 
 def say(figure: Figure, text: str) -> None:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 import yaml
 from nbformat import v4
@@ -42,8 +43,29 @@ def glued() -> dict[str, dict[str, object]]:
     return found
 
 
+# Two frames of colour: pictures without and with a dark page's lightness turned around.
+PIXEL = {
+    "drawing": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==",
+    "photographs": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+}
+WORDS = "A dot of one colour, for {}."
+
+
+def picture(kind: str, *, words: bool = True) -> nbformat.NotebookNode:
+    """A figure as `style.picture` leaves it in a notebook."""
+    about = {"alt": WORDS.format(kind), "kind": kind} if words else {}
+    data = {"image/png": PIXEL[kind], "text/plain": "<Figure size 1120x640 with 2 Axes>"}
+    return v4.new_output("display_data", data=data, metadata={"image/png": about})
+
+
+def table() -> nbformat.NotebookNode:
+    """A table that is wider than a page, of pandas' own kind: an empty header over its lines."""
+    frame = pd.DataFrame({f"a column that is wide {n}": ["many words that do not break"] for n in range(9)})
+    return v4.new_output("display_data", data={"text/html": frame.to_html(), "text/plain": "a table"})
+
+
 def notebook(title: str, glue: dict[str, object] | None = None) -> nbformat.NotebookNode:
-    """An executed notebook as papermill leaves it: text, a formula, streams, and glued values."""
+    """An executed notebook as papermill leaves it: text, a formula, streams, pictures, a table, and glued values."""
     done = {"papermill": {"status": "completed"}}
     progress = v4.new_output("stream", name="stderr", text="progress bar 100%\n")
     cells = [
@@ -54,9 +76,16 @@ def notebook(title: str, glue: dict[str, object] | None = None) -> nbformat.Note
             metadata=done,
             outputs=[v4.new_output("stream", name="stdout", text="shown\n"), progress],
         ),
+        v4.new_markdown_cell("## What is shown?"),
+        v4.new_code_cell(
+            "figures()",
+            execution_count=2,
+            metadata=done | {"tags": ["hide-input"]},
+            outputs=[picture("drawing"), picture("photographs"), table()],
+        ),
     ]
     prefix = "application/papermill.record/"
-    for n, (key, value) in enumerate((glue or {}).items(), start=2):
+    for n, (key, value) in enumerate((glue or {}).items(), start=3):
         output = v4.new_output(
             "display_data",
             data={f"{prefix}text/plain": repr(value)},
@@ -81,11 +110,14 @@ def project(folder: Path, *, run: str = "smoke") -> tuple[Path, Path, dict[str, 
     wanted, notebooks = glued(), {}
     for name in sorted(book.pages(ROOT)):
         notebooks[name] = executed / f"{name}.ipynb"
-        nbformat.write(notebook(f"Page {name}", wanted.get(name)), notebooks[name])
+        title = re.sub(r"_(general|females|males)$", "", name)  # as notebooks have it: the book tells variants apart
+        nbformat.write(notebook(f"Page {title}", wanted.get(name)), notebooks[name])
         (executed / f"{name}.json").write_text(json.dumps(PROVENANCE), encoding="utf-8")
     results = run_folder / "s3" / "results"
     results.mkdir()
     (results / "table2.csv").write_text("variant,fid\ngeneral,1.0\n", encoding="utf-8")
+    (run_folder / "s3" / "general").mkdir()
+    (run_folder / "s3" / "general" / "metrics.json").write_text("{}", encoding="utf-8")
     return root, run_folder, notebooks
 
 
@@ -98,7 +130,7 @@ def built(tmp_path_factory):
     stale.write_text("of another run", encoding="utf-8")
     (root / "_build" / ".html.killed" / "new").mkdir(parents=True)
     (root / "book" / ".runs.killed").mkdir()
-    return root, book.build(root, run, notebooks)
+    return root, book.build(root, run, notebooks, seed=3)
 
 
 @pytest.mark.slow
@@ -181,6 +213,83 @@ def test_every_page_opens_in_a_browser_without_an_error_or_another_host(built):
         session.quit()
     assert not problems
     assert n_formulas >= len(book.pages(ROOT))  # one in each fixture notebook, drawn by the MathJax of the book
+
+
+def pages_of(root: Path) -> list[Path]:
+    return sorted(p for p in (root / "_build" / "html").rglob("*.html") if "_static" not in p.parts)
+
+
+@pytest.mark.slow
+def test_every_picture_has_the_words_that_were_written_with_it(built):
+    root, _ = built
+    found = []
+    for page in pages_of(root):
+        for image in re.findall(r"<img[^>]*>", page.read_text(encoding="utf-8")):
+            alt = re.search(r'alt="([^"]*)"', image)
+            assert alt and alt.group(1).strip(), f"{page.name}: {image}"
+            assert not re.search(r"\.(png|svg|jpe?g)$", alt.group(1)), f"{page.name}: {image}"
+            found.append((alt.group(1), re.findall(r"drawing|photographs", re.search(r'class="([^"]*)"', image)[1])))
+    for kind in PIXEL:
+        assert found.count((WORDS.format(kind), [kind])) == len(book.pages(ROOT))
+
+
+@pytest.mark.slow
+def test_no_header_of_a_table_says_nothing_and_no_button_is_nameless(built):
+    root, _ = built
+    n_tables = 0
+    for page in pages_of(root):
+        text = page.read_text(encoding="utf-8")
+        n_tables += text.count("<table")
+        for header in re.findall(r"<th\b[^>]*>(.*?)</th>", text, re.DOTALL):
+            assert re.sub(r"<[^>]+>|&nbsp;|\s", "", header), f"{page.name}: an empty header"
+        for start, inner in re.findall(r"(<button\b[^>]*>)(.*?)</button>", text, re.DOTALL):
+            named = re.search(r'aria-label="[^"]+"', start) or re.sub(r"<[^>]+>|\s", "", inner)
+            assert named, f"{page.name}: {start}"
+    assert n_tables > len(book.pages(ROOT))
+
+
+@pytest.mark.slow
+def test_no_two_pages_have_one_title(built):
+    root, _ = built
+    titles = [
+        re.search(r"<title>(.*?)</title>", page.read_text(encoding="utf-8"), re.DOTALL)[1] for page in pages_of(root)
+    ]
+    assert "Page 05_training: Females" in " ".join(titles)
+    assert len(titles) == len(set(titles))
+
+
+@pytest.mark.slow
+def test_citations_are_labelled_as_their_list_and_lead_out(built):
+    root, _ = built
+    text = (root / "_build" / "html" / "references.html").read_text(encoding="utf-8")
+    listed = set(re.findall(r'<span class="label"><span[^>]*>\[</span>([^<]+)<', text))
+    assert "Wen et al., 2019" in listed
+    cited = set()
+    for page in pages_of(root):
+        cited |= set(re.findall(r'references\.html#[^"]*"><span>([^<]+)</span>', page.read_text(encoding="utf-8")))
+    assert cited and cited <= {re.sub(r"\s+", " ", label) for label in listed}, cited - listed
+    for there in ("https://doi.org/10.21437/Interspeech.2017-950", "https://arxiv.org/abs/1905.10604"):
+        assert f'href="{there}"' in text
+
+
+@pytest.mark.slow
+def test_all_notebooks_and_the_data_behind_tables_can_be_taken_home(built):
+    root, _ = built
+    text = (root / "_build" / "html" / "runs" / "downloads.html").read_text(encoding="utf-8")
+    names = {Path(link).name for link in re.findall(r'href="(\.\./_downloads/[^"]+)"', text)}
+    assert names == {f"{name}.ipynb" for name in book.pages(ROOT)} | {"table2.csv", "metrics.json"}
+    for link in re.findall(r'href="(\.\./_downloads/[^"]+)"', text):
+        assert (root / "_build" / "html" / "runs" / link).is_file()
+    assert "Table 2, with intervals" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["runs/05_training_females.html", "question.html"])
+def test_nothing_leads_to_a_repository_whose_address_is_not_given(built, page):
+    root, _ = built
+    text = (root / "_build" / "html" / page).read_text(encoding="utf-8")
+    assert not re.search(r"mybinder|colab|/issues/new|/edit/", text)
+    assert 'property="og:image"' in text
 
 
 def find(*names: str) -> str | None:
