@@ -22,7 +22,7 @@ from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
 MATHJAX = "mathjax/static/mathjax/es5/tex-svg.js"  # one file with fonts and all
-EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;)*</th>")
+EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|</?p>)*</th>")
 BUTTON = re.compile(r"<button\b(?![^>]*\baria-label=)([^>]*)>")
 NOTEBOOK = re.compile(r"book/runs/(\d\d_[a-z_]+?)(?:_(?:general|females|males))?\.ipynb")
 SUMMARY = "What can a voice tell about a face, and what does a GAN make up? A study that runs by itself."
@@ -78,8 +78,8 @@ def _card(app, context) -> str:
     image = f"{there.rstrip('/')}/_static/card.png" if there else context["pathto"]("_static/card.png", resource=True)
     about = {
         "og:type": "article",
-        "og:site_name": app.config.project,
-        "og:title": re.sub("<[^>]+>", "", context.get("title", "")) or app.config.project,
+        "og:site_name": app.config.html_title,
+        "og:title": re.sub("<[^>]+>", "", context.get("title", "")) or app.config.html_title,
         "og:description": SUMMARY,
         "og:image": image,
         "og:image:alt": "The question of this study above faces that it drew from voices.",
@@ -116,7 +116,10 @@ class AuthorYearLabels(BaseLabelStyle):
 
     def format_labels(self, sorted_entries):
         for entry in sorted_entries:
-            names = [" ".join(person.prelast_names + person.last_names) for person in entry.persons["author"]]
+            names = [
+                " ".join(map(str, person.rich_prelast_names + person.rich_last_names))
+                for person in entry.persons["author"]
+            ]
             first = names[0] if len(names) != 2 else " and ".join(names)
             yield f"{first}{' et al.' if len(names) > 2 else ''}, {entry.fields['year']}"
 
