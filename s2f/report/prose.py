@@ -25,9 +25,12 @@ def absent(text: str) -> None:
 
     Only of cells that are tagged ``optional``, see `s2f.report.book_pages.page`.
     """
+    from IPython import get_ipython
     from IPython.display import display
 
-    display({"text/plain": text}, raw=True, metadata={ABSENT: True})
+    if get_ipython() is None:
+        return print(text)
+    return display({"text/plain": text}, raw=True, metadata={ABSENT: True})
 
 
 def plain_html(text: object) -> str:

@@ -120,7 +120,7 @@ def show_gap(held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping]):
 
     frame = gap(held_out, closed)
     if frame.empty:
-        return prose.absent("The closed-set run is not here: a thorough study makes it (option --thorough).")
+        return prose.absent("The closed-set run is not here: a thorough study of this profile makes it (--thorough).")
     return experiment_figures.gap(frame)
 
 

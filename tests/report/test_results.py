@@ -245,12 +245,7 @@ def test_numbers_are_those_of_their_rows_and_parts(variant):
     found = results.numbers(variant)
     assert all(isinstance(value, float) and math.isfinite(value) for value in found.values())
     assert (found["n_identities"], found["n_test_identities"], found["n_fid"]) == (5, 3, 40)
-    plain = {
-        "kid": ("model", "kid"),
-        "kid_gender_mean": ("gender_mean_face", "kid"),
-        "fid": ("model", "fid"),
-        "fid_real_real": ("model", "fid_real_real"),
-    }
+    plain = {"fid": ("model", "fid"), "fid_real_real": ("model", "fid_real_real")}
     percent = {
         "gender_agreement": ("model", "gender_agreement"),
         "diversity_share": ("model", "diversity_share"),
@@ -262,10 +257,11 @@ def test_numbers_are_those_of_their_rows_and_parts(variant):
             percent[metric + short] = (row, metric)
             assert found[f"{metric}{short}_low"] == pytest.approx(100 * (0.4 + place(row, metric)))
             assert found[f"{metric}{short}_high"] == pytest.approx(100 * (0.7 + place(row, metric)))
-    for names, scale in ((plain, 1), (percent, 100)):
+    thousandfold = {"kid": ("model", "kid"), "kid_gender_mean": ("gender_mean_face", "kid")}  # as the tables have it
+    for names, scale in ((plain, 1), (percent, 100), (thousandfold, 1000)):
         for name, at in names.items():
             assert found[name] == pytest.approx(scale * (0.5 + place(*at))), name
-    assert len(found) == 3 + len(plain) + len(percent) + 2 * 6
+    assert len(found) == 3 + len(plain) + len(percent) + len(thousandfold) + 2 * 6
 
 
 def test_a_number_that_does_not_apply_is_nan(variant):
@@ -291,10 +287,10 @@ def test_a_number_that_does_not_apply_is_nan(variant):
 
 def test_every_number_is_said_in_words_glued_and_not_shown():
     glued = []
-    found = {"a": 1.5, "fid": float("nan"), "c": 0.0, "kid_gender_mean": 0.0861, "n_identities": 24.0}
+    found = {"a": 1.5, "fid": float("nan"), "c": 0.0, "kid_gender_mean": 86.13, "n_identities": 24.0}
     words = results.said(found, metrics())
     results.glue_numbers(words, lambda *args, **kwargs: glued.append((args, kwargs)))
-    said = [("a", "1.5"), ("fid", "not measured"), ("c", "0.0"), ("kid_gender_mean", "0.086"), ("n_identities", "24")]
+    said = [("a", "1.5"), ("fid", "not measured"), ("c", "0.0"), ("kid_gender_mean", "86.1"), ("n_identities", "24")]
     assert [args for args, _ in glued] == said == list(words.items())
     assert all(kwargs == {"display": False} for _, kwargs in glued)
 
