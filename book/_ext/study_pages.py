@@ -23,6 +23,7 @@ from sphinx.util import logging
 LOGGER = logging.getLogger(__name__)
 MATHJAX = "mathjax/static/mathjax/es5/tex-svg.js"  # one file with fonts and all
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|</?p>)*</th>")
+TOGGLE = re.compile(r'<summary>(?=<span class="toctree-toggle")')  # of the sidebar: an arrow alone
 BUTTON = re.compile(r"<button\b(?![^>]*\baria-label=)([^>]*)>")
 NOTEBOOK = re.compile(r"book/runs/(\d\d_[a-z_]+?)(?:_(?:general|females|males))?\.ipynb")
 SUMMARY = "What can a voice tell about a face, and what does a GAN make up? A study that runs by itself."
@@ -193,6 +194,7 @@ def _finish(app, exception) -> None:
 
 def usable(page: str) -> str:
     """A page whose buttons have names, and whose tables have no header that says nothing."""
+    page = TOGGLE.sub('<summary aria-label="Pages below this one">', page)
     return BUTTON.sub(_named, EMPTY_HEADER.sub(r"<td\1></td>", page))
 
 

@@ -72,12 +72,13 @@ def page(notebook: NotebookNode, *, name: str) -> NotebookNode:
 
     Nor with the state of widgets: a page cannot run them, and would load their scripts from other hosts. The page of
     a variant has its name in the title. What is tagged `OPTIONAL` and shows nothing is left out with its caption, and
-    a section of which nothing else is left as well.
+    a section of which nothing else is left as well. A cell that shows nothing is in the notebook alone.
     """
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
-        if "injected-parameters" in tags and "remove-cell" not in tags:
+        silent = cell.cell_type == "code" and not any(map(_shows, cell.outputs))
+        if ("injected-parameters" in tags or silent) and "remove-cell" not in tags:
             cell.metadata["tags"] = [*tags, "remove-cell"]
     variant = name.rpartition("_")[2]
     if variant in VARIANTS and notebook.cells:

@@ -84,7 +84,7 @@ def styled(frame: pd.DataFrame, *, notes: str = "", lines: str | Sequence[str] =
     shown = shown.rename(index=prose.plain_html, columns=prose.plain_html)
     shown.index.names = [lines] if isinstance(lines, str) else list(lines) or shown.index.names
     shown.columns.name = None
-    styler = Grid(shown).set_table_styles(styles)
+    styler = Grid(shown).set_table_styles(styles).set_table_attributes('class="dataframe"')
     return styler.set_caption(prose.plain_html(notes)) if notes else styler
 
 

@@ -120,7 +120,7 @@ def show_table2(frame: pd.DataFrame, metrics: Mapping[str, Mapping] | None = Non
             shown = {metric: format(line[name], digits) for metric, (name, digits) in POSTER_COLUMNS.items()}
             shown = {m: text if m == "fid" else f"{text}\n(undefined)" for m, text in shown.items()}
             index.append((line["variant"], POSTER_ROW))
-            styles.append(["font-style: italic; color: #6b6b6b"] * len(asked))
+            styles.append(["font-style: italic"] * len(asked))
         else:
             shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in asked}
             if line["variant"] in contents:
