@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from s2f import __version__, files
 from s2f.errors import ParameterError, S2FError
+from s2f.report import prose
 from s2f.study import environment
 
 # Whose `main` a command is; imported when it is asked for, so that training needs no more than torch.
@@ -30,6 +31,7 @@ DEFAULT = "(default: %(default)s)"
 BOUNDS = MappingProxyType(
     {
         "size": ("--size", 1, 8192),
+        "n": ("--n", 1, 1024),
         "seed": ("--seed", 0, 2**31),
         "bootstrap": ("--bootstrap", 1, 10**6),
         "sample": ("--sample", 0, 10**6),
@@ -132,14 +134,24 @@ def parser() -> argparse.ArgumentParser:
     keep = command("keep", "keep a finished run's tables and pictures with the book, with a page")
     keep.add_argument("run", type=Path, help="runs/<profile>[-<label>]")
 
-    draw = command("reconstruct", "draw the face of a voice")
+    draw = command("reconstruct", "draw the face of a voice, or a sheet of many that it may have")
     draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files, or folders")
     variant = Path("runs/demo/s0/general")
     draw.add_argument("--run", type=Path, default=variant, help=f"a trained variant's folder {DEFAULT}")
     draw.add_argument(
         "-o", "--output", type=Path, help="a picture, or a folder for several (default: beside each recording)"
     )
-    draw.add_argument("--size", type=int, default=64, metavar="PX", help=f"side of the picture {DEFAULT}")
+    draw.add_argument(
+        "--n",
+        type=int,
+        default=1,
+        metavar="N",
+        help="faces of each voice, the most typical draw first; of several a sheet, with what draws share and what is "
+        f"made up {DEFAULT}",
+    )
+    draw.add_argument("--seed", type=int, default=0, metavar="N", help=f"of the draws after the first {DEFAULT}")
+    draw.add_argument("--size", type=int, metavar="PX", help="width of the picture (default: 64; a sheet's: 1120)")
+    draw.epilog = prose.REAL_VOICES
 
     measure = command("measure", "measure the pictures that any system drew, as the study's own are", seed)
     for name, metavar, what in (

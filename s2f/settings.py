@@ -18,7 +18,8 @@ class Reach(Enum):
     """What a parameter can change, where that is less than its section's stage."""
 
     NOTHING = "results do not depend on it, so a change makes nothing stale"
-    GAN = "the stages before the GAN do not look at it"
+    GAN = "the stages before what draws faces do not look at it"
+    SHARED = "only trainings that several processes may share look at it"
     TRAINED = "a voice encoder that is loaded does not look at it"
     OWN = "what the packaged voice encoder makes does not depend on it"
 
@@ -57,8 +58,8 @@ class Machine(Section):
     n_threads: Annotated[Count, Reach.OWN]
     precision: Annotated[Literal["auto", "float32", "bfloat16"], Reach.TRAINED]
     compile: Annotated[Literal["auto", "always", "never"], Reach.GAN]
-    n_devices: Annotated[Count, Reach.GAN]
-    n_nodes: Annotated[Count, Reach.GAN]
+    n_devices: Annotated[Count, Reach.SHARED]
+    n_nodes: Annotated[Count, Reach.SHARED]
     rendezvous: Annotated[str, Reach.NOTHING]
     n_workers: Annotated[Count, Reach.NOTHING]
 
@@ -177,7 +178,6 @@ class Voice(Hearing):
 class Gan(Hearing):
     """Section ``gan``: generator, critics, and how they are trained."""
 
-    steps: Annotated[int, _whole(0)]
     norm: Literal["batch", "none"]
     tanh: bool
     head: Literal["k4", "k1"]
@@ -216,6 +216,7 @@ class Code(Training):
 
     dim: Annotated[int, _whole(2, 1024)]
     more_photos: list[str]
+    judge_width: Annotated[float, _real(1 / 64, 8.0)]
     smooth_start: bool
     learning_rate_generator: Share
     learning_rate_discriminator: Share
@@ -237,6 +238,7 @@ class Sampler(Hearing):
     """Section ``sampler``: the network that draws face codes for a voice, and how it is trained and asked."""
 
     kind: Literal["none", "flow", "energy"]
+    game: bool
     n_layers: Annotated[int, _whole(1, 32)]
     n_axes: Count
     learning_rate: Share
@@ -255,6 +257,7 @@ class Measure(Section):
     n_bootstrap: Annotated[int, _whole(20, 10**6)]
     max_images: Annotated[int, _whole(10, 10**7)]
     kid_subsets: Annotated[int, _whole(2, 10**5)]
+    n_draws: Annotated[int, _whole(2, 10**4)]
     n_people: Annotated[int, _whole(1, 64)]
     inception: str | None
     face_identity: str | None
@@ -306,10 +309,6 @@ class Settings(Section):
     @model_validator(mode="after")
     def _drawn_from(self) -> Settings:
         g = self.gan
-        if self.sampler.kind == "none" and g.steps == 0:
-            problem = "is 0, and 'sampler.kind' is none"
-            remedy = "Nothing would be trained: raise one, or let a sampler draw face codes."
-            raise ParameterError("parameter 'gan.steps'", problem, remedy=remedy)
         if self.sampler.kind != "none" and (g.norm, g.tanh, g.head) != ("batch", True, "k4"):
             problem = f"are {g.norm}, {g.tanh} and {g.head}, and 'sampler.kind' is {self.sampler.kind}"
             remedy = "Faces of codes are drawn by the poster's generator: batch, true and k4."

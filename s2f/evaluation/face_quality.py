@@ -12,7 +12,7 @@ import pandas as pd
 
 from s2f import files, provenance, seeding
 from s2f.errors import CheckpointError, MetricError, RunError
-from s2f.evaluation import face_readers
+from s2f.evaluation import attributes, face_readers
 from s2f.features import landmarks, photo_files
 from s2f.features.store import Store
 from s2f.metrics import bootstrap, frechet, pairs, standins, verification
@@ -111,15 +111,15 @@ def train_readers(
 ) -> Readers:
     """Readers of a synthetic corpus, trained on the real photographs of its training people.
 
-    The numeric columns of `people`, true attributes, are what the attribute reader learns.
+    True attributes of `people` are what the attribute reader learns, each in numbers, as `attributes.as_numbers` says.
     """
     training = select(store, split="train")
-    names = list(people.select_dtypes("number").columns)
-    attributes = people.set_index("identity").loc[training.photos["identity"], names].to_numpy(np.float32)
+    known = attributes.as_numbers(people).set_index(people["identity"])
+    names, values = list(known), known.loc[training.photos["identity"]].to_numpy(np.float32)
     photos = training.photos
     pixels = np.asarray(store.faces[photos["row"].to_numpy()])
     return readers.train(
-        readers.Faces(pixels, training.codes(photos), photos["gender"].to_list(), attributes, names),
+        readers.Faces(pixels, training.codes(photos), photos["gender"].to_list(), values, names),
         seed=seeding.number(seed, "readers"),
         n_steps=n_steps,
         device=device,

@@ -8,9 +8,10 @@ voice embedding, and in the face that is drawn; beside them what the readers get
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +24,18 @@ from s2f import files, seeding
 from s2f.corpora import corpus
 from s2f.corpora.synthetic import build, population
 from s2f.errors import RunError
+from s2f.evaluation import attributes, draws
+from s2f.evaluation.attributes import asked, targets
+from s2f.evaluation.draws import Spread
 from s2f.features import pack, preprocessing, store
 from s2f.metrics import pairs, recovery
-from s2f.metrics.recovery import Attributes, Level
+from s2f.metrics.recovery import Level
 from s2f.networks import inference
 from s2f.networks.models import VoiceEmbedding
 from s2f.networks.readers import Readers
 from s2f.study import stages
 from s2f.study.runs import Study
-from s2f.training import tracks
+from s2f.training import data, tracks
 
 VERSION = 1  # of answer.json and pooled.json
 PREFIX, LEAKED_PREFIX = "m", "l"  # of their names; a manner of speaking hangs on the name, so none is shared
@@ -40,9 +44,10 @@ N_FOLDS = 10
 N_LEAKED, LEAKED_PX = 150, 64  # people of the planted leak, and the side of their photographs, which nobody uses
 MODES = ("overall", "within sex")
 LEVELS = ("ceiling", "embedding", "face", "photographs")
+DRAWS = "draws"  # one more level, between face and photographs, where many faces of one voice can be drawn
+SHARED, NOT_SHARED, MADE_UP, UNCAUSED = "shared", "not shared", "made up", "shared, and nothing causes it"
+AS_PEOPLE, TOO_LITTLE, TOO_MUCH = "as people", "too little", "too much"
 UNKNOWN = "The answer is not known here: only the synthetic corpus says what causes what."
-CAUSES = ("sex", "age_years", "height_cm", "bmi")  # what the voice and the face share
-NAMES = (*CAUSES, *population.CAUSED, *population.INDEPENDENT)
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,18 @@ class Measured:
     truth : dict of str to ndarray, float [n, C]
         By mode; within sex each sex has mean 0, and numbers have standard deviation 1.
     levels : dict of (str, str) to Level, by mode and level
+    spread : Spread or str, of many draws for one recording of each person; why there are none
     """
 
     identities: np.ndarray
     truth: dict[str, np.ndarray]
     levels: dict[tuple[str, str], Level]
+    spread: Spread | str = draws.NO_SAMPLER
+
+    @property
+    def names(self) -> list[str]:
+        """Its levels, in order."""
+        return [name for name in (*LEVELS[:3], DRAWS, LEVELS[3]) if ("overall", name) in self.levels]
 
 
 @dataclass(frozen=True)
@@ -102,20 +114,60 @@ def measure(study: Study) -> Measured | None:
         n_photos=a.n_photos,
         size_px=study.params.corpus.size_px,
     )
-    attributes, names = asked(), people["identity"].to_numpy(str)
+    names = people["identity"].to_numpy(str)
     vectors = _embeddings(study, model, found, root)  # [n_recordings, d]
     drawn = model.draws(torch.from_numpy(vectors), seed=study.seed)[:, 0]
+    photos = attributes.read(readers, np.asarray(found.faces))
+    readings = {
+        "face": _means(attributes.read(readers, drawn).values, found.voices(), names),
+        "photographs": _means(photos.values, found.photos(), names),
+    }
+    many = None
+    if model.sampler is not None:
+        many = _many(study, model, torch.from_numpy(vectors), found.voices(), people, readers)
+        readings[DRAWS] = many.own.values.mean(1)
     truth, levels = _levels(
-        study,
-        people,
-        leak=study.params.corpus.leak,
-        embedded=_means(vectors, found.voices(), names),
-        readings={
-            "face": _means(_read(readers, drawn, attributes), found.voices(), names),
-            "photographs": _means(_read(readers, np.asarray(found.faces), attributes), found.photos(), names),
-        },
+        study, people, leak=study.params.corpus.leak, embedded=_means(vectors, found.voices(), names), readings=readings
     )
-    return Measured(names, truth, levels)
+    if many is None:
+        return Measured(names, truth, levels)
+    legible = attributes.legible(readings["photographs"], targets(people)) & ~asked().by_auc[asked().of]
+    codes = np.searchsorted(names, found.photos()["identity"].to_numpy(str))
+    genders = people["gender"].to_numpy(object)
+    spread = draws.measure(
+        draws.People(genders, photos, codes, attributes.columns(), legible),
+        many,
+        rng=seeding.stream(made_seed(study), "bootstrap"),
+        n_resamples=study.params.measure.n_bootstrap,
+    )
+    return Measured(names, truth, levels, spread)
+
+
+def _many(
+    study: Study,
+    model: inference.Model,
+    vectors: torch.Tensor,
+    voices: pd.DataFrame,
+    people: pd.DataFrame,
+    readers: Readers,
+) -> draws.Many:
+    """Draws for the first recording of each of the people, who are sorted as their names are."""
+    first = voices.reset_index(names="at").drop_duplicates("identity").sort_values("identity")["at"].to_numpy()
+    return draws.many(
+        model,
+        vectors[torch.from_numpy(first)],
+        study.params.measure.n_draws,
+        genders=people["gender"].to_numpy(object),
+        training=_trained_on(study),
+        seed=study.seed,
+        read=functools.partial(attributes.read, readers),
+    )
+
+
+def _trained_on(study: Study) -> tuple[torch.Tensor, np.ndarray]:
+    """Embeddings float [t, dim] of the recordings that General was trained on, and the sexes of who speaks."""
+    known = data.select(store.Store.open(study.read("store")), split="train").voices
+    return data.embeddings(study.read("voice"), known), known["gender"].to_numpy(object)
 
 
 def _people(
@@ -170,41 +222,6 @@ def _means(values: np.ndarray, rows: pd.DataFrame, names: np.ndarray) -> np.ndar
 # Targets
 
 
-def asked() -> Attributes:
-    """What is asked about people: the shared causes, what they cause in the face, and what is independent of them."""
-    categories = _categories()
-    of = np.concatenate([[k] * len(categories.get(name, [0])) for k, name in enumerate(NAMES)])
-    caused = np.array([name not in population.INDEPENDENT for name in NAMES])
-    return Attributes(NAMES, caused, of, np.array([name == "sex" for name in NAMES]))
-
-
-def targets(people: pd.DataFrame) -> np.ndarray:
-    """Float [n, C]: numbers as they are, yes or no as 1 or 0, a category as a column a value."""
-    categories, columns = _categories(), []
-    for name in NAMES:
-        values = people["gender"] == "f" if name == "sex" else people[name]
-        columns += [values == value for value in categories[name]] if name in categories else [values]
-    return np.stack([np.asarray(column, float) for column in columns], axis=1)
-
-
-def _categories() -> dict[str, list[str]]:
-    """Values of every attribute that is neither a number nor yes or no."""
-    entries = population.causes()["independent"].items()
-    return {name: sorted(e.get("light", e)) for name, e in entries if not {"low", "mean", "share"} & set(e)}
-
-
-def _read(readers: Readers, faces: np.ndarray, attributes: Attributes) -> np.ndarray:
-    """What is read from faces, float [n, C]; NaN in columns of attributes that the readers did not learn."""
-    values, learnt = readers.attributes(faces), list(readers.attribute_names)
-    out = np.full((len(faces), len(attributes.of)), np.nan)
-    for column, name in enumerate(np.array(attributes.names)[attributes.of]):
-        if name == "sex":
-            out[:, column] = readers.gender(faces)
-        elif name in learnt:
-            out[:, column] = values[:, learnt.index(name)]
-    return out
-
-
 def within_sex(values: np.ndarray, female: np.ndarray) -> np.ndarray:
     """Values [n, k] minus the mean of the person's sex, over the standard deviation in it."""
     out = np.array(values, float)
@@ -247,7 +264,7 @@ def _levels(
     study: Study, people: pd.DataFrame, *, leak: float, embedded: np.ndarray, readings: dict[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[tuple[str, str], Level]]:
     """Truth and levels in every mode; folds and permutations are the same in all runs of these people."""
-    attributes, seed = asked(), made_seed(study)
+    attributes_, seed = asked(), made_seed(study)
     female = (people["gender"] == "f").to_numpy()
     folds = recovery.fold_numbers(len(people), n_folds=N_FOLDS, rng=seeding.stream(seed, "split"))
     best = best_predictions(population.sample(N_FREE, seed=seed + 1, leak=leak, prefix="x"), people)
@@ -259,7 +276,7 @@ def _levels(
             "ceiling": recovery.fixed(best[mode]),
             "embedding": recovery.Ridge(given(embedded, female), folds),
         }
-        as_it_is = attributes.by_auc[attributes.of]
+        as_it_is = attributes_.by_auc[attributes_.of]
         for name, read in readings.items():
             predictors[name] = recovery.Line(given(read, female), folds, as_it_is=as_it_is)
         orders = recovery.permutations(
@@ -269,8 +286,43 @@ def _levels(
         )
         with threadpool_limits(1):  # many small products, on which threads wait for one another
             for name, predictor in predictors.items():
-                levels[mode, name] = recovery.level(predictor, truth[mode], attributes, orders=orders)
+                levels[mode, name] = recovery.level(predictor, truth[mode], attributes_, orders=orders)
     return truth, levels
+
+
+# What draws share, and what they make up
+
+
+def judged(measured: Measured | None, answer: Answer | None) -> Measured | None:
+    """What draws share and make up, with what each attribute's shares mean, in further columns of `spread.shares`.
+
+    What the voice tells within a sex must be shared, where the interval of what is shared lies above 0; nothing else
+    may be, so its interval must reach 0. All together must vary as photographs do: the interval of the total holds 1.
+
+    Returns
+    -------
+    Measured
+        The same with the columns caused, ceiling (R² within a sex), in_voice, sharing (`SHARED`, `NOT_SHARED`,
+        `MADE_UP`, `UNCAUSED`), spread (`AS_PEOPLE`, `TOO_LITTLE`, `TOO_MUCH`) and holds.
+    """
+    if measured is None or answer is None or isinstance(measured.spread, str) or measured.spread.shares.empty:
+        return measured
+    shares, table = measured.spread.shares, answer.table
+    ceiling = table[(table["mode"] == "within sex") & (table["level"] == "ceiling")].set_index("attribute")
+    told = ceiling.loc[shares["attribute"]]
+    in_voice = (told["caused"] & (told["verdict"] == recovery.RECOVERED)).to_numpy()
+    shared = (shares["shared_low"] > 0).to_numpy()
+    sharing = np.where(in_voice, np.where(shared, SHARED, NOT_SHARED), np.where(shared, UNCAUSED, MADE_UP))
+    varied = np.where(shares["total_high"] < 1, TOO_LITTLE, np.where(shares["total_low"] > 1, TOO_MUCH, AS_PEOPLE))
+    said = {"caused": told["caused"].to_numpy(), "ceiling": told["value"].to_numpy(), "in_voice": in_voice}
+    holds = np.isin(sharing, (SHARED, MADE_UP)) & (varied == AS_PEOPLE)
+    shares = shares.assign(**said, sharing=sharing, spread=varied, holds=holds)
+    return replace(measured, spread=replace(measured.spread, shares=shares))
+
+
+def spread(measured: Measured | None) -> Spread | str:
+    """How many draws for one voice are spread, or why it is not known."""
+    return UNKNOWN[0].lower() + UNKNOWN[1:-1] if measured is None else measured.spread
 
 
 # What runs leave, and what all of them say
@@ -285,6 +337,7 @@ def write(measured: Measured | None, answers: Mapping[str, Answer | None], folde
             arrays |= {f"{mode}/{name}/predicted": one.predicted, f"{mode}/{name}/null": one.null}
         with files.whole(folder / "readings.npz") as beside:
             np.savez_compressed(beside, allow_pickle=False, **arrays)
+        draws.write(measured.spread, folder)
     for name, answer in answers.items():
         files.write_json(folder / f"{name}.json", _plain(answer))
 
@@ -296,9 +349,10 @@ def read(folder: Path) -> Measured:
         levels = {
             (mode, name): Level(arrays[f"{mode}/{name}/predicted"], arrays[f"{mode}/{name}/null"])
             for mode in MODES
-            for name in LEVELS
+            for name in (*LEVELS, DRAWS)
+            if f"{mode}/{name}/null" in arrays
         }
-        return Measured(arrays["identities"], truth, levels)
+        return Measured(arrays["identities"], truth, levels, draws.read(folder))
 
 
 def alone(study: Study, measured: Measured | None) -> Answer | None:
@@ -323,7 +377,7 @@ def _answer(study: Study, by_seed: Mapping[int, Measured]) -> Answer:
     first = next(iter(by_seed.values()))
     tables = []
     for mode in MODES:
-        replicates = {name: [one.levels[mode, name] for one in by_seed.values()] for name in LEVELS}
+        replicates = {name: [one.levels[mode, name] for one in by_seed.values()] for name in first.names}
         tables.append(_table(study, mode, first.truth[mode], replicates))
     return Answer(pd.concat(tables, ignore_index=True), len(first.identities), tuple(by_seed))
 

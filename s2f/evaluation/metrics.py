@@ -14,13 +14,15 @@ from tqdm import tqdm
 from s2f import files, seeding
 from s2f.errors import RunError
 from s2f.evaluation import experiments, face_quality, face_readers, kept_readings, measured
+from s2f.evaluation.draws import NO_SAMPLER
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
-from s2f.metrics import frechet, matching, measures, pairs, rows, standins
+from s2f.metrics import catalogue, frechet, matching, measures, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
 from s2f.networks.inference import Model
+from s2f.settings import Measure
 from s2f.study.runs import Study
 from s2f.training import data
 from s2f.training.data import Selection
@@ -28,6 +30,7 @@ from s2f.training.data import Selection
 FACES, READINGS = "faces.npy", "readings.npz"
 PENALTIES = tuple(10.0**k for k in range(-4, 4))  # of the linear probe, tried on validation people
 N_PROBE_PHOTOS = 4  # of each training person, whose mean embedding the probe learns
+N_TRAINING_PHOTOS = 4000  # most training photographs that copies are looked for among
 
 
 def n_distribution(max_images: int) -> int:
@@ -112,8 +115,16 @@ def drawn(
     model : Model, optional, what draws, one draw a recording, instead of the variant's own
     n_inception : int, most faces to extract Inception features of, drawn by the seed
     """
+    faces = (model or subject.model).draws(embeddings, seed=subject.seed)[:, 0]
+    return described(subject, voices, faces, n_inception=n_inception, desc=desc)
+
+
+def described(
+    subject: Subject, voices: pd.DataFrame, faces: np.ndarray, *, n_inception: int, desc: str = "faces"
+) -> FaceSet:
+    """What is read from faces uint8 [n, 64, 64, 3] that stand for recordings; arguments as `drawn` has them."""
     return face_readers.describe(
-        (model or subject.model).draws(embeddings, seed=subject.seed)[:, 0],
+        faces,
         voices["identity"],
         reader=subject.reader,
         sources=face_quality.videos(voices),
@@ -122,6 +133,58 @@ def drawn(
         rng=seeding.stream(subject.seed, "subsets"),
         desc=desc,
     )
+
+
+def mean_of_draws(subject: Subject, voices: pd.DataFrame, embeddings: torch.Tensor) -> FaceSet:
+    """What `catalogue.N_MEAN` draws for a recording have in common: the mean of their embeddings, at unit length."""
+    n = catalogue.N_MEAN
+    faces = subject.model.draws(embeddings, n, seed=subject.seed)  # [n_recordings, n, 64, 64, 3]
+    means = subject.reader.embed(faces.reshape(-1, *faces.shape[2:])).reshape(len(faces), n, -1).mean(1)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    sources = face_quality.videos(voices)
+    return FaceSet(
+        voices["identity"].to_numpy(object),
+        embeddings=means,
+        sources=None if sources is None else sources.to_numpy(object),
+    )
+
+
+def neighbours(subject: Subject, training: Selection, heard: np.ndarray, *, n_inception: int) -> FaceSet:
+    """A photograph of the training person whose voice is nearest to each recording's, any of the person's.
+
+    `heard` float [n, dim] are unit embeddings of the recordings that are measured.
+    """
+    rng = seeding.stream(subject.seed, "subsets")
+    known = data.embeddings(subject.voice, training.voices).numpy()
+    person = standins.nearest_voice(known, training.voices["identity"], heard)
+    photos = training.photos.iloc[rng.permutation(len(training.photos))]
+    own = {name: frame["row"].to_numpy() for name, frame in photos.groupby("identity")}
+    n_before = pd.Series(person).groupby(person).cumcount()  # of the recordings that are near the same person
+    chosen = [own[name][n % len(own[name])] for name, n in zip(person, n_before, strict=True)]
+    shown, at = np.unique(chosen, return_inverse=True)
+    described = face_readers.describe(
+        np.asarray(subject.store.faces[shown]),
+        list(map(str, shown)),
+        reader=subject.of_photos,
+        inception=subject.inception,
+        max_images=max(n_inception, 1),
+        rng=rng,
+        desc="nearest voices",
+    )
+    return described.take(at, identities=subject.held_out.voices["identity"].to_numpy(object))
+
+
+def trained_on(subject: Subject) -> np.ndarray:
+    """Embeddings float32 [t, d] of photographs that the variant was trained on, of everyone as many."""
+    training = data.select(subject.store, split="train", gender=subject.gender).photos
+    some = face_quality.spread(training, n_most=N_TRAINING_PHOTOS, rng=seeding.stream(subject.seed, "subsets"))
+    return subject.of_photos.embed(np.asarray(subject.store.faces[some["row"].to_numpy()]))
+
+
+def sizes(settings: Measure) -> measures.Sizes:
+    """How many of everything the parameters of measuring ask for."""
+    n_fid = n_distribution(settings.max_images)
+    return measures.Sizes(settings.n_bootstrap, settings.kid_subsets, n_fid=n_fid)
 
 
 def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: int, n_noise: int) -> dict[str, FaceSet]:
@@ -141,6 +204,11 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
     speakers, genders = voices["identity"].to_numpy(), voices["gender"].to_numpy()
     heard = data.embeddings(subject.voice, voices)
     found = {"model": drawn(subject, voices, heard, n_inception=n_inception)}
+    if subject.model.sampler is not None:
+        found["draws_mean"] = mean_of_draws(subject, voices, heard)
+        typical = subject.model.typical(heard)
+        found["typical"] = described(subject, voices, typical, n_inception=n_inception, desc="typical faces")
+    found["neighbour"] = neighbours(subject, training, heard.numpy(), n_inception=n_inception)
     if general is not None:
         found["general"] = drawn(subject, voices, heard, model=general, n_inception=n_inception, desc="General's faces")
     pixels, names = standins.mean_faces(
@@ -153,7 +221,6 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
     some = face_quality.spread(voices, n_most=n_noise, rng=seeding.stream(subject.seed, "noise"))
     noise = noise_embeddings(subject, some)
     found["noise_voice"] = drawn(subject, some, noise, n_inception=n_inception, desc="faces of noise")
-    found["shuffled_voice"] = _others_voice(found["model"], rng=seeding.stream(subject.seed, "bootstrap"))
     found["probe"] = FaceSet(
         identities=speakers.astype(object), embeddings=probe(subject, heard.numpy()), sources=found["model"].sources
     )
@@ -167,9 +234,8 @@ def measure(
     *,
     protocol: str,
     seed: int,
-    n_bootstrap: int,
-    n_subsamples: int,
-    n_fid: int,
+    sizes: measures.Sizes,
+    training: np.ndarray,
 ) -> dict:
     """All rows and metrics of a variant, as `s2f.metrics.rows.evaluate` gives them; says why a row is absent.
 
@@ -178,11 +244,11 @@ def measure(
     found, photos, from `stand_ins` and `photographs`
     people : DataFrame, identity, gender and nationality of the test people
     protocol : str, "held_out" or "closed"
-    n_bootstrap, n_subsamples, n_fid : int
-        Resamples of identities for intervals, and subsamples of them for KID's; faces and photographs of FID, KID,
-        precision and recall.
+    sizes : Sizes, of `sizes`
+    training : ndarray, of `trained_on`
     """
     absent = {} if "general" in found else {"general": "this is the General model"}
+    absent |= {row: NO_SAMPLER for row in ("draws_mean", "typical") if row not in found}
     if "gender_mean_face" not in found:
         absent["gender_mean_face"] = "the gender of some people, or the mean face of it, is unknown"
     return rows.evaluate(
@@ -192,7 +258,8 @@ def measure(
         protocol=protocol,
         rng=seeding.stream(seed, "bootstrap"),
         absent=absent,
-        sizes=measures.Sizes(n_resamples=n_bootstrap, n_subsamples=n_subsamples, n_fid=n_fid),
+        sizes=sizes,
+        training=training,
     )
 
 
@@ -248,15 +315,6 @@ def probe(subject: Subject, new_voices: np.ndarray) -> np.ndarray:
 
     best = max(PENALTIES, key=matched) if n_heard > 1 else 1.0
     return standins.linear_probe(voices, targets, new_voices, penalty=best)
-
-
-def _others_voice(faces: FaceSet, *, rng: np.random.Generator) -> FaceSet:
-    """Each face as if it were drawn for somebody else: the people sit on a random ring, and all move up by one."""
-    people, codes = np.unique(faces.identities.astype(str), return_inverse=True)
-    ring = rng.permutation(len(people))
-    following = np.empty_like(ring)
-    following[ring] = np.roll(ring, -1)
-    return faces.take(np.arange(len(faces)), identities=people[following[codes]].astype(object))
 
 
 @dataclass(frozen=True)

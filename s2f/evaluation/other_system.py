@@ -22,8 +22,11 @@ from s2f.metrics.standins import FaceSet
 
 PROTOCOL = "pictures of another system"
 NO_TRAINING = "no training photographs are given"
-CONTROLS = ("random_real", "ceiling", "gender_oracle", "chance")  # made from the photographs and the people
-ABSENT = {"mean_face": NO_TRAINING, "gender_mean_face": NO_TRAINING, "probe": "no recordings are given"}
+# Made from the photographs, the people and, of the voices, what is drawn for them.
+CONTROLS = ("random_real", "ceiling", "gender_oracle", "chance", "shuffled_voice")
+ABSENT = dict.fromkeys(("mean_face", "gender_mean_face", "neighbour"), NO_TRAINING) | {
+    "probe": "no recordings are given"
+}
 N_SHOWN = 6  # pairs on the sheet
 N_LISTED = 20  # files named in the terminal; rejected.csv has all
 

@@ -199,6 +199,18 @@ def difference(first: Statistic, second: Statistic) -> Statistic:
     return lambda counts: first(counts) - second(counts)
 
 
+def average(statistics: Sequence[Statistic]) -> Statistic:
+    """Mean of several statistics on the same resampled people, of those that are defined there."""
+
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        values = np.stack([one(counts) for one in statistics])  # [k, B]
+        known = np.isfinite(values)
+        n = known.sum(0)
+        return np.divide(np.where(known, values, 0).sum(0), n, out=np.full(len(counts), np.nan), where=n > 0)
+
+    return statistic
+
+
 def within(statistic: Statistic, people: np.ndarray) -> Statistic:
     """The statistic of some people alone, `people` bool [n]: all others weigh nothing."""
     return lambda counts: statistic(counts * people)

@@ -27,7 +27,7 @@ DECIMALS, TENTHS, THOUSANDFOLD, PERCENT = Form(), Form(digits=1), Form(1000, 1),
 
 @dataclass(frozen=True)
 class Metric:
-    """One way of measuring a set of faces.
+    """One way of measuring a set of faces: one face, or one embedding, for each recording, as the row says.
 
     Attributes
     ----------
@@ -35,7 +35,8 @@ class Metric:
     group : str, the table of a variant that shows it
     needs : str
         What has to be known of the faces: a part of `FaceSet`, or of their embeddings that they lie where photographs
-        do ("distances"), that they can be compared with them ("similarity"), or that videos are known too ("videos").
+        do ("distances"; "training", where those trained on are known too), that they are about as far from the middle
+        ("cosine"), that they can be compared with photographs ("similarity"), or that videos are known too ("videos").
     form : Form, how it is printed; shares from 0 to 1 in percent
     better : "higher", "lower" or None, which value is the better one, if either is
     interval : bool, whether there is a 95 % interval over people, and so paired differences
@@ -48,7 +49,7 @@ class Metric:
     key: str
     label: str
     group: Literal["matching", "videos", "distances", "sets"]
-    needs: Literal["inception", "pixels", "distances", "similarity", "videos", "female"]
+    needs: Literal["inception", "pixels", "distances", "training", "cosine", "similarity", "videos", "female"]
     form: Form = DECIMALS
     better: Literal["higher", "lower"] | None = None
     interval: bool = True
@@ -70,38 +71,48 @@ class Row:
     Attributes
     ----------
     key, label : str, its name in files, and in tables and figures
+    draws : str, what stands for a recording: one draw, the mean of several draws' embeddings, or no draw at all
     no_video : str, optional, why no photograph can be from the video of the voice
     direction : bool
         Its embeddings are directions away from the mean face: they tell who, and not how far from the photographs.
+    mean : bool, its embeddings are means of several faces': they lie nearer to the middle than those of any face
     table2 : int, its place in Table 2, from 1; 0 is not in it
     """
 
     key: str
     label: str
+    draws: str
     no_video: str | None = None
     direction: bool = False
+    mean: bool = False
     table2: int = 0
 
 
+N_MEAN = 8  # draws of a recording whose embeddings are averaged
+ONE, NONE = "one draw", "no draw"
 _ROWS = (
-    Row("model", "generated", table2=1),
-    Row("general", "General on the same people", table2=2),
-    Row("chance", "chance", table2=8),
-    Row("mean_face", "mean face"),
-    Row("gender_mean_face", "mean face of the sex", table2=5),
-    Row("random_real", "someone else's photo", no_video="a photograph, drawn from no voice"),
-    Row("gender_oracle", "sex alone", table2=4),
-    Row("noise_voice", "noise instead of a voice", table2=7),
-    Row("shuffled_voice", "someone else's voice", no_video="the voice is someone else's", table2=6),
-    Row("probe", "linear map", direction=True, table2=3),
-    Row("ceiling", "another photo of the person", no_video="a photograph, drawn from no voice", table2=9),
+    Row("model", "generated", ONE, table2=1),
+    Row("draws_mean", f"mean of {N_MEAN} draws", f"mean of the embeddings of {N_MEAN} draws", mean=True, table2=2),
+    Row("typical", "most typical draw", "one draw, the most typical of many", table2=3),
+    Row("general", "General on the same people", ONE, table2=4),
+    Row("chance", "chance", NONE, table2=11),
+    Row("mean_face", "mean face", NONE),
+    Row("gender_mean_face", "mean face of the sex", NONE, table2=8),
+    Row("random_real", "someone else's photo", NONE, no_video="a photograph, drawn from no voice"),
+    Row("neighbour", "photo of the nearest voice", NONE, no_video="a photograph, drawn from no voice", table2=6),
+    Row("gender_oracle", "sex alone", NONE, table2=7),
+    Row("noise_voice", "noise instead of a voice", ONE, table2=10),
+    Row("shuffled_voice", "someone else's voice", ONE, no_video="the voice is someone else's", table2=9),
+    Row("probe", "linear map", NONE, direction=True, table2=5),
+    Row("ceiling", "another photo of the person", NONE, no_video="a photograph, drawn from no voice", table2=12),
 )
 # Measured where another system is compared with the drawn faces; no part of a study.
-OTHER = Row("other", "the other system")
+OTHER = Row("other", "the other system", ONE)
 _set = partial(Metric, group="sets", needs="inception")
 _distance = partial(Metric, group="distances", needs="distances")
 _pixels = partial(Metric, group="distances", needs="pixels", better="lower", column=2)
 _matching = partial(Metric, group="matching", needs="similarity", form=PERCENT, better="higher")
+_cosine = partial(_distance, needs="cosine")
 _by_video = partial(Metric, group="videos", needs="videos", form=PERCENT)
 _spread = partial(Metric, group="sets", needs="pixels")
 _METRICS = (  # in the order of metrics.json
@@ -114,8 +125,8 @@ _METRICS = (  # in the order of metrics.json
     _pixels("l1_pixel_unit", "L1, pixels (−1 to 1)"),
     _distance("l1_embedding_sum", "L1, embedding (sum)", better="lower", column=1),
     _distance("l1_embedding_mean", "L1, embedding (mean)", better="lower", column=1),
-    _distance("cosine_matched", "cosine, same person", better="higher", table2=4, comparable=True),
-    _distance("cosine_mismatched", "cosine, other person"),
+    _cosine("cosine_matched", "cosine, same person", better="higher", table2=4, comparable=True),
+    _cosine("cosine_mismatched", "cosine, other person"),
     _matching("recall_at_1", "recall at 1", column=2),
     _matching("recall_at_5", "recall at 5", column=2),
     _matching("recall_at_10", "recall at 10", column=2),
@@ -124,6 +135,8 @@ _METRICS = (  # in the order of metrics.json
     _matching("matching_2way", "matching", chance=0.5, table2=2, comparable=True),
     _matching("matching_within_gender", "matching within sex", chance=0.5, table2=1, comparable=True),
     _matching("matching_within_gender_nationality", "matching within sex and nationality", chance=0.5),
+    _matching("matching_within_women", "matching within women", chance=0.5),
+    _matching("matching_within_men", "matching within men", chance=0.5),
     _by_video("matching_same_video", "matching, own video", better="higher", chance=0.5),
     _by_video("matching_other_video", "matching, other videos", better="higher", chance=0.5),
     _by_video("matching_video_difference", "matching, own − other video", chance=0.0),
@@ -134,6 +147,7 @@ _METRICS = (  # in the order of metrics.json
     _spread("diversity", "diversity"),
     _spread("diversity_share", "diversity, share of real", form=PERCENT),
     _spread("consistency", "spread within a speaker", better="lower"),
+    Metric("copies", "near to training photos, ratio", "sets", "training", Form(digits=2)),
 )
 
 ROWS: Mapping[str, Row] = MappingProxyType({row.key: row for row in _ROWS})

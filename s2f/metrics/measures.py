@@ -7,8 +7,8 @@ A function is given a `Comparison` and returns a `Measured`, or the reason why t
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from types import MappingProxyType
 
@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 
 from s2f.errors import MetricError
-from s2f.metrics import bootstrap, catalogue, frechet, manifolds, matching, pairs
+from s2f.metrics import bootstrap, catalogue, copies, frechet, manifolds, matching, pairs
 from s2f.metrics.bootstrap import Statistic
 from s2f.metrics.resampling import Measured
 from s2f.metrics.standins import FaceSet
 
 RECALL_AT, TOP = (1, 5, 10), (1, 5)
+SEXES = {"women": "f", "men": "m"}
 NO_FACES = "this row has no faces of this kind"
 
 
@@ -64,7 +65,10 @@ class RealSets:
 
 @dataclass(frozen=True)
 class Given:
-    """What all rows share: the people (a row each, sorted), their photos, the sizes, and the stream of the draws."""
+    """What all rows share: the people (a row each, sorted), their photos, the sizes, and the stream of the draws.
+
+    `training`, float [t, d], are embeddings of photographs that were trained on.
+    """
 
     people: pd.DataFrame
     photos: FaceSet
@@ -72,6 +76,7 @@ class Given:
     sizes: Sizes
     draws: np.random.Generator
     too_few: str | None = None  # why no sets are compared, where it is for lack of faces
+    training: np.ndarray | None = None
 
     @cached_property
     def genders(self) -> np.ndarray:
@@ -83,6 +88,12 @@ class Given:
         """Pairs that matching is done within: bool [n, n]."""
         gender, nationality = (matching.same(self.people[c].to_numpy(object)) for c in ("gender", "nationality"))
         return {"": np.ones_like(gender), "gender": gender, "gender_nationality": gender & nationality}
+
+    @cached_property
+    def to_training(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distance of each photo to the nearest one that was trained on, and whose photo it is: [m] each."""
+        assert self.training is not None  # what needs it is asked for nothing without it
+        return copies.nearest(self.photos.part("embeddings"), self.training), self.codes(self.photos)
 
     def codes(self, faces: FaceSet) -> np.ndarray:
         """Place of each face's person among the people: int [n]."""
@@ -114,8 +125,12 @@ class Comparison:
             there = (getattr(self.faces, part), getattr(self.gallery, part))
         if any(one is None for one in there):
             return NO_FACES
-        if needs == "distances" and self.row.direction:
+        if needs in ("distances", "training", "cosine") and self.row.direction:
             return "it is a direction away from the mean face, not a face"
+        if needs in ("distances", "training") and self.row.mean:
+            return "a mean of embeddings lies nearer to the middle than any face"
+        if needs == "training" and self.given.training is None:
+            return "no training photographs are given"
         return self.no_video if needs == "videos" else None
 
     @cached_property
@@ -305,6 +320,26 @@ def _matching(c: Comparison, *, within: str = "") -> Measured | str:
     return Measured(bootstrap.pair_mean(c.wins, allowed), allowed.any(1), len(c.faces), c.reference)
 
 
+def _within_one(c: Comparison, *, who: str) -> Measured | str:
+    members = c.given.genders == SEXES[who]
+    allowed = c.given.strata["gender"] & np.isfinite(c.wins) & members[:, None]
+    if not allowed.any():
+        return f"no two {who} to compare"
+    n = int(members[c.codes].sum())
+    return Measured(bootstrap.pair_mean(c.wins, allowed), allowed.any(1), n, c.reference)
+
+
+def _copies(c: Comparison) -> Measured:
+    near, owners = c.given.to_training
+    training = c.given.training
+    assert training is not None  # as above
+    own = copies.nearest(c.faces.part("embeddings"), training)
+    drawn, real = copies.nearer_than(own, c.codes, near, owners, n_identities=c.n)
+    both = np.isin(np.arange(c.n), np.intersect1d(c.codes, owners))
+    text = f"{len(near)} photos of test people, by their distance to the nearest of {len(training)} trained on"
+    return Measured(bootstrap.ratio(drawn, real), both, len(c.faces), text)
+
+
 def _by_video(c: Comparison, *, which: str, within: str = "") -> Measured | str:
     inside, outside = c.wins_by_video
     allowed = c.given.strata[within] & np.isfinite(inside)
@@ -342,6 +377,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "matching_2way": _matching,
         "matching_within_gender": partial(_matching, within="gender"),
         "matching_within_gender_nationality": partial(_matching, within="gender_nationality"),
+        **{f"matching_within_{who}": partial(_within_one, who=who) for who in SEXES},
         "matching_same_video": partial(_by_video, which="same"),
         "matching_other_video": partial(_by_video, which="other"),
         "matching_video_difference": partial(_by_video, which="difference"),
@@ -352,6 +388,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "diversity": partial(_diversity, share=False),
         "diversity_share": partial(_diversity, share=True),
         "consistency": _consistency,
+        "copies": _copies,
     }
 )
 
@@ -367,41 +404,19 @@ def measure(metric: str, comparison: Comparison) -> Measured | str:
         return str(error)
 
 
-def gender_oracle(given: Given) -> dict[str, Measured | str]:
-    """Knows the speaker's sex and nothing else: every photo of that sex is equally similar."""
-    code = np.array([{"f": 1, "m": -1}.get(gender, 0) for gender in given.genders], float)
-    if (code == 0).any():
-        return dict.fromkeys(catalogue.METRICS, "the gender of some people is unknown")
-    photo_codes = given.codes(given.photos)
-    present = np.unique(photo_codes)
-    signs, names = code[:, None].astype(np.float32), given.people["identity"].to_numpy(object)  # [n, 1], [n]
-    faces, gallery = (FaceSet(names[codes], embeddings=signs[codes]) for codes in (present, photo_codes))
-    comparison = Comparison(given, catalogue.ROWS["gender_oracle"], faces, gallery, reference="sex alone")
-    found = {
-        key: measure(key, comparison) if metric.needs == "similarity" else "sex alone is no face"
-        for key, metric in catalogue.METRICS.items()
-    }
-    return found | {"gender_agreement": _constant(given, 1.0, len(present), "by definition")}
+def averaged(metric: str, comparisons: Sequence[Comparison]) -> Measured | str:
+    """What a metric finds on average over several sets of the same faces, which are given to different people.
 
-
-def chance(given: Given) -> dict[str, Measured | str]:
-    """What guessing gives."""
-    n_people = len(set(given.photos.identities))
-    found: dict[str, Measured | str] = dict.fromkeys(catalogue.METRICS, "chance is no face")
-    for key, metric in catalogue.METRICS.items():
-        if metric.chance is not None:
-            reference = "a coin" if key == "gender_agreement" else "by definition"
-            found[key] = _constant(given, metric.chance, n_people, reference)
-    size = matching.gallery_size(n_people, n_way=given.sizes.n_way)
-    for name, ks, n in (("recall_at", RECALL_AT, size), ("identification_top", TOP, n_people)):
-        for k in ks:
-            right, too_small = _constant(given, k / n, n_people, f"{k} of {n}"), f"a gallery of {n} people is too small"
-            found[f"{name}_{k}"] = right if k < n else too_small
-    return found
-
-
-def _constant(given: Given, value: float, n_identities: int, reference: str) -> Measured:
-    return Measured(value, np.ones(len(given.people), bool), None, reference, n_identities)
+    As sets they are one, so that what Inception reads is compared once.
+    """
+    if catalogue.METRICS[metric].needs == "inception":
+        return measure(metric, comparisons[0])
+    found = [measure(metric, comparison) for comparison in comparisons]
+    several = [one for one in found if isinstance(one, Measured)]
+    if len(several) < len(found):
+        return next(one for one in found if isinstance(one, str))
+    people = np.logical_or.reduce([one.people for one in several])
+    return replace(several[0], value=bootstrap.average([one.statistic for one in several]), people=people)
 
 
 def extracted(faces: FaceSet) -> np.ndarray:

@@ -334,7 +334,7 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
     for name, frame in levels.items():
         value, is_photographs = frame["value"].to_numpy(), name == "photographs"
         without = np.full(len(frame), "", object)
-        if name in ("face", "photographs"):
+        if name in ("face", "draws", "photographs"):
             real = levels["photographs"]["value"].to_numpy()
             without[np.where(attributes.by_auc, 2 * real - 1, real) < LEGIBLE_FROM] = NOT_LEGIBLE
         without[np.isnan(value)] = NOT_READ

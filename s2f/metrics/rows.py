@@ -13,10 +13,14 @@ import numpy as np
 import pandas as pd
 
 from s2f.errors import MetricError, nearest
-from s2f.metrics import bootstrap, catalogue, frechet, measures
+from s2f.metrics import bootstrap, catalogue, frechet, guesses, measures
 from s2f.metrics.measures import Comparison, Given, RealSets, Sizes
 from s2f.metrics.resampling import Measured, Resampling
-from s2f.metrics.standins import FaceSet, halves, someone_else
+from s2f.metrics.standins import FaceSet, halves, shuffled, someone_else
+
+N_SHUFFLES = 20  # ways of giving the drawn faces to others, at most as many as there are others
+_ONE_PHOTO = "no person has two photos"
+DEFAULTS = {"ceiling": _ONE_PHOTO, "random_real": _ONE_PHOTO, "shuffled_voice": "there is nobody else"}
 
 
 def evaluate(
@@ -28,6 +32,7 @@ def evaluate(
     rng: np.random.Generator,
     absent: Mapping[str, str] | None = None,
     sizes: Sizes,
+    training: np.ndarray | None = None,
 ) -> dict:
     """Measure every row.
 
@@ -35,13 +40,15 @@ def evaluate(
     ----------
     stand_ins : mapping of str to FaceSet
         One face (or embedding) a test recording, for any row of the catalogue, or for `OTHER`. Rows `chance`,
-        `gender_oracle`, `random_real` and `ceiling` are made here from the photos and people.
+        `gender_oracle`, `random_real` and `ceiling` are made here from the photos and people, and `shuffled_voice`
+        from the row `model`: the mean over `N_SHUFFLES` ways of giving its faces to others.
     photos : FaceSet, every held-out photo of the people
     people : DataFrame, columns identity, gender ("f", "m" or None), nationality (str or None), one row a person
     protocol : str, "held_out" or "closed_set", as it goes into the result
     rng : numpy.random.Generator, stream of the bootstrap, the halves and the galleries, which are the same for all rows
     absent : mapping of str to str, optional, why a row has no faces
     sizes : Sizes, how many resamples, people in a gallery, and faces of a set
+    training : ndarray, float [t, d], optional, embeddings of photographs that were trained on, for `copies`
 
     Returns
     -------
@@ -66,7 +73,7 @@ def evaluate(
     """
     absent = absent or {}
     known = {**catalogue.ROWS} | ({catalogue.OTHER.key: catalogue.OTHER} if catalogue.OTHER.key in stand_ins else {})
-    for key in [*stand_ins, *absent]:
+    for key in (*stand_ins, *absent):
         if key not in known:
             raise MetricError(key, "is no row of the results", remedy=nearest(key, catalogue.ROWS))
     if len(photos) == 0:
@@ -74,31 +81,34 @@ def evaluate(
     people = people.drop_duplicates("identity").sort_values("identity").reset_index(drop=True)
     streams = _streams(rng)
     reference, source = halves(photos, rng=streams["halves"])
-    sets = dict(stand_ins)
+    sets = {key: [faces] for key, faces in stand_ins.items()}
     if len(source):
-        sets["ceiling"] = source
+        sets["ceiling"] = [source]
     if len(set(source.identities)) > 1:
-        sets["random_real"] = someone_else(source, rng=streams["random"])
-    _known([photos, *sets.values()], people)
-    n = _n_compared([reference, source, *sets.values()], sizes)
+        sets["random_real"] = [someone_else(source, rng=streams["random"])]
+    if "model" in stand_ins and len(set(stand_ins["model"].identities)) > 1:
+        sets["shuffled_voice"] = shuffled(stand_ins["model"], n=N_SHUFFLES, rng=streams["shuffles"])
+    firsts = [several[0] for several in sets.values()]
+    _known([photos, *firsts], people)
+    n = _n_compared([reference, source, *firsts], sizes)
     few = too_few(n, min_n=sizes.min_n)
     real = None if few else _real_sets(reference, source, n, sizes, rng=streams["sets"])
-    given = Given(people, photos, real, sizes, draws=streams["draws"], too_few=few)
+    given = Given(people, photos, real, sizes, draws=streams["draws"], too_few=few, training=training)
     counts = bootstrap.resamples(len(people), rng=streams["resamples"], n_resamples=sizes.n_resamples)
     resampling = Resampling(counts, streams["subsamples"], sizes.n_subsamples)
     lines, measured = {}, []
     for key, row in known.items():
         found: Mapping[str, Measured | str]
         if key == "chance":
-            found = measures.chance(given)
+            found = guesses.chance(given)
         elif key == "gender_oracle":
-            found = measures.gender_oracle(given)
+            found = guesses.gender_oracle(given)
         elif key in sets:
             gallery = reference if key in ("ceiling", "random_real") else photos
-            comparison = Comparison(given, row, sets[key], gallery)
-            found = {metric: measures.measure(metric, comparison) for metric in catalogue.METRICS}
+            comparisons = [Comparison(given, row, faces, gallery) for faces in sets[key]]
+            found = {metric: measures.averaged(metric, comparisons) for metric in catalogue.METRICS}
         else:
-            default = "no person has two photos" if key in ("ceiling", "random_real") else "not measured"
+            default = DEFAULTS.get(key, "not measured")
             lines[key] = resampling.line(key, dict.fromkeys(catalogue.METRICS, absent.get(key, default)))
             continue
         lines[key] = resampling.line(key, found)
@@ -130,7 +140,7 @@ def too_few(n: int, *, min_n: int = frechet.MIN_FACES) -> str | None:
 
 
 def _streams(rng: np.random.Generator) -> dict[str, np.random.Generator]:
-    names = ("halves", "random", "sets", "draws", "resamples", "subsamples")
+    names = ("halves", "random", "sets", "draws", "resamples", "subsamples", "shuffles")
     return dict(zip(names, rng.spawn(len(names)), strict=True))
 
 

@@ -144,6 +144,26 @@ def someone_else(photos: FaceSet, *, rng: np.random.Generator) -> FaceSet:
     return photos.take(np.arange(len(photos)), identities=people[other].astype(object))
 
 
+def shuffled(faces: FaceSet, *, n: int, rng: np.random.Generator) -> list[FaceSet]:
+    """Each face as if it were drawn for somebody else, `n` times over, so that little hangs on who got whose.
+
+    All people sit on a random ring, and in each set they move on by another number of places: nobody is given the
+    faces of the same person twice. Where there are at most `n` others, everyone gets those of each of them, so that a
+    mean over the sets is exactly that over all shuffles.
+
+    Raises
+    ------
+    MetricError: fewer than two people
+    """
+    people, codes = np.unique(faces.identities.astype(str), return_inverse=True)
+    if len(people) < 2:
+        raise MetricError("shuffled_voice", f"has {len(people)} people", remedy="Give at least 2.", reason="too_few")
+    ring = rng.permutation(len(people))
+    at, steps = np.argsort(ring)[codes], 1 + rng.permutation(len(people) - 1)[:n]
+    others = (people[ring[(at + step) % len(people)]] for step in steps)
+    return [faces.take(np.arange(len(faces)), identities=names.astype(object)) for names in others]
+
+
 def linear_probe(voices: np.ndarray, embeddings: np.ndarray, new_voices: np.ndarray, *, penalty: float) -> np.ndarray:
     """Ridge regression from voice embeddings to what sets a face embedding apart: the baseline without a picture.
 

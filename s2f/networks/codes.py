@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
 
 from s2f import seeding, tensors
 from s2f.errors import CheckpointError
@@ -63,6 +64,40 @@ class FaceCode(nn.Module):
         """Faces float [B, 3, 64, 64] by way of their codes, to which `noise` [B, dim] is added where it is given."""
         codes = self.encode(faces)
         return self.decode(codes if noise is None else codes + noise)
+
+
+class Judge(nn.Module):
+    """A discriminator that looks at a whole face and at every part of it, and gives what it looked at.
+
+    Parameters
+    ----------
+    width : float
+        Multiplies the channels 64, 128, 256, 512 of layers whose weights are divided by their largest singular value
+        (Miyato et al. 2018).
+    """
+
+    def __init__(self, *, width: float = 1.0) -> None:
+        super().__init__()
+        channels = [3, *(scaled(c, width) for c in (64, 128, 256, 512))]
+        self.layers = nn.ModuleList(
+            spectral_norm(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1))
+            for n_in, n_out in itertools.pairwise(channels)
+        )
+        self.parts = spectral_norm(nn.Conv2d(channels[-2], 1, 1, bias=False))  # of the third layer's 8×8 places
+        self.whole = spectral_norm(nn.Conv2d(channels[-1], 1, 4, bias=False))
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Scores float32 of whole faces [B] and of their parts [B, 64], and the maps of each layer.
+
+        Parameters
+        ----------
+        faces : Tensor, float [B, 3, 64, 64] in [−1, 1]
+        """
+        maps = []
+        for layer in self.layers:
+            faces = F.leaky_relu(layer(faces), 0.2)
+            maps.append(faces)
+        return self.whole(maps[-1])[:, 0, 0, 0].float(), self.parts(maps[-2]).flatten(1).float(), maps
 
 
 def save(folder: Path, network: FaceCode) -> None:

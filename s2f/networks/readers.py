@@ -79,6 +79,11 @@ class Readers:
         """Attributes in their own units, float32 [n, A], of uint8 [n, 64, 64, 3]."""
         return self._read(faces)[2] * self.scale + self.centre
 
+    def read(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All that is read, in the time of one: what `embed`, `gender` and `attributes` give."""
+        embeddings, female, values = self._read(faces)
+        return embeddings, female, values * self.scale + self.centre
+
     @torch.inference_mode()
     def _read(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         device = next(self.network.parameters()).device

@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from s2f.evaluation.known_answer import LEVELS, UNKNOWN, Answer
+from s2f.evaluation.known_answer import DRAWS, LEVELS, UNKNOWN, Answer
 from s2f.metrics import recovery
 from s2f.report.grids import styled
-from s2f.report.style import BLUE, GREEN, GREY, INK, PURPLE, RED, canvas, in_theme, listed, say
+from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, canvas, in_theme, listed, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas.io.formats.style import Styler
 
-# Level: its name, colour, marker, size of the marker, place above or below the middle of a line.
+# Level: its name, colour, marker, size of the marker.
 MARKS = {
-    "ceiling": ("true parameters of the voice", GREY, "d", 4.4, -0.27),
-    "embedding": ("voice embedding", BLUE, "s", 3.6, 0.0),
-    "face": ("drawn face", GREEN, "o", 4.4, 0.27),
+    "ceiling": ("true parameters of the voice", GREY, "d", 4.4),
+    "embedding": ("voice embedding", BLUE, "s", 3.6),
+    "face": ("drawn face", GREEN, "o", 4.4),
+    "draws": ("mean of many draws", ORANGE, "v", 4.4),
 }
 PHOTOGRAPHS = ("real face, read alike", PURPLE)
 TITLES = {"overall": "All people", "within sex": "Women and men apart"}
@@ -70,7 +71,7 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
             _at_the_right(ax, at, text, fontsize=7.5, fontweight="bold", color=INK)
     note = f"{n_people} people made for this, {seeds}\nbars: 95 % intervals over people"
     axes[0, -1].text(0.0, 0.5, note, transform=axes[0, -1].transAxes, va="center", fontsize=7.5, color=GREY)
-    figure.legend(handles=_handles(), loc="outside upper center", ncols=3, fontsize=7.5, columnspacing=1.4)
+    figure.legend(handles=_handles(table), loc="outside upper center", ncols=3, fontsize=7.5, columnspacing=1.4)
     figure.set_layout_engine("constrained", wspace=0.02, hspace=0.01)
     face = table[(table["level"] == "face") & (table["mode"] == modes[0])]
     told = [f"{verdict}: {listed(map(_said, part['attribute']))}." for verdict, part in face.groupby("verdict")]
@@ -94,7 +95,7 @@ def leak(table: pd.DataFrame) -> Figure:
     ax.set(ylim=(len(places) - 0.4, -0.6), xlim=(-0.06, table["high"].max() + 0.04))
     ax.set_xlabel("held-out R² of the skin tone")
     ax.set_yticks(list(places.values()), [f"leak {name}" for name in places])
-    figure.legend(handles=_handles(photographs=False), loc="outside upper center", ncols=3, fontsize=7.5)
+    figure.legend(handles=_handles(table, photographs=False), loc="outside upper center", ncols=3, fontsize=7.5)
     face = table[table["level"] == "face"]
     told = [f"leak {row.planted}: {row.value:.2f}, {row.verdict}" for row in face.itertuples()]
     say(figure, f"How much of the skin tone is recovered from the drawn face, as held-out R²: {listed(told)}.")
@@ -119,34 +120,42 @@ def _lines(ax: Axes, part: pd.DataFrame, places: dict[str, float], *, chance: fl
     """Chance, the levels with their intervals, and a word where the face is not asked."""
     ax.axvline(chance, color="#9A9A9A", linewidth=0.8, zorder=1)
     ax.grid(axis="y", visible=False)
-    left = chance - 0.06
+    left, levels = chance - 0.06, _levels(part)
+    height = 0.81 / len(levels)
     for row in part.itertuples():
         at = places[row.attribute]
         if row.level == "photographs":
             ax.plot([row.value] * 2, [at - 0.38, at + 0.38], color=PHOTOGRAPHS[1], alpha=0.55, linewidth=1.6, zorder=2)
             continue
-        _, colour, marker, size, shift = MARKS[row.level]
+        _, colour, marker, size = MARKS[row.level]
+        shift = height * (levels.index(row.level) - (len(levels) - 1) / 2)
         reached = max(row.null_high, chance) - left
-        ax.barh(at + shift, reached, left=left, height=0.27, color=BAND, linewidth=0, zorder=0)
-        if row.level == "face" and row.verdict in UNASKED:
-            _at_the_right(ax, at, row.verdict, fontsize=6.3, color=GREY)
+        ax.barh(at + shift, reached, left=left, height=height, color=BAND, linewidth=0, zorder=0)
+        if row.level in ("face", DRAWS) and row.verdict in UNASKED:
+            if row.level == "face":
+                _at_the_right(ax, at, row.verdict, fontsize=6.3, color=GREY)
             continue
         colour = RED if row.verdict in FAILS else colour
         ax.plot([row.low, row.high], [at + shift] * 2, color=colour, linewidth=1.1, alpha=0.8, zorder=3)
         ax.plot(row.value, at + shift, marker, color=colour, markersize=size, markeredgewidth=0, zorder=4)
 
 
+def _levels(table: pd.DataFrame) -> list[str]:
+    """Levels with a mark of their own that are in a table."""
+    return [level for level in MARKS if level in set(table["level"])]
+
+
 def _at_the_right(ax: Axes, at: float, text: str, **look) -> None:
     ax.text(0.99, at, text, transform=ax.get_yaxis_transform(), ha="right", va="center", **look)
 
 
-def _handles(*, photographs: bool = True) -> list:
+def _handles(table: pd.DataFrame, *, photographs: bool = True) -> list:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     shown = [
         Line2D([], [], color=colour, marker=marker, markersize=size, linewidth=1.1, label=label)
-        for label, colour, marker, size, _ in MARKS.values()
+        for label, colour, marker, size in map(MARKS.__getitem__, _levels(table))
     ]
     if photographs:
         label, colour = PHOTOGRAPHS
@@ -191,7 +200,8 @@ def exceptions(answer: Answer | None) -> Styler | str:
     """
     if answer is None:
         return UNKNOWN
-    values = answer.table.pivot(index=["mode", "attribute"], columns="level", values="value")[list(LEVELS)]
+    values = answer.table.pivot(index=["mode", "attribute"], columns="level", values="value")
+    values = values[[level for level in (*LEVELS[:3], DRAWS, LEVELS[3]) if level in values]]
     face = answer.table[answer.table["level"] == "face"].set_index(["mode", "attribute"])
     rows = face[~face["verdict"].isin((recovery.RECOVERED, recovery.CHANCE))]
     shown = values.map(lambda value: "–" if pd.isna(value) else f"{value:z.2f}")
@@ -199,7 +209,7 @@ def exceptions(answer: Answer | None) -> Styler | str:
     shown.index = pd.MultiIndex.from_tuples(
         [(TITLES.get(mode, mode), _said(name)) for mode, name in shown.index], names=["of whom", "attribute"]
     )
-    shown = shown.rename(columns={level: _level(level) for level in LEVELS})
+    shown = shown.rename(columns={level: _level(level) for level in (*LEVELS, DRAWS)})
     return styled(shown, notes="Held-out R²; of sex the area under the ROC curve.")
 
 

@@ -1,4 +1,4 @@
-"""Figures of faces: sheets and rows of them."""
+"""Figures of faces: sheets and rows of them, and what draws of one voice share and make up."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2f.report.style import WIDTH_IN, canvas, in_theme, listed, say, tight, wrapped
+from s2f.report.style import GREY, ORANGE, WIDTH_IN, canvas, in_theme, listed, say, tight, wrapped
 
 GAP_IN = 0.06  # between the labels of neighbours
+GAP_PX = 2  # between the faces of a sheet of draws
+HEIGHT_IN = 8.0  # most that rows of faces take
+MADE_UP = 60.0  # grey levels at the end of every map's scale: one for all, so that maps can be compared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from s2f.report.draws import Draws
 
 
 @in_theme
@@ -83,7 +88,7 @@ def face_rows(
     """
     n = len(next(iter(rows.values())))
     margin = 0.95  # in, for the names of the rows
-    cell = min((WIDTH_IN - margin) / n, 1.3)
+    cell = min((WIDTH_IN - margin) / n, 1.3, HEIGHT_IN / len(rows))
     over = [wrapped(label, width_in=cell - GAP_IN, size_pt=7) for label in labels or ()]
     top = _height_in(over, size_pt=7) + 0.12 if over else 0.0
     figure, axes = canvas(len(rows) * cell + top, n_rows=len(rows), n_columns=n)
@@ -98,6 +103,62 @@ def face_rows(
     over_them = f"; over the columns: {listed(labels)}" if labels else ""
     say(figure, f"{what}: {n} in a row; rows from above: {listed(rows)}{over_them}.")
     return figure
+
+
+@in_theme
+def draws(drawn: Draws, *, name: str = "") -> Figure:
+    """Faces of one voice, and beside them what all draws share and, as a map, what is made up.
+
+    Parameters
+    ----------
+    drawn : Draws
+    name : str, what drew them, for the title
+    """
+    from matplotlib.patches import Rectangle
+
+    n = len(drawn.sheet)
+    sheet = _tiled(drawn.sheet, n_columns=int(np.ceil(np.sqrt(n))))
+    above, wide, side, at = 0.32, 4.5, 1.8, 4.95  # in: titles, the sheet, a panel beside it and where it begins
+    high = wide * sheet.shape[0] / sheet.shape[1]
+    height = max(above + high + 0.3, 5.3)
+    figure, axes = canvas(height, n_columns=4)
+    figure.set_layout_engine("none")
+    places = (0.06, above, wide, high), (at, above, side, side), (at, 2.75, side, side), (at, 4.63, side, 0.1)
+    for ax, (x, y, width, tall) in zip(axes[0], places, strict=True):
+        ax.set_position((x / WIDTH_IN, 1 - (y + tall) / height, width / WIDTH_IN, tall / height))
+    left, top, below, scale = axes[0]
+    _face(left, sheet)
+    left.add_patch(Rectangle((-0.5, -0.5), 64, 64, fill=False, edgecolor=ORANGE, linewidth=2.5, clip_on=False))
+    left.set_title(f"{n} faces of one voice" + (f" ({name})" if name else ""))
+    left.set_xlabel("framed: the most typical draw", loc="left", color=GREY, fontsize=8)
+    _face(top, drawn.mean)
+    top.set_title("What draws share")
+    top.set_xlabel(f"the mean of {drawn.n_compared}", loc="left", color=GREY, fontsize=8)
+    image = below.imshow(drawn.spread, cmap="cividis", vmin=0, vmax=MADE_UP, interpolation="nearest")
+    below.set(xticks=[], yticks=[])
+    below.spines[:].set_visible(False)
+    below.set_title("What is made up")
+    bar = figure.colorbar(image, cax=scale, orientation="horizontal", extend="max")
+    bar.set_label(f"standard deviation of {drawn.n_compared},\nin grey levels of 255", loc="left", fontsize=8)
+    bar.ax.tick_params(length=2, pad=1, labelsize=7.5)
+    figure.set_label(
+        f"{n} faces drawn from one voice{f' by {name}' if name else ''}, the most typical one first and framed. Beside "
+        f"them the mean of {drawn.n_compared} draws, and a map of how much they differ: by a standard deviation of "
+        f"{drawn.spread.mean():.0f} grey levels of 255 on average, {drawn.spread[24:40, 24:40].mean():.0f} in the "
+        "middle of the face."
+    )
+    return figure
+
+
+def _tiled(faces: np.ndarray, *, n_columns: int) -> np.ndarray:
+    """Faces uint8 [n, H, W, 3] in reading order as one picture, uint8 [H, W, 4]; what is between them is clear."""
+    n, height, width, _ = faces.shape
+    n_rows = -(-n // n_columns)
+    sheet = np.zeros((n_rows * (height + GAP_PX) - GAP_PX, n_columns * (width + GAP_PX) - GAP_PX, 4), np.uint8)
+    for k, face in enumerate(faces):
+        y, x = k // n_columns * (height + GAP_PX), k % n_columns * (width + GAP_PX)
+        sheet[y : y + height, x : x + width] = np.dstack([face, np.full((height, width), 255, np.uint8)])
+    return sheet
 
 
 def _height_in(labels: Sequence[str], *, size_pt: float) -> float:

@@ -8,6 +8,8 @@ import re
 
 MISSING = "not measured"
 ABSENT = "s2f_absent"  # in the metadata of an output: it says that something is not there
+# To be said where a real voice can be given to networks that learned from synthetic people.
+REAL_VOICES = "Networks that learned from synthetic people never heard a real voice, and are often wrong about one."
 
 
 def number(value: float | None, *, digits: int = 1, why: str | None = None) -> str:

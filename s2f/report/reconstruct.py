@@ -1,4 +1,8 @@
-"""Pictures of the faces that a trained variant draws from recordings: one of each, and none in the place of another."""
+"""Pictures of the faces that a trained variant draws from recordings, one picture of each, none in another's place.
+
+A picture is the most typical face, or a sheet of many draws with what they share and what is made up beside them: in
+one picture, so that nobody has the faces without it.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +18,19 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from s2f import __version__, files
-from s2f.errors import AudioError, OutputError, S2FError
+from s2f.errors import AudioError, OutputError, ParameterError, S2FError
 from s2f.networks import inference
 from s2f.networks.inference import Model
+from s2f.report import draws
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 RECORDINGS = (
     *(".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".amr", ".wma", ".aiff", ".au", ".caf", ".w64"),
     *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ts", ".3gp", ".npy"),
 )
-_SOFTWARE, _MADE_BY = 0x0131, "python -m s2f reconstruct"  # what a picture's EXIF says of its maker
+# What a picture's EXIF says of its maker, and in words of what is to be seen.
+_SOFTWARE, _MADE_BY, _DESCRIPTION = 0x0131, "python -m s2f reconstruct", 0x010E
+FACE_PX, SHEET_PX, LEAST_SHEET_PX = 64, 1120, 280  # width of a face and of a sheet, and below which none can be read
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,23 @@ class Plan:
 
 def main(arguments: argparse.Namespace) -> int:
     """``python -m s2f reconstruct``: exit status 1 where some of several recordings could not be drawn."""
+    n, size_px = arguments.n, arguments.size
     planned = plan(arguments.recordings, arguments.output)
     model = inference.load(arguments.run)
+    if n > 1 and model.sampler is None:
+        remedy = "--n and --seed change nothing"
+        print(f"warning: {arguments.run} has no sampler and draws one face a voice: {remedy}", file=sys.stderr)
+        n = 1
+    size_px = size_px or (FACE_PX if n == 1 else SHEET_PX)
+    if n > 1 and size_px < LEAST_SHEET_PX:
+        remedy = f"Give {LEAST_SHEET_PX} or more, or draw one face with --n 1."
+        raise ParameterError("--size", f"is {size_px}, too little for a sheet of {n} draws", remedy=remedy)
     for recording, kept in planned.left_out.items():
         print(f"warning: {recording} is left out: it is {kept.name} in another format", file=sys.stderr)
     failed = []
     for recording, target in planned.targets.items():
         try:
-            _draw(model, recording, target, size_px=arguments.size)
+            _draw(model, recording, target, n=n, seed=arguments.seed, size_px=size_px)
         except S2FError as error:
             if len(planned.targets) == 1:
                 raise
@@ -135,7 +151,7 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _draw(model: Model, recording: Path, target: Path, *, size_px: int) -> None:
+def _draw(model: Model, recording: Path, target: Path, *, n: int, seed: int, size_px: int) -> None:
     try:
         features, heard = model.hear(recording)
     except (S2FError, ImportError, MemoryError):
@@ -143,14 +159,28 @@ def _draw(model: Model, recording: Path, target: Path, *, size_px: int) -> None:
     except Exception as error:  # whatever a decoder makes of one broken file, the others go on
         problem = f"cannot be decoded ({type(error).__name__}: {error})"
         raise AudioError(recording, problem, remedy="Convert it to wav or flac.", reason="unexpected") from error
-    face = Image.fromarray(model.face(features))
-    if size_px != face.width:
-        face = face.resize((size_px, size_px), Image.Resampling.BICUBIC)
     exif = Image.Exif()
-    exif[_SOFTWARE] = f"{_MADE_BY} {__version__}"
+    exif[_SOFTWARE] = f"{_MADE_BY} {__version__}" + (f", a sheet of {n} draws" if n > 1 else "")
+    if n > 1:
+        drawn = draws.of_voice(model, features, n=n, seed=seed)
+        picture, exif[_DESCRIPTION] = _sheet(drawn, name=model.name, width_px=size_px)
+    else:
+        picture = Image.fromarray(model.face(features))
+        if size_px != picture.width:
+            picture = picture.resize((size_px, size_px), Image.Resampling.BICUBIC)
     with files.whole(target) as beside, io.BytesIO() as encoded:  # Pillow does not notice where a JPEG is cut short
-        face.save(encoded, format=Image.registered_extensions()[target.suffix.lower()], exif=exif)
+        picture.save(encoded, format=Image.registered_extensions()[target.suffix.lower()], exif=exif)
         beside.write_bytes(encoded.getvalue())
     print(f"{recording} -> {target}: {heard}")
     for remark in heard.remarks:
         print(f"warning: {recording}: {remark}", file=sys.stderr)
+
+
+def _sheet(drawn: draws.Draws, *, name: str, width_px: int) -> tuple[Image.Image, str]:
+    """A sheet of draws as a picture of the given width, and what is to be seen in it."""
+    from s2f.report import face_figures, style  # slow to import, and not needed for one face
+
+    figure = face_figures.draws(drawn, name=name)
+    with io.BytesIO() as encoded:
+        figure.savefig(encoded, format="png", dpi=(width_px + 1e-6) / style.WIDTH_IN)  # cut to whole pixels
+        return Image.open(encoded).convert("RGB"), str(figure.get_label())

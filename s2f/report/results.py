@@ -15,6 +15,7 @@ from s2f.errors import RunError
 from s2f.evaluation import measured
 from s2f.features.store import Store
 from s2f.metrics import catalogue
+from s2f.networks import inference
 from s2f.report import prose, tables
 from s2f.study.runs import Study
 from s2f.training import data
@@ -41,6 +42,7 @@ QUOTED: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 INTERVALS = ("matching_2way", "matching_within_gender")
+N_DRAWS = 6  # of each voice in Table 1, beside the most typical one
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,23 @@ def people(variant: Variant, *, n: int, seed: int) -> Shown:
         labels.append(f"{name} ({gender})" if isinstance(gender, str) else name)
     true = np.asarray(variant.store.faces[np.array(photo_rows)])
     return Shown(true, variant.faces[np.array(rows)], labels, np.array(rows))
+
+
+def draws(study: Study, variant: Variant, shown: Shown, *, n: int = N_DRAWS) -> dict[str, np.ndarray]:
+    """Rows of Table 1 below the true faces: the general model's most typical draw of each voice, and `n` others.
+
+    Returns
+    -------
+    dict of str to uint8 [n_people, 64, 64, 3]
+        One row of the measured faces where the model draws one face a voice.
+    """
+    general = study.of("general")
+    model = inference.load(general.read("model"))
+    if model.sampler is None:
+        return {"generated": shown.drawn}
+    heard = data.embeddings(general.read("voice"), variant.held_out.voices.iloc[shown.rows])
+    others = model.draws(heard, n, seed=study.seed)  # [n_people, n, 64, 64, 3]
+    return {"most typical": model.typical(heard)} | {f"draw {k + 1}": others[:, k] for k in range(n)}
 
 
 def compare(main: Variant, others: dict[str, Variant], shown: Shown) -> dict[str, np.ndarray]:

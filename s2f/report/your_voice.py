@@ -1,4 +1,4 @@
-"""The panel of 08_your_voice: pick, upload or record a sound, and see the face of each variant."""
+"""08_your_voice and its panel: pick, upload or record a sound, and see the faces that each variant draws of it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from s2f.errors import AudioError, OutputError, S2FError
 from s2f.features import front_end, listening, sound_files
 from s2f.features.store import Store
 from s2f.networks.inference import Model
-from s2f.report import face_figures, sheets, voice_figures
+from s2f.report import draws, face_figures, prose, sheets, voice_figures
 from s2f.study.runs import Study
+
+N_DRAWS = 16  # faces of each variant
+PLAYED_S = 60  # most that is put into a page to be played
+ALL = "all variants"
 
 _RECORD = """
 function render({ model, el }) {
@@ -87,34 +91,82 @@ def told(sound: Path | np.ndarray, *, name: str = "wave") -> str:
     return "\n".join((str(heard), *heard.remarks))
 
 
-def show(sound: Path | np.ndarray, models: Mapping[str, Model], *, name: str = "wave") -> None:
-    """Display a recording to listen to, what is heard of it, and the face of each variant; `name` as in `told`."""
+def player(sound: Path | np.ndarray) -> Audio | None:
+    """The voiced parts of a recording, to listen to what the networks hear; none of a processed recording."""
+    if _is_processed(sound):
+        return print("A processed recording has no sound to play.")
+    wave = front_end.voiced(sound_files.read(sound) if isinstance(sound, Path) else sound)
+    return Audio(wave[: PLAYED_S * front_end.SAMPLE_RATE], rate=front_end.SAMPLE_RATE)
+
+
+def show_drawn(
+    sound: Path | np.ndarray, models: Mapping[str, Model], *, n: int = N_DRAWS, seed: int = 0
+) -> list[draws.Draws]:
+    """Display what each variant draws of a voice: a sheet of draws, or one face where it draws no more; gives them."""
+    features, _ = next(iter(models.values())).hear(sound)  # all variants of a run hear alike
+    drawn = {name: draws.of_voice(model, features, n=n, seed=seed) for name, model in models.items()}
+    single = {name: each.sheet[0] for name, each in drawn.items() if models[name].sampler is None}
+    for name, each in drawn.items():
+        if name not in single:
+            display(face_figures.draws(each, name=name))
+    if single:
+        display(face_figures.face_sheet(list(single.values()), labels=list(single), n_columns=3))
+    return list(drawn.values())
+
+
+def show(
+    sound: Path | np.ndarray, models: Mapping[str, Model], *, name: str = "wave", n: int = N_DRAWS, seed: int = 0
+) -> None:
+    """Display what is heard of a recording, to listen to as well, and what each variant draws; `name` as in `told`."""
     print(told(sound, name=name))
-    wave, mask, log_mel = sheets.recording(sound)
-    if wave is not None:
-        display(Audio(wave, rate=front_end.SAMPLE_RATE))
-    display(voice_figures.voice(wave, mask, log_mel))
-    drawn = [model.reconstruct(sound if wave is None else wave) for model in models.values()]
-    display(face_figures.face_sheet(drawn, labels=list(models), n_columns=3))
+    display(player(sound))
+    display(voice_figures.voice(*sheets.recording(sound)))
+    show_drawn(sound, models, n=n, seed=seed)
+
+
+def cut(wave: np.ndarray, *, start_s: float, length_s: float, name: str) -> np.ndarray:
+    """A part of a recording, of `length_s` seconds, or to its end where that is 0.
+
+    Raises
+    ------
+    AudioError: it ends before `start_s`; calls it `name`
+    """
+    total_s = len(wave) / front_end.SAMPLE_RATE
+    if start_s >= total_s:
+        problem = f"ends after {total_s:.1f} s, before the part that begins at {start_s:g} s"
+        raise AudioError(name, problem, remedy="Begin earlier.", reason="value")
+    first = round(start_s * front_end.SAMPLE_RATE)
+    return wave[first : first + round(length_s * front_end.SAMPLE_RATE) if length_s else None]
 
 
 def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
-    """Widgets to pick, upload or record a sound; each choice is shown below them."""
+    """Widgets to pick, upload or record a sound, to cut it, and to choose what draws how many faces; shown below."""
     out = ipywidgets.Output()
     recordings = corpus_recordings(study)
     pick = ipywidgets.Dropdown(options=["", *recordings], description="Pick")
     upload = ipywidgets.FileUpload(accept="audio/*,video/*", multiple=False, description="Upload")
     record = Recorder()
+    start = ipywidgets.BoundedFloatText(min=0, max=36_000, step=0.5, description="From (s)")
+    length = ipywidgets.BoundedFloatText(min=0, max=36_000, step=0.5, description="Length (s)", tooltip="0: to the end")
+    variant = ipywidgets.Dropdown(options=[ALL, *models], description="Variant")
+    number = ipywidgets.IntSlider(N_DRAWS, min=2, max=64, description="Faces", continuous_update=False)
+    seed = ipywidgets.BoundedIntText(min=0, max=2**31, description="Seed")
+    controls = (start, length, variant, number, seed)
+    given: list[tuple[Path | bytes, str]] = []  # the sound that is looked at, and what to call it
 
     @out.capture(clear_output=True, wait=True)
+    def again(_: object = None) -> None:
+        for sound, name in given:
+            try:
+                wave = _part(sound, start_s=start.value, length_s=length.value, name=name)
+                chosen = models if variant.value == ALL else {variant.value: models[variant.value]}
+                show(wave, chosen, name=name, n=number.value, seed=seed.value)
+            except S2FError as error:
+                print(f"error: {error}")
+
     def chosen(sound: Path | bytes, name: str = "the recording") -> None:
-        try:
-            remarks: list[str] = []
-            wave = sound if isinstance(sound, Path) else _read_bytes(sound, remarks, name=name)
-            print(*remarks, sep="\n", end="\n" if remarks else "")
-            show(wave, models, name=name)
-        except S2FError as error:
-            print(f"error: {error}")
+        given[:] = [(sound, name)]
+        again()
 
     def uploaded(change: Mapping) -> None:
         for file in change["new"]:  # none where the widget is cleared
@@ -122,7 +174,7 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
 
     def picked(change: Mapping) -> None:
         if change["new"]:
-            chosen(recordings[change["new"]])
+            chosen(recordings[change["new"]], change["new"])
 
     def refused(change: Mapping) -> None:
         with out:
@@ -132,7 +184,18 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
     upload.observe(uploaded, "value")
     record.observe(lambda change: chosen(bytes(change["new"])), "sound")
     record.observe(refused, "problem")
-    return ipywidgets.VBox([ipywidgets.HBox([pick, upload, record]), out])
+    for control in controls:
+        control.observe(again, "value")
+    note = ipywidgets.HTML(prose.REAL_VOICES)
+    return ipywidgets.VBox(
+        [
+            ipywidgets.HBox([pick, upload, record]),
+            ipywidgets.HBox([start, length]),
+            ipywidgets.HBox(controls[2:]),
+            note,
+            out,
+        ]
+    )
 
 
 def finish(study: Study) -> None:
@@ -141,6 +204,26 @@ def finish(study: Study) -> None:
         study.finish()
     except OutputError as error:
         print(f"What made this page is not kept: {error}")
+
+
+def _is_processed(sound: Path | bytes | np.ndarray) -> bool:
+    return isinstance(sound, Path) and sound.suffix.lower() == ".npy"
+
+
+def _part(sound: Path | bytes, *, start_s: float, length_s: float, name: str) -> Path | np.ndarray:
+    """The part of a sound to look at; prints what there is to say about how it was read."""
+    remarks: list[str] = []
+    if isinstance(sound, Path):
+        if not start_s and not length_s:
+            return sound
+        if _is_processed(sound):
+            print("A processed recording has no sound to cut: all of it is heard.")
+            return sound
+        wave = sound_files.read(sound, remarks=remarks)
+    else:
+        wave = _read_bytes(sound, remarks, name=name)
+    print(*remarks, sep="\n", end="\n" if remarks else "")
+    return cut(wave, start_s=start_s, length_s=length_s, name=name)
 
 
 def _read_bytes(sound: bytes, remarks: list[str], *, name: str) -> np.ndarray:

@@ -168,8 +168,10 @@ def fingerprint(settings: Settings, stage: str, *, seed: int) -> str:
 def section_json(settings: Settings, stage: str, *, seed: int) -> str:
     """What `stage` depends on, as sorted JSON: equal strings mean equal outputs."""
     chain = list(stages.before(stage))
-    trains = any({"gan", "code"} & set(each.sections) for each in chain)
-    without = {Reach.NOTHING} if trains else {Reach.NOTHING, Reach.GAN, *settings.voice.without}
+    looked_at = {name for each in chain for name in each.sections}
+    without = {Reach.NOTHING}
+    if "gan" not in looked_at:
+        without |= {Reach.SHARED} if "code" in looked_at else {Reach.SHARED, Reach.GAN, *settings.voice.without}
     parts: dict[str, Any] = {"seed": seed, "versions": {each.notebook: each.version for each in chain if each.sections}}
     for name in (name for each in chain for name in each.sections):
         section = getattr(settings, name)

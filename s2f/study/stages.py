@@ -111,7 +111,11 @@ STAGES = {
         Stage(
             "07_results",
             after="06_metrics",
-            needs=(("06_metrics", ALL),),
+            needs=(
+                ("06_metrics", ALL),
+                ("04_voice_embedding", OWN),  # Table 1 draws from its embeddings
+                ("05_training", GENERAL),
+            ),
             writes={"results": "results"},
             done="results/table2.json",
             pools=("06_metrics", ALL),

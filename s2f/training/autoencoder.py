@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
 from s2f import seeding
 from s2f.errors import TrainingError
-from s2f.networks.codes import FaceCode
-from s2f.networks.models import Classifier, FaceEmbedding, seeded, start_smooth
+from s2f.networks.codes import FaceCode, Judge
+from s2f.networks.models import seeded, start_smooth
 from s2f.settings import Code
 from s2f.training import loop
 from s2f.training.data import Photos
@@ -25,24 +25,6 @@ from s2f.training.health import Watch
 
 N_SETTLED = 8192  # photographs, at most, that the statistics of batch norm are taken from in the end
 BATCH = 256  # photographs at a time where nothing is learned
-
-
-class Judge(nn.Module):
-    """A discriminator that also gives what it looked at."""
-
-    def __init__(self, trunk: FaceEmbedding, head: Classifier) -> None:
-        super().__init__()
-        self.trunk, self.head = trunk, head
-
-    def forward(self, faces: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Scores float32 [B] of faces [B, 3, 64, 64], and the maps after each of the trunk's activations."""
-        maps = []
-        for layer in self.trunk.model:
-            faces = layer(faces)
-            if isinstance(layer, nn.LeakyReLU):
-                maps.append(faces)
-        with torch.autocast(faces.device.type, enabled=False):
-            return self.head(faces[:, :, 0, 0].float())[:, 0], maps
 
 
 class Trainer(loop.Trainer):
@@ -70,8 +52,7 @@ class Trainer(loop.Trainer):
         if s.smooth_start:
             start_smooth(network.decoder, generator=init)
         self.network = peers.synchronised(network, device=device)
-        trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=True), generator=init)
-        self.judge = Judge(trunk, seeded(lambda: Classifier(n_outputs=1), generator=init))
+        self.judge = seeded(lambda: Judge(width=s.judge_width), generator=init)
         loop.channels_last(self.network, device).train()
         loop.channels_last(self.judge, device).train()
         self.average = loop.channels_last(new(), device).eval()
@@ -140,14 +121,15 @@ class Trainer(loop.Trainer):
         """One step of the discriminator, by the hinge loss (Miyato et al. 2018, equation 17)."""
         self.judge.requires_grad_(True)
         with loop.autocast(self.device, self.setup.precision):
-            scores, _ = self._teach(torch.cat([real, made]))
-        of_real, of_made = scores.chunk(2)
-        values = {"d": F.relu(1 - of_real).mean() + F.relu(1 + of_made).mean()}
+            *scores, _ = self._teach(torch.cat([real, made]))
+        of_real, of_made = zip(*(score.chunk(2) for score in scores), strict=True)  # of the whole, of the parts
+        losses = (F.relu(1 - one).mean() + F.relu(1 + two).mean() for one, two in zip(of_real, of_made, strict=True))
+        values = {"d": torch.stack(list(losses)).mean()}
         self.judge_adam.zero_grad()
         values["d"].backward()
         if report:
-            values["d_right"] = torch.cat([of_real > 0, of_made < 0]).float().mean()
-            values["score_gap"] = (of_real.mean() - of_made.mean()).abs()
+            values["d_right"] = torch.cat([of_real[0] > 0, of_made[0] < 0]).float().mean()
+            values["score_gap"] = (of_real[0].mean() - of_made[0].mean()).abs()
             values["grad_critics"] = loop.gradient_norm(list(self.judge.parameters()))
         self.judge_adam.step()
         return values
@@ -157,11 +139,11 @@ class Trainer(loop.Trainer):
         self.judge.requires_grad_(False)
         with loop.autocast(self.device, self.setup.precision):
             with torch.no_grad():
-                _, wanted = self._ask(real)
+                *_, wanted = self._ask(real)
                 wanted = [each.clone() for each in wanted] if self.device == "cuda" else wanted  # graphs reuse memory
-            scores, found = self._ask(made)
+            *scores, found = self._ask(made)
         off = [(one - other).abs().mean(dtype=torch.float32) for one, other in zip(found, wanted, strict=True)]
-        return {"g_real": -scores.mean(), "g_feature": torch.stack(off).mean()}
+        return {"g_real": -torch.stack([score.mean() for score in scores]).mean(), "g_feature": torch.stack(off).mean()}
 
     def kept(self) -> FaceCode:
         """The network that is kept, in evaluation mode: the running average where there is one.

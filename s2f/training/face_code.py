@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from s2f import files
+from s2f.errors import CorpusError
 from s2f.features.store import Store
 from s2f.networks import codes, inference
 from s2f.networks.codes import FaceCode
@@ -26,9 +28,13 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
     Raises
     ------
     TrainingError: fewer than two photographs; a value that is not finite
+    CorpusError: further photographs that are not there, or of which too many cannot be used
     """
     machine = study.params.machine
     photos = data.Photos(store.faces, rows=training.photos["row"].to_numpy(), device=study.device)
+    if study.params.code.more_photos:
+        more = _more(study, store, folder=folder)
+        photos = data.Photos(np.concatenate([store.faces[photos.rows], more]), device=study.device)
     network = autoencoder.train(
         photos,
         settings=study.params.code,
@@ -42,6 +48,31 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
     )
     codes.save(folder, network)
     return network
+
+
+def _more(study: Study, store: Store, *, folder: Path) -> np.ndarray:
+    """Further photographs, aligned: uint8 [n, 64, 64, 3]; ``rejected.csv`` lists those that cannot be used.
+
+    None of them may be a photograph of somebody held out, as the store has it: it is left out, and said.
+    """
+    from s2f.features import more_photos, preprocessing  # heavier packages, not needed to train
+
+    p = study.params
+    paths = more_photos.find(p.code.more_photos, root=study.root)
+    settings, kept = preprocessing.settings(study), folder / "state" / "photos"
+    faces, rejected = more_photos.aligned(paths, settings=settings, kept=kept, n_workers=p.machine.n_workers)
+    with files.whole(folder / "rejected.csv") as beside:
+        rejected.to_csv(beside, index=False)
+    if len(rejected) > p.store.max_rejected * len(paths):
+        problem = f"cannot be used for {len(rejected)} of {len(paths)} files"
+        remedy = f"See {folder / 'rejected.csv'}; repair them, or raise 'store.max_rejected'."
+        raise CorpusError("parameter 'code.more_photos'", problem, remedy=remedy, reason="too_many_rejected")
+    others = store.photos()
+    held_out = store.faces[others.loc[others["split"].isin(["validation", "test"]), "row"].to_numpy()]
+    seen = {face.tobytes() for face in held_out}
+    own = np.array([face.tobytes() not in seen for face in faces], bool)
+    print(f"{own.sum()} further photographs; {len(rejected)} not usable; {(~own).sum()} of people held out, left out")
+    return faces[own]
 
 
 @dataclass(frozen=True)

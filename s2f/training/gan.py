@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2f import files, seeding
-from s2f.networks.inference import draw
+from s2f.networks.codes import FaceCode, Sampler
+from s2f.networks.inference import draw, rendered
 from s2f.networks.models import Classifier, FaceEmbedding, Generator, seeded, start_smooth, unit
 from s2f.settings import Gan
 from s2f.training import loop
@@ -49,6 +50,9 @@ class Trainer(loop.Trainer):
     ----------
     samples : Tensor, optional
         Voice embeddings float [n, 64] whose faces are drawn every ``settings.sample_every`` iterations.
+    start : tuple of Sampler and FaceCode, optional
+        Then the generator is the code's, as it was learned, and draws from codes that the frozen sampler draws for
+        the voices; without it, an untrained one draws from voice embeddings.
 
     Raises
     ------
@@ -58,16 +62,30 @@ class Trainer(loop.Trainer):
     PARTS = ("generator", "average", "critics", "generator_adam", "critics_adam", "batches", "noise")
     settings: Gan
 
-    def __init__(self, pairs: Pairs, *, settings: Gan, setup: loop.Setup, samples: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        pairs: Pairs,
+        *,
+        settings: Gan,
+        setup: loop.Setup,
+        samples: Tensor | None = None,
+        start: tuple[Sampler, FaceCode] | None = None,
+    ) -> None:
         s, device, peers = settings, pairs.device, setup.peers
         peers.check(s.batch_size)
         super().__init__(setup=setup, device=device)
         self.pairs, self.settings, self.samples, self.peers = pairs, s, samples, peers
         self.sheets: dict[str, np.ndarray] = {}
         init = seeding.torch_stream(setup.seed, "init")
+        self.sampler = None
         new = partial(Generator, width=s.width, norm=s.norm, tanh=s.tanh, head=s.head, embedding_dim=pairs.tracks.dim)
+        if start is not None:
+            self.sampler = start[0].to(device).eval().requires_grad_(False)
+            new = partial(Generator, width=start[1].width, embedding_dim=start[1].dim)
         generator = seeded(new, generator=init)
-        if s.smooth_start:
+        if start is not None:
+            generator.load_state_dict(start[1].decoder.state_dict())
+        elif s.smooth_start:
             start_smooth(generator, generator=init)
         self.generator = peers.synchronised(generator, device=device)
         trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=s.spectral_norm), generator=init)
@@ -118,13 +136,13 @@ class Trainer(loop.Trainer):
         self._set_learning_rates()
         # Every process draws the whole batch of B and keeps its own part, of B / n.
         recordings = self._draw(len(pairs.tracks))  # [B]
-        embeddings = self.peers.mine(self._embeddings(recordings))  # [B / n, 64]
+        inputs = self.peers.mine(self._inputs(recordings))  # [B / n, 64]
         identities = pairs.recording_identities[self.peers.mine(recordings)]  # [B / n]
         judged = self.step > round(s.critics_from * s.steps)
         if self.device == "cuda":
             torch.compiler.cudagraph_mark_step_begin()
         with loop.autocast(self.device, self.setup.precision):
-            fake = self._generate(embeddings).float()  # [B, 3, 64, 64]
+            fake = self._generate(inputs).float()  # [B / n, 3, 64, 64]
         values: dict[str, Tensor] = {}
         loss = torch.zeros((), device=self.device)
         if judged:
@@ -191,7 +209,10 @@ class Trainer(loop.Trainer):
     def draw(self, embeddings: Tensor) -> np.ndarray:
         """Faces uint8 [n, 64, 64, 3] of unit embeddings float [n, 64], by the network that is kept."""
         network = self.kept().eval()
-        faces = draw(network, embeddings)
+        if self.sampler is None:
+            faces = draw(network, embeddings)
+        else:
+            faces = rendered(network, self.sampler.typical(embeddings))
         if network is self.generator:
             network.train()
         return faces
@@ -209,8 +230,14 @@ class Trainer(loop.Trainer):
     def _normal(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self.noise, device=like.device)
 
-    def _embeddings(self, recordings: Tensor) -> Tensor:
+    def _inputs(self, recordings: Tensor) -> Tensor:
+        """What the generator draws from: noisy voice embeddings of crops, or codes that are drawn for them."""
         s = self.settings
+        if self.sampler is not None:
+            crops = self.pairs.tracks.crops(recordings, s.min_crop_s, s.max_crop_s, draws=self.batches)
+            shape = (len(crops), 1, self.sampler.dim)
+            noise = torch.randn(shape, generator=self.noise, device=self.device)
+            return self.sampler.draw(crops, noise)[:, 0]
         clean = unit(self.pairs.tracks.crops(recordings, s.min_crop_s, s.max_crop_s, draws=self.batches))
         embeddings = clean + self.settings.noise * self._normal(clean)
         if self.axes is not None:
@@ -266,7 +293,15 @@ def _thumbnails(pairs: Pairs) -> Tensor:
     return torch.cat([F.avg_pool2d(pairs.images(part), 4) for part in parts])
 
 
-def train(pairs: Pairs, *, settings: Gan, setup: loop.Setup, place: loop.Place, samples: Tensor) -> Trainer:
+def train(
+    pairs: Pairs,
+    *,
+    settings: Gan,
+    setup: loop.Setup,
+    place: loop.Place,
+    samples: Tensor,
+    start: tuple[Sampler, FaceCode] | None = None,
+) -> Trainer:
     """Train to ``settings.steps``, going on from the last good save of the same parameters.
 
     `place` also gets ``samples.npz``: faces of `samples` over time. Parameters are those of `Trainer`.
@@ -277,7 +312,7 @@ def train(pairs: Pairs, *, settings: Gan, setup: loop.Setup, place: loop.Place, 
         A value that is not finite, or a bad sign where ``settings.on_trouble`` is "stop"; the last good save stays.
     """
     torch.set_num_threads(setup.n_threads)
-    trainer = Trainer(pairs, settings=settings, setup=setup, samples=samples)
+    trainer = Trainer(pairs, settings=settings, setup=setup, samples=samples, start=start)
     loop.run(trainer, place=place, watch=Watch(on_trouble=settings.on_trouble))
     if setup.peers.primary:
         with files.whole(place.folder / "samples.npz") as beside:

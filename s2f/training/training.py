@@ -88,12 +88,18 @@ class _Inputs:
         return cls(store, pairs, f"{pairs.digest()}-{digest}", codes.load(folder))
 
 
+def _plays(study: Study) -> bool:
+    """Whether generator and critics play against each other."""
+    return study.params.sampler.kind == "none" or study.params.sampler.game
+
+
 def _is_saved(study: Study, folder: Path) -> bool:
     """Whether this very training has saved all of its steps: then nothing is left that needs several processes."""
     digest = _Inputs.of(study, device="cpu").data_digest
+    s = study.params.sampler
     last = {
-        "sampler": (folder / "sampler", study.params.sampler.steps if study.params.sampler.kind != "none" else 0),
-        "gan": (folder, study.params.gan.steps),
+        "sampler": (folder / "sampler", s.steps if s.kind != "none" else 0),
+        "gan": (folder, study.params.gan.steps if _plays(study) else 0),
     }
     return all(
         saves.last_step(place / "state", fingerprint=study.resume_key(f"s2f.training.{name}", digest)) == steps
@@ -125,20 +131,26 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
             setup=setup,
             place=place("sampler", folder / "sampler", f"{label}, sampler"),
         )
-    for old in () if p.gan.steps else (folder / "log.jsonl", folder / "samples.npz"):
+    for old in () if _plays(study) else (folder / "log.jsonl", folder / "samples.npz"):
         old.unlink(missing_ok=True)  # of a training with other parameters
-    if p.gan.steps:
+    if _plays(study):
         trained = gan.train(
-            given.pairs, settings=p.gan, setup=setup, place=place("gan", folder, label), samples=watched_voices(study)
+            given.pairs,
+            settings=p.gan,
+            setup=setup,
+            place=place("gan", folder, label),
+            samples=watched_voices(study),
+            start=None if given.code is None or drawing is None else (drawing, given.code),
         )
         generator = trained.kept().cpu().eval()
     else:
-        assert given.code is not None  # or nothing would be trained, which the settings refuse
+        assert given.code is not None
         generator = given.code.decoder
     if who.primary:
         encoder = inference.load_encoder(voice)
         name = f"{study.profile} {study.variant}"
         described = architecture(study, drawing, given.code)
+        drawing = None if drawing is None else drawing.cpu().eval()
         model = inference.Model(encoder, generator, described, name, drawing)
         inference.save(folder, model)
 

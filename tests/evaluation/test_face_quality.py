@@ -142,3 +142,17 @@ def test_a_photograph_that_is_gone_is_named(corpus, tmp_path):
     (tmp_path / "bx1.png").unlink()
     with pytest.raises(ImageError, match=r"bx1\.png does not exist"):
         face_quality.network_quality(Fake(), corpus, root=tmp_path, split="validation", seed=0)
+
+
+def test_readers_of_drawn_heads_learn_numbers_and_categories(monkeypatch):
+    people = pd.DataFrame(
+        {"identity": ["b", "a"], "gender": ["f", "m"], "age_years": [20.0, 50.0], "eye_colour": ["blue", "brown"]}
+    )
+    photos = pd.DataFrame({"identity": ["a", "b", "a"], "gender": ["m", "f", "m"], "row": [0, 1, 2]})
+    selection = SimpleNamespace(photos=photos, codes=lambda frame: np.array([0, 1, 0]))
+    monkeypatch.setattr(face_quality, "select", lambda store, split: selection)
+    monkeypatch.setattr(face_quality.readers, "train", lambda faces, **given: faces)
+    store = SimpleNamespace(faces=np.zeros((3, 64, 64, 3), np.uint8))
+    faces = face_quality.train_readers(store, people, seed=0, n_steps=1, device="cpu", n_threads=1)
+    assert list(faces.attribute_names) == ["age_years", "eye_colour=blue", "eye_colour=brown"]
+    assert faces.attributes.tolist() == [[50, 0, 1], [20, 1, 0], [50, 0, 1]]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
 from s2f.corpora.synthetic import build, population
-from s2f.evaluation import known_answer
+from s2f.evaluation import attributes, draws, known_answer
 from s2f.features import front_end, sound_files
 from s2f.metrics import recovery
 from s2f.networks import inference
+from s2f.networks.codes import Sampler
 from s2f.networks.models import Architecture
 from s2f.networks.readers import Readers, Trunk
 from s2f.report import answer_figures
@@ -106,12 +108,12 @@ def test_what_is_measured_is_what_a_user_gets_from_a_recording(measured, project
         vectors.append(np.mean(own, axis=0))
         faces = inference.draw(model.generator, torch.from_numpy(np.stack(own)))
         said.append(readers.gender(faces).mean())
-    sex = known_answer.NAMES.index("sex")
+    sex = attributes.NAMES.index("sex")
     face = measured.levels["overall", "face"].predicted[:, sex]
     np.testing.assert_allclose(face, said, atol=0.01)  # the store keeps features in half precision
     folds = recovery.fold_numbers(20, n_folds=known_answer.N_FOLDS, rng=known_answer.seeding.stream(1_000_003, "split"))
     ridge = recovery.Ridge(np.stack(vectors), folds)(people["age_years"].to_numpy()[:, None, None])[:, 0, 0]
-    embedded = measured.levels["overall", "embedding"].predicted[:, known_answer.NAMES.index("age_years")]
+    embedded = measured.levels["overall", "embedding"].predicted[:, attributes.NAMES.index("age_years")]
     np.testing.assert_allclose(embedded, ridge, rtol=0.02)
 
 
@@ -223,12 +225,107 @@ def test_where_nothing_is_known_it_is_said(project, monkeypatch, tmp_path, capsy
     assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]
 
 
+# Many draws of one voice
+
+
+@pytest.fixture(scope="module")
+def many(project):
+    """What is measured of a model that draws many faces of one voice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        torch.manual_seed(7)
+        sampler = Sampler(embedding_dim=64, kind="energy", width=32).eval()
+        sampler.learn_axes(torch.randn(50, 64))
+        architecture = Architecture(0.125, 0.125, "batch", True, "k4", "own", sampler=sampler.options)
+        networks = architecture.voice_embedding().eval(), architecture.generator().eval()
+        with torch.no_grad():
+            for network in (networks[1], sampler):
+                for parameter in network.parameters():
+                    parameter.mul_(3 if parameter.ndim > 1 else 1)
+        study = open_study("05_training", seed=3, label="drawing")
+        inference.save(study.write("model"), inference.Model(*networks, architecture, "test", sampler))
+        study.finish("model")
+        study = open_study("02_preprocessing", seed=3, label="drawing")
+        centre, scale = np.zeros(len(LEARNT), np.float32), np.ones(len(LEARNT), np.float32)
+        Readers(Trunk(len(LEARNT)).eval(), LEARNT, centre, scale).save(study.write("measure"))
+        study.finish("measure")
+        voices = torch.randn(30, 64), np.array(["f", "m"] * 15, object)
+        patch.setattr(known_answer, "_trained_on", lambda study: voices)
+        patch.setattr(attributes, "legible", lambda values, truth: np.isfinite(values).all(0))
+        study = open_study("09_known_answer", seed=3, label="drawing", **{"measure.n_draws": 12})
+        yield study, known_answer.measure(study)
+
+
+def test_the_mean_of_many_draws_is_a_level_of_its_own(many):
+    study, found = many
+    assert found.names == ["ceiling", "embedding", "face", "draws", "photographs"]
+    sex = attributes.NAMES.index("sex")
+    one, mean = (found.levels["overall", level].predicted[:, sex] for level in ("face", "draws"))
+    assert mean.min() >= 0 and mean.max() <= 1 and np.ptp(mean) < np.ptp(one)  # chance is averaged away
+    table = known_answer.alone(study, found).table
+    draws_ = table[(table["level"] == "draws") & table["value"].notna()]
+    assert set(draws_["attribute"]) == {"sex", *LEARNT}
+    figure = answer_figures.show(known_answer.alone(study, found))
+    assert "mean of many draws" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "draws" in answer_figures.exceptions(known_answer.alone(study, found))
+
+
+def test_draws_are_measured_and_kept(many, tmp_path):
+    study, found = many
+    spread = found.spread
+    assert (spread.n_people, spread.n_draws) == (20, 12)
+    assert set(spread.shares["attribute"]) == set(LEARNT)  # the sex has a metric of its own
+    assert "sex_alone" in set(spread.energy["who"]) and "95%" in spread.reasons["levels"]
+    judged = known_answer.judged(found, known_answer.alone(study, found))
+    known_answer.write(judged, {}, tmp_path)
+    again = known_answer.read(tmp_path)
+    assert again.names == found.names
+    pd.testing.assert_frame_equal(again.spread.shares, judged.spread.shares, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "shared", "total", "sharing", "varied"),
+    [
+        ("chin_size", 0.3, 1.0, known_answer.SHARED, known_answer.AS_PEOPLE),
+        ("chin_size", 0.0, 0.5, known_answer.NOT_SHARED, known_answer.TOO_LITTLE),
+        ("skin_tone", 0.0, 1.0, known_answer.MADE_UP, known_answer.AS_PEOPLE),
+        ("skin_tone", 0.3, 1.5, known_answer.UNCAUSED, known_answer.TOO_MUCH),
+        ("lip_colour", 0.0, 1.0, known_answer.MADE_UP, known_answer.AS_PEOPLE),  # caused, and not told in a sex
+    ],
+)
+def test_what_the_voice_tells_must_be_shared_and_nothing_else(many, attribute, shared, total, sharing, varied):
+    def part(name, value):
+        return {f"{name}_value": value, f"{name}_low": value - 0.1, f"{name}_high": value + 0.1}
+
+    row = part("shared", shared) | part("made_up", total - shared) | part("total", total)
+    found = replace(many[1], spread=replace(many[1].spread, shares=pd.DataFrame([{"attribute": attribute, **row}])))
+    rows = [
+        {"mode": "within sex", "level": "ceiling", "attribute": name, "caused": name != "skin_tone", "value": 0.3}
+        | {"verdict": recovery.RECOVERED if name == "chin_size" else recovery.NOT_IN_VOICE}
+        for name in ("chin_size", "skin_tone", "lip_colour")
+    ]
+    (said,) = known_answer.judged(found, known_answer.Answer(pd.DataFrame(rows), 20, (0,))).spread.shares.to_dict(
+        "records"
+    )
+    assert (said["sharing"], said["spread"]) == (sharing, varied)
+    assert said["holds"] == (sharing in (known_answer.SHARED, known_answer.MADE_UP) and varied == "as people")
+
+
+def test_without_a_sampler_draws_say_why_they_are_not_there(measured, tmp_path):
+    assert known_answer.spread(measured) == draws.NO_SAMPLER and "draws" not in measured.names
+    judged = known_answer.judged(measured, known_answer.alone(open_study("09_known_answer"), measured))
+    assert judged.spread == draws.NO_SAMPLER
+    known_answer.write(judged, {}, tmp_path)
+    assert known_answer.read(tmp_path).spread == draws.NO_SAMPLER
+    assert known_answer.spread(None).startswith("the answer is not known here")
+
+
 # The statistics, on people who need no voices and faces
 
 
 def test_targets_hold_every_attribute_of_a_person():
     people = population.sample(300, seed=4)
-    values, asked = known_answer.targets(people), known_answer.asked()
+    values, asked = attributes.targets(people), attributes.asked()
     assert values.shape == (300, len(asked.of))
     assert set(asked.names) == {"sex", *people.columns} - {"identity", "gender", *population.VOICE}
     for k, name in enumerate(asked.names):
@@ -256,10 +353,10 @@ def test_within_a_sex_the_sex_is_gone():
 
 def test_no_other_predictor_beats_the_ceiling():
     free, people = population.sample(6000, seed=8), population.sample(3000, seed=9)
-    best, truth = known_answer.best_predictions(free, people)["overall"], known_answer.targets(people)
+    best, truth = known_answer.best_predictions(free, people)["overall"], attributes.targets(people)
     x, new = (frame[list(population.VOICE)].to_numpy() for frame in (free, people))
     for name in ("age_years", "chin_size", "nose_size"):
-        column = known_answer.NAMES.index(name)
+        column = attributes.NAMES.index(name)
         other = HistGradientBoostingRegressor(learning_rate=0.05, max_leaf_nodes=15).fit(x, free[name]).predict(new)
         reached, rival = (r2_score(truth[:, column], said) for said in (best[:, column], other))
         assert reached > 0.3 and reached > rival - 0.01, name
@@ -267,9 +364,9 @@ def test_no_other_predictor_beats_the_ceiling():
 
 def perfect(names, people):
     """Readings that know some attributes exactly, and of the others show chance."""
-    values = known_answer.targets(people)
+    values = attributes.targets(people)
     readings = np.random.default_rng(1).normal(size=values.shape)
-    known = np.isin(np.array(known_answer.NAMES)[known_answer.asked().of], names)
+    known = np.isin(np.array(attributes.NAMES)[attributes.asked().of], names)
     readings[:, known] = values[:, known]
     return readings
 
@@ -281,7 +378,7 @@ def test_the_check_passes_what_is_sound_and_fails_what_shows_too_much(project, m
     monkeypatch.chdir(project)
     study = open_study("09_known_answer", **{"answer.n_permutations": 600})  # enough for a small corrected p-value
     people = population.sample(100, seed=3)
-    asked = known_answer.asked()
+    asked = attributes.asked()
     names = [n for n, caused in zip(asked.names, asked.caused, strict=True) if caused or shown == "everything"]
     truth, levels = known_answer._levels(
         study,
@@ -306,8 +403,8 @@ def test_the_offset_says_which_people_are_asked(measured, project):
     others = known_answer.measure(open_study("09_known_answer", **{"answer.offset": 5}))
     made = [json.loads(path.read_text())["seed"] for path in (project / "data").glob("*/parameters.json")]
     assert 5 in made
-    ages = measured.truth["overall"][:, known_answer.NAMES.index("age_years")]
-    assert not np.isclose(others.truth["overall"][:, known_answer.NAMES.index("age_years")], ages).any()
+    ages = measured.truth["overall"][:, attributes.NAMES.index("age_years")]
+    assert not np.isclose(others.truth["overall"][:, attributes.NAMES.index("age_years")], ages).any()
 
 
 def test_people_made_for_measuring_are_heard_as_the_run_hears(project, monkeypatch):

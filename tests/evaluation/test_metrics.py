@@ -14,13 +14,15 @@ from scipy.linalg import sqrtm
 from sklearn.linear_model import Ridge
 
 from s2f.errors import RunError
-from s2f.evaluation import face_quality, face_readers, metrics
+from s2f.evaluation import draws, face_quality, face_readers, metrics
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
 from s2f.features.store import Store
-from s2f.metrics import standins
+from s2f.metrics import catalogue, standins
+from s2f.metrics.measures import Sizes
 from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
+from s2f.networks.codes import Sampler
 from s2f.networks.inference import Model
 from s2f.networks.models import Architecture
 from s2f.study import params
@@ -218,8 +220,8 @@ def measured(tmp_path_factory, model):
 
 def test_every_recording_has_a_face_in_every_row(measured, model):
     found, voices = measured.found, measured.held_out.voices
-    assert set(found) == {"model", "general", "mean_face", "gender_mean_face", "noise_voice", "shuffled_voice", "probe"}
-    for name in set(found) - {"noise_voice", "shuffled_voice"}:
+    assert set(found) == {"model", "general", "neighbour", "mean_face", "gender_mean_face", "noise_voice", "probe"}
+    for name in set(found) - {"noise_voice"}:
         assert list(found[name].identities) == list(voices["identity"]), name
     embeddings = heard(measured.folder, voices["row"])
     for name, own in (("model", model), ("general", network(1))):
@@ -247,10 +249,94 @@ def test_noise_stands_in_for_some_recordings_of_everyone(measured, model):
     assert (np.abs(found.pixels.astype(int) - expected).max(axis=(1, 2, 3)) > 1).all()
 
 
-def test_shuffled_voices_are_the_models_faces_for_others(measured):
-    own, others = measured.found["model"], measured.found["shuffled_voice"]
-    np.testing.assert_array_equal(own.pixels, others.pixels)
-    assert (own.identities != others.identities).all() and set(own.identities) == set(others.identities)
+def test_neighbours_are_photographs_of_the_nearest_training_voice(measured):
+    found, voices, index = measured.found["neighbour"], measured.held_out.voices, measured.store.index
+    women = index[(index["split"] == "train") & (index["gender"] == "f")]
+    known = women[women["modality"] == "voice"]
+    nearest = (heard(measured.folder, voices["row"]) @ heard(measured.folder, known["row"]).T).argmax(axis=1)
+    photos = women[women["modality"] == "face"].set_index("row")["identity"]
+    own = {name: {measured.store.faces[row].tobytes() for row in photos.index[photos == name]} for name in set(photos)}
+    for face, person in zip(found.pixels, known["identity"].to_numpy()[nearest], strict=True):
+        assert face.tobytes() in own[person]
+    np.testing.assert_array_equal(found.embeddings, Reader().embed(found.pixels))
+    assert np.isfinite(found.inception).all() and found.sources is None
+    assert len({face.tobytes() for face in found.pixels}) > len(set(nearest))  # not one photograph a person
+
+
+def test_copies_are_looked_for_among_the_photographs_of_the_variant(measured):
+    index = measured.store.index
+    women = index[(index["modality"] == "face") & (index["split"] == "train") & (index["gender"] == "f")]
+    expected = Reader().embed(np.stack([measured.store.faces[row] for row in women["row"]]))
+    np.testing.assert_array_equal(metrics.trained_on(measured.subject), expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "N_TRAINING_PHOTOS", 8)
+        assert len(metrics.trained_on(measured.subject)) == 8
+
+
+def test_without_a_sampler_rows_of_several_draws_say_why_they_are_not_there(measured):
+    result = measure(measured, {"model": measured.found["model"]})
+    for row in ("draws_mean", "typical"):
+        assert {entry["reason"] for entry in result["rows"][row].values()} == {draws.NO_SAMPLER}
+        assert row not in result["differences"]
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory):
+    """Stand-ins of a model that draws many faces of one voice, and what they were made from."""
+    folder = tmp_path_factory.mktemp("sampled")
+    store = world(folder, crowd(train=6, validation=4, test=6), noise=0.3)
+    torch.manual_seed(4)
+    sampler = Sampler(embedding_dim=DIM, kind="energy", width=32).eval()
+    architecture = Architecture(0.0625, 0.0625, "batch", True, "k4", sampler=sampler.options)
+    sampler.learn_axes(data.embeddings(folder, store.voices(split="train")))
+    generator = architecture.generator().eval()
+    with torch.no_grad():
+        for network in (generator, sampler):
+            for parameter in network.parameters():
+                parameter.mul_(3 if parameter.ndim > 1 else 1)
+    own = Model(architecture.voice_embedding().eval(), generator, architecture, "drawing", sampler)
+    subject = Subject(own, store, folder, data.select(store, split="test"), Reader(), Inception(), seed=2)
+    return SimpleNamespace(subject=subject, found=metrics.stand_ins(subject, n_inception=6, n_noise=6))
+
+
+def test_the_mean_of_the_draws_is_that_of_their_embeddings(sampled):
+    found, subject, voices = sampled.found["draws_mean"], sampled.subject, sampled.subject.held_out.voices
+    draws = subject.model.draws(data.embeddings(subject.voice, voices), catalogue.N_MEAN, seed=2)
+    expected = unit(np.stack([np.mean(Reader().embed(each), axis=0) for each in draws]))
+    np.testing.assert_allclose(found.embeddings, expected, atol=1e-6)
+    assert found.pixels is None and found.female is None and found.inception is None
+    assert list(found.identities) == list(voices["identity"]) and list(found.sources) == list(voices["source_id"])
+    assert len(np.unique(draws[0].reshape(len(draws[0]), -1), axis=0)) == catalogue.N_MEAN
+
+
+def test_many_draws_for_the_first_recording_of_each_person_are_measured(sampled, monkeypatch):
+    subject, asked = sampled.subject, []
+
+    def drawn(model, embeddings, n, **given):
+        asked.append((embeddings.numpy(), n))
+        return many(model, embeddings, n, **given)
+
+    many = draws.many
+    monkeypatch.setattr(draws, "many", drawn)
+    study = SimpleNamespace(params=SimpleNamespace(measure=SimpleNamespace(n_draws=6, n_bootstrap=30)), seed=2)
+    spread = draws.of_variant(study, subject)
+    first = subject.held_out.voices.groupby("identity")["row"].min()
+    np.testing.assert_allclose(asked[0][0], heard(subject.voice, first), atol=1e-6)
+    assert asked[0][1] == 6 and (spread.n_people, spread.n_draws) == (6, 6)
+    assert set(spread.energy["who"]) == set(draws.NEIGHBOURS) and (spread.energy["low"] < spread.energy["high"]).all()
+    assert spread.coverage.empty and spread.reasons["coverage"] == draws.NO_ATTRIBUTES
+    assert draws.of_variant(study, replace(subject, model=network(0))) == draws.NO_SAMPLER
+    one = data.select(subject.store, split="test")
+    one = Selection(*(f[f["identity"] == "test00"] for f in (one.voices, one.photos)), np.array(["test00"]))
+    assert "photographs of 1 people" in draws.of_variant(study, replace(subject, held_out=one))
+
+
+def test_the_typical_row_is_the_most_typical_draw(sampled):
+    found, subject = sampled.found["typical"], sampled.subject
+    heard_ = data.embeddings(subject.voice, subject.held_out.voices)
+    np.testing.assert_array_equal(found.pixels, subject.model.typical(heard_))
+    np.testing.assert_array_equal(found.embeddings, Reader().embed(found.pixels))
+    assert np.isfinite(found.inception[:, 0]).sum() == 6
 
 
 def test_the_probe_row_is_the_probe_of_the_variants_people(measured):
@@ -268,7 +354,7 @@ def test_general_has_no_general_beside_it(tmp_path, model):
     held_out = data.select(store, split="test")
     subject = Subject(model, store, tmp_path, held_out, Reader(), Inception())
     found = metrics.stand_ins(subject, n_inception=6, n_noise=99)
-    assert "general" not in found and len(found) == 6
+    assert "general" not in found and len(found) == 6  # of a model without a sampler
     assert len(found["noise_voice"]) == 12
     photos = store.photos(split="train")
     for name, sexes in (("mean_face", ["f", "m"]), ("gender_mean_face", ["m"])):
@@ -292,7 +378,8 @@ def test_the_mean_face_of_a_sex_needs_everybodys(tmp_path, measured, model):
 
 
 def measure(measured, found, **changed):
-    settings = {"protocol": "held_out", "seed": 0, "n_bootstrap": 30, "n_subsamples": 5, "n_fid": 55} | changed
+    sizes = Sizes(**{"n_resamples": 30, "n_subsamples": 5, "n_fid": 55} | changed.pop("sizes", {}))
+    settings = {"protocol": "held_out", "seed": 0, "sizes": sizes, "training": np.eye(16)} | changed
     return metrics.measure(found, measured.photos, measured.held_out.people, **settings)
 
 
@@ -314,11 +401,11 @@ def test_measuring_takes_the_faces_and_resamples_it_is_told(measured):
     assert first == again
     assert first["rows"]["model"]["fid"]["n_recordings"] == 55
     assert first["rows"]["ceiling"]["fid"]["n_recordings"] == 55
-    assert measure(measured, found, n_fid=51)["rows"]["model"]["fid"]["n_recordings"] == 51
+    assert measure(measured, found, sizes={"n_fid": 51})["rows"]["model"]["fid"]["n_recordings"] == 51
     names = ("cosine_matched", "kid")
     for changed, moved in (
-        ({"n_bootstrap": 60}, (True, False)),
-        ({"n_subsamples": 50}, (False, True)),
+        ({"sizes": {"n_resamples": 60}}, (True, False)),
+        ({"sizes": {"n_subsamples": 50}}, (False, True)),
         ({"seed": 1}, (True, True)),
     ):
         other = measure(measured, found, **changed)
@@ -347,7 +434,7 @@ def test_whether_sets_can_be_compared_is_known_before_inception_runs(
     everything = replace(subject, inception=Inception())  # however few there are
     found = {"model": metrics.drawn(everything, subject.held_out.voices, torch.randn(56, DIM), n_inception=n_fid)}
     measured = SimpleNamespace(photos=metrics.photographs(everything), held_out=subject.held_out)
-    entry = measure(measured, found, n_fid=n_fid, seed=seed)["rows"]["model"]["fid"]
+    entry = measure(measured, found, sizes={"n_fid": n_fid}, seed=seed)["rows"]["model"]["fid"]
     n = metrics.n_compared(subject.held_out, max_images=max_images, seed=seed)
     if subject.inception is None:
         few = f"too few faces to compare as sets: {n} a side, at least 50 are needed"
@@ -366,26 +453,6 @@ def test_rows_without_inception_say_that_faces_were_too_few(measured):
         assert "at least 50 are needed" in rows[row]["kid"]["reason"], row
     assert rows["probe"]["kid"]["reason"] == "this row has no faces of this kind"
     assert rows["gender_oracle"]["kid"]["reason"] == "sex alone is no face"
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_nobody_gets_the_own_face_and_every_face_is_used_once(seed):
-    rng = np.random.default_rng(seed)
-    names = rng.permutation(np.repeat(np.array(["a", "b", "c", "d"], object), [3, 1, 2, 5]))
-    faces = FaceSet(names, pixels=rng.integers(0, 256, (11, 2, 2, 3), np.uint8), embeddings=rng.normal(size=(11, 4)))
-    found = metrics._others_voice(faces, rng=rng)
-    assert (found.identities != names).all()
-    moves = set(zip(names, found.identities, strict=True))
-    assert len(moves) == 4 and {to for _, to in moves} == set("abcd")  # a person's faces go to one other together
-    np.testing.assert_array_equal(found.pixels, faces.pixels)
-    np.testing.assert_array_equal(found.embeddings, faces.embeddings)
-    assert found.identities.dtype == object
-
-
-def test_who_gets_whose_face_is_drawn():
-    faces = FaceSet(np.array(list("abcdef"), object))
-    found = {tuple(metrics._others_voice(faces, rng=np.random.default_rng(k)).identities) for k in range(5)}
-    assert len(found) > 1
 
 
 # Noise

@@ -113,11 +113,12 @@ def test_matching_equals_counting_every_comparison(folders):
 
 def test_rows_that_need_training_photographs_are_null_with_a_reason(folders):
     rows = measure(collect(folders))["rows"]
-    for row in ("mean_face", "gender_mean_face"):
+    for row in ("mean_face", "gender_mean_face", "neighbour"):
         assert {e["value"] for e in rows[row].values()} == {None}
         assert {e["reason"] for e in rows[row].values()} == {"no training photographs are given"}
-    for row in ("chance", "gender_oracle", "random_real", "ceiling"):
+    for row in ("chance", "gender_oracle", "random_real", "ceiling", "shuffled_voice"):
         assert rows[row]["matching_2way"]["value"] is not None, row
+    assert rows["model"]["copies"]["reason"] == "no training photographs are given"
     assert rows["probe"]["matching_2way"]["reason"] and rows["noise_voice"]["matching_2way"]["reason"]
 
 

@@ -61,4 +61,5 @@ def study(rng):
             sources=np.array([f"v{k % n_each % 4}" for k in range(len(codes))], object),
         )
 
-    return SimpleNamespace(people=people, model=faces(6, 1.5), photos=faces(8, 0.5))
+    model, photos = faces(6, 1.5), faces(8, 0.5)
+    return SimpleNamespace(people=people, model=model, photos=photos, training=unit(rng.normal(size=(30, 6))))

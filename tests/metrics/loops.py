@@ -59,6 +59,7 @@ def evaluate(study, *, stand_ins=None, absent=None, rng=None, **sizes):
         rng=np.random.default_rng(3) if rng is None else rng,
         absent=absent,
         sizes=Sizes(**{"n_resamples": 200, "min_n": 20} | sizes),
+        training=getattr(study, "training", None),
     )
 
 

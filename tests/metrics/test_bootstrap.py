@@ -124,3 +124,12 @@ def test_percentiles_of_halves_are_shifted_to_the_value_of_everyone():
 )
 def test_distinct_is_an_interval_without_zero(low, high, expected):
     assert bootstrap.distinct({"value": 0.1, "low": low, "high": high}) is expected
+
+
+def test_an_average_is_over_what_is_defined():
+    """Where two people have values of one thing, and one of another, resamples may hold nobody with the latter."""
+    first, second = bootstrap.mean(np.array([1.0, 3.0])), bootstrap.mean(np.array([np.nan, 9.0]))
+    counts = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]])
+    assert bootstrap.average([first, second])(counts).tolist() == [5.5, 1.0, 6.0]
+    nothing = bootstrap.average([bootstrap.mean(np.full(2, np.nan))])(counts)
+    assert np.isnan(nothing).all()

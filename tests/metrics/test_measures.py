@@ -38,6 +38,46 @@ def test_videos_have_to_be_known(study):
         assert all(model[metric]["value"] is None and reason in model[metric]["reason"] for metric in videos)
 
 
+def test_women_and_men_are_matched_apart(study):
+    result = evaluate(study)
+    both, *apart = (result["rows"]["model"][f"matching_within_{who}"] for who in ("gender", "women", "men"))
+    assert both["value"] == pytest.approx((apart[0]["value"] + apart[1]["value"]) / 2)  # five of each
+    assert [entry["n_recordings"] for entry in apart] == [30, 30]
+    minus = result["differences"]["shuffled_voice"]
+    assert minus["matching_within_women"]["value"] > 0 and minus["matching_within_men"]["n_identities"] == 5
+    assert both["value"] != apart[0]["value"]
+    study.people["gender"] = "f"
+    model = evaluate(study)["rows"]["model"]
+    assert model["matching_within_women"]["value"] == pytest.approx(model["matching_within_gender"]["value"])
+    assert model["matching_within_men"]["reason"] == "no two men to compare"
+
+
+def test_copies_are_those_nearer_to_training_than_half_of_the_photographs(study):
+    near = np.array([min(np.linalg.norm(study.training - photo, axis=1)) for photo in study.photos.embeddings])
+    own = np.array([min(np.linalg.norm(study.training - face, axis=1)) for face in study.model.embeddings])
+    result = evaluate(study)
+    entry = result["rows"]["model"]["copies"]
+    assert entry["value"] == pytest.approx((own <= np.median(near)).mean() / 0.5)  # everybody has as many faces
+    assert entry["low"] < entry["value"] < entry["high"] and "30 trained on" in entry["reference"]
+    assert result["rows"]["ceiling"]["copies"]["value"] == pytest.approx(1, abs=0.3)
+    learned = FaceSet(study.model.identities, embeddings=study.training[np.arange(60) % 30].astype(np.float32))
+    copied = compared(study, learned, row="neighbour")
+    assert copied["rows"]["neighbour"]["copies"]["value"] == pytest.approx(2)
+    assert copied["differences"]["neighbour"]["copies"]["value"] == pytest.approx(entry["value"] - 2)
+
+
+def test_a_mean_of_embeddings_is_matched_and_has_no_distance(study):
+    mean = FaceSet(study.model.identities, embeddings=study.model.embeddings, sources=study.model.sources)
+    result = compared(study, mean, row="draws_mean")
+    row, model = result["rows"]["draws_mean"], result["rows"]["model"]
+    for metric in ("l1_embedding_sum", "l1_embedding_mean", "copies"):
+        assert "nearer to the middle" in row[metric]["reason"] and model[metric]["value"] is not None
+    for metric in ("cosine_matched", "cosine_mismatched", "matching_2way", "matching_same_video", "recall_at_1"):
+        assert row[metric]["value"] == pytest.approx(model[metric]["value"]), metric
+    for metric in ("fid", "l1_pixel_255", "gender_agreement", "diversity"):
+        assert row[metric]["reason"] == measures.NO_FACES, metric
+
+
 def test_galleries_have_to_be_larger_than_k(study):
     few = np.isin(study.photos.identities, ["p0", "p1", "p2", "p3", "p4"])
     study.photos = study.photos.take(few)

@@ -23,14 +23,16 @@ def test_a_row_minus_itself_is_nothing(study):
             assert entry["value"] is None and "10 people" in entry["reason"]
         else:
             assert [entry[part] for part in PARTS] == [0, 0, 0], metric
-            n = 8 if metric == "matching_within_gender_nationality" else 10  # two nationalities are unknown
-            assert entry["n_identities"] == n and not bootstrap.distinct(entry)
+            n = {"matching_within_gender_nationality": 8, "matching_within_women": 5, "matching_within_men": 5}
+            assert entry["n_identities"] == n.get(
+                metric, 10
+            )  # two nationalities are unknown and not bootstrap.distinct(entry)
 
 
 def test_differences_cover_what_was_measured(study):
     result = compared(study, study.model, absent={"probe": "no voice embeddings"})
     json.dumps(result, allow_nan=False)
-    expected = {"general", "chance", "gender_oracle", "random_real", "ceiling"}
+    expected = {"general", "chance", "gender_oracle", "random_real", "ceiling", "shuffled_voice"}
     assert set(result["differences"]) == expected
     model, ceiling = result["rows"]["model"], result["rows"]["ceiling"]
     for metric, entry in result["differences"]["ceiling"].items():

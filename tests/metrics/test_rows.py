@@ -102,10 +102,48 @@ def test_an_oracle_is_right_and_a_random_row_is_chance(study, rng):
     )
     table = pd.DataFrame({"identity": people, "gender": ["f", "m"] * (n // 2), "nationality": ["x"] * n})
     result = evaluate(SimpleNamespace(model=drawn, photos=photos, people=table))
-    for metric in asked:
+    halves = {"matching_within_women", "matching_within_men"}  # of the people: intervals that may miss it by chance
+    for metric in set(asked) - halves:
         model, chance = result["rows"]["model"][metric], result["rows"]["chance"][metric]["value"]
         assert model["low"] < chance < model["high"], metric
         assert not bootstrap.distinct(result["differences"]["chance"][metric]), metric
+
+
+def test_shuffled_voices_are_the_mean_over_everybody_elses(study):
+    """Nine others are fewer than the shuffles, so all of them are met: the value has no luck in it."""
+    row = evaluate(study)["rows"]["shuffled_voice"]
+    names, model, photos = study.people["identity"].to_numpy(), study.model, study.photos
+    cosines = []
+    for speaker in names:
+        own = model.embeddings[model.identities == speaker]
+        others = [photos.embeddings[photos.identities == name] for name in names if name != speaker]
+        cosines.append(np.mean([(own @ theirs.T).mean() for theirs in others]))
+    assert row["cosine_matched"]["value"] == pytest.approx(np.mean(cosines), rel=1e-5)
+    for key in ("cosine_matched", "matching_2way", "l1_pixel_255", "gender_agreement"):
+        luck = [evaluate(study, rng=np.random.default_rng(k))["rows"]["shuffled_voice"][key]["value"] for k in (0, 1)]
+        assert luck[0] == pytest.approx(luck[1], rel=1e-6), key
+
+
+def test_shuffled_voices_match_by_what_the_models_own_do(study):
+    """A shuffled face loses to its own person as often as it wins for that person, and else tosses a coin."""
+    result, n = evaluate(study), len(study.people)
+    own, shuffled = (result["rows"][row]["matching_2way"]["value"] for row in ("model", "shuffled_voice"))
+    assert own > 0.6 and shuffled == pytest.approx(0.5 - (own - 0.5) / (n - 1), abs=1e-9)
+    minus = result["differences"]["shuffled_voice"]["matching_2way"]
+    assert minus["value"] == pytest.approx(own - shuffled) and minus["low"] > 0
+
+
+def test_as_a_set_shuffled_faces_are_the_models(study):
+    rows = evaluate(study)["rows"]
+    for key in ("fid", "precision", "recall"):
+        assert rows["shuffled_voice"][key]["value"] == rows["model"][key]["value"]
+
+
+def test_one_person_has_nobody_elses_voice(study):
+    alone = np.array(["p0"])
+    study.model = study.model.take(np.isin(study.model.identities.astype(str), alone))
+    row = evaluate(study)["rows"]["shuffled_voice"]
+    assert {entry["reason"] for entry in row.values()} == {"there is nobody else"}
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,26 @@ def test_the_nearest_voice_is_that_of_a_training_person(rng):
     far = unit(rng.normal(size=(5, 6)))
     expected = [names[max(range(30), key=lambda k: float(v @ voices[k]))] for v in far]
     assert list(standins.nearest_voice(voices, list(names), far)) == expected
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 20])
+def test_nobody_gets_the_own_faces_and_nobody_those_of_one_person_twice(rng, n):
+    names = rng.permutation(np.repeat(np.array(["a", "b", "c", "d"], object), [3, 1, 2, 5]))
+    faces = FaceSet(names, pixels=rng.integers(0, 256, (11, 2, 2, 3), np.uint8), embeddings=rng.normal(size=(11, 4)))
+    found = standins.shuffled(faces, n=n, rng=rng)
+    assert len(found) == min(n, 3)
+    moves = [set(zip(names, one.identities, strict=True)) for one in found]
+    for one, moved in zip(found, moves, strict=True):
+        assert (one.identities != names).all() and one.identities.dtype == object
+        assert len(moved) == 4 and {to for _, to in moved} == set("abcd")  # a person's faces go to one other together
+        np.testing.assert_array_equal(one.pixels, faces.pixels)
+        np.testing.assert_array_equal(one.embeddings, faces.embeddings)
+    assert len(set.union(*moves)) == 4 * len(found)
+
+
+def test_who_gets_whose_faces_is_drawn_and_one_person_has_nobody_else():
+    faces = FaceSet(np.array(list("abcdef"), object))
+    several = (standins.shuffled(faces, n=1, rng=np.random.default_rng(k)) for k in range(5))
+    assert len({tuple(one.identities) for (one,) in several}) > 1
+    with pytest.raises(MetricError, match="1 people"):
+        standins.shuffled(faces.take(np.array([0, 0])), n=3, rng=np.random.default_rng(0))

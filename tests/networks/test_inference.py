@@ -9,6 +9,7 @@ from s2f import tensors
 from s2f.errors import AudioError, CheckpointError
 from s2f.features import front_end
 from s2f.networks import inference
+from s2f.networks.codes import Sampler, noise
 from s2f.networks.models import Architecture
 from s2f.report import sheets
 from tests.features.making import vowel
@@ -92,3 +93,43 @@ def test_an_encoder_that_is_not_there_or_of_another_width_is_an_error(tmp_path):
             continue
         with pytest.raises(CheckpointError, match="another architecture"):
             inference.load_encoder(tmp_path)
+
+
+def many():
+    """A model with a sampler."""
+    torch.manual_seed(0)
+    options = Sampler(embedding_dim=64, dim=6, width=16, n_axes=4, n_steps=2).options
+    architecture = Architecture(0.0625, 0.0625, "batch", True, "k4", sampler=options)
+    sampler = Sampler(embedding_dim=64, **options)
+    sampler.learn_axes(torch.randn(40, 64))
+    networks = architecture.voice_embedding().eval(), architecture.generator().eval()
+    return inference.Model(*networks, architecture, "many", sampler.eval())
+
+
+def test_a_model_with_a_sampler_survives_saving_and_draws_many_faces_of_one_voice(tmp_path):
+    model = many()
+    inference.save(tmp_path, model)
+    back = inference.load(tmp_path)
+    wave = vowel(2.5, pitch_hz=130, rng=np.random.default_rng(0)).astype(np.float32)
+    faces = back.draw(wave, n=5, seed=3)
+    assert faces.shape == (5, 64, 64, 3) and faces.dtype == np.uint8
+    assert all((faces[k] != faces[0]).any() for k in range(1, 5))
+    assert np.array_equal(faces, model.draw(wave, n=5, seed=3))
+    assert np.array_equal(faces[:2], back.draw(wave, n=2, seed=3))
+    assert not np.array_equal(faces, back.draw(wave, n=5, seed=4))
+    assert np.array_equal(back.reconstruct(wave), model.reconstruct(wave))
+    embedding = torch.from_numpy(model.embed(model.hear(wave)[0]))[None]
+    codes = model.sampler.draw(embedding, noise(5, dim=6, seed=3)[None])[0]
+    assert np.abs(faces.astype(int) - inference.rendered(model.generator, codes).astype(int)).max() <= 1
+    typical = inference.rendered(model.generator, model.sampler.typical(embedding))[0]
+    assert np.array_equal(back.reconstruct(wave), typical)
+
+
+def test_each_voice_has_noise_of_its_own_and_one_face_without_a_sampler():
+    model, voice = many(), torch.randn(1, 64)
+    faces = model.draws(voice.expand(3, -1), 2)
+    assert len({face.tobytes() for face in faces.reshape(6, -1)}) == 6
+    one = small()
+    faces = one.draws(torch.randn(3, 64), 4)
+    assert faces.shape == (3, 4, 64, 64, 3) and (faces == faces[:, :1]).all()
+    assert (faces[0, 0] != faces[1, 0]).any()

@@ -55,6 +55,12 @@ def test_readers_know_people_they_have_not_seen(readers, corpora):
     assert left < 0.4
 
 
+def test_all_that_is_read_at_once_is_what_is_read_one_by_one(readers, corpora):
+    faces = corpora[1][0][:5]
+    for together, alone in zip(readers.read(faces), (readers.embed, readers.gender, readers.attributes), strict=True):
+        np.testing.assert_array_equal(together, alone(faces))
+
+
 def test_readers_give_the_promised_shapes(readers, corpora):
     faces = corpora[1][0][:5]
     vectors = readers.embed(faces)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from s2f.report import face_figures
+from s2f.report.draws import Draws
 from tests.report.figures import fits, plain, shown, texts
 
 
@@ -75,3 +76,45 @@ def test_names_with_dollar_signs_are_drawn_as_they_are(faces):
     plain(face_figures.table1(four, four, NAMES), *NAMES)
     plain(face_figures.face_sheet(four, labels=NAMES, title=NAMES[0]), *NAMES)
     plain(face_figures.face_rows(dict.fromkeys(NAMES, four)), *NAMES)
+
+
+def test_a_sheet_of_draws_stands_beside_what_they_share_and_what_is_made_up(faces):
+    spread = np.linspace(0, 90, 64 * 64).reshape(64, 64)
+    drawn = Draws(faces[:5], faces[9], spread, n_compared=64)
+    figure = fits(lambda: face_figures.draws(drawn, name="demo $x$"))
+    sheet, mean, made_up = shown(figure)[:3]
+    step = 64 + face_figures.GAP_PX
+    for k, face in enumerate(faces[:5]):
+        y, x = k // 3 * step, k % 3 * step
+        np.testing.assert_array_equal(sheet[y : y + 64, x : x + 64, :3], face)
+    assert sheet.shape[:2] == (2 * step - face_figures.GAP_PX, 3 * step - face_figures.GAP_PX)
+    assert (sheet[..., 3] == 255).sum() == 5 * 64 * 64  # nothing else is drawn, not where a sixth would be
+    np.testing.assert_array_equal(mean, faces[9])
+    np.testing.assert_allclose(made_up, spread)
+    said = texts(figure)
+    assert {"5 faces of one voice (demo $x$)", "What draws share", "What is made up", "the mean of 64"} <= said
+    assert any("standard deviation" in text for text in said)
+    assert "5 faces drawn from one voice by demo $x$" in figure.get_label() and "45 grey levels" in figure.get_label()
+
+
+@pytest.mark.parametrize("n", [2, 16, 100])
+def test_sheets_of_any_number_fit_the_page_and_frame_the_first(n):
+    drawn = Draws(np.zeros((n, 64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64)), 64)
+    figure = fits(lambda: face_figures.draws(drawn))
+    (frame,) = [patch for patch in figure.axes[0].patches if patch.get_width() == 64]
+    assert frame.get_xy() == (-0.5, -0.5)  # the outer edge of the first face
+    panels = [ax.get_window_extent() for ax in figure.axes]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(panels, 2))
+    assert figure.axes[1].get_window_extent().width == pytest.approx(figure.axes[2].get_window_extent().width)
+
+
+def test_all_maps_have_one_scale_that_any_eye_can_read():
+    for spread in (np.zeros((64, 64)), np.full((64, 64), 90.0)):
+        drawn = Draws(np.zeros((2, 64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8), spread, 64)
+        (image,) = face_figures.draws(drawn).axes[2].get_images()
+        assert image.get_clim() == (0, face_figures.MADE_UP) and image.get_cmap().name == "cividis"
+
+
+def test_many_rows_of_few_people_are_no_higher_than_a_page(faces):
+    figure = fits(lambda: face_figures.face_rows({f"draw {k}": faces[:2] for k in range(8)}))
+    assert figure.get_size_inches()[1] <= face_figures.HEIGHT_IN

@@ -12,9 +12,9 @@ import yaml
 
 from s2f.errors import MetricError
 from s2f.evaluation import face_readers, metrics
-from s2f.metrics import bootstrap, catalogue, frechet, manifolds, matching
+from s2f.metrics import bootstrap, catalogue, frechet, manifolds, matching, rows
 from s2f.metrics.measures import Sizes
-from s2f.networks import readers
+from s2f.networks import codes, readers
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "book" / "metrics.md").read_text(encoding="utf-8")
@@ -67,6 +67,14 @@ def test_rows_are_called_what_the_tables_call_them():
     assert called == {key: row.label for key, row in catalogue.ROWS.items()}
 
 
+def test_every_row_says_whether_it_is_of_one_draw_or_of_a_mean():
+    said = {row: cells[2] for row, cells in overview("row").items()}
+    assert said == {key: row.draws for key, row in catalogue.ROWS.items()}
+    words = {4: "Four", 8: "Eight"}
+    assert f"{words[catalogue.N_MEAN]} draws of each recording, and the mean of their identity embeddings" in PROSE
+    assert f"of {codes.N_TYPICAL} draws the one that is nearest" in PROSE
+
+
 def test_directions_and_chance_are_those_of_the_catalogue():
     for name, (*_, better, chance) in overview("metric").items():
         metric, said = catalogue.METRICS[name], better.split()
@@ -99,6 +107,9 @@ def test_links_within_the_page_lead_somewhere():
         ("`measure.max_images` of them are taken ({} in `base.yaml`)", MEASURE["max_images"]),
         ("which is {} with the 400 of `base.yaml`", metrics.n_distribution(MEASURE["max_images"])),
         ("the mean embedding of {} photographs of each", metrics.N_PROBE_PHOTOS),
+        ("given to another person, {} times over", rows.N_SHUFFLES),
+        ("At most about {:,} training photographs are looked among", metrics.N_TRAINING_PHOTOS),
+        ("`measure.n_draws` faces ({} in `base.yaml`)", MEASURE["n_draws"]),
         ("at {} px | 128 numbers", face_readers._IDENTITY_CHIP[0]),
         ("with a margin of {:.0f} %, at 150 px", 100 * face_readers._IDENTITY_CHIP[1]),
         ("at {} px | the probability", face_readers._GENDER_CHIP[0]),

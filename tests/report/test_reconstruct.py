@@ -18,7 +18,7 @@ from s2f.errors import AudioError, OutputError
 from s2f.features.listening import Heard
 from s2f.networks import inference
 from s2f.networks.models import Architecture
-from s2f.report import reconstruct
+from s2f.report import draws, face_figures, prose, reconstruct, style
 from tests.features.making import vowel
 
 FACE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -30,6 +30,8 @@ def drawn(monkeypatch):
     asked = []
 
     class Model:
+        name, sampler = "demo general", None
+
         def hear(self, recording):
             if recording.stem == "broken":
                 raise AudioError(recording, "is broken", remedy="Get it again.")
@@ -56,6 +58,40 @@ def trained(tmp_path_factory):
     inference.save(folder, model)
     soundfile.write(folder / "voice.wav", vowel(2.0, pitch_hz=170, rng=np.random.default_rng(1)), 16_000)
     return folder
+
+
+class Many:
+    """A stand-in for a variant with a sampler: its most typical draw is `FACE`, the others are grey, by the seed."""
+
+    name, sampler = "demo general", object()
+
+    def hear(self, recording):
+        if recording.stem == "broken":
+            raise AudioError(recording, "is broken", remedy="Get it again.")
+        return np.full((3, 64), len(recording.stem), np.float32), Heard(np.zeros((1, 64)), 3.25, 5.5, ())
+
+    def embed(self, features):
+        return features[0, :2]
+
+    def typical(self, embeddings):
+        return FACE[None]
+
+    def face(self, features):
+        return FACE
+
+    def draws(self, embeddings, n, *, seed):
+        rng = np.random.default_rng([seed, int(embeddings[0, 0])])
+        return np.broadcast_to(rng.integers(0, 256, (1, n, 1, 1, 1), np.uint8), (1, n, 64, 64, 3))
+
+
+@pytest.fixture
+def many(monkeypatch):
+    monkeypatch.setattr(inference, "load", lambda folder: Many())
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"), int)
 
 
 def targets(*words, output=None):
@@ -229,3 +265,91 @@ def test_what_is_no_picture_is_refused(tmp_path, drawn, capsys):
     assert cli.main(["reconstruct", "x.wav", "-o", str(tmp_path / "face.mov")]) == 2
     assert "is no picture's name. End --output in .png" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sheet_holds_the_most_typical_draw_others_of_the_seed_and_a_map(tmp_path, many, capsys):
+    words = ["reconstruct", str(tmp_path / "voice.wav"), "--n", "4"]
+    assert cli.main([*words, "--seed", "3"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'voice.wav'} -> {tmp_path / 'voice.png'}: 3.2 s of voice in 5.5 s\n"
+    assert os.listdir(tmp_path) == ["voice.png"]  # the map is in the picture
+    found = pixels(tmp_path / "voice.png")
+    assert found.shape[1] == reconstruct.SHEET_PX
+    expected = face_figures.draws(
+        draws.of_voice(Many(), np.full((3, 64), 5, np.float32), n=4, seed=3), name="demo general"
+    )
+    style.save(expected, tmp_path / "expected.png")
+    np.testing.assert_array_equal(found, pixels(tmp_path / "expected.png"))
+    assert cli.main([*words, "--seed", "4"]) == 0
+    assert not np.array_equal(pixels(tmp_path / "voice.png"), found)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_sheet_has_the_width_and_the_format_that_were_asked_for(tmp_path, many, suffix):
+    place = tmp_path / f"x{suffix}"
+    for width in (280, 701, 1999):  # each in the place of the one before, which is ours
+        assert cli.main(["reconstruct", "voice.wav", "--n", "3", "--size", str(width), "-o", str(place)]) == 0
+        with Image.open(place) as picture:
+            assert picture.width == width and picture.height > 0.7 * width
+            assert picture.format == Image.registered_extensions()[suffix]
+            made_by, seen = (picture.getexif()[tag] for tag in (0x0131, 0x010E))
+        assert made_by.endswith(", a sheet of 3 draws") and seen.startswith(
+            "3 faces drawn from one voice by demo general"
+        )
+
+
+def test_a_sheet_takes_nobodys_place(tmp_path, many, capsys):
+    place = tmp_path / "ann.png"
+    Image.fromarray(FACE).save(place)
+    before = place.read_bytes()
+    assert cli.main(["reconstruct", str(tmp_path / "ann.wav"), "--n", "4"]) == 2
+    assert f"{place} is there, and is no picture that this command drew. Move it" in capsys.readouterr().err
+    assert place.read_bytes() == before
+
+
+def test_sheets_of_several_recordings_go_on_after_one_that_failed(tmp_path, many, capsys):
+    words = [str(tmp_path / name) for name in ("one.wav", "broken.wav", "three.wav")]
+    assert cli.main(["reconstruct", *words, "--n", "4"]) == 1
+    assert f"1 of 3 recordings are not drawn:\n  {words[1]}\n" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "three.png"]
+    assert not np.array_equal(pixels(tmp_path / "one.png"), pixels(tmp_path / "three.png"))
+
+
+def test_one_of_many_is_the_most_typical_face_for_any_seed(tmp_path, many):
+    for seed in ("0", "5"):
+        assert cli.main(["reconstruct", str(tmp_path / "ann.wav"), "--n", "1", "--seed", seed]) == 0
+        assert np.array_equal(pixels(tmp_path / "ann.png"), FACE)
+
+
+def test_a_model_that_draws_one_face_a_voice_says_so_once_and_draws_it(tmp_path, drawn, capsys):
+    words = [str(tmp_path / name) for name in ("one.wav", "two.wav")]
+    assert cli.main(["reconstruct", *words, "--n", "16", "--run", "runs/x"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("warning: runs/x has no sampler and draws one face a voice: --n and --seed change nothing\n") == 1
+    assert np.array_equal(pixels(tmp_path / "one.png"), FACE) and drawn == ["one.wav", "two.wav"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--n", "0"], "error: --n is 0. Give 1 to 1024.\n"),
+        (["--n", "-2"], "error: --n is -2. Give 1 to 1024.\n"),
+        (["--n", "1025"], "error: --n is 1025. Give 1 to 1024.\n"),
+        (["--n", "4", "--seed", "-1"], "error: --seed is -1. Give 0 to 2147483648.\n"),
+        (
+            ["--n", "4", "--size", "64"],
+            "error: --size is 64, too little for a sheet of 4 draws. Give 280 or more, or draw one face with --n 1.\n",
+        ),
+    ],
+)
+def test_a_sheet_that_cannot_be_drawn_is_refused_before_anything_is_read(
+    tmp_path, many, monkeypatch, capsys, words, said
+):
+    monkeypatch.setattr(Many, "hear", lambda self, recording: pytest.fail("was read"))
+    assert cli.main(["reconstruct", str(tmp_path / "ann.wav"), *words]) == 2
+    assert capsys.readouterr().err == said and not list(tmp_path.iterdir())
+
+
+def test_help_says_what_real_voices_get(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["reconstruct", "--help"])
+    assert " ".join(prose.REAL_VOICES.split()) in " ".join(capsys.readouterr().out.split())

@@ -312,6 +312,49 @@ def test_people_of_table_1_have_a_photograph_and_a_face_of_their_own(variant):
     assert results.people(variant, n=9, seed=0).labels == list(labels.values())
 
 
+class Drawing:
+    """A stand-in for a run with a general model, and what the results page asks it and its voice embeddings."""
+
+    variant, seed, sampler = "males", 3, object()
+
+    def __init__(self, monkeypatch):
+        monkeypatch.setattr(results.inference, "load", lambda folder: self if folder == "general/model" else None)
+        monkeypatch.setattr(results.data, "embeddings", lambda folder, voices: (folder, list(voices["row"])))
+
+    def of(self, variant):
+        return SimpleNamespace(read=lambda what: f"{variant}/{what}")
+
+    def typical(self, heard):
+        folder, rows = heard
+        assert folder == "general/voice"
+        return np.array(rows, np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+
+    def draws(self, heard, n, *, seed):
+        numbers = np.arange(n, dtype=np.uint8)[None, :, None, None, None]
+        return self.typical(heard)[:, None] + 20 * (numbers + seed)
+
+
+def test_table_1_has_the_most_typical_draw_of_the_shown_recordings_and_six_others(variant, monkeypatch):
+    study = Drawing(monkeypatch)
+    shown = results.people(variant, n=2, seed=0)
+    found = results.draws(study, variant, shown)
+    assert list(found) == ["most typical", *(f"draw {k}" for k in range(1, 7))]
+    own = variant.held_out.voices["row"].to_numpy()[shown.rows]
+    assert list(found["most typical"][:, 0, 0, 0]) == list(own)
+    for k in range(6):
+        assert list(found[f"draw {k + 1}"][:, 0, 0, 0]) == list(own + 20 * (k + 3))
+    assert len(results.draws(study, variant, shown, n=2)) == 3
+
+
+def test_table_1_of_a_model_that_draws_one_face_has_what_was_measured(variant, monkeypatch):
+    study = Drawing(monkeypatch)
+    study.sampler = None
+    shown = results.people(variant, n=2, seed=0)
+    found = results.draws(study, variant, shown)
+    assert list(found) == ["generated"]
+    np.testing.assert_array_equal(found["generated"], shown.drawn)
+
+
 def test_other_runs_are_compared_on_the_same_people(variant):
     shown = results.people(variant, n=3, seed=0)
     other = results.Variant({"recipe": "poster"}, variant.faces + 50, variant.held_out, variant.store)

@@ -11,8 +11,8 @@ import soundfile
 from IPython.display import Audio
 from matplotlib.figure import Figure
 
-from s2f.errors import OutputError
-from s2f.report import your_voice
+from s2f.errors import AudioError, OutputError
+from s2f.report import draws, face_figures, prose, your_voice
 from tests.features.making import vowel
 
 NOW = pd.Timestamp("2026-01-02", tz="UTC").to_pydatetime()
@@ -20,19 +20,49 @@ WAVE = vowel(1.9, pitch_hz=170, rng=np.random.default_rng(1)).astype(np.float32)
 
 
 class Model:
-    """A stand-in for a variant: draws one grey, and notes what it heard."""
+    """A stand-in for a variant: its faces are grey, one a voice without sampler, and it notes what it heard."""
 
-    def __init__(self, grey):
-        self.grey, self.heard = grey, []
+    def __init__(self, grey, *, sampler=True):
+        self.grey, self.heard, self.asked, self.sampler = grey, [], [], object() if sampler else None
 
-    def reconstruct(self, sound):
+    def hear(self, sound):
         self.heard.append(sound)
-        return np.full((64, 64, 3), self.grey, np.uint8)
+        return np.zeros((1, 64), np.float32), None
+
+    def embed(self, features):
+        return np.ones(2, np.float32)
+
+    def typical(self, embeddings):
+        return np.full((1, 64, 64, 3), self.grey, np.uint8)
+
+    def draws(self, embeddings, n, *, seed):
+        self.asked.append((n, seed))
+        return np.full((1, n, 64, 64, 3), self.grey + 1 + seed, np.uint8)
 
 
 @pytest.fixture
 def models():
     return {"general": Model(50), "females": Model(90)}
+
+
+def greys(figure):
+    """Of the first picture of each figure's axes that is one of faces, the greys that are in it."""
+    pictures = [np.asarray(image.get_array()) for ax in figure.axes for image in ax.get_images()]
+    return [sorted(set(picture[..., 0][picture[..., -1] > 0].tolist())) for picture in pictures if picture.ndim == 3]
+
+
+NAMES = {"From (s)": "from_", "Length (s)": "length"}
+
+
+def panel(study, models):
+    """The panel's widgets by name."""
+    first, cutting, others, note, out = your_voice.panel(study, models).children
+    named = {"pick": first.children[0], "upload": first.children[1], "record": first.children[2], "note": note}
+    return SimpleNamespace(
+        **named,
+        out=out,
+        **{NAMES.get(w.description, w.description.lower()): w for w in (*cutting.children, *others.children)},
+    )
 
 
 @pytest.fixture
@@ -78,10 +108,46 @@ def test_a_recording_without_a_name_is_read(kind):
 
 def test_a_recording_is_played_shown_and_drawn_by_each_variant(models, displayed):
     your_voice.show(WAVE, models)
-    assert [type(each) for each in displayed] == [Audio, Figure, Figure]
-    drawn = [int(np.asarray(ax.get_images()[0].get_array())[0, 0, 0]) for ax in displayed[-1].axes if ax.get_images()]
-    assert drawn == [50, 90]
-    assert all(len(model.heard) == 1 and np.array_equal(model.heard[0], WAVE) for model in models.values())
+    assert [type(each) for each in displayed] == [Audio, Figure, Figure, Figure]
+    assert [greys(figure)[0] for figure in displayed[-2:]] == [[50, 51], [90, 91]]
+    assert len(models["general"].heard) == 1 and np.array_equal(models["general"].heard[0], WAVE)
+    assert all(model.asked == [(draws.N_COMPARED, 0)] for model in models.values())
+
+
+def test_of_a_recording_its_voiced_parts_are_played(study, tmp_path, capsys):
+    silence = np.zeros(32_000, np.float32)
+    played = your_voice.player(np.concatenate([silence, WAVE, silence]))
+    with soundfile.SoundFile(io.BytesIO(played.data)) as sound:
+        assert sound.samplerate == 16_000 and abs(sound.frames - len(WAVE)) < 0.3 * 16_000
+    data = study.root / "data"
+    assert (
+        your_voice.player(data / "a1.wav").data == your_voice.player(your_voice.sound_files.read(data / "a1.wav")).data
+    )
+    assert your_voice.player(tmp_path / "x.npy") is None
+    assert capsys.readouterr().out == "A processed recording has no sound to play.\n"
+
+
+def test_of_a_long_recording_the_first_minute_is_played(monkeypatch):
+    monkeypatch.setattr(your_voice, "PLAYED_S", 1)
+    with soundfile.SoundFile(io.BytesIO(your_voice.player(WAVE).data)) as sound:
+        assert sound.frames == 16_000
+
+
+def test_variants_without_sampler_have_one_face_each(displayed):
+    models = {"general": Model(50, sampler=False), "females": Model(90), "males": Model(70, sampler=False)}
+    found = your_voice.show_drawn(WAVE, models, n=4, seed=3)
+    assert [greys(figure) for figure in displayed] == [[[90, 94], [94]], [[50], [70]]]
+    assert {"females"} == {name for name in models if models[name].asked}
+    assert [len(each.sheet) for each in found] == [1, 4, 1]
+
+
+def test_a_part_is_cut_out_and_one_that_is_not_there_is_refused():
+    wave = np.arange(5 * 16_000, dtype=np.float32)
+    assert np.array_equal(your_voice.cut(wave, start_s=1.5, length_s=2, name="x"), wave[24_000:56_000])
+    assert np.array_equal(your_voice.cut(wave, start_s=4, length_s=0, name="x"), wave[64_000:])
+    assert np.array_equal(your_voice.cut(wave, start_s=4, length_s=9, name="x"), wave[64_000:])
+    with pytest.raises(AudioError, match=r"^x ends after 5\.0 s, before the part that begins at 5 s\. Begin earlier"):
+        your_voice.cut(wave, start_s=5, length_s=1, name="x")
 
 
 def test_how_much_is_heard_is_said(models, displayed, capsys):
@@ -92,23 +158,63 @@ def test_how_much_is_heard_is_said(models, displayed, capsys):
 
 
 def test_the_panel_takes_a_pick_an_upload_and_a_recording(study, models, displayed):
-    box, _ = your_voice.panel(study, models).children
-    pick, upload, record = box.children
-    assert pick.options == ("", "ann (f)", "bo")
-    pick.value = "bo"
-    upload.value = ({"name": "x", "type": "", "size": 1, "content": memoryview(coded("WAV")), "last_modified": NOW},)
-    record.sound = coded("FLAC")
-    assert [len(model.heard) for model in models.values()] == [3, 3]
-    pick.value = ""
-    assert len(models["general"].heard) == 3
+    widgets = panel(study, models)
+    assert widgets.pick.options == ("", "ann (f)", "bo") and widgets.note.value == prose.REAL_VOICES
+    widgets.pick.value = "bo"
+    widgets.upload.value = (upload("x", coded("WAV")),)
+    widgets.record.sound = coded("FLAC")
+    assert [len(model.asked) for model in models.values()] == [3, 3]
+    widgets.pick.value = ""
+    assert len(models["general"].asked) == 3
+
+
+def test_what_is_chosen_in_the_panel_is_drawn_again(study, models, displayed):
+    widgets = panel(study, models)
+    widgets.faces.value = 20  # nothing is given yet
+    assert not displayed and not models["general"].asked
+    widgets.pick.value = "bo"
+    displayed.clear()
+    widgets.variant.value = "females"
+    assert len(displayed) == 3 and greys(displayed[-1])[0] == [90, 91]
+    widgets.seed.value = 7
+    assert greys(displayed[-1])[0] == [90, 98]
+    step = 64 + face_figures.GAP_PX
+    assert displayed[-1].axes[0].get_images()[0].get_array().shape[1] == 5 * step - face_figures.GAP_PX  # of 20 faces
+    assert len(models["general"].asked) == 1
+    heard = models["females"].heard
+    assert heard[-1] == study.root / "data" / "b1.wav"
+    widgets.length.value = 1
+    widgets.from_.value = 0.5
+    assert np.array_equal(heard[-1], your_voice.sound_files.read(study.root / "data" / "b1.wav")[8_000:24_000])
+
+
+def test_a_part_that_is_not_there_is_an_error_in_the_panel(study, models, displayed, capsys):
+    widgets = panel(study, models)
+    widgets.from_.value = 60
+    widgets.pick.value = "bo"
+    assert said(capsys) == "error: bo ends after 1.9 s, before the part that begins at 60 s. Begin earlier.\n"
+    assert not displayed and not models["general"].heard
+    widgets.from_.value = 0
+    assert len(displayed) == 4
+
+
+def test_a_processed_recording_is_heard_whole(study, models, displayed, monkeypatch, capsys):
+    monkeypatch.setattr(your_voice, "corpus_recordings", lambda study: {"bo": study.root / "b.npy"})
+    monkeypatch.setattr(your_voice, "told", lambda sound, name: "1.0 s of voice")
+    monkeypatch.setattr(your_voice.sheets, "recording", lambda sound: (None, None, np.zeros((9, 64))))
+    widgets = panel(study, models)
+    widgets.length.value = 2
+    widgets.pick.value = "bo"
+    assert "A processed recording has no sound to cut: all of it is heard.\n" in said(capsys)
+    assert models["general"].heard == [study.root / "b.npy"]
 
 
 def test_a_recording_that_cannot_be_used_is_an_error_in_the_panel(study, models, displayed, capsys):
-    box, _ = your_voice.panel(study, models).children
-    box.children[2].sound = b"no sound at all" * 20
-    box.children[2].problem = "NotAllowedError"
-    said = capsys.readouterr().out
-    assert "error: " in said and "is not audio" in said and "The browser gives no microphone: NotAllowedError" in said
+    widgets = panel(study, models)
+    widgets.record.sound = b"no sound at all" * 20
+    widgets.record.problem = "NotAllowedError"
+    text = said(capsys)
+    assert "error: " in text and "is not audio" in text and "The browser gives no microphone: NotAllowedError" in text
     assert displayed == [] and models["general"].heard == []
 
 
@@ -122,18 +228,17 @@ def upload(name, content):
 
 
 def test_an_upload_may_be_taken_back(study, models, displayed):
-    box, out = your_voice.panel(study, models).children
-    widget = box.children[1]
-    widget.value = (upload("x.wav", coded("WAV")),)
-    widget.value = ()
-    assert len(models["general"].heard) == 1 and len(displayed) == 3
-    assert not any(output.get("output_type") == "error" for output in out.outputs)
+    widgets = panel(study, models)
+    widgets.upload.value = (upload("x.wav", coded("WAV")),)
+    widgets.upload.value = ()
+    assert len(models["general"].heard) == 1 and len(displayed) == 4
+    assert not any(output.get("output_type") == "error" for output in widgets.out.outputs)
 
 
 @pytest.mark.parametrize("content", [b"no sound at all" * 20, b""], ids=["no sound", "nothing"])
 def test_an_error_names_the_upload(study, models, displayed, capsys, content):
-    box, _ = your_voice.panel(study, models).children
-    box.children[1].value = (upload("my voice.m4a", content),)
+    widgets = panel(study, models)
+    widgets.upload.value = (upload("my voice.m4a", content),)
     text = said(capsys)
     assert text.startswith("error: my voice.m4a ") and "/tmp" not in text and "recording." not in text
     assert len(text.splitlines()) == 1 and not displayed
@@ -142,10 +247,10 @@ def test_an_error_names_the_upload(study, models, displayed, capsys, content):
 def test_an_upload_with_hardly_any_voice_is_named(study, models, displayed, capsys):
     out = io.BytesIO()
     soundfile.write(out, WAVE[:3200], 16_000, format="WAV")
-    box, _ = your_voice.panel(study, models).children
-    box.children[1].value = (upload("short.wav", out.getvalue()),)
+    widgets = panel(study, models)
+    widgets.upload.value = (upload("short.wav", out.getvalue()),)
     assert said(capsys).startswith("error: short.wav holds ")
-    box.children[2].sound = out.getvalue()
+    widgets.record.sound = out.getvalue()
     assert said(capsys).startswith("error: the recording holds ")
     assert not displayed
 

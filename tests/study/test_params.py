@@ -175,7 +175,7 @@ def test_several_devices_concern_the_gan_alone():
     one = params.resolve("demo", root=ROOT)
     two = params.resolve("demo", overrides={"machine.n_devices": 2}, root=ROOT)
     same = {s for s in stages.STAGES if params.fingerprint(one, s, seed=0) == params.fingerprint(two, s, seed=0)}
-    assert same == {"01_corpus", "02_preprocessing", "04_voice_embedding"}
+    assert same == {"01_corpus", "02_preprocessing", "04_voice_embedding", "04_face_code"}
 
 
 @pytest.mark.parametrize("wrong", ["general", [], ["females"], ["general", "women"]])

@@ -43,6 +43,8 @@ POSTER = but(params.resolve("voxceleb", root=ROOT).gan, width=0.0625, steps=8, b
 PLAIN = but(SETTINGS, norm="none", batch_size=8)  # batch norm is each process's own on a CPU
 
 CODE = Code(
+    more_photos=[],
+    judge_width=0.0625,
     width=0.0625,
     dim=6,
     smooth_start=True,
@@ -74,6 +76,7 @@ SAMPLER = Sampler(
     min_crop_s=3.0,
     max_crop_s=8.0,
     kind="flow",
+    game=False,
     n_layers=2,
     n_axes=4,
     learning_rate=2e-3,

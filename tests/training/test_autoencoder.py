@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from s2f.errors import CheckpointError, TrainingError
-from s2f.networks import codes
+from s2f.networks import codes, inference
 from s2f.training import autoencoder, data, loop, processes, saves
 from tests.training.small import CODE, SMOKE, apart, but, equal, learn_code, photos, weights
 
@@ -31,25 +31,29 @@ def plain_iteration(t):
     out = {"g_pixel": (made - real).abs().mean(), "g_edge": down.abs().mean() + across.abs().mean()}
     loss = s.weight_pixel * out["g_pixel"] + s.weight_edge * out["g_edge"]
     if t.step > s.critics_from * s.steps:
-        score_real, score_made = t.judge.head(t.judge.trunk(torch.cat([real, made.detach()])))[:, 0].chunk(2)
-        out["d"] = (1 - score_real).clamp(min=0).mean() + (1 + score_made).clamp(min=0).mean()
-        t.judge_adam.zero_grad()
-        out["d"].backward()
-        t.judge_adam.step()
 
         def looked_at(x):
             found = []
-            for layer in t.judge.trunk.model:
+            for layer in t.judge.layers:
                 x = layer(x)
-                found += [x] if type(layer).__name__ == "LeakyReLU" else []
-            return x, found
+                x = torch.where(x > 0, x, 0.2 * x)
+                found.append(x)
+            return (t.judge.whole(found[3]), t.judge.parts(found[2])), found
 
+        of_real, of_made = looked_at(real)[0], looked_at(made.detach())[0]
+        right = [(1 - score).clamp(min=0).mean() for score in of_real]
+        wrong = [(1 + score).clamp(min=0).mean() for score in of_made]
+        out["d"] = (sum(right) + sum(wrong)) / 2
+        t.judge_adam.zero_grad()
+        out["d"].backward()
+        t.judge_adam.step()
         _, wanted = looked_at(real)
-        last, found = looked_at(made)
-        assert len(found) == 5
-        out["g_real"] = -t.judge.head(last[:, :, 0, 0]).mean()
+        scores, found = looked_at(made)
+        assert [each.shape[2:] for each in found] == [(32, 32), (16, 16), (8, 8), (4, 4)]
+        assert [score.shape[2:] for score in scores] == [(1, 1), (8, 8)]
+        out["g_real"] = -sum(score.mean() for score in scores) / 2
         pairs = zip(found, wanted, strict=True)
-        out["g_feature"] = sum((one - other.detach()).abs().mean() for one, other in pairs) / 5
+        out["g_feature"] = sum((one - other.detach()).abs().mean() for one, other in pairs) / 4
         loss = loss + s.weight_real * out["g_real"] + s.weight_feature * out["g_feature"]
     t.network_adam.zero_grad()
     loss.backward()
@@ -99,7 +103,7 @@ def test_faces_are_learned(tmp_path):
     known = data.Photos(faces, device="cpu")
     what = {"steps": 120, "batch_size": 8, "learning_rate_generator": 5e-3, "flip": False, "average_decay": 0.9}
     network = learn_code(tmp_path, settings=but(CODE, **what), using=known)
-    drawn = network.draw(autoencoder.encode(network, known)).numpy().astype(int)
+    drawn = inference.rendered(network.decoder, autoencoder.encode(network, known)).astype(int)
     errors = np.abs(drawn[:, None] - faces[None]).mean((2, 3, 4))
     assert (errors.argmin(1) == np.arange(4)).all() and np.diag(errors).max() < 20
     log = saves.read_log(tmp_path / "log.jsonl")

@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from s2f.networks.codes import FaceCode
+from s2f.networks.inference import rendered
+from s2f.networks.models import seeded
 from s2f.training import gan, loop, tracks
-from tests.training.small import PLAIN, POSTER, SETTINGS, apart, but, equal, pairs, weights
+from tests.training.small import PLAIN, POSTER, SETTINGS, apart, but, equal, learn_sampler, pairs, weights
 
 
 @pytest.mark.parametrize(
@@ -195,3 +198,22 @@ def test_compiled_networks_train_the_same(tmp_path, monkeypatch):
         for name, value in first.items():
             assert value.item() == pytest.approx(second[name].item(), rel=tolerance, abs=1e-4), name
     assert two.generator.state_dict().keys() == one.generator.state_dict().keys()
+
+
+def test_after_a_sampler_the_game_goes_on_from_the_face_code_and_leaves_the_sampler_alone(tmp_path):
+    code = seeded(lambda: FaceCode(width=0.0625, dim=6), generator=torch.Generator().manual_seed(0)).eval()
+    drawing = learn_sampler(tmp_path)
+    before = weights(drawing)
+    t = gan.Trainer(pairs(), settings=POSTER, setup=loop.Setup(3), start=(drawing, code))
+    assert equal(weights(t.generator), weights(code.decoder))
+    seen = []
+    t.generator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))
+    draws, noise = (t.batches.clone_state(), t.noise.clone_state())
+    t.iterate()
+    recordings = torch.randint(12, (POSTER.batch_size,), generator=draws)
+    crops = t.pairs.tracks.crops(recordings, POSTER.min_crop_s, POSTER.max_crop_s, draws=draws)
+    expected = drawing.draw(crops, torch.randn(POSTER.batch_size, 1, 6, generator=noise))[:, 0]
+    torch.testing.assert_close(seen[0], expected)
+    assert equal(before, weights(drawing)) and not equal(weights(t.generator), weights(code.decoder))
+    voices = t.pairs.tracks.whole()[:3]
+    assert (t.draw(voices) == rendered(t.kept().eval(), drawing.typical(voices))).all()

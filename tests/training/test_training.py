@@ -6,13 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from s2f.features.store import Store
-from s2f.networks import inference
-from s2f.networks.models import Architecture
+from s2f.networks import codes, inference
+from s2f.networks.codes import FaceCode
+from s2f.networks.models import Architecture, seeded
 from s2f.study import params, runs
 from s2f.training import data, processes, saves, training
-from tests.training.small import ROOT, pairs
+from tests.training.small import ROOT, equal, pairs, weights
 
 SMALL = {
     "machine.n_devices": 2,
@@ -72,6 +74,28 @@ def test_several_processes_are_started_by_words_that_open_the_same_run(study, tm
     monkeypatch.setattr(runs.Study, "resume_key", lambda self, module, digest: f"{module} {digest} of other parameters")
     training.train(study, tmp_path / "model")
     assert len(asked) == 2  # as many steps of another training are none of this one
+
+
+@pytest.mark.parametrize("game", [False, True])
+def test_with_a_face_code_a_variant_is_a_sampler_and_the_codes_generator(study, tmp_path, monkeypatch, game):
+    given = SMALL | {"recipe": "codes", "machine.n_devices": 1, "gan.norm": "batch", "sampler.game": game}
+    given |= {"sampler.steps": 6, "sampler.batch_size": 8, "sampler.width": 0.125, "sampler.n_steps": 2}
+    study.params = params.resolve("smoke", overrides=given, root=ROOT)
+    (tmp_path / "code").mkdir()
+    code = seeded(lambda: FaceCode(width=0.125, dim=6), generator=torch.Generator().manual_seed(0)).eval()
+    codes.save(tmp_path / "code", code)
+    folder = tmp_path / "model"
+    model = training.train(study, folder)
+    assert model.sampler.options["dim"] == 6 and model.sampler.options["n_steps"] == 2
+    assert equal(weights(model.generator), weights(code.decoder)) is not game
+    assert saves.read_log(folder / "sampler" / "log.jsonl")[-1]["step"] == 6
+    assert (folder / "log.jsonl").is_file() == game == (folder / "samples.npz").is_file()
+    voices = pairs().tracks.whole()[:2]
+    draws = model.draws(voices, 3, seed=1)
+    assert draws.shape == (2, 3, 64, 64, 3) and (draws[0, 0] != draws[0, 1]).any()
+    assert training._is_saved(study, folder)
+    codes.save(tmp_path / "code", FaceCode(width=0.125, dim=6))
+    assert not training._is_saved(study, folder)  # samplers of another face code are none of this one
 
 
 def test_the_first_people_are_watched(monkeypatch):

@@ -1,0 +1,126 @@
+"""Photographs without voices, from folders and tables, aligned as a store's are: for a face code to learn from."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import multiprocessing
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from s2f import files, provenance, workers
+from s2f.corpora import rejections, sheet
+from s2f.corpora.voxceleb import FACE_SUFFIXES
+from s2f.errors import CorpusError, ImageError
+from s2f.features import pack
+from s2f.features.store import FACE_PX
+
+PART = 256  # photographs that a run which is stopped may lose
+COLUMN = "face"
+
+
+def find(places: Sequence[str], *, root: Path) -> list[Path]:
+    """Photographs that folders hold, at any depth, and that tables name in their column `COLUMN`.
+
+    Parameters
+    ----------
+    places : sequence of str, folders and tables (.csv, .tsv, .txt, .parquet), absolute or relative to `root`
+        Paths in a table start at its folder.
+
+    Raises
+    ------
+    CorpusError: a place that is not there, or gives no photograph; a table without the column
+    """
+    found: dict[Path, None] = {}
+    for given in places:
+        place = root / given
+        if place.is_dir():
+            own = [path for path in files.below(place) if path.suffix.lower() in FACE_SUFFIXES]
+        elif place.is_file():
+            own = _of_table(place)
+        else:
+            remedy = "Set 'code.more_photos' to folders of photographs, or to tables that name them."
+            raise CorpusError(place, "does not exist", remedy=remedy, reason="missing")
+        if not own:
+            remedy = f"Photographs end in {', '.join(FACE_SUFFIXES)}; a table names them in a column '{COLUMN}'."
+            raise CorpusError(place, "names no photographs", remedy=remedy, reason="empty")
+        found |= dict.fromkeys(own)
+    return list(found)
+
+
+def _of_table(place: Path) -> list[Path]:
+    is_parquet = place.suffix.lower() == ".parquet"
+    table = pd.read_parquet(place) if is_parquet else sheet.read(place, wanted=[{COLUMN}])
+    if COLUMN not in table:
+        problem = f"has no column '{COLUMN}' (it has {', '.join(map(str, table.columns))})"
+        raise CorpusError(place, problem, remedy=f"Name the column of photographs '{COLUMN}'.", reason="not_a_table")
+    return [place.parent / name for name in table[COLUMN].dropna().astype(str) if name]
+
+
+def aligned(
+    paths: Sequence[Path], *, settings: pack.Settings, kept: Path, n_workers: int = 1
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Aligned faces of photographs, and those that cannot be used; made by several processes.
+
+    Parameters
+    ----------
+    kept : Path, folder for what is done: a run that was stopped goes on from there
+    n_workers : int, processes
+
+    Returns
+    -------
+    faces : uint8 [n, 64, 64, 3]
+    rejected : DataFrame, as `s2f.corpora.rejections.frame` has them
+    """
+    parts = [list(paths[at : at + PART]) for at in range(0, len(paths), PART)]
+    places = [kept / f"{_key(part, settings)}.npz" for part in parts]
+    waiting = [(part, place) for part, place in zip(parts, places, strict=True) if not place.is_file()]
+    todo = [str(path) for part, _ in waiting for path in part]
+    if todo:
+        kept.mkdir(parents=True, exist_ok=True)
+        bar = tqdm(total=len(paths), initial=len(paths) - len(todo), desc="more photographs", unit="photo")
+        context = multiprocessing.get_context("spawn")
+        with workers.one_thread_each(), bar, context.Pool(n_workers, initializer=workers.end_with_parent) as pool:
+            made = pool.imap(partial(_face, settings=settings), todo)
+            for part, place in waiting:
+                results = []
+                for result in itertools.islice(made, len(part)):
+                    results.append(result)
+                    bar.update()
+                faces = [face for face, *_ in results if face is not None]
+                problems = [(i, *why) for i, (face, *why) in enumerate(results) if face is None]
+                with files.whole(place) as beside:
+                    np.savez(
+                        beside,
+                        faces=np.stack(faces) if faces else np.empty((0, FACE_PX, FACE_PX, 3), np.uint8),
+                        problems=np.array(problems, dtype=str).reshape(-1, 3),
+                    )
+    faces, rejected = [], []
+    for part, place in zip(parts, places, strict=True):
+        with np.load(place) as content:
+            faces.append(content["faces"])
+            rejected += [(str(part[int(i)]), "face", "", reason, said) for i, reason, said in content["problems"]]
+    return np.concatenate(faces), rejections.frame(rejected)
+
+
+def _key(part: Sequence[Path], settings: pack.Settings) -> str:
+    """Hash of the photographs of a part, as the disk tells them apart, and of how they are treated."""
+    states = []
+    for path in part:
+        state = path.stat() if path.is_file() else None
+        states.append((str(path), state and (state.st_size, state.st_mtime_ns)))
+    said = repr((provenance.code_key(__name__), settings, states))
+    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _face(path: str, *, settings: pack.Settings) -> tuple[np.ndarray | None, str, str]:
+    """The aligned face, or None with the reason and what was said."""
+    try:
+        return pack.photo(path, None, settings), "", ""
+    except ImageError as error:
+        return None, error.reason, error.problem

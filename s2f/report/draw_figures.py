@@ -1,0 +1,271 @@
+"""Figures of many draws of a voice: each takes what `s2f.evaluation.draws.measure` found, or why there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from s2f.evaluation.attributes import NAMES
+from s2f.evaluation.draws import GROUPS, LEVELS, N_BINS, NEIGHBOURS, Spread
+from s2f.evaluation.known_answer import AS_PEOPLE, MADE_UP, SHARED
+from s2f.report.grids import styled
+from s2f.report.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    RED,
+    canvas,
+    in_theme,
+    listed,
+    say,
+    sentence,
+    spacing,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from pandas.io.formats.style import Styler
+
+SHORT = {"age_years": "age", "height_cm": "height", "bmi": "body mass index", "mean": "mean of all"}
+COLOUR_OF = dict(zip(LEVELS, (ORANGE, BLUE, PURPLE), strict=True))
+DASHED = (0, (4, 3))
+LINE_IN = 0.17
+N_COLUMNS = 6  # of rank histograms
+
+
+@in_theme
+def energy(found: Spread | str) -> Figure:
+    """Energy scores of the draws and of what could stand in for them; red where the draws are not better for sure."""
+    if isinstance(found, str):
+        return sentence(f"Not measured: {found}.")
+    table = found.energy
+    figure, axes = canvas(0.3 * len(table) + 0.8, n_columns=2, sharey=True)
+    for ax, prefix in zip(axes[0], ("", "minus_"), strict=True):
+        for place, row in enumerate(table.to_dict("records")):
+            own = row["who"] == "draws"
+            if own and prefix:
+                continue
+            colour = GREEN if own else RED if row["minus_low"] <= 0 and row["who"] != "photographs" else BLUE
+            _interval(ax, place, row, prefix, colour=colour)
+        ax.grid(axis="y", visible=False)
+        ax.locator_params(axis="x", nbins=5)
+    axes[0, 1].axvline(0, color=GREY, linestyle=DASHED, linewidth=1)
+    axes[0, 0].set_yticks(range(len(table)), [NEIGHBOURS[who] for who in table["who"]])
+    axes[0, 0].set_ylim(len(table) - 0.5, -0.5)
+    axes[0, 0].set_title("Energy score, lower is better", fontsize=9.5)
+    axes[0, 1].set_title("… minus that of the draws", fontsize=9.5)
+    spacing(figure, wspace=0.05)
+    _note(figure, found, ("sex_alone", "photographs"), "bar: 95 % interval over people")
+    told = (f"{NEIGHBOURS[who]} {value:.2f}" for who, value in zip(table["who"], table["value"], strict=True))
+    say(figure, f"Energy scores, lower is better: {listed(told)}.")
+    return figure
+
+
+@in_theme
+def coverage(found: Spread | str) -> Figure:
+    """How many photographs the central intervals of the draws hold, a line an attribute, a panel a group."""
+    if isinstance(found, str) or found.coverage.empty:
+        return sentence(f"Not measured: {_why(found, 'coverage')}.")
+    table = found.coverage
+    groups = [group for group in GROUPS if group in set(table["group"])]
+    names = list(dict.fromkeys(table["attribute"]))
+    names = ["mean", *(name for name in names if name != "mean")]
+    figure, axes = canvas(LINE_IN * len(names) + 1.1, n_columns=len(groups), sharey=True, sharex=True)
+    for ax, group in zip(axes[0], groups, strict=True):
+        own = table[table["group"] == group]
+        for level in sorted(set(own["level"])):
+            ax.axvline(100 * level, color=COLOUR_OF[level], linestyle=DASHED, linewidth=0.9, zorder=1)
+        for row in own.to_dict("records"):
+            misses = row["high"] < row["level"] or row["low"] > row["level"]
+            colour = RED if misses else COLOUR_OF[row["level"]]
+            scaled = {name: 100 * row[name] for name in ("value", "low", "high")}
+            _interval(ax, names.index(row["attribute"]), scaled, "", colour=colour, size=3.2, width=1.1)
+        ax.set_title({"overall": "All people"}.get(group, group.capitalize()), fontsize=9.5)
+        ax.grid(axis="y", visible=False)
+    axes[0, 0].set_yticks(range(len(names)), [said(name) for name in names], fontsize=7)
+    axes[0, 0].set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 102))
+    spacing(figure, wspace=0.03)
+    shown = ", ".join(f"{100 * level:.0f} %" for level in sorted(set(table["level"])))
+    text = f"share of photographs within the central {shown} of {found.n_draws} draws (%)"
+    _note(
+        figure, found, ("levels",), f"{text}\nbars: intervals of all attributes together; red: misses its dashed line"
+    )
+    say(figure, f"Dots with intervals, a line an attribute. {covered(found)}")
+    return figure
+
+
+@in_theme
+def ranks(found: Spread | str) -> Figure:
+    """Where photographs lie among the draws, a histogram an attribute; level with the line if calibrated."""
+    if isinstance(found, str) or found.ranks.empty:
+        return sentence(f"Not measured: {_why(found, 'ranks')}.")
+    table = found.ranks
+    n_rows = -(-len(table) // N_COLUMNS)
+    figure, axes = canvas(0.78 * n_rows + 0.45, n_rows=n_rows, n_columns=N_COLUMNS, sharex=True, sharey=True)
+    heights = table[[f"bar_{k}" for k in range(N_BINS)]].to_numpy(float)
+    for ax, own, row in zip(axes.flat, heights, table.to_dict("records"), strict=False):
+        colour = RED if row["p_value"] < 0.05 / len(table) else BLUE
+        ax.bar((np.arange(N_BINS) + 0.5) / N_BINS, own, width=1 / N_BINS, color=colour, alpha=0.75, linewidth=0)
+        ax.axhline(1, color=INK, linewidth=0.8)
+        ax.set_title(said(row["attribute"]), fontsize=6.8, fontweight="normal", pad=2)
+        ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, max(2.2, heights.max() * 1.05)))
+    for ax in axes.flat[len(table) :]:
+        ax.axis("off")
+    text = f"place of a photograph among {found.n_draws} draws, lowest to highest; line: if calibrated"
+    figure.supxlabel(f"{text}\nred: not flat, after correction for their number", fontsize=8.5, color=GREY)
+    bent = listed(said(name) for name in table.loc[table["p_value"] < 0.05 / len(table), "attribute"])
+    say(figure, f"{len(table)} histograms of ranks, one an attribute. Not flat: {bent or 'none'}.")
+    return figure
+
+
+@in_theme
+def tarp(found: Spread | str) -> Figure:
+    """Expected coverage in the space of all attributes against the level that is asked for."""
+    if isinstance(found, str) or found.tarp.empty:
+        return sentence(f"Not measured: {_why(found, 'tarp')}.")
+    table = found.tarp
+    figure, axes = canvas(2.5)
+    ax = axes[0, 0]
+    ax.plot([0, 100], [0, 100], color=GREY, linestyle=DASHED, linewidth=1)
+    ax.fill_between(100 * table["level"], 100 * table["low"], 100 * table["high"], color=BLUE, alpha=0.2, linewidth=0)
+    ax.plot(100 * table["level"], 100 * table["value"], "o-", color=BLUE, markersize=3.5)
+    ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    ax.set(xlabel="nearest share of the draws (%)", ylabel="photographs\namong them (%)")
+    middle = table.iloc[len(table) // 2]
+    said_of = f"among the nearest {middle['level']:.0%} of the draws lie {middle['value']:.0%} of photographs"
+    say(figure, f"A curve beside the diagonal that calibrated draws would follow: {said_of}.")
+    return figure
+
+
+@in_theme
+def shares(found: Spread | str) -> Figure:
+    """What the draws of a person share and what they make up, in parts of how people of one sex vary.
+
+    The sum reaches 1 where draws vary as photographs do. A tick says how much the voice tells, where that is known.
+    """
+    if isinstance(found, str) or found.shares.empty:
+        return sentence(f"Not measured: {_why(found, 'shares')}.")
+    table = found.shares
+    if "caused" in table:
+        table = table.sort_values(["caused", "shared_value"], ascending=False, ignore_index=True)
+    figure, axes = canvas(0.19 * len(table) + 1.0)
+    ax = axes[0, 0]
+    places = np.arange(len(table), dtype=float)
+    if "caused" in table:
+        places += 1.2 * ~table["caused"].to_numpy(bool)
+    low = table["shared_value"].clip(lower=0)
+    ax.barh(places, low, color=GREEN, height=0.66, linewidth=0, label="shared by the draws: from the voice")
+    ax.barh(places, table["made_up_value"], left=low, color=ORANGE, height=0.66, linewidth=0, label="made up")
+    for place, row in zip(places, table.to_dict("records"), strict=True):
+        ax.plot([row["total_low"], row["total_high"]], [place + 0.12] * 2, color=INK, linewidth=1)
+        ax.plot([row["shared_low"], row["shared_high"]], [place - 0.12] * 2, color=GREY, linewidth=1)
+        if "ceiling" in table and row["caused"]:
+            ax.plot([max(row["ceiling"], 0)] * 2, [place - 0.33, place + 0.33], color=PURPLE, linewidth=2)
+    if "ceiling" in table:
+        ax.plot([], [], color=PURPLE, linewidth=2, label="told by the voice's parameters")
+    ax.axvline(1, color=INK, linestyle=DASHED, linewidth=1)
+    colours = [RED if row.get("holds") is False else INK for row in table.to_dict("records")]
+    ax.set_yticks(places, [said(name) for name in table["attribute"]], fontsize=7)
+    for label, colour in zip(ax.get_yticklabels(), colours, strict=True):
+        label.set_color(colour)
+    ax.set_ylim(places[-1] + 0.6, -0.6)
+    ax.set_xlim(0, max(1.3, table["total_high"].max() * 1.03))
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("variance within a sex, in parts of that among photographs of people", fontsize=8.5)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=7.5)
+    told = (
+        f"{said(row['attribute'])} {row['shared_value']:.2f} and {row['made_up_value']:.2f}"
+        for row in table.to_dict("records")
+    )
+    say(figure, f"Stacked bars of what draws share and of what they make up: {listed(told, most=40)}.")
+    return figure
+
+
+# For the page
+
+
+def shares_table(found: Spread | str) -> Styler | str:
+    """What was expected of each attribute and what came of it; a sentence where nothing is known."""
+    if isinstance(found, str) or found.shares.empty:
+        return f"Not measured: {_why(found, 'shares')}."
+    table = found.shares
+    shown = {
+        {"shared": "shared", "made_up": "made up", "total": "together"}[part]: [
+            f"{value:.2f} [{low:.2f}, {high:.2f}]"
+            for value, low, high in table[[f"{part}_{end}" for end in ("value", "low", "high")]].itertuples(index=False)
+        ]
+        for part in ("shared", "made_up", "total")
+    }
+    frame = pd.DataFrame(shown, index=[said(name) for name in table["attribute"]])
+    if "sharing" in table:
+        expected = np.where(table["in_voice"], SHARED, MADE_UP)
+        frame["expected"], frame["found"], frame["varies"] = (
+            expected,
+            table["sharing"].to_numpy(),
+            table["spread"].to_numpy(),
+        )
+    return styled(
+        frame, lines="attribute", notes="Variance within a sex, in parts of that among photographs of people."
+    )
+
+
+def verdict(found: Spread | str) -> str:
+    """In a sentence or two: of how many attributes the shares and the spread are what they must be."""
+    if isinstance(found, str) or found.shares.empty or "sharing" not in found.shares:
+        return f"Not measured: {_why(found, 'shares')}."
+    table = found.shares
+    told = table[table["in_voice"]]
+    rest = table[~table["in_voice"]]
+    unread = [name for name in NAMES if name != "sex" and name not in set(table["attribute"])]
+    n_shared, n_made_up = (told["sharing"] == SHARED).sum(), (rest["sharing"] == MADE_UP).sum()
+    n_varied = (table["spread"] == AS_PEOPLE).sum()
+    text = (
+        f"Of {len(told)} attributes that the voice tells within a sex, draws share {n_shared}; of {len(rest)} others, "
+        f"{n_made_up} are made up; and {n_varied} of all {len(table)} vary as they do among people."
+    )
+    return text + (f" Not legible in photographs: {', '.join(map(said, unread))}." if unread else "")
+
+
+def covered(found: Spread | str) -> str:
+    """How many photographs the central intervals hold on average, and which attributes miss, in words."""
+    if isinstance(found, str) or found.coverage.empty:
+        return f"Not measured: {_why(found, 'coverage')}."
+    table, parts = found.coverage, []
+    for level in sorted(set(table["level"])):
+        own = table[(table["level"] == level) & (table["group"] == "overall")].set_index("attribute")
+        mean = own.loc["mean"]
+        text = f"The central {level:.0%} of the draws hold {mean['value']:.1%} [{mean['low']:.1%}, {mean['high']:.1%}]"
+        off = [said(name) for name, row in own.drop("mean").iterrows() if not row["low"] <= level <= row["high"]]
+        parts.append(text + (f"; {', '.join(map(str, off))} miss" if off else "; no attribute misses") + ".")
+    return " ".join(parts)
+
+
+def said(name: str) -> str:
+    """What readers see for a column of `attributes.columns`, or an attribute."""
+    name, _, value = name.partition("=")
+    return SHORT.get(name, name.replace("_", " ")) + (f": {value}" if value else "")
+
+
+def _why(found: Spread | str, part: str) -> str:
+    return found if isinstance(found, str) else found.reasons.get(part, "nobody can be compared")
+
+
+def _interval(
+    ax: Axes, place: float, row: Mapping, prefix: str, *, colour: str, size: float = 5.5, width: float = 2
+) -> None:
+    ax.plot([row[f"{prefix}low"], row[f"{prefix}high"]], [place, place], color=colour, linewidth=width)
+    ax.plot(row[f"{prefix}value"], place, "o", color=colour, markersize=size)
+
+
+def _note(figure: Figure, found: Spread, parts: Sequence[str], text: str) -> None:
+    for part in parts:
+        if part in found.reasons:
+            text = f"{text}\nnot measured: {NEIGHBOURS.get(part, part)}: {found.reasons[part]}"
+    figure.supxlabel(text, fontsize=8.5, color=GREY)

@@ -1,0 +1,55 @@
+"""Photographs without voices: where they are looked for, and what is kept of them."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from s2f.errors import CorpusError
+from s2f.features import more_photos, pack
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three photographs of 80 px in folders, one of them broken, and a note."""
+    rng, paths = np.random.default_rng(0), []
+    for name in ("a/one.png", "a/b/two.JPG", "broken.png"):
+        paths.append(tmp_path / "photos" / name)
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(paths[-1]), rng.integers(0, 256, (80, 80, 3), dtype=np.uint8))
+    paths[-1].write_bytes(paths[-1].read_bytes()[:200])
+    (tmp_path / "photos" / "note.txt").write_text("no photograph")
+    return paths
+
+
+def test_folders_and_tables_name_photographs_each_once(tmp_path, photos):
+    pd.DataFrame({"face": ["photos/a/one.png", None], "age": [3, 4]}).to_parquet(tmp_path / "some.parquet")
+    (tmp_path / "others.csv").write_text("face;age\nphotos/a/b/two.JPG;30\n;31\n")
+    assert sorted(more_photos.find(["photos"], root=tmp_path)) == sorted(photos)
+    found = more_photos.find(["others.csv", str(tmp_path / "some.parquet"), "photos/a"], root=tmp_path)
+    assert found == [photos[1], photos[0]]
+
+
+def test_what_names_no_photograph_is_refused(tmp_path, photos):
+    (tmp_path / "table.csv").write_text("picture,age\nx.png,3\n")
+    (tmp_path / "empty").mkdir()
+    for place, said in (
+        ("nowhere", "nowhere does not exist"),
+        ("empty", "empty names no photographs"),
+        ("table.csv", "has no column 'face' .it has picture, age"),
+    ):
+        with pytest.raises(CorpusError, match=said):
+            more_photos.find([place], root=tmp_path)
+
+
+def test_faces_are_aligned_as_the_store_does_and_the_rest_is_listed(tmp_path, photos, monkeypatch):
+    settings = pack.Settings(processed=True)  # resized only: noise holds no face
+    faces, rejected = more_photos.aligned(photos, settings=settings, kept=tmp_path / "kept")
+    expected = [pack.photo(str(path), None, settings) for path in photos[:2]]
+    assert np.array_equal(faces, expected)
+    assert rejected["path"].tolist() == [str(photos[2])] and rejected["reason"].tolist() == ["damaged"]
+    monkeypatch.setattr(more_photos, "_face", None)  # what is done is not done again
+    again, same = more_photos.aligned(photos, settings=settings, kept=tmp_path / "kept")
+    assert np.array_equal(again, faces) and same.equals(rejected)
+    photos[0].write_bytes(photos[1].read_bytes())
+    assert more_photos._key(photos, settings) not in [path.stem for path in (tmp_path / "kept").iterdir()]

@@ -1,0 +1,114 @@
+"""Figures of many draws: what they show, and that they say why where there is nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from s2f.evaluation import draws, known_answer
+from s2f.evaluation.attributes import NAMES, columns
+from s2f.report import draw_figures, style
+from tests.report.figures import fits, texts
+
+ALL = (draw_figures.energy, draw_figures.coverage, draw_figures.ranks, draw_figures.tarp, draw_figures.shares)
+
+
+@pytest.fixture
+def found():
+    """As many attributes as there are; the second misses its coverage, its ranks, its sharing and its spread."""
+    names = [name for name in columns() if name != "sex"]
+    attributes = [name for name in NAMES if name != "sex"]
+    energy = pd.DataFrame(
+        [
+            {"who": who, "value": v, "low": v - 0.02, "high": v + 0.02, **minus(v - 0.5)}
+            for who, v in zip(draws.NEIGHBOURS, (0.5, 0.51, 0.7, 0.6, 0.55, 0.45), strict=True)
+        ]
+    )
+    coverage = pd.DataFrame(
+        [
+            {"group": g, "attribute": name, "level": level, "value": v, "low": v - 0.05, "high": v + 0.05}
+            for g in draws.GROUPS
+            for level in draws.LEVELS
+            for k, name in enumerate([*names, "mean"])
+            for v in [level - 0.2 * (k == 1)]
+        ]
+    )
+    bars = {f"bar_{k}": np.ones(len(names)) for k in range(draws.N_BINS)}
+    p = np.where(np.arange(len(names)) == 1, 1e-4, 0.4)
+    ranks = pd.DataFrame({"attribute": names, "deviation": 0.1, "expected": 0.1, "p_value": p, **bars})
+    levels = np.array(draws.TARP_LEVELS)
+    tarp = pd.DataFrame({"level": levels, "value": levels, "low": levels - 0.05, "high": levels + 0.05})
+    shares = pd.DataFrame(
+        {"attribute": attributes, **part("shared", 0.3), **part("made_up", 0.6), **part("total", 0.9)}
+    )
+    second = np.arange(len(attributes)) == 1
+    shares = shares.assign(
+        caused=np.arange(len(attributes)) < 22,
+        ceiling=0.3,
+        in_voice=np.arange(len(attributes)) < 10,
+        sharing=np.where(second, known_answer.NOT_SHARED, known_answer.SHARED),
+        spread=np.where(second, known_answer.TOO_LITTLE, known_answer.AS_PEOPLE),
+        holds=~second,
+    )
+    return draws.Spread(400, 64, energy, coverage, ranks, tarp, shares, {})
+
+
+def minus(value):
+    return {"minus_value": value, "minus_low": value - 0.02, "minus_high": value + 0.02}
+
+
+def part(name, value):
+    return {f"{name}_value": value, f"{name}_low": value - 0.2, f"{name}_high": value + 0.2}
+
+
+@pytest.mark.parametrize("draw", ALL, ids=lambda draw: draw.__name__)
+def test_figures_fit_a_page_with_every_attribute(draw, found):
+    fits(lambda: draw(found))
+
+
+@pytest.mark.parametrize("draw", ALL, ids=lambda draw: draw.__name__)
+def test_figures_say_why_there_is_nothing(draw, found):
+    shown = " ".join(texts(fits(lambda: draw(draws.NO_SAMPLER))))
+    assert draws.NO_SAMPLER in shown.replace("\n", " ")
+    if draw is not draw_figures.energy:
+        empty = dict.fromkeys(draws.FRAMES[1:], pd.DataFrame())
+        bare = replace(found, **empty, reasons=dict.fromkeys(empty, draws.NO_ATTRIBUTES))
+        assert draws.NO_ATTRIBUTES in " ".join(texts(fits(lambda: draw(bare)))).replace("\n", " ")
+
+
+def test_red_is_what_misses(found):
+    def red(figure):
+        lines = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "o"]
+        return sum(to_hex(line.get_color()).upper() == style.RED for line in lines)
+
+    assert red(draw_figures.energy(found)) == 2  # draws for any voice of the sex, in both panels
+    assert red(draw_figures.coverage(found)) == len(draws.GROUPS) * len(draws.LEVELS)
+    labels = draw_figures.shares(found).axes[0].get_yticklabels()
+    assert [to_hex(label.get_color()).upper() == style.RED for label in labels].count(True) == 1
+    bars = [ax.patches[0].get_facecolor() for ax in draw_figures.ranks(found).axes if ax.patches]
+    assert [to_hex(bar).upper() == style.RED for bar in bars].count(True) == 1
+
+
+def test_what_was_left_out_is_said_below(found):
+    few = replace(found, reasons={"levels": "8 draws are too few for intervals of 95%", "sex_alone": "nobody knows"})
+    assert any("8 draws are too few" in text for text in texts(draw_figures.coverage(few)))
+    assert any("nobody knows" in text for text in texts(draw_figures.energy(few)))
+
+
+def test_words_about_shares_and_coverage(found):
+    text = draw_figures.verdict(found)
+    assert text.startswith("Of 10 attributes that the voice tells within a sex, draws share 9;") and "not" not in text
+    assert f"{len(NAMES) - 2} of all {len(NAMES) - 1} vary" in text
+    without = replace(found, shares=found.shares[found.shares["attribute"] != "eye_tilt"])
+    assert draw_figures.verdict(without).endswith("Not legible in photographs: eye tilt.")
+    table = draw_figures.shares_table(found)
+    assert table.loc["height", "found"] == known_answer.NOT_SHARED and table.loc["height", "expected"] == "shared"
+    assert table.loc["age", "together"] == "0.90 [0.70, 1.10]"
+    words = draw_figures.covered(found)
+    assert "The central 80% of the draws hold 80.0% [75.0%, 85.0%]; height miss." in words
+    for say in (draw_figures.verdict, draw_figures.covered, draw_figures.shares_table):
+        assert say(draws.NO_SAMPLER) == f"Not measured: {draws.NO_SAMPLER}."
