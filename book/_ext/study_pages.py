@@ -57,6 +57,10 @@ def _page(app, pagename, templatename, context, doctree) -> None:
     context["script_files"] = [script for script in scripts if not _is_thebe(script)]
     context["css_files"] = [sheet for sheet in context.get("css_files", []) if not _is_thebe(sheet)]
 
+    # The live page loads its own; Jupyter Book adds what lies in a static folder to every page.
+    for kind in ("script_files", "css_files"):
+        context[kind] = [asset for asset in context[kind] if "/live/" not in str(getattr(asset, "filename", asset))]
+
     context["theme_navbar_persistent"] = []  # a second search field, above the sidebar's
 
     status = Path(app.srcdir) / "runs" / "status.json"

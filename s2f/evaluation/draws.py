@@ -27,7 +27,7 @@ from s2f.metrics import bootstrap, calibration, energy, matching, pairs, variati
 from s2f.metrics.bootstrap import Estimate, Statistic
 from s2f.networks.inference import Model
 from s2f.networks.readers import Readers
-from s2f.study.runs import Study
+from s2f.settings import Measure
 from s2f.training import data
 
 VERSION, FILE = 1, "draws.json"
@@ -364,23 +364,25 @@ def _parts(estimate: Estimate, prefix: str = "") -> dict[str, float]:
     return {f"{prefix}{name}": value for name, value in vars(estimate).items()}
 
 
-def of_variant(study: Study, subject: Subject) -> Spread | str:
-    """How the draws for test people are spread, whose first recording is heard; why it is not measured."""
+def of_variant(subject: Subject, m: Measure, people: pd.DataFrame | None) -> Spread | str:
+    """How the draws for test people are spread, whose first recording is heard; why it is not measured.
+
+    `people` are the people of a synthetic corpus, whose attributes its readers tell.
+    """
     if subject.model.sampler is None:
         return NO_SAMPLER
-    m, held_out, reader = study.params.measure, subject.held_out, subject.reader
+    held_out, reader = subject.held_out, subject.reader
     voices = held_out.voices.drop_duplicates("identity").sort_values("identity")
     photos = held_out.photos[held_out.photos["identity"].isin(held_out.identities)]
     pixels = np.asarray(subject.store.faces[photos["row"].to_numpy()])
     genders = voices["gender"].to_numpy(object)
     columns, legible = [], np.zeros(0, bool)
-    if isinstance(reader, Readers):
+    if isinstance(reader, Readers) and people is not None:
         read_faces = functools.partial(attributes.read, reader)
         seen, codes = read_faces(pixels), held_out.codes(photos)
-        people = pd.read_parquet(study.read("corpus") / "people.parquet").set_index("identity", drop=False)
         means = pairs.by_identity(seen.values, codes, n_identities=len(voices))
         columns = attributes.columns()
-        legible = attributes.legible(means, attributes.targets(people.loc[held_out.identities]))
+        legible = attributes.legible(means, attributes.targets(people.set_index("identity").loc[held_out.identities]))
         legible &= ~attributes.asked().by_auc[attributes.asked().of]  # the sex has a metric of its own
     else:
         read_faces = functools.partial(_identity, reader)
@@ -392,10 +394,10 @@ def of_variant(study: Study, subject: Subject) -> Spread | str:
         m.n_draws,
         genders=genders,
         training=(data.embeddings(subject.voice, known), known["gender"].to_numpy(object)),
-        seed=study.seed,
+        seed=subject.seed,
         read=read_faces,
     )
-    rng = seeding.stream(study.seed, "bootstrap")
+    rng = seeding.stream(subject.seed, "bootstrap")
     try:
         return measure(People(genders, seen, codes, columns, legible), found, rng=rng, n_resamples=m.n_bootstrap)
     except MetricError as error:

@@ -408,10 +408,16 @@ def fid_by_n(faces: FaceSet, photos: FaceSet, *, n_most: int, seed: int) -> dict
     }
 
 
-def ages(study: Study) -> pd.Series | None:
-    """Age in years by identity, where the corpus knows it: the synthetic one."""
+def known_people(study: Study) -> pd.DataFrame | None:
+    """The people with all that is true of them, where the corpus knows it: the synthetic one."""
     path = study.read("corpus") / "people.parquet"
-    return pd.read_parquet(path).set_index("identity")["age_years"] if path.is_file() else None
+    return pd.read_parquet(path) if path.is_file() else None
+
+
+def ages(study: Study) -> pd.Series | None:
+    """Age in years by identity, where it is known."""
+    people = known_people(study)
+    return None if people is None else people.set_index("identity")["age_years"]
 
 
 def seen(subject: Subject) -> tuple[FaceSet, FaceSet, pd.DataFrame]:

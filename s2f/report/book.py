@@ -16,12 +16,11 @@ from types import MappingProxyType
 from typing import Any
 
 import nbformat
-import numpy as np
 import yaml
 
 from s2f import files
 from s2f.errors import RunError, S2FError
-from s2f.report import book_pages, card
+from s2f.report import book_pages, card, live
 from s2f.settings import Settings
 from s2f.study import params
 from s2f.study.graph import MADE_FROM, book_sources
@@ -83,8 +82,7 @@ def build(
             shutil.rmtree(left)  # of a build that was killed
         made_from = book_sources(root, run.name, seed)
         _place(root, run, notebooks, seed=seed)
-        faces, shown = card.of_run(run / f"s{seed}"), status(run)["text"]
-        return _render(root, out, made_from=made_from, shown=shown, faces=faces)
+        return _render(root, out, made_from=made_from, run=run, seed=seed)
 
 
 def status(run: Path) -> dict[str, Any]:
@@ -220,7 +218,7 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path], *, seed: int) -
         files.write_text(new / "downloads.md", book_pages.downloads_page(new))
 
 
-def _render(root: Path, out: Path, *, made_from: Mapping[str, str], shown: str, faces: np.ndarray | None) -> Path:
+def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, seed: int) -> Path:
     """Build the pages; a failed build leaves the earlier ones as they were."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root / "book")]
     command += ["--config", str(root / "_config.yml"), "--all", "-n", "-W", "--keep-going"]
@@ -234,8 +232,9 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str], shown: str, 
                 log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
             )
         files.move(scratch / "_build" / "html", new)
+        live.write(run, new, seed=seed)
         files.write_json(new / MADE_FROM, made_from)
-        card.draw(faces, shown, new / "_static" / "card.png")
+        card.draw(card.of_run(run / f"s{seed}"), status(run)["text"], new / "_static" / "card.png")
     return html / "index.html"
 
 

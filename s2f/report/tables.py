@@ -194,7 +194,8 @@ def metrics_table(metrics: Mapping, group: str) -> Styler:
     """
     measured = metrics["rows"]
     asked = catalogue.groups()[group]
-    shown = [m for m in asked if any(entries[m]["value"] is not None for entries in measured.values())]
+    sets = [entries for row, entries in measured.items() if row != "chance"]  # which is known of anything
+    shown = [m for m in asked if any(entries[m]["value"] is not None for entries in sets)]
     found = [row for row in measured if any(measured[row][m]["value"] is not None for m in shown)]
     why = without_value(measured["model"], [m for m in asked if m not in shown])
     if not shown:

@@ -5,7 +5,7 @@ Run folders, parameters' fingerprints, the Snakefile and the tests read it from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ class Stage:
     version : int
         Raised by hand to make everything anew that depends on it: where files change for another reason than code.
     sections : tuple of str, sections of the parameters that it looks at, beside those of the stages before it
-    after : str, optional, the stage whose parameters it depends on as well
+    after : tuple of str, the stages whose parameters it depends on as well
     needs : tuple of (str, str), stages whose files it reads, and whose variant's
     writes : mapping of str to str, what it makes, by the name it is read by, and in which folder of the run
     done : str, optional, the file, below the run, that appears last
@@ -36,7 +36,7 @@ class Stage:
     notebook: str
     version: int = 1
     sections: tuple[str, ...] = ()
-    after: str | None = None
+    after: tuple[str, ...] = ()
     needs: tuple[tuple[str, str], ...] = ()
     writes: Mapping[str, str] = field(default_factory=dict)
     done: str | None = None
@@ -70,32 +70,32 @@ STAGES = {
         Stage(
             "02_preprocessing",
             sections=("store", "readers"),
-            after="01_corpus",
+            after=("01_corpus",),
             needs=(("01_corpus", OWN),),
             writes={"store": "store", "measure": "measure"},
             done="store/index.parquet",
         ),
-        Stage("03_models", after="05_training"),
-        Stage(
-            "04_voice_embedding",
-            sections=("voice", "machine"),
-            after="02_preprocessing",
-            needs=(("02_preprocessing", OWN),),
-            writes={"voice": "voice"},
-            done="voice/metrics.json",
-        ),
+        Stage("03_models", after=("05_training",)),
         Stage(
             "04_face_code",
             sections=("code", "machine"),
-            after="02_preprocessing",
+            after=("02_preprocessing",),
             needs=(("02_preprocessing", OWN),),
             writes={"code": "code"},
             done="code/code.safetensors",
         ),
         Stage(
+            "04_voice_embedding",
+            sections=("voice", "machine"),
+            after=("02_preprocessing",),
+            needs=(("02_preprocessing", OWN),),
+            writes={"voice": "voice"},
+            done="voice/metrics.json",
+        ),
+        Stage(
             "05_training",
-            sections=("code", "sampler", "gan", "variant"),
-            after="04_voice_embedding",
+            sections=("sampler", "gan", "variant"),
+            after=("04_voice_embedding", "04_face_code"),
             needs=(("04_voice_embedding", OWN), ("04_face_code", OWN)),
             writes={"model": "{variant}"},
             done="{variant}/checkpoint.safetensors",
@@ -103,14 +103,14 @@ STAGES = {
         Stage(
             "06_metrics",
             sections=("measure",),
-            after="05_training",
+            after=("05_training",),
             needs=(("05_training", OWN), ("05_training", GENERAL)),  # General draws the same people
             writes={"metrics": "{variant}"},
             done="{variant}/metrics.json",
         ),
         Stage(
             "07_results",
-            after="06_metrics",
+            after=("06_metrics",),
             needs=(
                 ("06_metrics", ALL),
                 ("04_voice_embedding", OWN),  # Table 1 draws from its embeddings
@@ -120,16 +120,16 @@ STAGES = {
             done="results/table2.json",
             pools=("06_metrics", ALL),
         ),
-        Stage("08_your_voice", after="05_training", needs=(("05_training", ALL),)),
+        Stage("08_your_voice", after=("05_training",), needs=(("05_training", ALL),)),
         Stage(
             "09_known_answer",
             sections=("answer",),
-            after="05_training",
+            after=("05_training",),
             needs=(("05_training", GENERAL),),
             writes={"answer": "answer"},
             pools=("09_known_answer", GENERAL),
         ),
-        Stage("10_poster", after="06_metrics", needs=(("06_metrics", ALL),)),
+        Stage("10_poster", after=("06_metrics",), needs=(("06_metrics", ALL),)),
     )
 }
 # What can be read, by name: the stage that makes it.
@@ -144,9 +144,9 @@ def in_run(name: str, settings: Settings) -> bool:
     return name != "04_face_code" or settings.sampler.kind != "none"
 
 
-def before(name: str) -> Iterator[Stage]:
-    """A stage, and those whose parameters it depends on, last one first."""
-    stage: Stage | None = STAGES[name]
-    while stage is not None:
-        yield stage
-        stage = STAGES[stage.after] if stage.after else None
+def before(name: str) -> list[Stage]:
+    """A stage, and those whose parameters it depends on, each once."""
+    found = [STAGES[name]]
+    for stage in found:  # which grows
+        found += [STAGES[other] for other in stage.after if STAGES[other] not in found]
+    return found

@@ -318,17 +318,17 @@ def test_many_draws_for_the_first_recording_of_each_person_are_measured(sampled,
 
     many = draws.many
     monkeypatch.setattr(draws, "many", drawn)
-    study = SimpleNamespace(params=SimpleNamespace(measure=SimpleNamespace(n_draws=6, n_bootstrap=30)), seed=2)
-    spread = draws.of_variant(study, subject)
+    settings = SimpleNamespace(n_draws=6, n_bootstrap=30)
+    spread = draws.of_variant(subject, settings, None)
     first = subject.held_out.voices.groupby("identity")["row"].min()
     np.testing.assert_allclose(asked[0][0], heard(subject.voice, first), atol=1e-6)
     assert asked[0][1] == 6 and (spread.n_people, spread.n_draws) == (6, 6)
     assert set(spread.energy["who"]) == set(draws.NEIGHBOURS) and (spread.energy["low"] < spread.energy["high"]).all()
     assert spread.coverage.empty and spread.reasons["coverage"] == draws.NO_ATTRIBUTES
-    assert draws.of_variant(study, replace(subject, model=network(0))) == draws.NO_SAMPLER
+    assert draws.of_variant(replace(subject, model=network(0)), settings, None) == draws.NO_SAMPLER
     one = data.select(subject.store, split="test")
     one = Selection(*(f[f["identity"] == "test00"] for f in (one.voices, one.photos)), np.array(["test00"]))
-    assert "photographs of 1 people" in draws.of_variant(study, replace(subject, held_out=one))
+    assert "photographs of 1 people" in draws.of_variant(replace(subject, held_out=one), settings, None)
 
 
 def test_the_typical_row_is_the_most_typical_draw(sampled):

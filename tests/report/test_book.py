@@ -149,6 +149,15 @@ def test_the_chapters_build_without_a_warning(built):
 
 
 @pytest.mark.slow
+def test_scripts_of_the_live_page_are_on_no_other(built):
+    root, index = built
+    assert "_static/live/page.js" in (root / "_build" / "html" / "live.html").read_text(encoding="utf-8")
+    assert "live/page.js" not in index.read_text(encoding="utf-8")
+    run = root / "_build" / "html" / "_static" / "live" / "run" / "run.js"
+    assert "no trained networks" in run.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_a_new_run_replaces_the_earlier_one(built):
     root, _ = built
     names = {path.stem for path in (root / "book" / "runs").glob("*.ipynb")}

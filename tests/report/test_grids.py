@@ -3,6 +3,7 @@ import re
 import pandas as pd
 import pytest
 
+from s2f.metrics import catalogue
 from s2f.report import grids, tables
 
 TWO = pd.MultiIndex.from_tuples([("a", "x"), ("a", ""), ("b", "x")], names=["group", "kind"])
@@ -57,3 +58,12 @@ def test_of_one_seed_there_is_no_range():
     assert ">12.3</td>" in one
     two = tables.seeds_table(tables.across_seeds([frame, frame.assign(value=14.34)]), metrics=["fid"]).to_html()
     assert re.search(r">13\.3\s*\[12\.3, 14\.3\]</td>", two)
+
+
+def test_a_group_of_metrics_that_chance_alone_has_is_no_table():
+    names = catalogue.groups()["videos"]
+    none = {"value": None, "low": None, "high": None, "reason": "no video is known"}
+    rows = {"model": dict.fromkeys(names, none), "chance": dict.fromkeys(names, none | {"value": 0.5})}
+    page = tables.metrics_table({"rows": rows, "differences": {}}, "videos").to_html()
+    assert headers(page) == [["none"]]
+    assert "no video is known" in page
