@@ -1,13 +1,32 @@
-"""Sphinx extension of this book: every page names its run and loads nothing from another host."""
+"""Sphinx extension of this book: every page names its run, loads nothing from another host, and can be read by all.
+
+Figures get the words that were written with them, tables can be reached by keyboard, nothing that can be pressed is
+without a name, and the address of the repository, one setting, turns on what needs it.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
+import re
 from importlib.metadata import distribution
 from pathlib import Path
 
+from docutils import nodes
+from pybtex.plugin import register_plugin
+from pybtex.style.formatting.plain import Style as PlainStyle
+from pybtex.style.labels import BaseLabelStyle
+from sphinx.util import logging
+
+LOGGER = logging.getLogger(__name__)
 MATHJAX = "mathjax/static/mathjax/es5/tex-svg.js"  # one file with fonts and all
+EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|</?p>)*</th>")
+TOGGLE = re.compile(r'<summary>(?=<span class="toctree-toggle")')  # of the sidebar: an arrow alone
+BUTTON = re.compile(r"<button\b(?![^>]*\baria-label=)([^>]*)>")
+NOTEBOOK = re.compile(r"book/runs/(\d\d_[a-z_]+?)(?:_(?:general|females|males))?\.ipynb")
+SUMMARY = "What can a voice tell about a face, and what does a GAN make up? A study that runs by itself."
 
 
 def _configure(app, config) -> None:
@@ -16,6 +35,20 @@ def _configure(app, config) -> None:
         raise FileNotFoundError(f"{mathjax} is missing. Remove .venv and run: make environment")
     # An extra path, not a static one: Jupyter Book adds every script of a static path to every page.
     config.html_extra_path.append(str(mathjax))
+    _repository(config.html_theme_options)
+
+
+def _repository(options: dict) -> None:
+    """Turn on what leads to the repository where its address is given, and off where it is not."""
+    address = str(options.get("repository_url") or "")
+    for button in ("repository", "issues", "edit_page"):
+        options[f"use_{button}_button"] = bool(address)
+    launch = {"notebook_interface": "jupyterlab"}
+    if address:
+        launch["binderhub_url"] = "https://mybinder.org"
+    if address.startswith("https://github.com/"):  # Colab opens no other
+        launch["colab_url"] = "https://colab.research.google.com"
+    options["launch_buttons"] = launch
 
 
 def _page(app, pagename, templatename, context, doctree) -> None:
@@ -39,6 +72,40 @@ def _page(app, pagename, templatename, context, doctree) -> None:
         f'<span class="run-{html.escape(banner["kind"])}">{html.escape(banner["text"])} '
         f'<a href="{link}">Status</a></span>'
     )
+    context["metatags"] = context.get("metatags", "") + _card(app, context)
+    made = pagename.startswith("runs/") and not (Path(app.srcdir) / f"{pagename}.ipynb").is_file()
+    context["header_buttons"] = _to_sources(context.get("header_buttons", []), made=made)
+
+
+def _card(app, context) -> str:
+    """What other sites show of a link to this page; they want the picture's whole address."""
+    there = app.config.html_baseurl
+    image = f"{there.rstrip('/')}/_static/card.png" if there else context["pathto"]("_static/card.png", resource=True)
+    about = {
+        "og:type": "article",
+        "og:site_name": app.config.html_title,
+        "og:title": re.sub("<[^>]+>", "", context.get("title", "")) or app.config.html_title,
+        "og:description": SUMMARY,
+        "og:image": image,
+        "og:image:alt": "The question of this study above faces that it drew from voices.",
+        "twitter:card": "summary_large_image",
+    }
+    return "".join(f'\n<meta property="{name}" content="{html.escape(value)}">' for name, value in about.items())
+
+
+def _to_sources(buttons: list[dict], *, made: bool) -> list[dict]:
+    """Links to the notebook that a page was made from; a page that the build wrote has no source to edit."""
+    found = []
+    for button in buttons:
+        inner = button.get("buttons")
+        if made and button.get("label") == "source-edit-button":
+            continue
+        found.append(
+            button
+            | ({"buttons": _to_sources(inner, made=made)} if inner else {})
+            | ({"url": NOTEBOOK.sub(r"notebooks/\1.ipynb", button["url"])} if "url" in button else {})
+        )
+    return found
 
 
 def _is_thebe(asset) -> bool:
@@ -46,7 +113,106 @@ def _is_thebe(asset) -> bool:
     return "thebe" in text
 
 
+# The list of references, labelled as the text cites
+
+
+class AuthorYearLabels(BaseLabelStyle):
+    """Labels such as "Wen et al., 2019"."""
+
+    def format_labels(self, sorted_entries):
+        for entry in sorted_entries:
+            names = [
+                " ".join(map(str, person.rich_prelast_names + person.rich_last_names))
+                for person in entry.persons["author"]
+            ]
+            first = names[0] if len(names) != 2 else " and ".join(names)
+            yield f"{first}{' et al.' if len(names) > 2 else ''}, {entry.fields['year']}"
+
+
+class AuthorYearStyle(PlainStyle):
+    """The list in plain style, sorted by authors, with `AuthorYearLabels`."""
+
+    default_label_style = AuthorYearLabels
+
+
+# What a page holds
+
+
+def _read(app, doctree) -> None:
+    name = app.env.docname
+    figures = _figures(Path(app.env.doc2path(name)))
+    for image in doctree.findall(nodes.image):
+        about = figures.get(Path(image["uri"]).stem, {})
+        if "alt" in about:
+            image["alt"] = about["alt"]
+            image["classes"] += ["dark-light", about["kind"]]  # the theme dims all pictures but those
+        if not str(image.get("alt", "")).strip():
+            LOGGER.warning("picture %s has no words for those who cannot see it", image["uri"], location=image)
+    for raw in doctree.findall(nodes.raw):
+        if "<table" in raw.astext():
+            section = raw.parent
+            while section is not None and not isinstance(section, nodes.section):
+                section = section.parent
+            title = section.next_node(nodes.title).astext() if section is not None else ""
+            name = html.escape(f"Table: {title}" if title else "Table", quote=True)
+            opened = f'<div class="wide-table" tabindex="0" role="region" aria-label="{name}">'
+            changed = raw.copy()
+            changed += nodes.Text(f"{opened}{raw.astext()}</div>")
+            raw.parent.replace(raw, changed)
+
+
+def _figures(path: Path) -> dict[str, dict]:
+    """What a notebook says of its pictures, by the name that MyST-NB gives each: the hash of what is in it."""
+    if path.suffix != ".ipynb":
+        return {}
+    found = {}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            about = output.get("metadata", {}).get("image/png", {})
+            if "alt" in about:
+                data = base64.b64decode("".join(output["data"]["image/png"]))
+                found[hashlib.sha256(data).hexdigest()] = about
+    return found
+
+
+def _titles(app, env) -> None:
+    pages: dict[str, list[str]] = {}
+    for page, title in env.titles.items():
+        pages.setdefault(title.astext(), []).append(page)
+    for title, names in pages.items():
+        if len(names) > 1:
+            LOGGER.warning("%d pages are called '%s': %s", len(names), title, ", ".join(sorted(names)))
+
+
+# What only the finished pages have: the theme's own parts
+
+
+def _finish(app, exception) -> None:
+    if exception is not None or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        if "_static" not in page.relative_to(app.outdir).parts:
+            text = page.read_text(encoding="utf-8")
+            page.write_text(usable(text), encoding="utf-8")
+
+
+def usable(page: str) -> str:
+    """A page whose buttons have names, and whose tables have no header that says nothing."""
+    page = TOGGLE.sub('<summary aria-label="Pages below this one">', page)
+    return BUTTON.sub(_named, EMPTY_HEADER.sub(r"<td\1></td>", page))
+
+
+def _named(match: re.Match) -> str:
+    attributes = match.group(1)
+    title = re.search(r'\btitle="([^"]+)"', attributes)
+    return f'<button aria-label="{title.group(1)}"{attributes}>' if title else match.group(0)
+
+
 def setup(app) -> dict:
+    register_plugin("pybtex.style.formatting", "author_year", AuthorYearStyle, force=True)
     app.connect("config-inited", _configure, priority=100)
+    app.connect("doctree-read", _read)
+    app.connect("env-updated", _titles)
     app.connect("html-page-context", _page, priority=900)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    app.connect("build-finished", _finish)
+    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,11 +8,13 @@ import pandas as pd
 
 from s2f.evaluation.known_answer import DRAWS, LEVELS, UNKNOWN, Answer
 from s2f.metrics import recovery
-from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, canvas, in_theme
+from s2f.report.grids import styled
+from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, canvas, in_theme, listed, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas.io.formats.style import Styler
 
 # Level: its name, colour, marker, size of the marker.
 MARKS = {
@@ -71,6 +73,10 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
     axes[0, -1].text(0.0, 0.5, note, transform=axes[0, -1].transAxes, va="center", fontsize=7.5, color=GREY)
     figure.legend(handles=_handles(table), loc="outside upper center", ncols=3, fontsize=7.5, columnspacing=1.4)
     figure.set_layout_engine("constrained", wspace=0.02, hspace=0.01)
+    face = table[(table["level"] == "face") & (table["mode"] == modes[0])]
+    told = [f"{verdict}: {listed(map(_said, part['attribute']))}." for verdict, part in face.groupby("verdict")]
+    about = "A line an attribute, with dots for what the voice's parameters, the voice embedding and the face recover."
+    say(figure, f"{about} In the drawn face, over all people: {' '.join(told)}")
     return figure
 
 
@@ -90,6 +96,9 @@ def leak(table: pd.DataFrame) -> Figure:
     ax.set_xlabel("held-out R² of the skin tone")
     ax.set_yticks(list(places.values()), [f"leak {name}" for name in places])
     figure.legend(handles=_handles(table, photographs=False), loc="outside upper center", ncols=3, fontsize=7.5)
+    face = table[table["level"] == "face"]
+    told = [f"leak {row.planted}: {row.value:.2f}, {row.verdict}" for row in face.itertuples()]
+    say(figure, f"How much of the skin tone is recovered from the drawn face, as held-out R²: {listed(told)}.")
     return figure
 
 
@@ -159,18 +168,24 @@ def _handles(table: pd.DataFrame, *, photographs: bool = True) -> list:
 # For the page
 
 
-def counts(answer: Answer | None) -> pd.DataFrame | str:
+def counts(answer: Answer | None) -> Styler | str:
     """How many attributes pass, by level, of how many that have a verdict; a sentence where nothing is known."""
     if answer is None:
         return UNKNOWN
     table, rows = answer.table[answer.table["level"] != "photographs"], {}
     for place, part in table.groupby(["mode", "level"], sort=False):
         recovered, missed, chance, above = _tally(part)
-        rows[place] = {
-            "caused: recovered": f"{recovered} of {recovered + missed}",
-            "independent: at chance": f"{chance} of {chance + above}",
+        mode, level = place
+        rows[TITLES.get(mode, mode), _level(level)] = {
+            "share causes with the voice: recovered": f"{recovered} of {recovered + missed}",
+            "independent of the voice: at chance": f"{chance} of {chance + above}",
         }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    index = pd.MultiIndex.from_tuples(rows, names=["of whom", "read from"])
+    return styled(pd.DataFrame(list(rows.values()), index=index))
+
+
+def _level(name: str) -> str:
+    return PHOTOGRAPHS[0] if name == "photographs" else MARKS[name][0]
 
 
 def _tally(part: pd.DataFrame) -> list[int]:
@@ -178,7 +193,7 @@ def _tally(part: pd.DataFrame) -> list[int]:
     return [int((part["verdict"] == verdict).sum()) for verdict in VERDICTS]
 
 
-def exceptions(answer: Answer | None) -> pd.DataFrame | str:
+def exceptions(answer: Answer | None) -> Styler | str:
     """Attributes that fail in the face or have no verdict there, with what each level reaches; else a sentence.
 
     A level at which an attribute is not read has a dash.
@@ -189,8 +204,13 @@ def exceptions(answer: Answer | None) -> pd.DataFrame | str:
     values = values[[level for level in (*LEVELS[:3], DRAWS, LEVELS[3]) if level in values]]
     face = answer.table[answer.table["level"] == "face"].set_index(["mode", "attribute"])
     rows = face[~face["verdict"].isin((recovery.RECOVERED, recovery.CHANCE))]
-    shown = values.round(3).astype(object).where(values.notna(), "–")
-    return shown.join(rows[["verdict"]], how="right")
+    shown = values.map(lambda value: "–" if pd.isna(value) else f"{value:z.2f}")
+    shown = shown.join(rows[["verdict"]], how="right")
+    shown.index = pd.MultiIndex.from_tuples(
+        [(TITLES.get(mode, mode), _said(name)) for mode, name in shown.index], names=["of whom", "attribute"]
+    )
+    shown = shown.rename(columns={level: _level(level) for level in (*LEVELS, DRAWS)})
+    return styled(shown, notes="Held-out R²; of sex the area under the ROC curve.")
 
 
 def show(answer: Answer | None):

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from s2f import files
 from s2f.errors import RunError, S2FError
-from s2f.report import live, prose
+from s2f.report import book_pages, card, live
 from s2f.settings import Settings
 from s2f.study import params
 from s2f.study.graph import MADE_FROM, book_sources
@@ -38,6 +38,11 @@ KINDS = MappingProxyType(
 )
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OUTPUTS = (".png", ".svg", ".csv")  # of the results folders, taken into the book beside the notebooks
+BEHIND = (  # of a seed's folder: what its tables are made of
+    *("corpus/*.csv", "corpus/summary.json", "store/rejected.csv", "voice/metrics.json", "measure/quality.json"),
+    *("*/metrics.json", "*/experiments.csv", "answer/answer.json", "answer/pooled.json"),
+)
+MADE = {"status", "downloads"}  # pages that the build writes
 
 
 def build(
@@ -62,22 +67,22 @@ def build(
     Raises
     ------
     RunError
-        A notebook is missing, was not executed to its end or holds an error; a page of the table of contents
-        has no notebook; or the build warned.
+        A notebook is missing, was not executed to its end, or holds an error or a figure without words; a page of
+        the table of contents has no notebook; or the build warned.
     """
     from filelock import FileLock
 
     root, run = Path(root).resolve(), Path(profile_run_folder).resolve()
     out = root if out is None else Path(out).resolve()
     for name, path in notebooks.items():
-        check_executed(Path(path), name=name)
+        book_pages.check_words(check_executed(Path(path), name=name), Path(path))
     _check_pages(root, notebooks)
     (root / "_build").mkdir(parents=True, exist_ok=True)
     with FileLock(root / "_build" / ".book.lock"):  # two profiles share book/runs
         for left in [*(root / "book").glob(".runs.*"), *(out / "_build").glob(".html.*")]:
             shutil.rmtree(left)  # of a build that was killed
         made_from = book_sources(root, run.name, seed)
-        _place(root, run, notebooks)
+        _place(root, run, notebooks, seed=seed)
         return _render(root, out, made_from=made_from, run=run, seed=seed)
 
 
@@ -118,7 +123,7 @@ def status(run: Path) -> dict[str, Any]:
 def pages(root: Path) -> set[str]:
     """Names of the executed notebooks that the table of contents wants."""
     toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
-    return {Path(page).name for page in _files(toc) if Path(page).parent == Path("runs")} - {"status"}
+    return {Path(page).name for page in _files(toc) if Path(page).parent == Path("runs")} - MADE
 
 
 def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Path]:
@@ -215,11 +220,11 @@ def _files(toc: Any) -> Iterable[str]:
         yield from [value] if key in ("file", "root") else _files(value)
 
 
-def _place(root: Path, run: Path, notebooks: Mapping[str, Path]) -> None:
+def _place(root: Path, run: Path, notebooks: Mapping[str, Path], *, seed: int) -> None:
     """Fill book/runs anew, so that nothing of an earlier run stays."""
     with files.whole_folder(root / "book" / "runs") as new:
         for name, path in notebooks.items():
-            nbformat.write(_page(nbformat.read(path, as_version=4)), new / f"{name}.ipynb")
+            nbformat.write(book_pages.page(nbformat.read(path, as_version=4), name=name), new / f"{name}.ipynb")
         for path in sorted(run.rglob("results/*")):
             if path.suffix in OUTPUTS:
                 place = new / "results" / path.relative_to(run).parent.parent / path.name
@@ -229,27 +234,19 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path]) -> None:
             if path.suffix in OUTPUTS:
                 (new / "results").mkdir(exist_ok=True)
                 shutil.copyfile(path, new / "results" / path.name)
+        for path in sorted({path for pattern in BEHIND for path in (run / f"s{seed}").glob(pattern)}):
+            place = new / "data" / path.relative_to(run)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
         shown = status(run)
         files.write_json(new / "status.json", {key: value for key, value in shown.items() if key != "rows"})
-        files.write_text(new / "status.md", _status_page(shown))
+        files.write_text(new / "status.md", book_pages.status_page(shown, pages=notebooks))
+        files.write_text(new / "downloads.md", book_pages.downloads_page(new))
 
 
 def _results(notebooks: Mapping[str, Path]) -> Path:
     """Where the seed that is shown has its tables and figures: ``runs/<run>/s<seed>/results``."""
     return Path(next(path for name, path in notebooks.items() if name.startswith("07"))).parents[1] / "results"
-
-
-def _page(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A notebook as a page: without the cell that papermill injects, since the banner says the same.
-
-    Nor with the state of widgets: a page cannot run them, and would load their scripts from other hosts.
-    """
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        if "injected-parameters" in tags and "remove-cell" not in tags:
-            cell.metadata["tags"] = [*tags, "remove-cell"]
-    return notebook
 
 
 def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, seed: int) -> Path:
@@ -268,6 +265,7 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, s
         files.move(scratch / "_build" / "html", new)
         live.write(run, new, seed=seed)
         files.write_json(new / MADE_FROM, made_from)
+        card.draw(card.of_run(run / f"s{seed}"), status(run)["text"], new / "_static" / "card.png")
     return html / "index.html"
 
 
@@ -297,64 +295,6 @@ def _run(command: list[str], *, log: Path, cwd: Path) -> str | None:
                 sys.stderr.write(line)
                 complaints.append(line.rstrip())
     return None if process.returncode == 0 else "\n".join(complaints[:30] or last)
-
-
-def _status_page(shown: Mapping[str, Any]) -> str:
-    rows = shown["rows"]
-    about = {name: shown[name] for name in ("run", "profile")} | {"label": shown["label"] or "none"}
-    about |= {key: _several(row.get(key) for row in rows) for key in ("seed", "commit", "machine", "device", "threads")}
-    about["wall time of all notebooks"] = _minutes(sum(_number(row.get("wall_time_s")) for row in rows))
-    highest = max((_number(row.get("peak_memory_mb")) for row in rows), default=0)
-    about["highest peak memory"] = _megabytes(highest)
-    recorded = ("notebook", "seed", "device", "threads", "finished")
-    each = [
-        (
-            *(row.get(key) for key in recorded),
-            _minutes(_number(row.get("wall_time_s"))),
-            _megabytes(_number(row.get("peak_memory_mb"))),
-        )
-        for row in rows
-    ]
-    versions: dict[str, set[str]] = {}
-    for row in rows:
-        for package, version in (row.get("packages") or {}).items():
-            versions.setdefault(package, set()).add(str(version))
-    parts = [
-        "# Status of this build",
-        shown["text"],
-        "This page is written when the book is built, from what each notebook recorded about its own run.",
-        "## The run",
-        _table(("what", "value"), list(about.items())),
-        "## Notebooks",
-        "Times are wall-clock times; some notebooks ran beside one another.",
-        _table((*recorded, "time", "peak memory"), each),
-        "## Versions",
-        _table(("package", "version"), [(package, _several(found)) for package, found in sorted(versions.items())]),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _table(header: tuple[str, ...], rows: list[tuple]) -> str:
-    if not rows:
-        return "Nothing was recorded."
-    cells = [["" if cell is None else prose.plain_markdown(cell) for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
-
-
-def _several(values: Iterable[Any]) -> str:
-    return ", ".join(sorted({str(value) for value in values if value is not None})) or "not recorded"
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
-
-
-def _megabytes(megabytes: float) -> str:
-    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 
 
 if __name__ == "__main__":

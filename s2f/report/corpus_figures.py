@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from s2f.report.style import BLUE, GREY, ORANGE, SEXES, canvas, in_theme
+from s2f.report.style import BLUE, GREY, ORANGE, SEXES, canvas, in_theme, listed, say
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ def corpus_counts(summary: Mapping) -> Figure:
     figure, axes = canvas(2.2, n_columns=3, sharey=True)
     names = list(summary["splits"])
     groups = (*SEXES, ("unknown", "sex unknown", GREY))
-    handles = {}
+    handles, told = {}, []
     for ax, (key, title) in zip(
         axes[0], (("n_identities", "People"), ("n_recordings", "Recordings"), ("n_faces", "Photos")), strict=True
     ):
@@ -35,6 +35,7 @@ def corpus_counts(summary: Mapping) -> Figure:
             if width.any():
                 handles[label] = ax.barh(names, width, left=left, color=colour, height=0.62)
                 left += width
+        told.append(f"{title}: {listed(f'{name} {int(n):,}' for name, n in zip(names, left, strict=True))}.")
         for place, total in enumerate(left):
             ax.text(total, place, f" {int(total):,}", va="center", fontsize=8.5)
         ax.set_title(title)
@@ -44,6 +45,7 @@ def corpus_counts(summary: Mapping) -> Figure:
         ax.grid(axis="y", visible=False)
     axes[0, 0].invert_yaxis()
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles))
+    say(figure, "Bars of each split, by sex. " + " ".join(told))
     return figure
 
 
@@ -70,7 +72,7 @@ def population_overlap(people: pd.DataFrame, *, columns: Mapping[str, str] | Non
     figure, axes = canvas(1.75 * n_rows + 0.35, n_rows=n_rows, n_columns=min(3, len(columns)))
     for ax in axes.flat[len(columns) :]:
         ax.axis("off")
-    handles = {}
+    handles, told = {}, []
     for ax, (name, label) in zip(axes.flat, columns.items(), strict=False):
         bins = np.histogram_bin_edges(people[name], bins=24)
         densities = []
@@ -82,7 +84,9 @@ def population_overlap(people: pd.DataFrame, *, columns: Mapping[str, str] | Non
         shared = (np.minimum(*densities) * np.diff(bins)).sum()
         ax.set_title(f"overlap {shared * 100:.0f} %", fontsize=8.5, fontweight="normal", loc="right")
         ax.set(xlabel=label, yticks=[])
+        told.append(f"{label} {shared * 100:.0f} %")
     figure.legend(handles.values(), handles, loc="outside upper center", ncols=2)
+    say(figure, f"Histograms of women and men, one over the other. They overlap by: {listed(told)}.")
     return figure
 
 
@@ -95,6 +99,7 @@ def files_per_person(n_recordings: np.ndarray, n_photos: np.ndarray) -> Figure:
     n_recordings, n_photos : ndarray, int [n_people], counts of each person
     """
     figure, axes = canvas(2.2, n_columns=2)
+    told = []
     for ax, counts, what, colour in zip(
         axes[0], (n_recordings, n_photos), ("recordings", "photos"), (BLUE, ORANGE), strict=True
     ):
@@ -103,11 +108,13 @@ def files_per_person(n_recordings: np.ndarray, n_photos: np.ndarray) -> Figure:
         ax.hist(counts, bins=np.arange(low, high + step + 1, step) - 0.5, color=colour, alpha=0.8)
         ax.set(xlabel=f"{what} of a person", ylabel="people")
         ax.set_title(f"median {np.median(counts):g}, {low} to {high}")
+        told.append(f"{what} median {np.median(counts):g}, {low} to {high}")
         if low == high:
             ax.set_xticks([low])
         else:
             ax.xaxis.get_major_locator().set_params(integer=True)
         ax.yaxis.get_major_locator().set_params(integer=True)
+    say(figure, f"Histograms over people of how many files each has: {listed(told)}.")
     return figure
 
 
@@ -129,4 +136,9 @@ def durations(seconds: np.ndarray, *, voiced: np.ndarray | None = None) -> Figur
     ax.set(xlabel="length (s)", ylabel="recordings")
     ax.set_xlim(left=0)
     ax.legend()
+    told = [
+        f"{name} {values.min():.1f} to {values.max():.1f} s, median {np.median(values):.1f} s"
+        for name, (values, _) in shown.items()
+    ]
+    say(figure, f"Histogram of lengths: {listed(told)}.")
     return figure

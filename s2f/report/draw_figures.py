@@ -11,11 +11,27 @@ import pandas as pd
 from s2f.evaluation.attributes import NAMES
 from s2f.evaluation.draws import GROUPS, LEVELS, N_BINS, NEIGHBOURS, Spread
 from s2f.evaluation.known_answer import AS_PEOPLE, MADE_UP, SHARED
-from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, canvas, in_theme, sentence, spacing
+from s2f.report.grids import styled
+from s2f.report.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    RED,
+    canvas,
+    in_theme,
+    listed,
+    say,
+    sentence,
+    spacing,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas.io.formats.style import Styler
 
 SHORT = {"age_years": "age", "height_cm": "height", "bmi": "body mass index", "mean": "mean of all"}
 COLOUR_OF = dict(zip(LEVELS, (ORANGE, BLUE, PURPLE), strict=True))
@@ -47,6 +63,8 @@ def energy(found: Spread | str) -> Figure:
     axes[0, 1].set_title("… minus that of the draws", fontsize=9.5)
     spacing(figure, wspace=0.05)
     _note(figure, found, ("sex_alone", "photographs"), "bar: 95 % interval over people")
+    told = (f"{NEIGHBOURS[who]} {value:.2f}" for who, value in zip(table["who"], table["value"], strict=True))
+    say(figure, f"Energy scores, lower is better: {listed(told)}.")
     return figure
 
 
@@ -79,6 +97,7 @@ def coverage(found: Spread | str) -> Figure:
     _note(
         figure, found, ("levels",), f"{text}\nbars: intervals of all attributes together; red: misses its dashed line"
     )
+    say(figure, f"Dots with intervals, a line an attribute. {covered(found)}")
     return figure
 
 
@@ -101,6 +120,8 @@ def ranks(found: Spread | str) -> Figure:
         ax.axis("off")
     text = f"place of a photograph among {found.n_draws} draws, lowest to highest; line: if calibrated"
     figure.supxlabel(f"{text}\nred: not flat, after correction for their number", fontsize=8.5, color=GREY)
+    bent = listed(said(name) for name in table.loc[table["p_value"] < 0.05 / len(table), "attribute"])
+    say(figure, f"{len(table)} histograms of ranks, one an attribute. Not flat: {bent or 'none'}.")
     return figure
 
 
@@ -117,6 +138,9 @@ def tarp(found: Spread | str) -> Figure:
     ax.plot(100 * table["level"], 100 * table["value"], "o-", color=BLUE, markersize=3.5)
     ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     ax.set(xlabel="nearest share of the draws (%)", ylabel="photographs\namong them (%)")
+    middle = table.iloc[len(table) // 2]
+    said_of = f"among the nearest {middle['level']:.0%} of the draws lie {middle['value']:.0%} of photographs"
+    say(figure, f"A curve beside the diagonal that calibrated draws would follow: {said_of}.")
     return figure
 
 
@@ -156,13 +180,18 @@ def shares(found: Spread | str) -> Figure:
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("variance within a sex, in parts of that among photographs of people", fontsize=8.5)
     figure.legend(loc="outside upper center", ncols=3, fontsize=7.5)
+    told = (
+        f"{said(row['attribute'])} {row['shared_value']:.2f} and {row['made_up_value']:.2f}"
+        for row in table.to_dict("records")
+    )
+    say(figure, f"Stacked bars of what draws share and of what they make up: {listed(told, most=40)}.")
     return figure
 
 
 # For the page
 
 
-def shares_table(found: Spread | str) -> pd.DataFrame | str:
+def shares_table(found: Spread | str) -> Styler | str:
     """What was expected of each attribute and what came of it; a sentence where nothing is known."""
     if isinstance(found, str) or found.shares.empty:
         return f"Not measured: {_why(found, 'shares')}."
@@ -182,7 +211,9 @@ def shares_table(found: Spread | str) -> pd.DataFrame | str:
             table["sharing"].to_numpy(),
             table["spread"].to_numpy(),
         )
-    return frame
+    return styled(
+        frame, lines="attribute", notes="Variance within a sex, in parts of that among photographs of people."
+    )
 
 
 def verdict(found: Spread | str) -> str:

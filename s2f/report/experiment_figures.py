@@ -13,7 +13,7 @@ import pandas as pd
 
 from s2f.metrics.catalogue import METRICS
 from s2f.metrics.frechet import MIN_FACES
-from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, absent, canvas, in_theme, sentence
+from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, absent, canvas, in_theme, listed, say, sentence, spelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +47,7 @@ def lengths(frame: pd.DataFrame) -> Figure:
     parts = zip(shares["seconds"], shares["share_cut"], strict=True)
     cut = ", ".join(f"{100 * share:.0f} % at {s:g} s" for s, share in parts)
     figure.supxlabel(f"seconds of speech heard\nrecordings that are longer, and so cut: {cut}", fontsize=8.5)
+    say(figure, f"Curves over the seconds of speech heard. {_told(frame, 'seconds', unit=' s')}")
     return figure
 
 
@@ -88,6 +89,7 @@ def dots(
     figure.set_layout_engine("constrained", wspace=0.06)
     text = "bar: 95 % interval over people; in brackets: people" + ("" if chance is None else "; dashed: chance")
     figure.supxlabel(text, fontsize=8.5, color=GREY)
+    say(figure, f"Dots with 95 % intervals. {_told(frame[frame['metric'].isin(metrics)], columns[-1])}")
     return figure
 
 
@@ -112,6 +114,8 @@ def same_speaker(frame: pd.DataFrame) -> Figure:
         ax.grid(axis="y", visible=False)
     _name_lines(axes, list(names.values()))
     _legend(figure, handles)
+    each = frame.assign(faces=frame["faces"] + " faces of " + frame["pair"])
+    say(figure, f"Dots with 95 % intervals. {_told(each, 'faces')}")
     return figure
 
 
@@ -141,6 +145,12 @@ def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None
     n = int(draws["n_people"].iloc[0])
     axes[0, 0].set_ylabel(f"draws of {n} people")
     _legend(figure, handles)
+    spread = draws.groupby(["metric", "everyone"], sort=False)["value"].agg(["min", "max"]).reset_index()
+    told = [
+        f"{METRICS[row.metric].label} {row.min:.3g} to {row.max:.3g}, everyone {row.everyone:.3g}"
+        for row in spread.dropna().itertuples()
+    ]
+    say(figure, f"Histograms over draws of {n} people: {listed(told) or 'nothing can be compared'}.")
     return figure
 
 
@@ -168,6 +178,11 @@ def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
     ax.set(xlabel="faces on each side", ylabel="FID")
     ax.set_ylim(bottom=0)
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=min(len(frames), 3))
+    told = []
+    for name, frame in frames.items():
+        ends = frame.sort_values("n")[["n", "fid"]].to_numpy()[[0, -1]]
+        told.append(f"{name} {ends[0, 1]:.1f} at {ends[0, 0]:,.0f} and {ends[1, 1]:.1f} at {ends[1, 0]:,.0f} faces")
+    say(figure, f"FID against the number of faces: {listed(told)}.")
     return figure
 
 
@@ -197,7 +212,22 @@ def gap(frame: pd.DataFrame) -> Figure:
     _name_lines(axes, [name[:1].upper() + name[1:] for name in variants])
     figure.set_layout_engine("constrained", wspace=0.06)
     _legend(figure, handles)
+    named = frame.assign(variant=frame["variant"] + " " + frame["protocol"].map({p[0]: p[1] for p in protocols}))
+    say(figure, f"Dots with 95 % intervals, closed set beside held out. {_told(named, 'variant')}")
     return figure
+
+
+def _told(frame: pd.DataFrame, by: str, *, unit: str = "") -> str:
+    """The values of a frame in words, metric by metric."""
+    sentences = []
+    for metric, own in frame.groupby("metric", sort=False):
+        about = METRICS[str(metric)]
+        known = own[own["value"].notna()].to_dict("records")
+        values = [f"{row[by]:g}{unit} " if isinstance(row[by], float) else f"{row[by]}{unit} " for row in known]
+        shown = [spelled(row["value"], row["low"], row["high"], form=about.form) for row in known]
+        told = listed(name + value for name, value in zip(values, shown, strict=True))
+        sentences.append(f"{about.label}: {told or 'not measured'}.")
+    return " ".join(sentences)
 
 
 def _name_lines(axes: np.ndarray, names: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2f.report.style import GREY, ORANGE, WIDTH_IN, canvas, in_theme, tight, wrapped
+from s2f.report.style import GREY, ORANGE, WIDTH_IN, canvas, in_theme, listed, say, tight, wrapped
 
 GAP_IN = 0.06  # between the labels of neighbours
 GAP_PX = 2  # between the faces of a sheet of draws
@@ -28,6 +28,7 @@ def face_sheet(
     labels: Sequence[str] | None = None,
     n_columns: int = 8,
     title: str | None = None,
+    what: str = "Faces",
 ) -> Figure:
     """Faces in a grid, in reading order.
 
@@ -37,6 +38,7 @@ def face_sheet(
     labels : sequence of str [n], optional, what stands under each, in lines as long as it is wide
     n_columns : int, faces in a row
     title : str, optional, line above
+    what : str, what they are, for those who cannot see them
     """
     n_rows = int(np.ceil(len(faces) / n_columns))
     cell = WIDTH_IN / n_columns
@@ -52,6 +54,8 @@ def face_sheet(
     tight(figure)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    names = f"; under them: {listed(dict.fromkeys(labels))}" if labels else ""
+    say(figure, f"{title + ': ' if title else ''}{what}: {len(faces)}, {min(n_columns, len(faces))} in a row{names}.")
     return figure
 
 
@@ -67,17 +71,20 @@ def table1(
     labels : sequence of str [n], what stands over each speaker
     """
     drawn = generated_faces if isinstance(generated_faces, Mapping) else {"generated": generated_faces}
-    return face_rows({"true": true_faces, **drawn}, labels=labels)
+    return face_rows({"true": true_faces, **drawn}, labels=labels, what="True faces above those drawn from the voice")
 
 
 @in_theme
-def face_rows(rows: Mapping[str, np.ndarray], *, labels: Sequence[str] | None = None) -> Figure:
+def face_rows(
+    rows: Mapping[str, np.ndarray], *, labels: Sequence[str] | None = None, what: str = "Faces of the same people"
+) -> Figure:
     """Rows of faces of the same people, each row with its name.
 
     Parameters
     ----------
     rows : mapping of str to ndarray, uint8 [n, H, W, 3], faces of each row
     labels : sequence of str [n], optional, what stands over each column, in lines as long as it is wide
+    what : str, what they are, for those who cannot see them
     """
     n = len(next(iter(rows.values())))
     margin = 0.95  # in, for the names of the rows
@@ -93,6 +100,8 @@ def face_rows(rows: Mapping[str, np.ndarray], *, labels: Sequence[str] | None = 
         for ax, label in zip(axes[0], over, strict=True):
             ax.set_title(label, fontsize=7, fontweight="normal", loc="center", pad=3)
     tight(figure)
+    over_them = f"; over the columns: {listed(labels)}" if labels else ""
+    say(figure, f"{what}: {n} in a row; rows from above: {listed(rows)}{over_them}.")
     return figure
 
 

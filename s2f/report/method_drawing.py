@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, canvas, in_theme
+from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, canvas, in_theme, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +46,13 @@ def data_flow() -> Figure:
     _arrow(ax, (82, top - 6.5), (68, bottom + 6.2), curve=-0.2)
     _arrow(ax, (69.5, bottom), (80, 15.5), curve=0.0)
     _arrow(ax, (69.5, bottom), (80, 5.3), curve=0.0)
+    say(
+        figure,
+        """Boxes and arrows. A voice recording goes through the voice embedding network to a voice embedding of 64
+        numbers, and through the generator to a face of 64 by 64 pixels in colour. Only while training, that face and
+        a real one go through the face embedding network to the discriminator, real or fake, and to the classifier,
+        whose face.""",
+    )
     return figure
 
 

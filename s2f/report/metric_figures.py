@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from s2f.metrics import catalogue
-from s2f.report.style import BLUE, GREY, RED, absent, canvas, in_theme, sentence, spacing
+from s2f.report.style import BLUE, GREY, RED, absent, canvas, in_theme, listed, say, sentence, spacing, spelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,7 +54,22 @@ def metric_rows(rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, ch
     spacing(figure, wspace=0.06)
     text = "bar: 95 % interval over people" + ("" if chance is None else "; dashed: chance")
     figure.supxlabel(text, fontsize=8.5, color=GREY)
+    say(figure, "Dots with 95 % intervals. " + " ".join(_told(rows, names, metric, chance) for metric in metrics))
     return figure
+
+
+def _told(rows: Mapping[str, Mapping], names: Sequence[str], metric: str, chance: float | None) -> str:
+    """The values of a panel in words."""
+    about = catalogue.METRICS[metric]
+    found = {row: rows[row][metric] for row in names if rows[row][metric]["value"] is not None}
+    if not found:
+        return f"{about.title}: not measured, {_why(rows, metric)}."
+    values = [
+        f"{catalogue.label(row)} {spelled(*(entry[part] for part in ('value', 'low', 'high')), form=about.form)}"
+        for row, entry in found.items()
+    ]
+    guess = "" if chance is None else f"; chance {spelled(chance, form=about.form)}"
+    return f"{about.label}: {listed(values)}{guess}."
 
 
 def _why(rows: Mapping[str, Mapping], metric: str) -> str:

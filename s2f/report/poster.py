@@ -19,7 +19,8 @@ from s2f.corpora.voxceleb import REFERENCE
 from s2f.features import align, front_end, pixels, store
 from s2f.metrics.catalogue import label
 from s2f.networks import models
-from s2f.report.tables import PARTS, POSTER, POSTER_COLUMNS, printed, styled
+from s2f.report.grids import styled
+from s2f.report.tables import PARTS, POSTER, POSTER_COLUMNS, printed
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -330,7 +331,7 @@ def show_spread(frame: pd.DataFrame) -> Styler:
             "best of ten draws": values["best_of_tries"],
             "… is better than everyone": "–" if share is None or share != share else f"{100 * share:.0f} %",
         }
-    return styled(pd.DataFrame(lines).T)
+    return styled(pd.DataFrame(lines).T, lines="metric")
 
 
 def _wrapped(frame: pd.DataFrame, columns: Sequence[str]) -> Styler:

@@ -7,6 +7,7 @@ import math
 import re
 
 MISSING = "not measured"
+ABSENT = "s2f_absent"  # in the metadata of an output: it says that something is not there
 # To be said where a real voice can be given to networks that learned from synthetic people.
 REAL_VOICES = "Networks that learned from synthetic people never heard a real voice, and are often wrong about one."
 
@@ -19,6 +20,19 @@ def number(value: float | None, *, digits: int = 1, why: str | None = None) -> s
     if value is not None and math.isfinite(value):
         return f"{value:.{digits}f}"
     return f"{MISSING} ({why})" if why else MISSING
+
+
+def absent(text: str) -> None:
+    """Say in a notebook that something is not there; the book leaves the cell out, and a section of such cells alone.
+
+    Only of cells that are tagged ``optional``, see `s2f.report.book_pages.page`.
+    """
+    from IPython import get_ipython
+    from IPython.display import display
+
+    if get_ipython() is None:
+        return print(text)
+    return display({"text/plain": text}, raw=True, metadata={ABSENT: True})
 
 
 def plain_html(text: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ from s2f.networks import inference
 from s2f.report import prose, tables
 from s2f.study.runs import Study
 from s2f.training import data
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ def show_gap(held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping]):
 
     frame = gap(held_out, closed)
     if frame.empty:
-        return print("The closed-set run is not here: a thorough study of this profile makes it (option --thorough).")
+        return prose.absent("The closed-set run is not here: a thorough study of this profile makes it (--thorough).")
     return experiment_figures.gap(frame)
 
 
@@ -192,6 +196,15 @@ def seeds(study: Study) -> dict[int, dict[str, dict]]:
             if other.seed == study.seed:
                 raise
     return found
+
+
+def show_seeds(found: Mapping[int, Mapping], across: pd.DataFrame) -> Styler | None:
+    """The table over seeds; a sentence where there is one seed alone."""
+    if len(found) == 1:
+        prose.absent(f"Seed {next(iter(found))} alone: a thorough study trains three (option --thorough).")
+        return None
+    print(f"Seeds {', '.join(map(str, found))}.")
+    return tables.seeds_table(across)
 
 
 def write_seeds(study: Study, found: Mapping[int, Mapping[str, Mapping]]) -> pd.DataFrame:
@@ -328,8 +341,9 @@ def show_beside(study: Study, main: Variant, shown: Shown) -> None:
     others = beside(study)
     if not others:
         why = "a labelled run trains its own alone" if study.params.beside else "the profile names none (`beside`)"
-        return print(f"No other recipe than {main.metrics['recipe']} was trained: {why}.")
-    display(face_figures.face_rows(compare(main, others, shown)))
+        return prose.absent(f"No other recipe than {main.metrics['recipe']} was trained: {why}.")
+    what = "Test people: true faces, and below them those that each recipe draws from the same recordings"
+    display(face_figures.face_rows(compare(main, others, shown), what=what))
     display(tables.beside_table(main.metrics, {label: other.metrics for label, other in others.items()}))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import html
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from s2f.corpora.synthetic import anatomy, camera, population
 from s2f.errors import AudioError, ImageError
 from s2f.features import align, front_end, photo_files, sound_files
 from s2f.features.store import Store
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 STEPS = (-2, -1, 0, 1, 2)  # standard deviations
 GREY = np.full((align.SIZE_PX, align.SIZE_PX, 3), 128, np.uint8)
@@ -37,6 +41,22 @@ def recording(sound: Path | np.ndarray) -> tuple[np.ndarray | None, np.ndarray |
         return None, None, sound_files.read_features(sound)
     wave = sound_files.read(sound) if isinstance(sound, Path) else sound
     return wave, front_end.voiced_mask(wave), front_end.log_mel(front_end.voiced(wave))
+
+
+def player(wave: np.ndarray | None, *, what: str) -> HTML | None:
+    """A recording to listen to, named by what it is; None where there is no wave.
+
+    Parameters
+    ----------
+    wave : ndarray, float [n_samples] at 16 kHz, or None
+    """
+    from IPython.display import HTML, Audio
+
+    if wave is None:
+        return None
+    name = html.escape(what, quote=True)
+    sound = Audio(wave, rate=front_end.SAMPLE_RATE)._repr_html_().replace("<audio", f'<audio aria-label="{name}"', 1)
+    return HTML(f"<figure class='player'><figcaption>{name}</figcaption>{sound}</figure>")
 
 
 def photos(paths: Iterable[str], root: Path) -> list[np.ndarray]:

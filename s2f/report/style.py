@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from s2f.metrics.catalogue import Form
+
 P = ParamSpec("P")
 WIDTH_IN = 7.0
 # Okabe and Ito (2008): told apart with any kind of colour vision.
@@ -28,6 +30,7 @@ BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 SEXES = (("f", "female", ORANGE), ("m", "male", BLUE))
 INK, FAINT = "#222222", "#E4E4E4"
+BETWEEN = "#757575"  # 4.6:1 on white and on black: words beside photographs, whose lightness no page may turn around
 
 
 def theme() -> None:
@@ -47,9 +50,49 @@ def _show_inline() -> None:
     shell = get_ipython()
     if shell is not None and hasattr(shell, "kernel"):
         from IPython.core.pylabtools import select_figure_formats
+        from matplotlib.figure import Figure
 
         shell.run_line_magic("matplotlib", "inline")
-        select_figure_formats(shell, {"png"}, bbox_inches="tight")
+        select_figure_formats(shell, {"png"})  # no other format
+        shell.display_formatter.formatters["image/png"].for_type(Figure, picture)
+
+
+def picture(figure: Figure) -> tuple[str, dict[str, str]]:
+    """A figure as a notebook keeps it: a PNG on no ground of its own, in base64, and what a page must know of it.
+
+    Returns
+    -------
+    str, dict
+        The words for those who cannot see it ("alt"), and "photographs" or "drawing" ("kind"): a dark page turns the
+        lightness of drawings around, and must not do so to photographs.
+    """
+    from IPython.core.pylabtools import print_figure
+
+    kind = "photographs" if _photographs(figure) else "drawing"
+    data = print_figure(figure, "png", base64=True, facecolor="none")
+    return data, {"alt": str(figure.get_label()), "kind": kind}
+
+
+def _photographs(figure: Figure) -> bool:
+    return any(np.asarray(image.get_array()).ndim == 3 for ax in figure.axes for image in ax.images)
+
+
+def say(figure: Figure, text: str) -> None:
+    """Give a figure words for those who cannot see it: what it is, and what is to be seen in it."""
+    figure.set_label(" ".join(text.split()))
+
+
+def listed(parts: Iterable[str], *, most: int = 12) -> str:
+    """Parts of a sentence with commas between; of many, the first ones and how many more there are."""
+    parts = list(parts)
+    return ", ".join(parts[:most]) + (f", and {len(parts) - most} more" if len(parts) > most else "")
+
+
+def spelled(value: float, low: float | None = None, high: float | None = None, *, form: Form) -> str:
+    """A value of a metric in words: with its unit, and its interval where there is one."""
+    shown = [f"{each * form.scale:.{form.digits}f}" for each in (value, low, high) if each is not None]
+    interval = f", interval {shown[1]} to {shown[2]}" if len(shown) == 3 and "nan" not in shown else ""
+    return f"{shown[0]}{form.unit}{interval}"
 
 
 def _look() -> None:
@@ -60,6 +103,7 @@ def _look() -> None:
     look = {
         "figure.facecolor": "white",
         "savefig.facecolor": "white",
+        "axes.facecolor": "none",
         "text.color": INK,
         "axes.labelcolor": INK,
         "xtick.color": INK,
@@ -91,7 +135,9 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
     Raises
     ------
-    MetricError: an empty figure: none of its axes has a sentence, or data that are numbers
+    MetricError
+        An empty figure: none of its axes has a sentence, or data that are numbers. Or one without words for those who
+        cannot see it.
     """
 
     @functools.wraps(function)
@@ -107,6 +153,16 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
         if not any(_shows(ax) for ax in figure.axes):
             remedy = "Say in words that there is nothing to show, instead of drawing an empty figure."
             raise MetricError(function.__name__, "has nothing to draw", remedy=remedy, reason="empty")
+        if not figure.get_label():
+            raise MetricError(
+                function.__name__,
+                "has no words for those who cannot see it",
+                remedy="Call style.say(figure, text) where it is drawn.",
+                reason="no words",
+            )
+        if _photographs(figure):
+            for text in figure.findobj(mpl.text.Text):
+                text.set_color(BETWEEN)
         return figure
 
     return drawn
@@ -138,6 +194,7 @@ def sentence(text: str) -> Figure:
     figure, axes = canvas(0.6)
     axes[0, 0].axis("off")
     axes[0, 0].text(0, 0.5, textwrap.fill(text, 100), va="center", color=GREY)
+    say(figure, text)
     return figure
 
 
@@ -175,6 +232,6 @@ def tight(figure: Figure) -> None:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG; the file appears whole or not at all."""
+    """Write a figure as PNG, its words in it; the file appears whole or not at all."""
     with files.whole(path) as beside:
-        figure.savefig(beside, format="png")
+        figure.savefig(beside, format="png", metadata={"Description": str(figure.get_label())})

@@ -22,7 +22,7 @@ from s2f.errors import RunError
 from s2f.metrics import catalogue
 from s2f.metrics.bootstrap import distinct
 from s2f.metrics.catalogue import label
-from s2f.report import prose
+from s2f.report.grids import nothing, styled, words
 from s2f.report.prose import MISSING
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def show_table2(frame: pd.DataFrame, metrics: Mapping[str, Mapping] | None = Non
             shown = {metric: format(line[name], digits) for metric, (name, digits) in POSTER_COLUMNS.items()}
             shown = {m: text if m == "fid" else f"{text}\n(undefined)" for m, text in shown.items()}
             index.append((line["variant"], POSTER_ROW))
-            styles.append(["font-style: italic; color: #6b6b6b"] * len(asked))
+            styles.append(["font-style: italic"] * len(asked))
         else:
             shown = {m: printed(m, line[m], line[f"{m}_low"], line[f"{m}_high"]) for m in asked}
             if line["variant"] in contents:
@@ -128,7 +128,8 @@ def show_table2(frame: pd.DataFrame, metrics: Mapping[str, Mapping] | None = Non
             index.append((line["variant"], label(line["row"])))
             styles.append([BOLD if line[f"{metric}_differs"] else "" for metric in asked])
         cells.append({label(metric): shown.get(metric, "–") for metric in asked})
-    return _emphasised(pd.DataFrame(cells, index=pd.MultiIndex.from_tuples(index)), styles, notes=str(notes))
+    lines = pd.MultiIndex.from_tuples(index, names=["variant", "set of faces"])
+    return _emphasised(pd.DataFrame(cells, index=lines), styles, notes=str(notes))
 
 
 def _emphasised(frame: pd.DataFrame, styles: Sequence[Sequence[str]], *, notes: str) -> Styler:
@@ -193,20 +194,17 @@ def metrics_table(metrics: Mapping, group: str) -> Styler:
     """
     measured = metrics["rows"]
     asked = catalogue.groups()[group]
-    shown = [m for m in asked if any(entries[m]["value"] is not None for entries in measured.values())]
+    sets = [entries for row, entries in measured.items() if row != "chance"]  # which is known of anything
+    shown = [m for m in asked if any(entries[m]["value"] is not None for entries in sets)]
     found = [row for row in measured if any(measured[row][m]["value"] is not None for m in shown)]
     why = without_value(measured["model"], [m for m in asked if m not in shown])
     if not shown:
-        return _no_table(why)
+        return nothing(why)
     notes = Notes()
     cells = [_cells(measured[row], shown, notes=notes) for row in found]
-    frame = pd.DataFrame(cells, index=[label(row) for row in found])
+    frame = pd.DataFrame(cells, index=pd.Index([label(row) for row in found], name="set of faces"))
     weights = [[BOLD if differs(metrics, row, m) else "" for m in shown] for row in found]
     return _emphasised(frame, weights, notes="\n".join(part for part in (str(notes), why) if part))
-
-
-def _no_table(why: str) -> Styler:
-    return styled(pd.DataFrame({"": ["–"]}, index=[MISSING]), notes=why)
 
 
 def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
@@ -223,8 +221,9 @@ def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
         lines[variant, label("general")] = _cells(found["general"], shown, notes=notes)
         lines[variant, f"{variant} minus General"] = _cells(content["differences"]["general"], shown, notes=notes)
     if not lines:
-        return _no_table("this corpus has General alone")
-    return styled(pd.DataFrame(list(lines.values()), index=pd.MultiIndex.from_tuples(lines)), notes=str(notes))
+        return nothing("this corpus has General alone")
+    index = pd.MultiIndex.from_tuples(lines, names=["variant", "drawn by"])
+    return styled(pd.DataFrame(list(lines.values()), index=index), notes=str(notes))
 
 
 def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "model") -> Styler:
@@ -242,7 +241,7 @@ def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "mo
         columns = {str(first): main, **others}
     shown, notes = catalogue.table2_metrics(), Notes()
     cells = {name: _cells(content["rows"][row], shown, notes=notes) for name, content in columns.items()}
-    return styled(pd.DataFrame(cells), notes=str(notes))
+    return styled(pd.DataFrame(cells), notes=str(notes), lines="metric")
 
 
 def write_table2(frame: pd.DataFrame, folder: str | Path) -> None:
@@ -324,7 +323,7 @@ def across_seeds(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = (), row: str = "model") -> Styler:
-    """Mean and range over seeds of one row, a line a variant, a column a metric.
+    """Mean and range over seeds of one row, a line a variant, a column a metric; of one seed there is no range.
 
     Parameters
     ----------
@@ -333,12 +332,16 @@ def seeds_table(frame: pd.DataFrame, *, metrics: Sequence[str] = (), row: str = 
     """
     metrics = metrics or catalogue.table2_metrics()
     own = frame[(frame["row"] == row) & frame["metric"].isin(metrics)]
+    parts = ["mean", "low", "high"] if (frame["n_seeds"] > 1).all() else ["mean"]
     cells = {
-        variant: {label(m): printed(m, *lines.loc[m, ["mean", "low", "high"]]) for m in metrics if m in lines.index}
+        variant: {
+            label(m): printed(m, *lines.loc[m, parts], *[None] * (3 - len(parts))) for m in metrics if m in lines.index
+        }
         for variant, lines in ((v, part.set_index("metric")) for v, part in own.groupby("variant", sort=False))
     }
     frame = pd.DataFrame(cells).T
-    return styled(frame.fillna("–"), notes="– not measured with every seed" if frame.isna().any(axis=None) else "")
+    notes = "– not measured with every seed" if frame.isna().any(axis=None) else ""
+    return styled(frame.fillna("–"), notes=notes, lines="variant")
 
 
 def quality_table(quality: Mapping) -> Styler:
@@ -357,8 +360,8 @@ def quality_table(quality: Mapping) -> Styler:
         for name in quality["aligned"]:
             value = part[name] if part else None
             why = _NO_QUALITY.get(name, MISSING) if part else of_all
-            cells[column][name.replace("_", " ")] = _share(value) + (notes.mark(why) if value is None else "")
-    return styled(pd.DataFrame(cells), notes=str(notes))
+            cells[column][words(name)] = _share(value) + (notes.mark(why) if value is None else "")
+    return styled(pd.DataFrame(cells), notes=str(notes), lines="how well they read faces of")
 
 
 # Why something is not known of a network that reads faces, where others are.
@@ -380,7 +383,7 @@ def lengths_table(frame: pd.DataFrame) -> Styler:
             "cosine, one person": "–" if pd.isna(cosines[0]) else f"{cosines[0]:.2f}",
             "cosine, two people": "–" if pd.isna(cosines[1]) else f"{cosines[1]:.2f}",
         }
-    return styled(pd.DataFrame.from_dict(lines, orient="index"))
+    return styled(pd.DataFrame.from_dict(lines, orient="index"), lines="speech heard")
 
 
 def _share(value: Mapping | int | None) -> str:
@@ -390,13 +393,13 @@ def _share(value: Mapping | int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
+def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = (), lines: str | Sequence[str] = ()) -> Styler:
     """Counts with thousands separated, shares in per cent, and a dash where something does not apply.
 
-    `shares` are the columns that hold shares from 0 to 1; the others hold numbers or text.
+    `shares` are the columns that hold shares from 0 to 1; the others hold numbers or text. `lines` as in `styled`.
     """
     if frame.empty:
-        return styled(pd.DataFrame({"": ["–"]}, index=["none"]))  # counted, and there is nothing
+        return nothing()  # counted, and there is nothing
 
     def shown(value, is_share: bool) -> str:
         if value is None or value is pd.NA or value != value:  # the last: NaN
@@ -405,8 +408,10 @@ def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = ()) -> Styler:
             return f"{100 * value:.1f} %"
         return value if isinstance(value, str) else f"{value:,}"
 
-    cells = {name: [shown(value, name in shares) for value in column] for name, column in frame.astype(object).items()}
-    return styled(pd.DataFrame(cells, index=frame.index))
+    cells = {
+        words(name): [shown(value, name in shares) for value in column] for name, column in frame.astype(object).items()
+    }
+    return styled(pd.DataFrame(cells, index=frame.index).rename(index=words), lines=lines)
 
 
 def printed(metric: str, value: float | None, low: float | None, high: float | None, *, why: str | None = None) -> str:
@@ -418,25 +423,6 @@ def printed(metric: str, value: float | None, low: float | None, high: float | N
     if low is None or high is None or not np.isfinite(low):
         return text
     return f"{text}\n[{low * form.scale:.{form.digits}f}, {high * form.scale:.{form.digits}f}]"
-
-
-def styled(frame: pd.DataFrame, *, notes: str = "") -> Styler:
-    """A frame of text as a page shows it: right-aligned cells, left-aligned names, a line under each row, and notes.
-
-    Names and cells are text, whatever they hold: neither tags nor formulas.
-    """
-    line = "1px solid #d0d0d0"
-    looks = {
-        "th.row_heading": f"text-align: left; border-bottom: {line}",
-        "th.col_heading": "text-align: center",
-        "td": f"text-align: right; white-space: pre; padding-left: 0.9em; border-bottom: {line}",
-    }
-    if notes:
-        looks["caption"] = "caption-side: bottom; text-align: left; white-space: pre-line; font-size: 0.9em"
-    styles = [{"selector": selector, "props": props} for selector, props in looks.items()]
-    names = {"index": prose.plain_html, "columns": prose.plain_html}
-    styler = frame.map(lambda cell: prose.plain_html(str(cell))).rename(**names).style.set_table_styles(styles)
-    return styler.set_caption(prose.plain_html(notes)) if notes else styler
 
 
 def records(frame: pd.DataFrame) -> list[dict]:

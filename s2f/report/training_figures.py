@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.report.face_figures import face_rows
-from s2f.report.style import COLOURS, canvas, in_theme
+from s2f.report.style import COLOURS, canvas, in_theme, listed, say
 from s2f.training import saves
 
 if TYPE_CHECKING:
@@ -84,7 +84,19 @@ def loss_curves(
     for ax in axes.flat[max(0, len(panels) - n_columns) : len(panels)]:  # the lowest of each column
         ax.set_xlabel("training step")
         ax.tick_params(labelbottom=True)
+    told = [_course(log, title, names) for title, names in panels.items()]
+    say(figure, f"Curves over {log['step'].max():,.0f} training steps, from first to last: {listed(told)}.")
     return figure
+
+
+def _course(log: pd.DataFrame, title: str, names: Sequence[str]) -> str:
+    """Where the curves of a panel begin and end."""
+    ends = []
+    for name in names:
+        values = log[name].dropna()
+        own = f"{name.replace('_', ' ')} " if len(names) > 1 else ""
+        ends.append(f"{own}{values.iloc[0]:.3g} to {values.iloc[-1]:.3g}" if len(values) else f"{own}nothing logged")
+    return f"{title} {' and '.join(ends)}"
 
 
 def training_health(log: pd.DataFrame) -> Figure:
@@ -110,7 +122,8 @@ def sample_grids(samples: Mapping[str, np.ndarray], *, n_rows: int = 6, n_column
     """
     steps = sorted(samples, key=int)
     picked = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, n_rows).round().astype(int))]
-    return face_rows({f"step {int(step):,}": samples[step][:n_columns] for step in picked})
+    rows = {f"step {int(step):,}": samples[step][:n_columns] for step in picked}
+    return face_rows(rows, what="Faces drawn from the same voices, at several moments of the training")
 
 
 def learning(folder: Path, *, health: bool = False) -> Figure:
@@ -137,7 +150,8 @@ def what_it_draws(folder: Path, draws: np.ndarray) -> Figure:
     path = folder / "samples.npz"
     if path.is_file():
         return sample_grids(np.load(path))
-    return face_rows({f"voice {k + 1}": own for k, own in enumerate(draws)})
+    rows = {f"voice {k + 1}": own for k, own in enumerate(draws)}
+    return face_rows(rows, what="Several faces drawn from each of some voices")
 
 
 def show_learning(encoder: Encoder, *, folder: Path) -> Figure | None:

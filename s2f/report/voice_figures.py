@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2f.report.style import BLUE, GREY, INK, ORANGE, SEXES, canvas, in_theme
+from s2f.report.style import BLUE, GREY, INK, ORANGE, SEXES, canvas, in_theme, listed, say
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +37,7 @@ def voice(
     sample_rate : int, Hz
     frame_ms, hop_ms : float, ms
     """
+    told = ""
     if wave is None or voiced is None:
         figure, axes = canvas(2.2)
         bottom = axes[0, 0]
@@ -50,7 +51,9 @@ def voice(
         top.fill_between(at, low, high, color=BLUE, linewidth=0.3)
         limit = max(float(np.abs(wave).max()), 1e-3) * 1.05
         top.set(xlim=(0, len(wave) / sample_rate), ylim=(-limit, limit), ylabel="amplitude", xlabel="time (s)")
-        top.set_title(f"Recording, with the {voiced.sum() * frame_ms / 1000:.1f} s kept as speech shaded")
+        kept = f"{voiced.sum() * frame_ms / 1000:.1f} s"
+        top.set_title(f"Recording, with the {kept} kept as speech shaded")
+        told = f"A sound wave of {seconds[-1]:.1f} s, {kept} of it, in {len(_runs(voiced))} stretches, kept as speech. "
         top.grid(axis="y", visible=False)
     length = len(log_mel) * hop_ms / 1000
     image = bottom.imshow(
@@ -69,6 +72,7 @@ def voice(
     bottom.set_title("Log-mel spectrogram of the speech")
     bottom.grid(visible=False)
     figure.colorbar(image, ax=bottom, pad=0.01, aspect=14, label="log power")
+    say(figure, f"{told}The log-mel spectrogram of {length:.1f} s of speech, {log_mel.shape[1]} bands up to 7,200 Hz.")
     return figure
 
 
@@ -110,7 +114,7 @@ def embedding_scatter(
     whose, sexes = np.asarray(identities, str), np.asarray(genders, object)
     figure, axes = canvas(4.2)
     ax = axes[0, 0]
-    known = [key for key, _, _ in SEXES]
+    known, told = [key for key, _, _ in SEXES], []
     for (key, name, colour), marker in zip((*SEXES, (None, "sex unknown", GREY)), "os^", strict=True):
         rows = np.isin(sexes.astype(str), [key] if key else known, invert=key is None)
         if not rows.any():
@@ -120,11 +124,13 @@ def embedding_scatter(
             ends = np.stack([own, np.broadcast_to(own.mean(0), own.shape)], axis=1)  # [k, 2, 2]
             ax.plot(*ends.T, color=colour, alpha=0.3, linewidth=0.6)
         label = f"{name}: {len(np.unique(whose[rows]))} people, {rows.sum()} points"
+        told.append(f"{label} around {places[rows, 0].mean():.2f} on the first axis")
         ax.scatter(*places[rows].T, s=14, color=colour, marker=marker, alpha=0.8, linewidth=0, label=label)
     ax.set(xlabel=f"first component ({share[0]:.0f} % of the variance)", ylabel=f"second ({share[1]:.0f} %)")
     figure.legend(loc="outside lower center", ncols=3, handletextpad=0.2)
     if title:
         ax.set_title(title)
+    say(figure, f"Points in a plane that holds {share.sum():.0f} % of the variance. {listed(told)}.")
     return figure
 
 
@@ -138,6 +144,7 @@ def error_rates(rates: ErrorRates | Mapping[str, ErrorRates]) -> Figure:
     """
     shown = rates if isinstance(rates, Mapping) else {"": rates}
     figure, axes = canvas(2.7, n_columns=len(shown), sharey=True)
+    told = []
     for ax, (title, curve) in zip(axes[0], shown.items(), strict=True):
         equal = curve.equal_error_rate
         ax.plot(curve.thresholds, curve.false_accept * 100, color=BLUE, label="different people taken as one")
@@ -153,7 +160,9 @@ def error_rates(rates: ErrorRates | Mapping[str, ErrorRates]) -> Figure:
         ax.plot(curve.thresholds[at], equal.value * 100, "o", color=INK, markersize=4)
         text = f"equal error {equal.value * 100:.1f} % [{equal.low * 100:.1f}, {equal.high * 100:.1f}]"
         ax.set_title(f"{title}: {text}" if title else text, fontsize=9)
+        told.append(f"{title}: {text}" if title else text)
         ax.set(xlabel="threshold on the cosine", ylim=(-2, 102))
     axes[0, 0].set_ylabel("errors (%)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    say(figure, f"False accepts fall and false rejects rise with the threshold; where they cross: {listed(told)}.")
     return figure

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 import yaml
 from nbformat import v4
@@ -49,8 +50,29 @@ def pictures() -> set[str]:
     return {name for page in pages for name in re.findall(r"\{figure\} runs/results/(\w+\.png)", page)}
 
 
+# Two frames of colour: pictures without and with a dark page's lightness turned around.
+PIXEL = {
+    "drawing": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==",
+    "photographs": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+}
+WORDS = "A dot of one colour, for {}."
+
+
+def picture(kind: str, *, words: bool = True) -> nbformat.NotebookNode:
+    """A figure as `style.picture` leaves it in a notebook."""
+    about = {"alt": WORDS.format(kind), "kind": kind} if words else {}
+    data = {"image/png": PIXEL[kind], "text/plain": "<Figure size 1120x640 with 2 Axes>"}
+    return v4.new_output("display_data", data=data, metadata={"image/png": about})
+
+
+def table() -> nbformat.NotebookNode:
+    """A table that is wider than a page, of pandas' own kind: an empty header over its lines."""
+    frame = pd.DataFrame({f"a column that is wide {n}": ["m" * 30] for n in range(9)})
+    return v4.new_output("display_data", data={"text/html": frame.to_html(), "text/plain": "a table"})
+
+
 def notebook(title: str, glue: dict[str, object] | None = None) -> nbformat.NotebookNode:
-    """An executed notebook as papermill leaves it: text, a formula, streams, and glued values."""
+    """An executed notebook as papermill leaves it: text, a formula, streams, pictures, a table, and glued values."""
     done = {"papermill": {"status": "completed"}}
     progress = v4.new_output("stream", name="stderr", text="progress bar 100%\n")
     cells = [
@@ -61,9 +83,16 @@ def notebook(title: str, glue: dict[str, object] | None = None) -> nbformat.Note
             metadata=done,
             outputs=[v4.new_output("stream", name="stdout", text="shown\n"), progress],
         ),
+        v4.new_markdown_cell("## What is shown?"),
+        v4.new_code_cell(
+            "figures()",
+            execution_count=2,
+            metadata=done | {"tags": ["hide-input"]},
+            outputs=[picture("drawing"), picture("photographs"), table()],
+        ),
     ]
     prefix = "application/papermill.record/"
-    for n, (key, value) in enumerate((glue or {}).items(), start=2):
+    for n, (key, value) in enumerate((glue or {}).items(), start=3):
         output = v4.new_output(
             "display_data",
             data={f"{prefix}text/plain": repr(value)},
@@ -88,13 +117,16 @@ def project(folder: Path, *, run: str = "smoke") -> tuple[Path, Path, dict[str, 
     wanted, notebooks = glued(), {}
     for name in sorted(book.pages(ROOT)):
         notebooks[name] = executed / f"{name}.ipynb"
-        nbformat.write(notebook(f"Page {name}", wanted.get(name)), notebooks[name])
+        title = re.sub(r"_(general|females|males)$", "", name)  # as notebooks have it: the book tells variants apart
+        nbformat.write(notebook(f"Page {title}", wanted.get(name)), notebooks[name])
         (executed / f"{name}.json").write_text(json.dumps(PROVENANCE), encoding="utf-8")
     results = run_folder / "s3" / "results"
     results.mkdir()
     (results / "table2.csv").write_text("variant,fid\ngeneral,1.0\n", encoding="utf-8")
     for name in pictures():
         Image.new("RGB", (40, 20), "white").save(results / name)
+    (run_folder / "s3" / "general").mkdir()
+    (run_folder / "s3" / "general" / "metrics.json").write_text("{}", encoding="utf-8")
     return root, run_folder, notebooks
 
 
@@ -107,7 +139,7 @@ def built(tmp_path_factory):
     stale.write_text("of another run", encoding="utf-8")
     (root / "_build" / ".html.killed" / "new").mkdir(parents=True)
     (root / "book" / ".runs.killed").mkdir()
-    return root, book.build(root, run, notebooks)
+    return root, book.build(root, run, notebooks, seed=3)
 
 
 @pytest.mark.slow
@@ -161,8 +193,8 @@ def test_every_page_names_its_run(built):
         assert "Smoke build" in page.read_text(encoding="utf-8"), page.name
 
 
-@pytest.mark.slow
-def test_every_page_opens_in_a_browser_without_an_error_or_another_host(built):
+@pytest.fixture(scope="module")
+def browser():
     webdriver = pytest.importorskip("selenium.webdriver")
     browser, driver = find("chromium", "chromium-browser", "google-chrome"), find("chromedriver")
     if browser is None or driver is None:
@@ -172,34 +204,215 @@ def test_every_page_opens_in_a_browser_without_an_error_or_another_host(built):
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    root, _ = built
-    html = sorted(p for p in (root / "_build" / "html").rglob("*.html") if "_static" not in p.parts)
-    problems, n_formulas = [], 0
     session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     try:
-        for page in html:
-            session.get(page.as_uri())
-            # MathJax.startup.promise settles when all formulas are drawn.
-            n_formulas += session.execute_async_script(
-                "const done = arguments[0];"
-                "const count = () => done(document.querySelectorAll('mjx-container').length);"
-                "window.MathJax && MathJax.startup ? MathJax.startup.promise.then(count) : count();"
-            )
-            if not session.find_elements("css selector", ".bd-header-announcement"):
-                problems.append(f"{page.name}: no banner")
-            for entry in session.get_log("browser"):
-                if entry["level"] in ("SEVERE", "WARNING"):
-                    problems.append(f"{page.name}: {entry['message']}")
-            for entry in session.get_log("performance"):
-                message = json.loads(entry["message"])["message"]
-                if message["method"] == "Network.requestWillBeSent":
-                    url = message["params"]["request"]["url"]
-                    if not url.startswith(("file:", "data:", "blob:")):
-                        problems.append(f"{page.name}: asks for {url}")
+        yield session
     finally:
         session.quit()
+
+
+@pytest.mark.slow
+def test_every_page_opens_in_a_browser_without_an_error_or_another_host(built, browser):
+    root, _ = built
+    problems, n_formulas = [], 0
+    for page in pages_of(root):
+        browser.get(page.as_uri())
+        # MathJax.startup.promise settles when all formulas are drawn.
+        n_formulas += browser.execute_async_script(
+            "const done = arguments[0];"
+            "const count = () => done(document.querySelectorAll('mjx-container').length);"
+            "window.MathJax && MathJax.startup ? MathJax.startup.promise.then(count) : count();"
+        )
+        if not browser.find_elements("css selector", ".bd-header-announcement"):
+            problems.append(f"{page.name}: no banner")
+        for entry in browser.get_log("browser"):
+            if entry["level"] in ("SEVERE", "WARNING"):
+                problems.append(f"{page.name}: {entry['message']}")
+        for entry in browser.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                url = message["params"]["request"]["url"]
+                if not url.startswith(("file:", "data:", "blob:")):
+                    problems.append(f"{page.name}: asks for {url}")
     assert not problems
     assert n_formulas >= len(book.pages(ROOT))  # one in each fixture notebook, drawn by the MathJax of the book
+
+
+# Contrast of an element's text with the first ground under it that is one; WCAG 2.2.
+CONTRAST = """
+const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+const light = (rgb) => { const [r, g, b] = rgb.slice(0, 3).map((v) => v / 255)
+    .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+const ground = (e) => { for (; e; e = e.parentElement) {
+    const c = numbers(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; }
+  return [255, 255, 255]; };
+const found = [...document.querySelectorAll(arguments[0])].map((e) => {
+  const [a, b] = [light(numbers(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+  return (a + 0.05) / (b + 0.05); });
+return found.length ? Math.min(...found) : 0;
+"""
+THEMED = "document.documentElement.dataset.theme = document.documentElement.dataset.mode = arguments[0]"
+
+
+def opened(browser, root: Path, page: str, *, theme: str = "light", width: int = 1280) -> None:
+    """A page in a window of some width, in a theme."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get((root / "_build" / "html" / page).as_uri())
+    browser.execute_script(THEMED, theme)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_banner_and_tables_can_be_read_in_both_themes(built, browser, theme):
+    opened(browser, built[0], "runs/07_results.html", theme=theme)
+    shown = (".bd-header-announcement span", ".bd-header-announcement a", ".wide-table th", ".wide-table td")
+    for part in shown:
+        assert browser.execute_script(CONTRAST, part) >= 4.5, part
+
+
+@pytest.mark.slow
+def test_a_dark_page_turns_drawings_around_and_no_photograph_and_lays_no_plate_under_either(built, browser):
+    look = "const s = getComputedStyle(document.querySelector(arguments[0])); return [s.filter, s.backgroundColor];"
+    opened(browser, built[0], "runs/07_results.html", theme="dark")
+    drawing, photographs = (browser.execute_script(look, f"img.{kind}") for kind in PIXEL)
+    assert drawing[0].startswith("invert(1)") and drawing[1] == "rgba(0, 0, 0, 0)"
+    assert photographs == ["none", "rgb(0, 0, 0)"]
+    opened(browser, built[0], "runs/07_results.html")
+    assert browser.execute_script(look, "img.drawing") == ["none", "rgba(0, 0, 0, 0)"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_wide_table_scrolls_by_keyboard_in_a_page_that_does_not(built, browser, width):
+    opened(browser, built[0], "runs/07_results.html", width=width)
+    wide = browser.find_element("css selector", ".wide-table")
+    assert wide.get_attribute("aria-label") == "Table: What is shown?"
+    browser.execute_script("arguments[0].focus()", wide)
+    assert browser.switch_to.active_element == wide
+    inner, outer = (
+        browser.execute_script(f"return arguments[0].{side}", wide) for side in ("scrollWidth", "clientWidth")
+    )
+    assert inner > outer  # the fixture's table is wider than any page
+    pages = browser.execute_script("const e = document.documentElement; return [e.scrollWidth, window.innerWidth];")
+    assert pages[0] <= pages[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["index.html", "runs/07_results.html"])
+def test_all_that_can_be_pressed_has_a_name_when_the_page_runs(built, browser, page):
+    opened(browser, built[0], page)
+    nameless = browser.execute_script(
+        "return [...document.querySelectorAll('button, a[href], input, summary')]"
+        ".filter((e) => e.type !== 'hidden' && e.offsetParent !== null)"
+        ".filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length))"
+        ".map((e) => e.outerHTML.slice(0, 120))"
+    )
+    assert nameless == []
+
+
+@pytest.mark.slow
+def test_one_setting_turns_on_the_links_to_the_repository(tmp_path):
+    root, run, notebooks = project(tmp_path)
+    toc = "format: jb-book\nroot: index\nchapters:\n- file: runs/05_training_females\n- file: runs/status\n"
+    (root / "book" / "_toc.yml").write_text(toc, encoding="utf-8")
+    (root / "book" / "index.md").write_text("# Small\n", encoding="utf-8")
+    config = (root / "_config.yml").read_text(encoding="utf-8")
+    assert config.count('url: ""') == 1
+    (root / "_config.yml").write_text(config.replace('url: ""', "url: https://github.com/who/what"), encoding="utf-8")
+    book.build(root, run, {"05_training_females": notebooks["05_training_females"]}, seed=3)
+    text = {name: (root / "_build" / "html" / f"{name}.html").read_text("utf-8") for name in ("index", "runs/status")}
+    page = (root / "_build" / "html" / "runs" / "05_training_females.html").read_text(encoding="utf-8")
+    own = "main/notebooks/05_training.ipynb"  # what is run, and not its executed copy
+    for there in (
+        "https://mybinder.org/v2/gh/who/what/main?urlpath=lab/tree/notebooks/05_training.ipynb",
+        f"https://colab.research.google.com/github/who/what/blob/{own}",
+        f"https://github.com/who/what/edit/{own}",
+        "https://github.com/who/what/issues/new",
+    ):
+        assert f'href="{there}' in page, there
+    assert 'href="https://github.com/who/what/edit/main/book/index.md' in text["index"]
+    assert "/edit/" not in text["runs/status"]  # the build wrote it
+
+
+def pages_of(root: Path) -> list[Path]:
+    return sorted(p for p in (root / "_build" / "html").rglob("*.html") if "_static" not in p.parts)
+
+
+@pytest.mark.slow
+def test_every_picture_has_the_words_that_were_written_with_it(built):
+    root, _ = built
+    found = []
+    for page in pages_of(root):
+        for image in re.findall(r"<img[^>]*>", page.read_text(encoding="utf-8")):
+            alt = re.search(r'alt="([^"]*)"', image)
+            assert alt and alt.group(1).strip(), f"{page.name}: {image}"
+            assert not re.search(r"\.(png|svg|jpe?g)$", alt.group(1)), f"{page.name}: {image}"
+            found.append((alt.group(1), re.findall(r"\b(?:drawing|photographs)\b", image.replace(alt.group(0), ""))))
+    for kind in PIXEL:
+        assert found.count((WORDS.format(kind), [kind])) == len(book.pages(ROOT))
+
+
+@pytest.mark.slow
+def test_no_header_of_a_table_says_nothing_and_no_button_is_nameless(built):
+    root, _ = built
+    n_tables = 0
+    for page in pages_of(root):
+        text = page.read_text(encoding="utf-8")
+        n_tables += text.count("<table")
+        for header in re.findall(r"<th\b[^>]*>(.*?)</th>", text, re.DOTALL):
+            assert re.sub(r"<[^>]+>|&nbsp;|\s", "", header), f"{page.name}: an empty header"
+        for start, inner in re.findall(r"(<button\b[^>]*>)(.*?)</button>", text, re.DOTALL):
+            named = re.search(r'aria-label="[^"]+"', start) or re.sub(r"<[^>]+>|\s", "", inner)
+            assert named, f"{page.name}: {start}"
+    assert n_tables > len(book.pages(ROOT))
+
+
+@pytest.mark.slow
+def test_no_two_pages_have_one_title(built):
+    root, _ = built
+    titles = [
+        re.search(r"<title>(.*?)</title>", page.read_text(encoding="utf-8"), re.DOTALL)[1] for page in pages_of(root)
+    ]
+    assert "Page 05_training: Females" in " ".join(titles)
+    assert len(titles) == len(set(titles))
+
+
+@pytest.mark.slow
+def test_citations_are_labelled_as_their_list_and_lead_out(built):
+    root, _ = built
+    text = (root / "_build" / "html" / "references.html").read_text(encoding="utf-8")
+    listed = set(re.findall(r'<span class="label"><span[^>]*>\[</span>([^<]+)<', text))
+    assert "Wen et al., 2019" in listed
+    cited = set()
+    for page in pages_of(root):
+        links = re.findall(r"references\.html#[^>]*>(.*?)</a>", page.read_text(encoding="utf-8"), re.DOTALL)
+        cited |= {re.sub(r"<[^>]+>", "", link) for link in links if re.search(r"\d{4}|n\.d\.", link)}
+    assert "Wen et al., 2019" in cited and "Bińkowski et al., 2018" in cited
+    assert {label for label in cited if "," in label} <= listed  # names in the text have the year apart
+    for there in ("https://doi.org/10.21437/Interspeech.2017-950", "https://arxiv.org/abs/1905.10604"):
+        assert f'href="{there}"' in text
+
+
+@pytest.mark.slow
+def test_all_notebooks_and_the_data_behind_tables_can_be_taken_home(built):
+    root, _ = built
+    text = (root / "_build" / "html" / "runs" / "downloads.html").read_text(encoding="utf-8")
+    names = {Path(link).name for link in re.findall(r'href="(\.\./_downloads/[^"]+)"', text)}
+    assert names == {f"{name}.ipynb" for name in book.pages(ROOT)} | {"table2.csv", "metrics.json"}
+    for link in re.findall(r'href="(\.\./_downloads/[^"]+)"', text):
+        assert (root / "_build" / "html" / "runs" / link).is_file()
+    assert "Table 2, with intervals" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["runs/05_training_females.html", "question.html"])
+def test_nothing_leads_to_a_repository_whose_address_is_not_given(built, page):
+    root, _ = built
+    text = (root / "_build" / "html" / page).read_text(encoding="utf-8")
+    assert not re.search(r"mybinder|colab|/issues/new|/edit/", text)
+    assert 'property="og:image"' in text
 
 
 def find(*names: str) -> str | None:

@@ -105,7 +105,7 @@ def test_words_about_shares_and_coverage(found):
     assert f"{len(NAMES) - 2} of all {len(NAMES) - 1} vary" in text
     without = replace(found, shares=found.shares[found.shares["attribute"] != "eye_tilt"])
     assert draw_figures.verdict(without).endswith("Not legible in photographs: eye tilt.")
-    table = draw_figures.shares_table(found)
+    table = draw_figures.shares_table(found).data
     assert table.loc["height", "found"] == known_answer.NOT_SHARED and table.loc["height", "expected"] == "shared"
     assert table.loc["age", "together"] == "0.90 [0.70, 1.10]"
     words = draw_figures.covered(found)

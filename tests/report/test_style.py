@@ -1,8 +1,12 @@
 """The theme is applied when asked, and a figure is written whole."""
 
+import base64
+import io
+
 import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image
 
 from s2f.errors import MetricError
 from s2f.report import face_figures, style
@@ -24,6 +28,7 @@ def test_an_empty_figure_is_an_error_that_names_it():
         figure, axes = style.canvas(2.0, n_columns=2)
         if points:
             axes[0, 1].plot(points)
+        style.say(figure, "A line.")
         return figure
 
     assert roc([0.0, 1.0]).axes
@@ -58,6 +63,7 @@ def test_marks_at_nan_and_lines_for_chance_are_no_data(kind):
     def drawn():
         figure, axes = style.canvas(2.0, n_columns=2)
         (EMPTY | SHOWN)[kind](axes[0, 1])
+        style.say(figure, kind)
         return figure
 
     if kind in SHOWN:
@@ -74,3 +80,46 @@ def test_a_sentence_may_stand_where_a_figure_would():
 
     (text,) = missing().axes[0].texts
     assert text.get_text() == "Too few faces to compare."
+
+
+def test_a_figure_without_words_is_an_error_that_names_it():
+    @style.in_theme
+    def mute():
+        figure, axes = style.canvas(2.0)
+        axes[0, 0].plot([1, 2])
+        return figure
+
+    with pytest.raises(MetricError, match=r"mute has no words .* Call style\.say"):
+        mute()
+
+
+@pytest.mark.parametrize("kind", ["drawing", "photographs"])
+def test_a_notebook_keeps_a_figure_with_its_words_on_no_ground(kind):
+    @style.in_theme
+    def drawn():
+        figure, axes = style.canvas(2.0)
+        axes[0, 0].imshow(np.zeros((2, 2, 3)) if kind == "photographs" else np.zeros((2, 2)))
+        axes[0, 0].set_title("here")
+        style.say(figure, "Two rows\n of two fields.")
+        return figure
+
+    data, about = style.picture(drawn())
+    assert about == {"alt": "Two rows of two fields.", "kind": kind}
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        pixels = np.asarray(image.convert("RGBA"))
+    assert pixels[0, 0, 3] == 0  # no ground
+    greys = {tuple(pixel) for pixel in pixels[pixels[..., 3] == 255][:, :3] if len(set(pixel)) == 1 and any(pixel)}
+    assert (((0x75,) * 3) in greys) == (kind == "photographs")  # words that both pages can be read by
+
+
+def test_the_words_beside_photographs_can_be_read_on_white_and_on_black():
+    level = int(style.BETWEEN[1:3], 16) / 255
+    light = ((level + 0.055) / 1.055) ** 2.4
+    assert 1.05 / (light + 0.05) >= 4.5
+    assert (light + 0.05) / 0.05 >= 4.5
+
+
+def test_a_saved_figure_has_its_words(tmp_path):
+    style.save(face_figures.face_sheet(np.zeros((2, 8, 8, 3), np.uint8), what="Two dark fields"), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.text["Description"] == "Two dark fields: 2, 2 in a row."
