@@ -83,7 +83,7 @@ def test_a_notebook_saved_by_an_editor_is_the_same(project):
             ["06_metrics", "07_results", "10_poster"],
         ),
         ("params/profiles/smoke.yaml", "n_photos: 1", "n_photos: 2", ["09_known_answer"]),
-        ("params/profiles/smoke.yaml", "recipe: short", "recipe: short  # a comment", []),
+        ("params/profiles/smoke.yaml", "recipe: codes", "recipe: codes  # a comment", []),
         ("notebooks/04_voice_embedding.ipynb", "# ", "# Other ", ["04_voice_embedding", *TRAINED]),
         ("notebooks/10_poster.ipynb", '"seed = 0', '"seed = 1', ["10_poster"]),
         ("params/variants/females.yaml", "variant:", "gan: {noise: 0.07}\nvariant:", [*TRAINED[:4], "10_poster"]),
