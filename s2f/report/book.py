@@ -230,7 +230,7 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path], *, seed: int) -
                 place = new / "results" / path.relative_to(run).parent.parent / path.name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place)
-        for path in sorted(_results(notebooks).glob("*")):  # once more, at a place that chapters can name
+        for path in _results(notebooks):  # once more, at a place that chapters can name
             if path.suffix in OUTPUTS:
                 (new / "results").mkdir(exist_ok=True)
                 shutil.copyfile(path, new / "results" / path.name)
@@ -244,9 +244,10 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path], *, seed: int) -
         files.write_text(new / "downloads.md", book_pages.downloads_page(new))
 
 
-def _results(notebooks: Mapping[str, Path]) -> Path:
-    """Where the seed that is shown has its tables and figures: ``runs/<run>/s<seed>/results``."""
-    return Path(next(path for name, path in notebooks.items() if name.startswith("07"))).parents[1] / "results"
+def _results(notebooks: Mapping[str, Path]) -> list[Path]:
+    """Tables and figures of the seed that is shown, ``runs/<run>/s<seed>/results``, where its page is among them."""
+    pages = [Path(path) for name, path in notebooks.items() if name.startswith("07")]
+    return [path for page in pages for path in sorted((page.parents[1] / "results").glob("*"))]
 
 
 def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, seed: int) -> Path:

@@ -209,10 +209,11 @@ def test_the_page_of_an_answer(measured):
         f"Of the {independent} independent traits {n[recovery.CHANCE] + n[recovery.ABOVE]} can be read from a face, "
         f"and {n[recovery.CHANCE]} of these stay at chance; of the others nothing is known."
     )
-    assert answer_figures.counts(answer).shape == (6, 2)
-    shown = answer_figures.exceptions(answer)
+    assert answer_figures.counts(answer).data.shape == (6, 2)
+    shown = answer_figures.exceptions(answer).data
     assert not shown["verdict"].isin([recovery.RECOVERED, recovery.CHANCE]).any()
-    assert shown.loc[("overall", "glasses"), "face"] == "–" and shown.notna().all(axis=None)
+    everyone = answer_figures.TITLES["overall"]
+    assert shown.loc[(everyone, "glasses"), answer_figures._level("face")] == "–" and shown.notna().all(axis=None)
     labels = [text.get_text() for text in answer_figures.show(answer).axes[2].get_yticklabels()]
     assert {"age", "body mass index", "jaw width", "hair colour", "skin tone"} <= set(labels) and len(labels) == 36
 
@@ -276,7 +277,7 @@ def test_the_mean_of_many_draws_is_a_level_of_its_own(many):
     assert set(draws_["attribute"]) == {"sex", *LEARNT}
     figure = answer_figures.show(known_answer.alone(study, found))
     assert "mean of many draws" in [text.get_text() for text in figure.legends[0].get_texts()]
-    assert "draws" in answer_figures.exceptions(known_answer.alone(study, found))
+    assert answer_figures._level("draws") in answer_figures.exceptions(known_answer.alone(study, found)).data
 
 
 def test_draws_are_measured_and_kept(many, tmp_path):

@@ -21,7 +21,7 @@ def but(settings, **what):
 
 
 SETTINGS = but(
-    SMOKE.gan,
+    params.resolve("smoke", overrides={"recipe": "short"}, root=ROOT).gan,
     width=0.0625,
     steps=8,
     batch_size=4,

@@ -17,6 +17,7 @@ from s2f.training import data, processes, saves, training
 from tests.training.small import ROOT, equal, pairs, weights
 
 SMALL = {
+    "recipe": "poster",
     "machine.n_devices": 2,
     "machine.device": "cpu",
     "voice.width": 0.0625,
