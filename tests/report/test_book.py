@@ -504,7 +504,7 @@ def test_what_real_voices_give_is_said_alike_wherever_one_can_be_given():
     row = re.search(r"^\| General \| (\d+) \| (\d+) \| (\S+ % \[[^]]+\]) \|", table, re.M)
     said = f"showed the right sex in {row[3]} of {row[1]} recordings of {row[2]} VoxCeleb speakers"
     places = ["README.md", "notebooks/08_your_voice.ipynb"]
-    places += [f"book/{name}.md" for name in ("limits_ethics", "faq", "cards", "reproduce")]
+    places += [f"book/{name}.md" for name in ("limits_ethics", "faq", "cards", "reproduce", "live")]
     assert [place for place in places if said not in (ROOT / place).read_text(encoding="utf-8")] == []
 
 
