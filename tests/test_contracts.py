@@ -100,7 +100,8 @@ def test_the_results_page_reads_what_06_metrics_wrote(finished, content, tmp_pat
     held_out = data.select(store, split="test")
     general = results.Variant(content["general"], np.load(folder / metrics.FACES), held_out, store)
     assert len(general.faces) == len(held_out.voices)
-    assert all(isinstance(value, float) for value in results.numbers(general).values())
+    others = {name: results.Variant(content[name], general.faces, held_out, store) for name in VARIANTS}
+    assert all(isinstance(text, str) and text for text in results.quotes(others | {"general": general}).values())
     table1 = results.people(general, n=2, seed=0)
     assert len(results.compare(general, {"other": general}, table1)) == 2
     named = {name.title(): own for name, own in content.items()}
@@ -160,7 +161,8 @@ def test_every_other_file_of_the_run_opens(finished, absent):
     assert Readers.load(finished / "measure").attribute_names
     for name in VARIANTS:
         inference.load(finished / name)
-        assert saves.read_log(finished / name / "log.jsonl")
+        assert saves.read_log(finished / name / "sampler" / "log.jsonl")
+    assert saves.read_log(finished / "code" / "log.jsonl")
     versions = {"voice/metrics.json": voice_quality.VERSION}
     versions |= dict.fromkeys(("answer/answer.json", "answer/pooled.json"), known_answer.VERSION)
     for path, version in versions.items():
