@@ -6,7 +6,7 @@ two must agree and whose verdict counts a little. Voices play no part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -67,13 +67,6 @@ class Trainer(loop.Trainer):
         self._draw_again = compiled(peers.wrap(self.network, device=device))
         self._teach = compiled(peers.wrap(self.judge, device=device))
         self._ask = compiled(self.judge) if peers.n > 1 else self._teach
-
-    def extra(self) -> dict[str, Tensor]:
-        """Nothing beside the parts."""
-        return {}
-
-    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
-        """Nothing to put back."""
 
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One iteration; returns its losses as tensors. With `report` also what `gan.Trainer.iterate` gives of them."""

@@ -83,12 +83,11 @@ class Trainer(ABC):
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One iteration; with `report`, what the log and the health checks want, as tensors on the device."""
 
-    @abstractmethod
     def extra(self) -> dict[str, Tensor]:
-        """Further tensors to save."""
+        """Further tensors to save, beside the parts."""
+        return {}
 
-    @abstractmethod
-    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
+    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:  # noqa: B027 (most trainers have nothing more)
         """Put back what `extra` gave."""
 
     def observe(self, *, last: bool) -> None:  # noqa: B027 (not every trainer looks)

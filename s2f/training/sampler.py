@@ -6,7 +6,6 @@ open, which is all that either kind of sampler needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 import torch
@@ -68,13 +67,6 @@ class Trainer(loop.Trainer):
         self._ask = loop.compiled(
             peers.wrap(self.network, device=device), compile_mode=setup.compile_mode, device=device
         )
-
-    def extra(self) -> dict[str, Tensor]:
-        """Nothing beside the parts."""
-        return {}
-
-    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
-        """Nothing to put back."""
 
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One step; returns its loss, and with `report` the length of its gradients."""
