@@ -1,5 +1,5 @@
 #!/bin/sh
-# audmetric 1.4.2 gives a verifier that is right nine times in ten an equal error rate of 1.0.
+# audmetric 1.4.2 gives a verifier that is right 85 times in 100 an equal error rate of 1.0.
 #
 # Guess: the equal error rate depends on the order of the scores alone; scores that tie at the top move it by half a
 # tie at most, a verifier with one score for everything has 0.5, and 0/1 decisions, which the docstring allows, with 10 %

@@ -42,7 +42,8 @@ for kind, (same, silence, channels, pieces) in shares.items():
     print(f"{kind}: at one rate {same}, in silence {silence}, between equal channels {channels}, between pieces and one go {pieces}")
 exact, written = soxr.resample(voice.astype(float), 48000, 16000), soxr.resample(voice, 48000, 16000)
 noise, rounding = np.std(written - exact), np.std(np.round(exact) - exact)
-print(f"error of int16 {noise:.3f}, of rounding alone {rounding:.3f}; values for silence:", np.unique(soxr.resample(np.zeros(48000, np.int16), 48000, 16000)))
+print(f"error of int16 {noise:.3f}, of rounding alone {rounding:.3f}; values for silence:",
+      np.unique(soxr.resample(np.zeros(48000, np.int16), 48000, 16000)))
 assert np.array_equal(written, soxr.resample(voice, 48000, 16000))
 assert min(shares["int16"]) > 0.2 and noise > 1.6 * rounding
 assert shares["int32"] == shares["float32"] == [0, 0, 0, 0]
