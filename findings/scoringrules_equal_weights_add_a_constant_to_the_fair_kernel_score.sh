@@ -3,7 +3,7 @@
 #
 # Guess: `ens_w` of ones is the same as no `ens_w`, for every score and every estimator, as the scale of the weights
 # does not matter either; a fair score has the same mean for 3 perfect members as for 20.
-# Behaviour: so it is for the energy, variogram and ranked probability scores. `gksuv_ensemble` and `gksmv_ensemble`
+# Behaviour: so it is for the fair energy, variogram and ranked probability scores. `gksuv_ensemble` and `gksmv_ensemble`
 # (Gaussian kernel) with `estimator="fair"` and weights keep each member's kernel with itself, which the divisor has
 # already left out: 0.5 / (M - 1) is added with equal weights, 0.25 with 3 members and 0.03 with 20. An honest
 # forecast of 3 draws then scores nearly twice as badly as one of 20, worse than a forecast of 20 draws that is off by a whole
@@ -41,6 +41,11 @@ off = fair(20, off=1.0)
 print(f"20 draws, one deviation off: without weights {off[0]:.3f}, with equal weights {off[1]:.3f}")
 plain = [pair[0] for pair in means.values()]
 assert max(plain) - min(plain) < 0.01 and max(plain) + 0.05 < off[0] and off[1] < means[3][1]
+
+few = rng.normal(size=(cases, 6))
+ranked = sr.crps_ensemble(truth, few, estimator="fair", ens_w=np.ones_like(few)) - sr.crps_ensemble(truth, few, estimator="fair")
+print(f"crps_ensemble, fair, 6 members: equal weights add {ranked.mean():.6f}")
+assert np.abs(ranked).max() < 1e-9
 
 point, draws = rng.normal(size=3), rng.normal(size=(6, 3))
 for score, estimator in ((sr.gksmv_ensemble, "fair"), (sr.gksmv_ensemble, "nrg"), (sr.es_ensemble, "fair"), (sr.vs_ensemble, "fair")):
