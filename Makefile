@@ -22,7 +22,7 @@ PYTHON ?= $(shell $(FIND_PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment book study test lint lab bench lock clean distclean
+.PHONY: help environment book study test lint lab bench pdf lock clean distclean
 
 help:  ## List the commands
 	@echo 'What can a voice tell about a face, and what does a GAN make up?'
@@ -59,6 +59,9 @@ book: $(READY)  ## Run the study on the embedded corpus and build the book
 
 study: $(READY)  ## The thorough run: three seeds, the closed-set protocol, every row
 	@$(BIN)/python -m s2f study --profile "$$S2F_PROFILE" --thorough
+
+pdf: $(READY)  ## Print the built book's chapters to a PDF (needs Chromium or Chrome)
+	@$(BIN)/python -m s2f.report.pdf
 
 test: $(READY)  ## Run the tests
 	@$(BIN)/python -m pytest --durations=10
