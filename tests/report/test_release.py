@@ -198,3 +198,9 @@ def test_the_command_says_where_the_archive_is(project, monkeypatch, capsys):
     arguments.output = project
     with pytest.raises(ParameterError, match="--output is a folder"):
         release.main(arguments)
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/reproduce.md"])
+def test_pages_name_the_folder_that_the_demos_archive_of_this_version_holds(page):
+    named = set(re.findall(r"s2f-demo-[\d.]+\d", (ROOT / page).read_text(encoding="utf-8")))
+    assert named == {f"s2f-demo-{release.__version__}"}
