@@ -70,3 +70,13 @@ def test_the_callers_environment_does_not_reach_what_make_starts(made):
     subprocess.run(["make", "-C", made, "book"], check=True, capture_output=True, env=env)
     seen = dict(line.partition("=")[::2] for line in (made / "environment").read_text().splitlines())
     assert seen["KEPT"] == "x" and seen["PYTHONNOUSERSITE"] == "1" and not set(harmful) & set(seen)
+
+
+def test_lab_opens_where_its_start_page_is_said_and_takes_options_as_words(made):
+    words = ["make", "-C", made, "lab", "OPTIONS=--no-browser --port 9000 ; touch f `touch g` *"]
+    subprocess.run(words, check=True, capture_output=True, env={**os.environ, "JUPYTER_CONFIG_PATH": "x"})
+    given = ["-m", "jupyter", "lab", "--no-browser", "--port", "9000", ";", "touch", "f", "`touch", "g`", "*"]
+    assert (made / "words").read_text().splitlines() == given
+    assert not (made / "f").exists() and not (made / "g").exists()
+    seen = dict(line.partition("=")[::2] for line in (made / "environment").read_text().splitlines())
+    assert seen["JUPYTER_CONFIG_PATH"] == str(made / "workflow" / "lab")
