@@ -59,7 +59,7 @@ study: $(READY)  ## The thorough run: three seeds, the closed-set protocol, ever
 	@$(BIN)/python -m s2f study --profile "$$S2F_PROFILE" --thorough
 
 test: $(READY)  ## Run the tests
-	@$(BIN)/python -m pytest --durations=10
+	@$(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 
 lint: $(READY)  ## Check the style and the types of the code
 	@$(BIN)/python -m ruff check --output-format concise .
