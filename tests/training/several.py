@@ -25,6 +25,7 @@ TRAIN = {"code": (learn_code, Code), "sampler": (learn_sampler, Sampler)}
 def main(way, *trainings):
     attempt, rank = int(os.environ["TORCHELASTIC_RESTART_COUNT"]), int(os.environ["RANK"])
     (Path(trainings[0]) / f"start_{attempt}_{rank}").write_text(str(os.getpid()))
+    (Path(trainings[0]) / f"port_{attempt}_{rank}").write_text(os.environ["MASTER_PORT"])
     if way == "fails":
         raise ValueError("a value that is wrong every time")
     iterate = gan.Trainer.iterate
