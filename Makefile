@@ -64,7 +64,7 @@ pdf: $(READY)  ## Print the built book's chapters to a PDF (needs Chromium or Ch
 	@$(BIN)/python -m s2f.report.pdf
 
 test: $(READY)  ## Run the tests
-	@$(BIN)/python -m pytest --durations=10
+	@$(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 
 lint: $(READY)  ## Check the style and the types of the code
 	@$(BIN)/python -m ruff check --output-format concise .
