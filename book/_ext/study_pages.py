@@ -243,7 +243,7 @@ class Icons:
         )
 
     def _drawing(self, pack: str, name: str) -> tuple[str, str, str]:
-        rest = rf'\[(\d+),(\d+),\[[^\]]*\],"\w*","([^"]+)"\]'
+        rest = r'\[(\d+),(\d+),\[[^\]]*\],"\w*","([^"]+)"\]'
         other = rf'\[(\d+),(\d+),\[(?:[^\]]*,)?"{name}"[^\]]*\],"\w*","([^"]+)"\]'  # an older name of it
         for pattern in (rf'[{{,]"?{name}"?:{rest}', other):
             found = re.findall(pattern, self._script[: self._ends[pack]])

@@ -16,6 +16,7 @@ MAX_BYTES = 3_000_000  # of a page with what it loads
 MAX_LIVE_BYTES = 12_000_000  # of the page that carries the trained networks
 LIVE = "live"
 SHOWN = 20  # problems that an error names
+FONTS = (".woff2", ".woff", ".ttf")  # of several in a style sheet a page uses one, and loads no other
 EMPTY = frozenset({"img", "br", "hr", "input", "link", "meta", "source", "wbr", "area", "col", "embed", "track"})
 SAYS_NOTHING = re.compile(r"(?<![\w.])(nan|NaN|NaT|<NA>)(?![\w-])")
 RAW = re.compile(r"\{'\w+': ")  # a dictionary as Python prints it
@@ -251,6 +252,9 @@ def _of_loads(page: Page, path: Path, html: Path) -> Iterator[tuple[str, str]]:
                 text = file.read_text(encoding="utf-8")
                 found = (next(filter(None, match)).strip("'\"") for match in STYLE_URL.findall(text))
                 wanted += [(each, file) for each in found if not each.startswith("data:")]
+    fonts = [file for file in files if file.suffix in FONTS]
+    for file in sorted(fonts, key=files.__getitem__)[:-1]:
+        del files[file]
     limit = MAX_BYTES
     if path == html / f"{LIVE}.html":
         limit = MAX_LIVE_BYTES

@@ -1,4 +1,4 @@
-"""What a built page owes its readers, on pages with one fault each; tests/report/test_book.py holds the chapters to it."""
+"""What a built page owes its readers, on pages with one fault each; `s2f.report.book` holds the book to it."""
 
 from pathlib import Path
 
@@ -101,6 +101,9 @@ def test_what_a_style_sheet_loads_is_weighed_and_the_live_page_may_carry_its_net
     folder = written(tmp_path, right=page(), live=page(title="Live"))
     (folder / "_static" / "font.woff2").write_bytes(b"1" * (book_checks.MAX_BYTES - 1000))
     assert book_checks.problems(folder) == []
+    (folder / "_static" / "font2.woff2").write_bytes(b"1" * (book_checks.MAX_BYTES - 2000))
+    (folder / "_static" / "a.css").write_text(f"{STYLE} @font-face{{src:url(font2.woff2)}}", encoding="utf-8")
+    assert book_checks.problems(folder) == []  # one of both is used
     (folder / "_static" / "font.woff2").write_bytes(b"1" * book_checks.MAX_BYTES)
     assert [each.page for each in book_checks.problems(folder)] == ["right.html"]
     networks = folder / "_static" / "live" / "run.js"
