@@ -32,6 +32,13 @@ ICON = re.compile(r'<i class="([^"]*\bfa-[^"]+)"([^>]*)>\s*</i>')
 PACKS = {"fas": "fas", "fa-solid": "fas", "far": "far", "fa-regular": "far", "fab": "fab", "fa-brands": "fab"}
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|</?p>)*</th>")
 TOGGLE = re.compile(r'<summary>(?=<span class="toctree-toggle")')  # of the sidebar: an arrow alone
+SPOKEN = (  # what programs that read a page aloud are told, where the theme tells them nothing or what they do not know
+    (
+        '<div id="pst-primary-sidebar"',
+        '<div role="complementary" aria-label="Pages of the book" id="pst-primary-sidebar"',
+    ),
+    ('role="doc-biblioentry"', 'role="listitem"'),
+)
 BUTTON = re.compile(r"<button\b(?![^>]*\baria-label=)([^>]*)>")
 NOTEBOOK = re.compile(r"book/runs/(\d\d_[a-z_]+?)(?:_(?:general|females|males))?\.ipynb")
 SUMMARY = "What can a voice tell about a face, and what does a GAN make up? A study that runs by itself."
@@ -255,6 +262,8 @@ class Icons:
 def usable(page: str, icons: Icons) -> str:
     """A page whose buttons have names, with its own icons, and whose tables have no header that says nothing."""
     page = ICON.sub(icons.svg, ICON_SCRIPT.sub("", page))
+    for part, spoken in SPOKEN:
+        page = page.replace(part, spoken)
     page = TOGGLE.sub('<summary aria-label="Pages below this one">', page)
     return BUTTON.sub(_named, EMPTY_HEADER.sub(r"<td\1></td>", page))
 
