@@ -110,6 +110,7 @@ def _look() -> None:
         "ytick.color": INK,
         "axes.edgecolor": "#9A9A9A",
         "grid.color": FAINT,
+        "axes.formatter.useoffset": False,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "figure.dpi": 160,

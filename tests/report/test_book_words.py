@@ -17,7 +17,7 @@ LIST = Path(__file__).with_name("words.txt")
 SOURCES = sorted([*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb"), *ROOT.glob("*.md")])
 FENCE = re.compile(r"(`{3,})(\{?[\w-]*\}?)")
 OF_CODE = {"raw", "code", "code-block", "math", "bibliography", "literalinclude"}
-NO_WORDS = (r"^:\w+:.*$", r"``[^`]*``|`[^`]*`", r"\$\$.*?\$\$|\$[^$\n]*\$", r"\]\([^)]*\)|https?://\S+|<[^>]+>")
+NO_WORDS = (r"^:\w+:[^\n]*", r"``[^`]*``|`[^`]*`", r"\$\$.*?\$\$|\$[^$\n]*\$", r"\]\([^)]*\)|https?://\S+|<[^>]+>")
 WORD = re.compile(r"[^\W\d_]+(?:[’'][^\W\d_]+)?")
 
 
