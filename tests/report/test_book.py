@@ -722,6 +722,12 @@ def test_every_term_of_the_glossary_is_reached_from_the_chapter_that_first_uses_
     assert set(linked) == terms
 
 
+def test_every_source_but_the_poster_has_an_address():
+    for entry in re.split(r"^@", BIBLIOGRAPHY, flags=re.M)[1:]:
+        name = re.match(r"\w+\{(\w+),", entry)[1]
+        assert re.search(r"^  (doi|eprint|url) = ", entry, re.M) or name == "poster", name
+
+
 def test_configuration_executes_nothing_and_hides_progress_bars():
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     assert config["execute"] == {"execute_notebooks": "off", "stderr_output": "remove"}
