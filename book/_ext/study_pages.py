@@ -243,6 +243,7 @@ class Icons:
         words = classes.split()
         pack = next(PACKS[word] for word in words if word in PACKS)
         name = next(word[3:] for word in words if word.startswith("fa-") and word not in {*PACKS, "fa-lg"})
+        classes = " ".join(word for word in words if word not in PACKS)  # rules of packs are for letters
         width, height, path = self._drawing(pack, name)
         return (
             f'<svg class="svg-inline--fa {classes}"{attributes} aria-hidden="true" focusable="false" '

@@ -383,6 +383,14 @@ def test_icons_are_drawn_into_pages_that_load_no_script_for_them(built, browser)
     opened(browser, built[0], "index.html")
     size = "const box = document.querySelector('.search-button-field svg').getBoundingClientRect(); return box.width;"
     assert 8 < browser.execute_script(size) < 40
+    opened(browser, built[0], "search.html")
+    sides = (
+        "const field = [...document.querySelectorAll('.bd-search')].at(-1);"
+        "return [field.querySelector('svg').getBoundingClientRect().right,"
+        " field.querySelector('input').getBoundingClientRect().left];"
+    )
+    icon, field = browser.execute_script(sides)
+    assert 0 < icon <= field  # and beside the words, not on them
 
 
 @pytest.mark.slow
