@@ -518,6 +518,24 @@ def test_a_missing_glued_number_is_named_and_leaves_the_earlier_book(tmp_path):
     assert earlier.read_text(encoding="utf-8") == "earlier"
 
 
+@pytest.mark.slow
+def test_a_book_whose_pages_have_faults_is_refused_and_leaves_the_earlier_one(tmp_path):
+    root, run, notebooks = project(tmp_path)
+    toc = "format: jb-book\nroot: index\nchapters:\n- file: runs/07_results\n- file: runs/status\n"
+    (root / "book" / "_toc.yml").write_text(toc, encoding="utf-8")
+    prose = "# Small\n\n| faces |\n|---|\n| NaN |\n\n"
+    prose += "<a href='nowhere.html'>There</a> is <img src='https://example.org/a.png' alt='A face.'>\n"
+    (root / "book" / "index.md").write_text(prose, encoding="utf-8")
+    earlier = root / "_build" / "html" / "index.html"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("earlier", encoding="utf-8")
+    with pytest.raises(RunError) as caught:
+        book.build(root, run, {"07_results": notebooks["07_results"]})
+    for fault in ("says nothing: NaN", "link: nowhere.html", "another host: https://example.org/a.png"):
+        assert f"index.html: {fault}" in str(caught.value)
+    assert earlier.read_text(encoding="utf-8") == "earlier"
+
+
 def test_prose_asks_for_glued_numbers_with_a_format():
     for chapter in sorted((ROOT / "book").glob("*.md")):
         text = chapter.read_text(encoding="utf-8")
