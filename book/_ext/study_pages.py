@@ -38,6 +38,7 @@ SPOKEN = (  # what programs that read a page aloud are told, where the theme tel
         '<div role="complementary" aria-label="Pages of the book" id="pst-primary-sidebar"',
     ),
     ('role="doc-biblioentry"', 'role="listitem"'),
+    ('<div class="math ', '<div tabindex="0" role="group" aria-label="Formula" class="math '),  # it scrolls on a phone
 )
 BUTTON = re.compile(r"<button\b(?![^>]*\baria-label=)([^>]*)>")
 NOTEBOOK = re.compile(r"book/runs/(\d\d_[a-z_]+?)(?:_(?:general|females|males))?\.ipynb")
