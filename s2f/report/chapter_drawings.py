@@ -112,15 +112,7 @@ def many_faces() -> Figure:
         _lead(ax, boxes, *pair.split(), size=(21, 9))
     arrow(ax, (72.5, 34), (80, 26.5))
     arrow(ax, (72.5, 10), (80, 17.5))
-    ax.text(
-        51,
-        22,
-        "learns from such codes\nof the speaker's photographs",
-        fontsize=8.5,
-        ha="center",
-        va="center",
-        color=GREY,
-    )
+    ax.text(51, 22, "learns from codes of the\nspeaker's photographs", fontsize=8.5, va="center", color=GREY)
     arrow(ax, (55, 29.5), (41, 14.5), curve=0.1)
     say(
         figure,
@@ -141,7 +133,7 @@ def stages() -> Figure:
     for name, level in depth.items():
         columns.setdefault(level, []).append(name)
     n_rows, n_levels = max(map(len, columns.values())), max(columns) + 1
-    step, high, size = 100 / n_levels, 13, (100 / n_levels - 3.6, 8.5)
+    step, high, size = 100 / n_levels, 13, (100 / n_levels - 2.4, 8.5)
     figure, ax = _page(high * n_rows)
     places = {
         name: ((level + 0.5) * step, high * n_rows * (k + 0.5) / len(names))
