@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import numpy as np
+import pandas as pd
 
 from s2f import files
 from s2f.metrics.catalogue import METRICS
-from s2f.report import chapter_drawings, method_drawing, style
+from s2f.report import chapter_drawings, method_drawing, moving_figures, style
 from s2f.report.style import BLUE, GREEN, GREY, ORANGE, RED, canvas, in_theme, listed, say, spelled
 from s2f.report.tables import POSTER, POSTER_COLUMNS
 
@@ -91,6 +92,35 @@ class Run:
         path = home / voices["path"].iloc[0] if len(voices) else home
         return (sound_files.read(path), path) if path.is_file() else None
 
+    def courses(self) -> list[moving_figures.Course]:
+        """What the run's trainings logged."""
+        return moving_figures.courses({name: self.folder(name) for name in ("voice", "code", *POSTER)})
+
+    def people(self) -> list[moving_figures.Person]:
+        """Test people on the map of voices; nobody of whom is generated, or whom the run has no embedding of."""
+        from s2f.features.store import Store
+        from s2f.training import data
+
+        corpus, folder = self.folder("corpus"), self.folder("voice")
+        if self.person() is None or not (folder / "tracks.npy").is_file():
+            return []
+        store, causes = Store.open(self.folder("store")), pd.read_parquet(corpus / "people.parquet")
+        home = self.root / json.loads((corpus / "summary.json").read_text(encoding="utf-8"))["root"]
+        rows, photos = store.voices(split="test"), store.photos(split="test").groupby("identity").head(1)
+        ages, faces = causes.set_index("identity")["age_years"], photos.set_index("identity")["row"]
+        means = pd.DataFrame(data.embeddings(folder, rows).double().numpy()).groupby(rows["identity"].to_numpy()).mean()
+        first = rows.groupby("identity").head(1).set_index("identity")
+        about = [
+            moving_figures.Person(
+                *(0.0, 0.0, str(row["gender"])),
+                about=f"{moving_figures.WORD[str(row['gender'])]}, {ages[name]:.0f} years",
+                face=np.array(store.faces[faces[name]]) if name in faces else None,
+                recording=home / row["path"] if (home / row["path"]).is_file() else None,
+            )
+            for name, row in first.loc[means.index].iterrows()
+        ]
+        return moving_figures.people(means.to_numpy(), about) if len(about) > 2 else []
+
 
 def write(run: Run, notebooks: Mapping[str, Path], folder: Path) -> None:
     """Write every figure of the chapters, and the players that stand beside them.
@@ -109,6 +139,8 @@ def write(run: Run, notebooks: Mapping[str, Path], folder: Path) -> None:
         else:
             _keep(*found, path=folder / f"{name}.png")
     files.write_text(folder / "players.html", players(run))
+    files.write_text(folder / "curves.html", moving_figures.curves_part(run.courses()))
+    files.write_text(folder / "voices.html", moving_figures.voices_part(run.people(), folder))
 
 
 def taken(notebook: Path, calls: str) -> tuple[bytes, dict[str, str]] | None:
@@ -171,7 +203,7 @@ def hearing(wave: np.ndarray) -> Figure:
 
     mask, speech = steps.voiced_mask(wave), steps.voiced(wave)
     log_mel = steps.log_mel(speech)
-    heard = steps.repeat(steps.normalise(log_mel))
+    heard = steps.features(wave)
     figure, axes = canvas(6.4, n_rows=4)
     first, second, third, fourth = axes[:, 0]
     frame = 0.02
@@ -309,6 +341,18 @@ def beside_poster(metrics: Mapping[str, Mapping]) -> Figure:
     return figure
 
 
+def curves(run: Run) -> Figure:
+    """Curves of all trainings of a run."""
+    found = run.courses()
+    return moving_figures.curves(found) if found else nothing("This run kept no log of a training.")
+
+
+def voices(run: Run) -> Figure:
+    """The map of the voices of test people."""
+    found = run.people()
+    return moving_figures.voices(found) if found else nothing("This run has no generated voices to lay out as a map.")
+
+
 def _still(draw: Callable[[], Figure]) -> Callable[[Run], Figure]:
     return lambda _: draw()
 
@@ -321,6 +365,8 @@ DRAWN: Mapping[str, Callable[[Run], Figure]] = MappingProxyType(
         "front_end": front_end,
         "data_flow": _still(method_drawing.data_flow),
         "many_faces": _still(chapter_drawings.many_faces),
+        "curves": curves,
+        "voices": voices,
         "one_voice": one_voice,
         "poster": poster,
         "moved_voice": _still(chapter_drawings.moved_voice),

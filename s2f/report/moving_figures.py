@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,11 +183,13 @@ def voices(found: Sequence[Person]) -> Figure:
 
 
 def voices_part(found: Sequence[Person], folder: Path) -> str:
-    """The map as a part of a page, and its recordings as ``voices/<n>.wav`` of a folder."""
+    """The map as a part of a page, a sentence where it is empty; its recordings are ``voices/<n>.wav`` of a folder."""
     import soundfile
 
     from s2f.features import front_end, sound_files
 
+    if not found:
+        return "<p>This run has no generated voices to lay out as a map.</p>\n"
     shown: list[dict[str, Any]] = []
     for each in found:
         entry: dict[str, Any] = {"x": round(each.x, 4), "y": round(each.y, 4), "sex": each.sex, "about": each.about}
@@ -198,6 +201,19 @@ def voices_part(found: Sequence[Person], folder: Path) -> str:
             entry |= {"face": _jpeg(each.face), "sound": (VOICES / name).as_posix()}
         shown.append(entry)
     return _part("map", {"people": shown})
+
+
+def place(folder: Path, pages: Path) -> None:
+    """Put the recordings of the map where the page that is built asks for them.
+
+    Parameters
+    ----------
+    folder : Path, that `voices_part` was given
+    pages : Path, folder of the built pages
+    """
+    for path in sorted((folder / "voices").glob("*.wav")):
+        (pages / VOICES).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, pages / VOICES / path.name)
 
 
 def _jpeg(face: np.ndarray) -> str:
