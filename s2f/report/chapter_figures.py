@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import nbformat
 import numpy as np
 import pandas as pd
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from s2f import files
 from s2f.metrics.catalogue import METRICS
@@ -85,7 +86,7 @@ class Run:
         from s2f.features.store import Store
 
         corpus, store = self.folder("corpus"), self.folder("store")
-        if not (corpus / "people.parquet").is_file() or not (store / "index.parquet").is_file():
+        if not (corpus / "people.parquet").is_file() or not store.is_dir():
             return None
         home = self.root / json.loads((corpus / "summary.json").read_text(encoding="utf-8"))["root"]
         voices = Store.open(store).voices(split="test")
@@ -132,13 +133,14 @@ def write(run: Run, notebooks: Mapping[str, Path], folder: Path) -> None:
     """
     for name, draw in DRAWN.items():
         style.save(draw(run), folder / f"{name}.png")
+        _narrow(folder / f"{name}.png")
     for name, (page, calls) in TAKEN.items():
         found = taken(notebooks[page], calls) if page in notebooks else None
         if found is None:
             style.save(nothing(f"This run has no such figure: {page} shows none."), folder / f"{name}.png")
         else:
             _keep(*found, path=folder / f"{name}.png")
-    files.write_text(folder / "players.html", players(run))
+    files.write_text(folder / "players.html", players(run, folder))
     files.write_text(folder / "curves.html", moving_figures.curves_part(run.courses()))
     files.write_text(folder / "voices.html", moving_figures.voices_part(run.people(), folder))
 
@@ -154,29 +156,44 @@ def taken(notebook: Path, calls: str) -> tuple[bytes, dict[str, str]] | None:
     return None
 
 
+def _narrow(path: Path) -> None:
+    """Give a drawing a palette of 256 colours, with which its file is a third as large; photographs would suffer."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        about = dict(picture.text) if isinstance(picture, PngImageFile) else {}
+        narrow = picture.convert("RGBA").quantize(256, method=Image.Quantize.FASTOCTREE)
+    if about.get("Kind") == "drawing":
+        with files.whole(path) as beside:
+            narrow.save(beside, format="PNG", optimize=True, pnginfo=_words(about))
+
+
+def _words(about: Mapping[str, str]) -> PngInfo:
+    words = PngInfo()
+    for key, text in about.items():
+        words.add_itxt(key, text)
+    return words
+
+
 def _keep(data: bytes, about: Mapping[str, str], *, path: Path) -> None:
     """Write a notebook's picture as `style.save` would have."""
     from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
 
-    words = PngInfo()
-    words.add_itxt("Description", about["alt"])
-    words.add_itxt("Kind", about["kind"])
+    words = _words({"Description": about["alt"], "Kind": about["kind"]})
     with files.whole(path) as beside, Image.open(io.BytesIO(data)) as picture:
         picture.save(beside, format="PNG", pnginfo=words)
 
 
-def players(run: Run) -> str:
+def players(run: Run, folder: Path) -> str:
     """The recording of `front_end` to listen to, and the speech that is kept of it; as a part of a page."""
     from s2f.features import front_end as steps
-    from s2f.report import sheets
 
     found = run.person()
     if found is None:
         return "<p>This run has no generated recording to listen to.</p>\n"
-    shown = {"The recording": found[0], "The speech that is kept of it": steps.voiced(found[0])}
-    parts = [sheets.player(wave, what=what) for what, wave in shown.items()]
-    return "\n".join(str(part.data) for part in parts if part is not None) + "\n"
+    waves = {"recording": found[0], "speech": steps.voiced(found[0])}
+    said = {"recording": "The recording", "speech": "The speech that is kept of it"}
+    return "".join(moving_figures.player(wave, folder, name=name, what=said[name]) for name, wave in waves.items())
 
 
 @in_theme

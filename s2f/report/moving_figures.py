@@ -175,6 +175,7 @@ def voices(found: Sequence[Person]) -> Figure:
             ax.plot(box[:2], [box[2]] * 2, color=colours[each.sex], linewidth=2.5, zorder=4)
     ax.set(xlim=(min(e.x for e in found) - 2 * half[0], max(e.x for e in found) + 2 * half[0]))
     ax.set(ylim=(min(e.y for e in found) - 2 * half[1], max(e.y for e in found) + 2 * half[1]))
+    ax.grid(color=style.BETWEEN, alpha=0.25)  # seen on white and on black: photographs are not turned around
     ax.set(xlabel="first main axis of the voice embeddings", ylabel="second")
     figure.legend(loc="outside lower center", ncols=2)
     n = sum(each.face is not None for each in found)
@@ -184,9 +185,7 @@ def voices(found: Sequence[Person]) -> Figure:
 
 def voices_part(found: Sequence[Person], folder: Path) -> str:
     """The map as a part of a page, a sentence where it is empty; its recordings are ``voices/<n>.wav`` of a folder."""
-    import soundfile
-
-    from s2f.features import front_end, sound_files
+    from s2f.features import sound_files
 
     if not found:
         return "<p>This run has no generated voices to lay out as a map.</p>\n"
@@ -195,12 +194,32 @@ def voices_part(found: Sequence[Person], folder: Path) -> str:
         entry: dict[str, Any] = {"x": round(each.x, 4), "y": round(each.y, 4), "sex": each.sex, "about": each.about}
         if each.face is not None and each.recording is not None:
             name = f"{len(shown)}.wav"
-            with files.whole(folder / "voices" / name) as beside:
-                wave = sound_files.read(each.recording)
-                soundfile.write(beside, wave, front_end.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+            _write(sound_files.read(each.recording), folder / "voices" / name)
             entry |= {"face": _jpeg(each.face), "sound": (VOICES / name).as_posix()}
         shown.append(entry)
     return _part("map", {"people": shown})
+
+
+def player(wave: np.ndarray, folder: Path, *, name: str, what: str) -> str:
+    """A recording as a part of a page, which loads it when it is played; it is ``voices/<name>.wav`` of a folder.
+
+    Parameters
+    ----------
+    wave : ndarray, float [n_samples] at 16 kHz
+    what : str, its name on the page
+    """
+    _write(wave, folder / "voices" / f"{name}.wav")
+    sound = f'<audio aria-label="{what}" controls preload="none" src="{(VOICES / name).as_posix()}.wav"></audio>'
+    return f'<figure class="player"><figcaption>{what}</figcaption>{sound}</figure>\n'
+
+
+def _write(wave: np.ndarray, path: Path) -> None:
+    import soundfile
+
+    from s2f.features import front_end
+
+    with files.whole(path) as beside:
+        soundfile.write(beside, wave, front_end.SAMPLE_RATE, format="WAV", subtype="PCM_16")
 
 
 def place(folder: Path, pages: Path) -> None:
@@ -208,7 +227,7 @@ def place(folder: Path, pages: Path) -> None:
 
     Parameters
     ----------
-    folder : Path, that `voices_part` was given
+    folder : Path, that `voices_part` and `player` were given
     pages : Path, folder of the built pages
     """
     for path in sorted((folder / "voices").glob("*.wav")):

@@ -1,5 +1,6 @@
 """Figures of the chapters: every chapter has one with words, and a figure says what a run does not have."""
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -113,10 +114,21 @@ def test_the_front_end_is_shown_step_by_step():
     heard = front_end.features(wave)
     np.testing.assert_array_equal(fourth, heard.T)
     assert third.shape == (64, len(front_end.log_mel(front_end.voiced(wave))))
-    (_, first), (_, second) = (ax.lines[0].get_data() for ax in figure.axes[:2])
-    assert len(first) > len(second)  # the pause is gone
+    ends = [ax.lines[0].get_xdata()[-1] for ax in figure.axes[:2]]
+    np.testing.assert_allclose(ends, [len(wave) / 16000, len(front_end.voiced(wave)) / 16000], atol=0.01)
+    assert ends[1] < ends[0] - 0.5  # the pause is gone
     kept = len(front_end.voiced(wave)) / 16000
     assert f"the {kept:.1f} s of speech joined" in " ".join(figure.get_label().split())
+
+
+def test_a_chapter_shows_a_figure_with_the_words_that_are_in_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    extension = importlib.import_module("study_pages")
+    style.save(style.in_theme(lambda: _dot("A dot."))(), tmp_path / "dot.png")
+    assert extension._said(tmp_path / "dot.png") == {"alt": "A dot.", "kind": "drawing"}
+    Image.new("RGB", (2, 2)).save(tmp_path / "other.png")
+    for name in ("other.png", "absent.png", "rooms.svg"):
+        assert extension._said(tmp_path / name) == {}
 
 
 def test_strangers_who_look_nearer_are_what_a_trial_leaves_wrong():
