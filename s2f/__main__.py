@@ -22,6 +22,7 @@ COMMANDS = MappingProxyType(
         "preprocess": "s2f.features.preprocessing",
         "train": "s2f.training.training",
         "keep": "s2f.report.kept_runs",
+        "release": "s2f.report.release",
         "reconstruct": "s2f.report.reconstruct",
         "measure": "s2f.report.other_system",
     }
@@ -134,10 +135,21 @@ def parser() -> argparse.ArgumentParser:
     keep = command("keep", "keep a finished run's tables and pictures with the book, with a page")
     keep.add_argument("run", type=Path, help="runs/<profile>[-<label>]")
 
+    release = command("release", "pack a finished run's networks into an archive, to be used without the run", seed)
+    release.add_argument("run", type=Path, help="runs/<profile>[-<label>]")
+    release.add_argument(
+        "-o", "--output", type=Path, metavar="ZIP", help="the archive (default: _build/s2f-<run>-<version>.zip)"
+    )
+
     draw = command("reconstruct", "draw the face of a voice, or a sheet of many that it may have")
     draw.add_argument("recordings", nargs="+", type=Path, help="wav, flac, ogg, mp3 or m4a files, or folders")
     variant = Path("runs/demo/s0/general")
-    draw.add_argument("--run", type=Path, default=variant, help=f"a trained variant's folder {DEFAULT}")
+    draw.add_argument(
+        "--run",
+        type=Path,
+        default=variant,
+        help=f"a trained variant's folder, of a run or of an unpacked release {DEFAULT}",
+    )
     draw.add_argument(
         "-o", "--output", type=Path, help="a picture, or a folder for several (default: beside each recording)"
     )

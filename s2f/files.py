@@ -181,7 +181,12 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def write_yaml(path: str | Path, value: Mapping) -> None:
     """Write YAML whole, keys in the given order."""
-    write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+    write_text(path, yaml_text(value))
+
+
+def yaml_text(value: Mapping) -> str:
+    """What `write_yaml` writes."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
 
 
 def read_versioned(path: Path, *, version: int, remedy: str, error: type[S2FError]) -> dict[str, Any]:

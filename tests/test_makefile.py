@@ -1,6 +1,7 @@
 """What `make` deletes, and what it gives to the commands that it runs."""
 
 import os
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -70,3 +71,37 @@ def test_the_callers_environment_does_not_reach_what_make_starts(made):
     subprocess.run(["make", "-C", made, "book"], check=True, capture_output=True, env=env)
     seen = dict(line.partition("=")[::2] for line in (made / "environment").read_text().splitlines())
     assert seen["KEPT"] == "x" and seen["PYTHONNOUSERSITE"] == "1" and not set(harmful) & set(seen)
+
+
+def test_lab_opens_where_its_start_page_is_said_and_takes_options_as_words(made):
+    words = ["make", "-C", made, "lab", "OPTIONS=--no-browser --port 9000 ; touch f `touch g` *"]
+    subprocess.run(words, check=True, capture_output=True, env={**os.environ, "JUPYTER_CONFIG_PATH": "x"})
+    given = ["-m", "jupyter", "lab", "--no-browser", "--port", "9000", ";", "touch", "f", "`touch", "g`", "*"]
+    assert (made / "words").read_text().splitlines() == given
+    assert not (made / "f").exists() and not (made / "g").exists()
+    seen = dict(line.partition("=")[::2] for line in (made / "environment").read_text().splitlines())
+    assert seen["JUPYTER_CONFIG_PATH"] == str(made / "workflow" / "lab")
+
+
+def test_tests_run_in_as_many_processes_as_cores_and_memory_allow(made, monkeypatch):
+    subprocess.run(["make", "-C", made, "test"], check=True, capture_output=True)
+    words = (made / "words").read_text().splitlines()
+    assert words[:6] == ["-m", "pytest", "-n", "auto", "--dist", "worksteal"]
+    number = runpy.run_path(str(ROOT / "tests" / "conftest.py"))["pytest_xdist_auto_num_workers"]
+    gib = 2**30
+    for n_cores, memory, expected in ((2, 24 * gib, 2), (64, 24 * gib, 6), (4, 2 * gib, 1)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid, n=n_cores: set(range(n)), raising=False)
+        monkeypatch.setattr(os, "sysconf", lambda name, n=memory: 4096 if name == "SC_PAGE_SIZE" else n // 4096)
+        assert number(None) == expected
+
+
+def test_each_of_several_processes_has_one_thread(monkeypatch):
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")
+    for worker, expected in ((None, ["7"] * 4), ("gw0", ["1", "1", "1", "PASSIVE"])):
+        for name in names:
+            monkeypatch.setenv(name, "7")
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker) if worker else monkeypatch.delenv(
+            "PYTEST_XDIST_WORKER", False
+        )
+        runpy.run_path(str(ROOT / "tests" / "conftest.py"))
+        assert [os.environ[name] for name in names] == expected

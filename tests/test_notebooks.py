@@ -1,12 +1,16 @@
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+from papermill.cli import papermill as papermill_command
 
-from s2f.study import stages
+from s2f.errors import ParameterError
+from s2f.study import runs, stages
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
@@ -62,18 +66,41 @@ def papermill(tmp_path, *words):
     )
 
 
+MISTAKES = {
+    "profile": (["-p", "profile", "dmeo"], "Did you mean 'demo'?"),
+    "key": (["-y", "overrides: {gan.stesp: 5}"], "Did you mean 'gan.steps'?"),
+    "value": (["-p", "overrides", "{gan.steps: 5.5}"], "It must be of type int"),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["-p", "varient", "females"], "Did you mean 'variant'?"),
-        (["-p", "profile", "dmeo"], "Did you mean 'demo'?"),
         (["-p", "variant", "females"], "papermill notebooks/02_preprocessing.ipynb"),
-        (["-y", "overrides: {gan.stesp: 5}"], "Did you mean 'gan.steps'?"),
-        (["-p", "overrides", "{gan.steps: 5.5}"], "It must be of type int"),
     ],
-    ids=["parameter", "profile", "no input", "key", "value"],
+    ids=["parameter", "no input"],
 )
 def test_by_hand_a_mistake_stops_the_notebook_and_names_the_remedy(tmp_path, words, said):
     done = papermill(tmp_path, *words)
     assert done.returncode != 0 and said in done.stderr
+
+
+@pytest.mark.parametrize(("words", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_what_papermill_writes_into_a_notebook_is_refused_where_it_is_opened(tmp_path, monkeypatch, words, said):
+    """The cells as papermill leaves them for a kernel, without one."""
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    monkeypatch.chdir(tmp_path)
+    place = str(ROOT / "notebooks" / "05_training.ipynb")
+    papermill_command.main([place, "out.ipynb", "--prepare-only", *words], standalone_mode=False)
+    cells = [cell for cell in nbformat.read("out.ipynb", as_version=4).cells if cell.cell_type == "code"]
+    assert any("injected-parameters" in cell.metadata.tags for cell in cells)
+    shell = SimpleNamespace(user_ns={"In": [""]}, profile_dir=SimpleNamespace(location=str(tmp_path)))
+    monkeypatch.setattr(runs, "_shell", lambda: shell)
+    names: dict[str, object] = {}
+    with pytest.raises(ParameterError) as caught:
+        for cell in cells:
+            shell.user_ns["In"].append(cell.source)
+            exec(cell.source, names)
+    assert said in str(caught.value) and "open_study" in shell.user_ns["In"][-1]

@@ -36,6 +36,7 @@ NOT_IMPORTED = {
     "papermill": "a command",
     "pre-commit": "a command",
     "pytest-timeout": "an option of pytest",
+    "pytest-xdist": "tests in several processes",
     "ruff": "a command",
     "setuptools": "builds the package",
     "snakemake-executor-plugin-slurm": "submits jobs",

@@ -11,6 +11,7 @@ import hashlib
 import html
 import json
 import re
+import shutil
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -22,21 +23,38 @@ from pybtex.style.labels import BaseLabelStyle
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
-MATHJAX = "mathjax/static/mathjax/es5/tex-svg.js"  # one file with fonts and all
+# Of MathJax what draws formulas as pictures, fonts and all: a page may also be a file, where fonts load in no browser.
+MATHJAX = "mathjax/static/mathjax/es5"
+PARTS = ("startup", "core", "input/tex", "output/svg", "output/svg/fonts/tex", "a11y/assistive-mml")
+# The theme's 1.5 MB of icons, of which a page shows a dozen: those are drawn into it instead.
+ICONS = "_static/scripts/fontawesome.js"
+ICON_SCRIPT = re.compile(r'\s*<script\b[^>]*\bsrc="[^"]*/scripts/fontawesome\.js[^"]*"[^>]*></script>')
+ICON = re.compile(r'<i class="([^"]*\bfa-[^"]+)"([^>]*)>\s*</i>')
+PACKS = {"fas": "fas", "fa-solid": "fas", "far": "far", "fa-regular": "far", "fab": "fab", "fa-brands": "fab"}
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|</?p>)*</th>")
 TOGGLE = re.compile(r'<summary>(?=<span class="toctree-toggle")')  # of the sidebar: an arrow alone
+SPOKEN = (  # what programs that read a page aloud are told, where the theme tells them nothing or what they do not know
+    (
+        '<div id="pst-primary-sidebar"',
+        '<div role="complementary" aria-label="Pages of the book" id="pst-primary-sidebar"',
+    ),
+    ('role="doc-biblioentry"', 'role="listitem"'),
+    ('<div class="math ', '<div tabindex="0" role="group" aria-label="Formula" class="math '),  # it scrolls on a phone
+)
 BUTTON = re.compile(r"<button\b(?![^>]*\baria-label=)([^>]*)>")
 NOTEBOOK = re.compile(r"book/runs/(\d\d_[a-z_]+?)(?:_(?:general|females|males))?\.ipynb")
 SUMMARY = "What can a voice tell about a face, and what does a GAN make up? A study that runs by itself."
 
 
 def _configure(app, config) -> None:
-    mathjax = Path(distribution("django-static-mathjax").locate_file(MATHJAX))
-    if not mathjax.is_file():
-        raise FileNotFoundError(f"{mathjax} is missing. Remove .venv and run: make environment")
-    # An extra path, not a static one: Jupyter Book adds every script of a static path to every page.
-    config.html_extra_path.append(str(mathjax))
+    for part in PARTS:
+        if not (script := _mathjax(part)).is_file():
+            raise FileNotFoundError(f"{script} is missing. Remove .venv and run: make environment")
     _repository(config.html_theme_options)
+
+
+def _mathjax(part: str) -> Path:
+    return Path(distribution("django-static-mathjax").locate_file(f"{MATHJAX}/{part}.js"))
 
 
 def _repository(options: dict) -> None:
@@ -61,6 +79,10 @@ def _page(app, pagename, templatename, context, doctree) -> None:
     # The live page loads its own; Jupyter Book adds what lies in a static folder to every page.
     for kind in ("script_files", "css_files"):
         context[kind] = [asset for asset in context[kind] if "/live/" not in str(getattr(asset, "filename", asset))]
+
+    # MathJax only where there is a formula.
+    if doctree is None or not any(doctree.findall(lambda node: isinstance(node, nodes.math | nodes.math_block))):
+        context["script_files"] = [script for script in context["script_files"] if "mathjax" not in str(script).lower()]
 
     context["theme_navbar_persistent"] = []  # a second search field, above the sidebar's
 
@@ -200,14 +222,60 @@ def _titles(app, env) -> None:
 def _finish(app, exception) -> None:
     if exception is not None or app.builder.format != "html":
         return
-    for page in Path(app.outdir).rglob("*.html"):
-        if "_static" not in page.relative_to(app.outdir).parts:
+    out = Path(app.outdir)
+    for part in PARTS:  # beside the static files: Jupyter Book adds every script among those to every page
+        place = out / "mathjax" / f"{part}.js"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_mathjax(part), place)
+    icons = Icons((out / ICONS).read_text(encoding="utf-8"))
+    for page in out.rglob("*.html"):
+        if "_static" not in page.relative_to(out).parts:
             text = page.read_text(encoding="utf-8")
-            page.write_text(usable(text), encoding="utf-8")
+            page.write_text(usable(text, icons), encoding="utf-8")
+    for left in out.glob(f"{ICONS}*"):
+        left.unlink()
 
 
-def usable(page: str) -> str:
-    """A page whose buttons have names, and whose tables have no header that says nothing."""
+class Icons:
+    """Icons of Font Awesome by pack and name, found in the script that the theme brings.
+
+    Parameters
+    ----------
+    script : str, text of ``fontawesome.js``
+    """
+
+    def __init__(self, script: str) -> None:
+        self._script = script
+        self._ends = {pack: script.rindex(f'("{pack}",') for pack in ("fab", "far", "fas")}  # a pack, then its name
+
+    def svg(self, match: re.Match) -> str:
+        """An icon's element as a drawing with the same classes; whoever cannot see it has the button's name."""
+        classes, attributes = match.groups()
+        words = classes.split()
+        pack = next(PACKS[word] for word in words if word in PACKS)
+        name = next(word[3:] for word in words if word.startswith("fa-") and word not in {*PACKS, "fa-lg"})
+        classes = " ".join(word for word in words if word not in PACKS)  # rules of packs are for letters
+        width, height, path = self._drawing(pack, name)
+        return (
+            f'<svg class="svg-inline--fa {classes}"{attributes} aria-hidden="true" focusable="false" '
+            f'viewBox="0 0 {width} {height}"><path fill="currentColor" d="{path}"></path></svg>'
+        )
+
+    def _drawing(self, pack: str, name: str) -> tuple[str, str, str]:
+        rest = r'\[(\d+),(\d+),\[[^\]]*\],"\w*","([^"]+)"\]'
+        other = rf'\[(\d+),(\d+),\[(?:[^\]]*,)?"{name}"[^\]]*\],"\w*","([^"]+)"\]'  # an older name of it
+        for pattern in (rf'[{{,]"?{name}"?:{rest}', other):
+            found = re.findall(pattern, self._script[: self._ends[pack]])
+            if found:
+                return found[-1]  # packs follow one another: the last before the end of this one
+        raise ValueError(f"the theme has no icon '{name}' in its pack '{pack}': name one that it has")
+
+
+def usable(page: str, icons: Icons) -> str:
+    """A page whose buttons have names, with its own icons, and whose tables have no header that says nothing."""
+    page = ICON.sub(icons.svg, ICON_SCRIPT.sub("", page))
+    for part, spoken in SPOKEN:
+        page = page.replace(part, spoken)
     page = TOGGLE.sub('<summary aria-label="Pages below this one">', page)
     return BUTTON.sub(_named, EMPTY_HEADER.sub(r"<td\1></td>", page))
 

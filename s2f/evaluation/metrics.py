@@ -28,6 +28,7 @@ from s2f.training import data
 from s2f.training.data import Selection
 
 FACES, READINGS = "faces.npy", "readings.npz"
+AT_ONCE = 256  # recordings whose draws are in memory together
 PENALTIES = tuple(10.0**k for k in range(-4, 4))  # of the linear probe, tried on validation people
 N_PROBE_PHOTOS = 4  # of each training person, whose mean embedding the probe learns
 N_TRAINING_PHOTOS = 4000  # most training photographs that copies are looked for among
@@ -137,9 +138,11 @@ def described(
 
 def mean_of_draws(subject: Subject, voices: pd.DataFrame, embeddings: torch.Tensor) -> FaceSet:
     """What `catalogue.N_MEAN` draws for a recording have in common: the mean of their embeddings, at unit length."""
-    n = catalogue.N_MEAN
-    faces = subject.model.draws(embeddings, n, seed=subject.seed)  # [n_recordings, n, 64, 64, 3]
-    means = subject.reader.embed(faces.reshape(-1, *faces.shape[2:])).reshape(len(faces), n, -1).mean(1)
+    n, found = catalogue.N_MEAN, []
+    for some in embeddings.split(AT_ONCE):
+        faces = subject.model.draws(some, n, seed=subject.seed)  # [b, n, 64, 64, 3]
+        found.append(subject.reader.embed(faces.reshape(-1, *faces.shape[2:])).reshape(len(some), n, -1).mean(1))
+    means = np.concatenate(found)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     sources = face_quality.videos(voices)
     return FaceSet(

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from s2f import files
 from s2f.errors import RunError, S2FError
-from s2f.report import book_pages, card, chapter_figures, live, moving_figures
+from s2f.report import book_checks, book_pages, card, chapter_figures, live, moving_figures
 from s2f.settings import Settings
 from s2f.study import params
 from s2f.study.graph import MADE_FROM, book_sources
@@ -68,7 +68,7 @@ def build(
     ------
     RunError
         A notebook is missing, was not executed to its end, or holds an error or a figure without words; a page of
-        the table of contents has no notebook; or the build warned.
+        the table of contents has no notebook; the build warned; or a page has a fault (`s2f.report.book_checks`).
     """
     from filelock import FileLock
 
@@ -269,6 +269,7 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, s
         moving_figures.place(root / "book" / "runs" / "figures", new)
         files.write_json(new / MADE_FROM, made_from)
         card.draw(card.of_run(run / f"s{seed}"), status(run)["text"], new / "_static" / "card.png")
+        book_checks.check(new, place=html)
     return html / "index.html"
 
 

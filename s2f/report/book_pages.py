@@ -28,6 +28,7 @@ DATA: Mapping[str, str] = MappingProxyType(
         "corpus/duplicates.csv": "files that are there twice",
         "store/rejected.csv": "files that could not be used, each with its reason",
         "voice/metrics.json": "how well the voice embedding tells speakers apart",
+        "code/metrics.json": "how near the face code brings photographs back",
         "measure/quality.json": "what the networks that read faces get right",
         "metrics.json": "every metric of the variant, with intervals and reasons",
         "experiments.csv": "length of the recording, one speaker's faces, groups, speakers of the training",
@@ -181,7 +182,7 @@ def status_page(shown: Mapping[str, Any], *, pages: Collection[str]) -> str:
     each = [
         (
             Link(row["notebook"], f"{row['notebook']}.ipynb") if row["notebook"] in pages else row["notebook"],
-            *(row.get(key) for key in recorded),
+            *(_moment(row[key]) if key == "finished" and row.get(key) else row.get(key) for key in recorded),
             _minutes(_number(row.get("wall_time_s"))),
             _megabytes(_number(row.get("peak_memory_mb"))),
         )
@@ -222,6 +223,11 @@ def _cell(cell: Any) -> str:
 
 def _several(values: Iterable[Any]) -> str:
     return ", ".join(sorted({str(value) for value in values if value is not None})) or "not recorded"
+
+
+def _moment(stamp: Any) -> str:
+    """A time stamp as it is read: 2026-01-02T03:04:05Z is 2026-01-02 03:04 UTC."""
+    return re.sub(r"^([\d-]{10})T(\d\d:\d\d):\d\d(?:\.\d+)?Z$", r"\1 \2 UTC", str(stamp))
 
 
 def _number(value: Any) -> float:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from s2f import files, provenance
 from s2f.errors import OutputError, RunError
@@ -19,7 +18,6 @@ from s2f.report import prose, style, tables, training_figures
 from s2f.report.book import settings_of
 from s2f.settings import Settings
 from s2f.study import params
-from s2f.training import saves
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
 _HEADING = "# Kept results: "
@@ -48,13 +46,12 @@ def keep(root: Path, run: Path) -> Path:
     OutputError: something that is no kept run is in its place, or the system does not let it be written
     """
     run = Path(os.path.abspath(run))  # "." has no name
-    seeds = sorted((path for path in run.glob("s*") if path.name[1:].isdigit()), key=lambda path: int(path.name[1:]))
-    finished = [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
+    finished = finished_seeds(run)
     if not finished:
         raise RunError(
             run, "has no finished results", remedy=f"Run it to its end first: {provenance.again(run / 's0')}"
         )
-    _refuse_others(finished)
+    refuse_others(finished)
     target = root / "book" / "results" / run.name
     _refuse_foreign(target)
     with files.whole_folder(target) as beside:
@@ -68,12 +65,23 @@ def keep(root: Path, run: Path) -> Path:
     return target / "index.md"
 
 
-def _refuse_others(seeds: list[Path]) -> None:
-    """Refuse what was made with other parameters than the first seed's results: the page would mix them."""
+def finished_seeds(run: Path) -> list[Path]:
+    """Folders of a run's seeds that have results, by seed."""
+    seeds = sorted((path for path in run.glob("s*") if path.name[1:].isdigit()), key=lambda path: int(path.name[1:]))
+    return [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
+
+
+def refuse_others(seeds: list[Path]) -> None:
+    """Refuse what was made with other parameters than the first seed's results: what is made of them would mix them.
+
+    Raises
+    ------
+    RunError: names the folder
+    """
     settings = settings_of(seeds[0] / "results")
     for seed in seeds:
         _check(seed / "results", "07_results", settings, seed)
-        for variant in _variants(seed):
+        for variant in variants_of(seed):
             own = settings.model_copy(update={"variant": settings_of(variant).variant})
             for notebook in ("05_training", "06_metrics"):
                 _check(variant, notebook, own, seed)
@@ -86,9 +94,10 @@ def _check(folder: Path, notebook: str, settings: Settings, seed: Path) -> None:
         raise RunError(folder, problem, remedy="Run the study again, to its end, or delete that folder.")
 
 
-def _variants(seed: Path) -> list[Path]:
-    """Folders of measured variants; the voice embedding has metrics too, and draws no samples."""
-    return [path.parent for path in sorted(seed.glob("*/metrics.json")) if (path.parent / "samples.npz").is_file()]
+def variants_of(seed: Path) -> list[Path]:
+    """Folders of measured variants; the voice embedding and the face code have metrics too, and are none."""
+    folders = (path.parent for path in sorted(seed.glob("*/metrics.json")))
+    return [folder for folder in folders if {"05_training", "06_metrics"} & set(provenance.read_stages(folder))]
 
 
 def _refuse_foreign(target: Path) -> None:
@@ -107,13 +116,13 @@ def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
     for name in ("table1.png", "table2.csv", "table2.json"):
         shutil.copy(seed / "results" / name, folder / name)
     style.theme()
-    for variant in _variants(seed):
+    for variant in variants_of(seed):
         shutil.copy(variant / "metrics.json", folder / f"{variant.name}_metrics.json")
-        log = pd.DataFrame(saves.read_log(variant / "log.jsonl"))
-        samples = np.load(variant / "samples.npz")
-        style.save(training_figures.loss_curves(log), folder / f"{variant.name}_curves.png")
-        style.save(training_figures.training_health(log), folder / f"{variant.name}_health.png")
-        style.save(training_figures.sample_grids(samples), folder / f"{variant.name}_samples.png")
+        style.save(training_figures.learning(variant), folder / f"{variant.name}_curves.png")
+        style.save(training_figures.learning(variant, health=True), folder / f"{variant.name}_health.png")
+        if (variant / "samples.npz").is_file():  # what was drawn while a game went on
+            samples = np.load(variant / "samples.npz")
+            style.save(training_figures.sample_grids(samples), folder / f"{variant.name}_samples.png")
     noted = sorted((seed / "notebooks").glob("*.json"))
     return [(path.stem, provenance.read_facts(path)) for path in noted]
 
@@ -161,15 +170,16 @@ def _seed_lines(name: str, folder: Path) -> list[str]:
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
     lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
-    for samples in sorted(folder.glob("*_samples.png")):
-        variant = samples.name.removesuffix("_samples.png")
+    for metrics in sorted(folder.glob("*_metrics.json")):
+        variant = metrics.name.removesuffix("_metrics.json")
         lines += [f"### {variant.title()}", ""]
         for what, caption in (
             ("samples", "Faces drawn as training went on"),
             ("curves", "Learning curves"),
             ("health", "Gradients, variety, speed and memory"),
         ):
-            lines += [f"![{caption}]({name}/{variant}_{what}.png)", ""]
+            if (folder / f"{variant}_{what}.png").is_file():
+                lines += [f"![{caption}]({name}/{variant}_{what}.png)", ""]
     return lines
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from s2f import __version__, files
-from s2f.errors import AudioError, OutputError, ParameterError, S2FError
+from s2f.errors import AudioError, CheckpointError, OutputError, ParameterError, S2FError
 from s2f.networks import inference
 from s2f.networks.inference import Model
 from s2f.report import draws, prose
@@ -51,6 +51,7 @@ def main(arguments: argparse.Namespace) -> int:
     """``python -m s2f reconstruct``: exit status 1 where some of several recordings could not be drawn."""
     n, size_px = arguments.n, arguments.size
     planned = plan(arguments.recordings, arguments.output)
+    check_variant(arguments.run)
     model = inference.load(arguments.run)
     if n > 1 and model.sampler is None:
         remedy = "--n and --seed change nothing"
@@ -77,6 +78,22 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"{len(failed)} of {len(planned.targets)} recordings are not drawn:", file=sys.stderr)
         print(*(f"  {recording}" for recording in failed), sep="\n", file=sys.stderr)
     return 1 if failed else 0
+
+
+def check_variant(folder: Path) -> None:
+    """Refuse, with the folders that are meant, a run or a release as a whole, or the file in a variant's folder.
+
+    Raises
+    ------
+    CheckpointError: names the folders of variants
+    """
+    if folder.is_file():
+        raise CheckpointError(folder, "is a file", remedy=f"Give the folder it lies in: --run {folder.parent}")
+    if folder.is_dir() and not (folder / inference.CHECKPOINT).is_file():
+        found = sorted({*folder.glob(f"*/{inference.CHECKPOINT}"), *folder.glob(f"s*/*/{inference.CHECKPOINT}")})
+        if found:
+            variants = ", ".join(str(path.parent) for path in found)
+            raise CheckpointError(folder, "holds several variants", remedy=f"Give one with --run: {variants}")
 
 
 def _heard_no_real_voice(variant: Path) -> bool:

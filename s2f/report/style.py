@@ -69,7 +69,7 @@ def picture(figure: Figure) -> tuple[str, dict[str, str]]:
     from IPython.core.pylabtools import print_figure
 
     kind = "photographs" if _photographs(figure) else "drawing"
-    data = print_figure(figure, "png", base64=True, facecolor="none")
+    data = print_figure(figure, "png", base64=True, facecolor="none", pil_kwargs={"optimize": True})
     return data, {"alt": str(figure.get_label()), "kind": kind}
 
 
@@ -110,6 +110,7 @@ def _look() -> None:
         "ytick.color": INK,
         "axes.edgecolor": "#9A9A9A",
         "grid.color": FAINT,
+        "axes.formatter.useoffset": False,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "figure.dpi": 160,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import tempfile
 from collections.abc import Mapping
@@ -33,7 +34,9 @@ function render({ model, el }) {
   let recorder = null;
   button.onclick = async () => {
     if (recorder) { recorder.stop(); return; }
+    model.set("problem", "");
     try {
+      if (!navigator.mediaDevices) throw new Error("a page gets one over https or from localhost only");
       const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
       const parts = [];
       recorder = new MediaRecorder(stream);
@@ -63,7 +66,7 @@ class Recorder(anywidget.AnyWidget):
     """A button that records from the browser's microphone; `sound` holds the last recording as WebM or Ogg."""
 
     _esm = _RECORD
-    sound = traitlets.Bytes(b"").tag(sync=True)
+    sound = traitlets.CBytes(b"").tag(sync=True)  # a browser's bytes arrive as a view of memory
     problem = traitlets.Unicode("").tag(sync=True)
 
 
@@ -141,7 +144,7 @@ def cut(wave: np.ndarray, *, start_s: float, length_s: float, name: str) -> np.n
 
 def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
     """Widgets to pick, upload or record a sound, to cut it, and to choose what draws how many faces; shown below."""
-    out = ipywidgets.Output()
+    out, state = ipywidgets.Output(), ipywidgets.HTML()
     recordings = corpus_recordings(study)
     pick = ipywidgets.Dropdown(options=["", *recordings], description="Pick")
     upload = ipywidgets.FileUpload(accept="audio/*,video/*", multiple=False, description="Upload")
@@ -155,7 +158,7 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
     given: list[tuple[Path | bytes, str]] = []  # the sound that is looked at, and what to call it
 
     @out.capture(clear_output=True, wait=True)
-    def again(_: object = None) -> None:
+    def draw() -> None:
         for sound, name in given:
             try:
                 wave = _part(sound, start_s=start.value, length_s=length.value, name=name)
@@ -163,6 +166,11 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
                 show(wave, chosen, name=name, n=number.value, seed=seed.value)
             except S2FError as error:
                 print(f"error: {error}")
+
+    def again(_: object = None) -> None:
+        state.value = f"Drawing from {html.escape(given[0][1])} …" if given else ""
+        draw()
+        state.value = f"Below: {html.escape(given[0][1])}." if given else ""
 
     def chosen(sound: Path | bytes, name: str = "the recording") -> None:
         given[:] = [(sound, name)]
@@ -177,8 +185,8 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
             chosen(recordings[change["new"]], change["new"])
 
     def refused(change: Mapping) -> None:
-        with out:
-            print(f"The browser gives no microphone: {change['new']}")
+        if change["new"]:  # emptied before each recording
+            state.value = f"The browser gives no microphone: {html.escape(change['new'])}"
 
     pick.observe(picked, "value")
     upload.observe(uploaded, "value")
@@ -193,6 +201,7 @@ def panel(study: Study, models: Mapping[str, Model]) -> ipywidgets.Widget:
             ipywidgets.HBox([start, length]),
             ipywidgets.HBox(controls[2:]),
             note,
+            state,
             out,
         ]
     )

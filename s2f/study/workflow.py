@@ -87,7 +87,9 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
 
 def _run_engine(asked: Mapping[str, Any], root: Path, again: Sequence[str], *, words: Sequence[str]) -> str | None:
     """Let Snakemake make files again, in an order that their inputs allow; None, or the last error that it showed."""
-    variables = environment.of_engine(os.environ, home=root / "runs" / ".jupyter")
+    home = root / "runs" / ".jupyter"
+    home.mkdir(parents=True, exist_ok=True)  # or every notebook makes a temporary folder instead, and warns
+    variables = environment.of_engine(os.environ, home=home)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
     if any((root / ".snakemake" / "locks").glob("*")):
         subprocess.run([*command, "--unlock", "--quiet", "all"], check=True, cwd=root, env=variables)

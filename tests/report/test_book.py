@@ -5,6 +5,9 @@ import json
 import os
 import re
 import shutil
+import time
+import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import nbformat
@@ -313,6 +316,83 @@ def test_all_that_can_be_pressed_has_a_name_when_the_page_runs(built, browser, p
     assert nameless == []
 
 
+AXE = (
+    "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then((found) => done(found.violations"
+)
+AXE += (
+    ".map((rule) => `${rule.id}: ${rule.nodes.map((node) => `${node.target} ${node.failureSummary}`).slice(0, 3)}`)));"
+)
+LOOKED_AT = (
+    "index",
+    "results",
+    "metrics",
+    "live",
+    "glossary",
+    "references",
+    "search",
+    "runs/07_results",
+    "runs/status",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
+def test_axe_finds_nothing_that_not_everyone_can_read_or_name(built, browser, theme, width):
+    """All pages on a wide screen in light; one of each kind in dark and on a phone."""
+    package = distribution("axe-playwright-python")  # a carrier of one file
+    script = Path(package.locate_file("axe_playwright_python/axe.min.js")).read_text(encoding="utf-8")
+    html = built[0] / "_build" / "html"
+    names = [page.relative_to(html).with_suffix("").as_posix() for page in pages_of(built[0])]
+    faults = {}
+    for name in names if (theme, width) == ("light", 1280) else LOOKED_AT:
+        opened(browser, built[0], f"{name}.html", theme=theme, width=width)
+        browser.execute_script(script)
+        if found := browser.execute_async_script(AXE):
+            faults[name] = found
+    assert set(LOOKED_AT) < set(names)
+    assert faults == {}
+
+
+@pytest.mark.slow
+def test_axe_is_there_and_finds_a_fault(browser, tmp_path):
+    page = tmp_path / "a.html"
+    page.write_text("<html lang='en'><title>a</title><main><h1>a</h1><button></button></main>", encoding="utf-8")
+    package = distribution("axe-playwright-python")
+    browser.get(page.as_uri())
+    browser.execute_script(Path(package.locate_file("axe_playwright_python/axe.min.js")).read_text(encoding="utf-8"))
+    assert [found.split(":")[0] for found in browser.execute_async_script(AXE)] == ["button-name"]
+
+
+@pytest.mark.slow
+def test_the_search_finds_a_word_and_leads_to_its_page(built, browser):
+    page = built[0] / "_build" / "html" / "search.html"
+    browser.get(f"{page.as_uri()}?q=larynx")
+    links = "return [...document.querySelectorAll('#search-results li a')].map((link) => link.getAttribute('href'));"
+    for _ in range(50):
+        if found := browser.execute_script(links):
+            break
+        time.sleep(0.1)
+    assert "data.html" in {link.split("?")[0].split("#")[0] for link in found}
+    assert len(found) < 10  # and no more than there is
+
+
+@pytest.mark.slow
+def test_icons_are_drawn_into_pages_that_load_no_script_for_them(built, browser):
+    text = (built[0] / "_build" / "html" / "index.html").read_text(encoding="utf-8")
+    assert "fontawesome.js" not in text and not re.search(r'<i class="[^"]*fa-', text)
+    opened(browser, built[0], "index.html")
+    size = "const box = document.querySelector('.search-button-field svg').getBoundingClientRect(); return box.width;"
+    assert 8 < browser.execute_script(size) < 40
+    opened(browser, built[0], "search.html")
+    sides = (
+        "const field = [...document.querySelectorAll('.bd-search')].at(-1);"
+        "return [field.querySelector('svg').getBoundingClientRect().right,"
+        " field.querySelector('input').getBoundingClientRect().left];"
+    )
+    icon, field = browser.execute_script(sides)
+    assert 0 < icon <= field  # and beside the words, not on them
+
+
 @pytest.mark.slow
 def test_one_setting_turns_on_the_links_to_the_repository(tmp_path):
     root, run, notebooks = project(tmp_path)
@@ -438,6 +518,24 @@ def test_a_missing_glued_number_is_named_and_leaves_the_earlier_book(tmp_path):
     assert earlier.read_text(encoding="utf-8") == "earlier"
 
 
+@pytest.mark.slow
+def test_a_book_whose_pages_have_faults_is_refused_and_leaves_the_earlier_one(tmp_path):
+    root, run, notebooks = project(tmp_path)
+    toc = "format: jb-book\nroot: index\nchapters:\n- file: runs/07_results\n- file: runs/status\n"
+    (root / "book" / "_toc.yml").write_text(toc, encoding="utf-8")
+    prose = "# Small\n\n| faces |\n|---|\n| NaN |\n\n"
+    prose += "<a href='nowhere.html'>There</a> is <img src='https://example.org/a.png' alt='A face.'>\n"
+    (root / "book" / "index.md").write_text(prose, encoding="utf-8")
+    earlier = root / "_build" / "html" / "index.html"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("earlier", encoding="utf-8")
+    with pytest.raises(RunError) as caught:
+        book.build(root, run, {"07_results": notebooks["07_results"]})
+    for fault in ("says nothing: NaN", "link: nowhere.html", "another host: https://example.org/a.png"):
+        assert f"index.html: {fault}" in str(caught.value)
+    assert earlier.read_text(encoding="utf-8") == "earlier"
+
+
 def test_prose_asks_for_glued_numbers_with_a_format():
     for chapter in sorted((ROOT / "book").glob("*.md")):
         text = chapter.read_text(encoding="utf-8")
@@ -458,6 +556,7 @@ CHAPTERS = [
     *("question", "data", "front_end", "networks", "training", "results", "poster", "known_answer", "limits_ethics"),
     *("reproduce", "extend", "how_built"),
 ]
+BIBLIOGRAPHY = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
 PROSE = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "book").glob("*.md"))}
 
 
@@ -488,14 +587,30 @@ def test_no_chapter_tells_how_it_came_to_be(name):
     assert told.findall(PROSE[name]) == []
 
 
-@pytest.mark.parametrize("name", ["index", "results", "known_answer", "cards"])
+RESULTS = ("index", "question", "results", "poster", "known_answer", "live", "limits_ethics", "cards", "faq")
+NOTEBOOKS = ("06_metrics", "07_results", "09_known_answer", "10_poster")
+SOURCE = r"\{cite|doi\.org|for this study|benchmarks/RESULTS\.md|s2f/|permutations"
+
+
+def said_in(name: str) -> str:
+    """Text of a chapter, or of a notebook between its cells."""
+    if name in PROSE:
+        return PROSE[name]
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+@pytest.mark.parametrize("name", [*RESULTS, *NOTEBOOKS])
 def test_a_number_of_a_result_is_glued_or_has_its_source(name):
-    """Percentages and decimals; exercises ask about made-up ones."""
-    text = re.sub(r"^```\{(?:exercise|solution)\}.*?^```$", "", PROSE[name], flags=re.M | re.S)
+    """Percentages and decimals; exercises ask about made-up ones, and what a reader sets has a unit."""
+    text = re.sub(r"^```\{(?:exercise|solution)\}.*?^```$", "", said_in(name), flags=re.M | re.S)
     for section in re.split(r"^## ", text, flags=re.M):
+        above = ""  # what stands before a table
         for part in re.split(r"\n(?=\||\n)", section):  # a paragraph, or a line of a table
-            numbers = set(re.findall(r"\d+\.\d+|\d+ %", GLUE.sub("", part))) - {"50 %", "95 %", "0 %", "0.05", "0.0"}
-            sourced = re.search(r"\{cite|for this study|benchmarks/RESULTS\.md|s2f/", part)
+            above = above if part.startswith("|") else part if part.strip() else above
+            numbers = set(re.findall(r"\d+\.\d+(?! k?Hz)|\d+ %", GLUE.sub("", part)))
+            numbers -= {"50 %", "95 %", "0 %", "0.05", "0.0"}
+            sourced = re.search(SOURCE, part) or (part.startswith("|") and re.search(SOURCE, above))
             assert not numbers or sourced or "`benchmarks/RESULTS.md`" in section, part
 
 
@@ -528,12 +643,12 @@ def test_a_book_is_placed_where_folders_cannot_be_renamed(tmp_path, monkeypatch)
     def built(command, *, log, cwd):
         html = Path(command[command.index("--path-output") + 1], "_build", "html")
         html.mkdir(parents=True)
-        (html / "index.html").write_text("a page")
+        (html / "index.html").write_text("<title>a page</title>")
 
     monkeypatch.setattr(book, "_run", built)
     monkeypatch.setattr(os, "rename", rename)
     for _ in range(2):
-        assert book.build(root, run, notebooks).read_text() == "a page"
+        assert book.build(root, run, notebooks).read_text() == "<title>a page</title>"
         assert (root / "book" / "runs" / "results" / "s3" / "table2.csv").is_file()
         assert sorted(path.name for path in (root / "_build").iterdir() if path.name[0] != ".") == ["_toc.yml", "html"]
 
@@ -603,10 +718,40 @@ def test_the_banner_says_what_a_run_is(tmp_path, run, kind, words):
 def test_every_citation_is_in_the_bibliography_and_every_entry_is_cited():
     text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md"))
     cited = {key.strip() for keys in re.findall(r"\{cite:[pt]\}`([^`]+)`", text) for key in keys.split(",")}
-    bibliography = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
-    entries = re.findall(r"^@\w+\{(\w+),", bibliography, re.M)
+    entries = re.findall(r"^@\w+\{(\w+),", BIBLIOGRAPHY, re.M)
     assert cited == set(entries)
     assert len(entries) == len(set(entries))
+
+
+def test_the_page_on_citing_says_what_the_file_for_programs_says():
+    record = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    authors = " and ".join(author["name"] for author in record["authors"])
+    spoken, entry = re.search(r"^> ([^\n]+)$.*?```bibtex\n(.+?)```", PROSE["cite"], re.M | re.S).groups()
+    title, version, licence = record["title"], record["version"], record["license"]
+    assert spoken == f"{authors}. *{title}* Version {version}. {licence} licence."
+    fields = dict(re.findall(r"^  (\w+) = \{(.+)\},$", entry, re.M))
+    plain = {name: value.replace("{", "").replace("}", "") for name, value in fields.items()}
+    assert plain == {"title": title, "author": authors, "version": version, "license": licence}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (version, licence) == (project["version"], project["license"])
+    wen = re.search(r"@\w+\{wen2019,.*?title = \{(.+?)\},\n", BIBLIOGRAPHY, re.S)
+    cited = {reference["title"] for reference in record["references"]}
+    assert cited == {wen[1].replace("{", "").replace("}", "")}
+
+
+def test_every_term_of_the_glossary_is_reached_from_the_chapter_that_first_uses_it():
+    terms = set(re.findall(r"^(?!:)(\S.*)\n  \S", PROSE["glossary"].split(":sorted:\n")[1], re.M))
+    linked = {}
+    for name in CHAPTERS:
+        for term in re.findall(r"\{term\}`(?:[^`<]*<)?([^`<>]+)>?`", PROSE[name]):
+            linked.setdefault(term, name)
+    assert set(linked) == terms
+
+
+def test_every_source_but_the_poster_has_an_address():
+    for entry in re.split(r"^@", BIBLIOGRAPHY, flags=re.M)[1:]:
+        name = re.match(r"\w+\{(\w+),", entry)[1]
+        assert re.search(r"^  (doi|eprint|url) = ", entry, re.M) or name == "poster", name
 
 
 def test_configuration_executes_nothing_and_hides_progress_bars():

@@ -75,7 +75,12 @@ def test_a_picture_without_words_is_refused(tmp_path, about):
 
 def test_downloads_are_named_by_their_place_in_the_run_and_by_what_they_hold(tmp_path):
     nbformat.write(v4.new_notebook(cells=[text("# The corpus: *whose*?")]), tmp_path / "01_corpus.ipynb")
-    for place in ("results/s0/table2.csv", "results/seeds.csv", "data/s0/general/metrics.json"):
+    for place in (
+        "data/s0/code/metrics.json",
+        "results/s0/table2.csv",
+        "results/seeds.csv",
+        "data/s0/general/metrics.json",
+    ):
         path = tmp_path / Path(place)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x" * 2000, encoding="utf-8")
@@ -83,14 +88,19 @@ def test_downloads_are_named_by_their_place_in_the_run_and_by_what_they_hold(tmp
     assert "{download}`01_corpus.ipynb <01_corpus.ipynb>`" in page
     assert "| {download}`s0/results/table2.csv <results/s0/table2.csv>` | Table 2, with intervals | 2 kB |" in page
     assert "| {download}`results/seeds.csv <results/seeds.csv>` | mean, deviation and range over seeds |" in page
+    assert "`s0/code/metrics.json <data/s0/code/metrics.json>` | how near the face code" in page
     assert "`s0/general/metrics.json <data/s0/general/metrics.json>` | every metric of the variant" in page
 
 
 def test_the_status_page_leads_to_the_pages_and_has_times_and_the_sum():
-    rows = [{"notebook": "07_results", "wall_time_s": 60.0, "seed": 0}, {"notebook": "05_other", "wall_time_s": 90.0}]
+    rows = [
+        {"notebook": "07_results", "wall_time_s": 60.0, "seed": 0, "finished": "2026-01-02T03:04:05Z"},
+        {"notebook": "05_other", "wall_time_s": 90.0},
+    ]
     shown = {"run": "demo", "profile": "demo", "label": "", "text": "Demo.", "rows": rows}
     page = book_pages.status_page(shown, pages={"07_results"})
     assert "| [07_results](07_results.ipynb) | 0 |" in page
     assert "| 05_other |" in page
+    assert "| 2026-01-02 03:04 UTC |" in page
     for time in ("60 s", "90 s", "2.5 min"):
         assert f"| {time} |" in page

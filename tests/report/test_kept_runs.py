@@ -105,6 +105,19 @@ def test_a_run_is_kept_with_a_page(tmp_path, run):
     assert [fact["notebook"] for fact in facts] == ["05_training_general", "06_metrics_general"]
 
 
+def test_a_sampler_is_kept_too_which_plays_no_game(tmp_path, run):
+    variant = run / "s0" / "general"
+    (variant / "samples.npz").unlink()
+    (variant / "sampler").mkdir()
+    (variant / "log.jsonl").rename(variant / "sampler" / "log.jsonl")
+    page = kept_runs.keep(tmp_path, run)
+    kept = sorted(path.name for path in (page.parent / "s0").glob("general_*"))
+    assert kept == ["general_curves.png", "general_health.png", "general_metrics.json"]
+    text = page.read_text(encoding="utf-8")
+    shown = [line.split("(")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
+    assert "### General" in text and shown == ["s0/table1.png", "s0/general_curves.png", "s0/general_health.png"]
+
+
 def test_keeping_again_replaces_what_was_kept(tmp_path, run):
     page = kept_runs.keep(tmp_path, run)
     (page.parent / "old.txt").touch()

@@ -70,8 +70,7 @@ def test_rows_are_called_what_the_tables_call_them():
 def test_every_row_says_whether_it_is_of_one_draw_or_of_a_mean():
     said = {row: cells[2] for row, cells in overview("row").items()}
     assert said == {key: row.draws for key, row in catalogue.ROWS.items()}
-    words = {4: "Four", 8: "Eight"}
-    assert f"{words[catalogue.N_MEAN]} draws of each recording, and the mean of their identity embeddings" in PROSE
+    assert f"{catalogue.N_MEAN} draws of each recording, and the mean of their identity embeddings" in PROSE
     assert f"of {codes.N_TYPICAL} draws the one that is nearest" in PROSE
 
 

@@ -366,3 +366,19 @@ def test_help_says_what_real_voices_get(capsys):
     with pytest.raises(SystemExit):
         cli.main(["reconstruct", "--help"])
     assert " ".join(prose.REAL_VOICES.split()) in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_release_or_a_run_as_a_whole_is_refused_with_its_variants(trained, tmp_path, capsys):
+    variant, recording = trained, trained / "voice.wav"
+    for place in ("general", "females"):
+        shutil.copytree(variant, tmp_path / "runs" / "x" / "s0" / place)
+    checkpoint = tmp_path / "runs" / "x" / "s0" / "general" / inference.CHECKPOINT
+    for given, said in (
+        (checkpoint.parents[1], f"Give one with --run: {checkpoint.parents[1] / 'females'}, {checkpoint.parent}"),
+        (checkpoint.parents[2], f"Give one with --run: {checkpoint.parents[1] / 'females'}, {checkpoint.parent}"),
+        (checkpoint, f"Give the folder it lies in: --run {checkpoint.parent}"),
+        (tmp_path / "nothing", "holds no checkpoint"),
+    ):
+        words = ["reconstruct", str(recording), "--run", str(given), "-o", str(tmp_path / "face.png")]
+        assert cli.main(words) == 2 and said in capsys.readouterr().err
+    assert not (tmp_path / "face.png").exists()

@@ -56,8 +56,8 @@ NAMES = {"From (s)": "from_", "Length (s)": "length"}
 
 def panel(study, models):
     """The panel's widgets by name."""
-    first, cutting, others, note, out = your_voice.panel(study, models).children
-    named = {"pick": first.children[0], "upload": first.children[1], "record": first.children[2], "note": note}
+    first, cutting, others, note, state, out = your_voice.panel(study, models).children
+    named = dict(zip(("pick", "upload", "record"), first.children, strict=True), note=note, state=state)
     return SimpleNamespace(
         **named,
         out=out,
@@ -168,6 +168,19 @@ def test_the_panel_takes_a_pick_an_upload_and_a_recording(study, models, display
     assert len(models["general"].asked) == 3
 
 
+def test_a_recording_arrives_as_browsers_send_it(study, models, displayed):
+    widgets = panel(study, models)
+    widgets.record.set_state({"sound": memoryview(coded("OGG"))})
+    assert type(widgets.record.sound) is bytes and len(models["general"].heard) == 1 and len(displayed) == 4
+
+
+def test_the_panel_says_what_it_is_drawing_and_what_is_below(study, models, displayed, monkeypatch):
+    widgets, seen = panel(study, models), []
+    monkeypatch.setattr(your_voice, "show", lambda *args, **kwargs: seen.append(widgets.state.value))
+    widgets.upload.value = (upload("a <b>.wav", coded("WAV")),)
+    assert seen == ["Drawing from a &lt;b&gt;.wav …"] and widgets.state.value == "Below: a &lt;b&gt;.wav."
+
+
 def test_what_is_chosen_in_the_panel_is_drawn_again(study, models, displayed):
     widgets = panel(study, models)
     widgets.faces.value = 20  # nothing is given yet
@@ -212,9 +225,12 @@ def test_a_processed_recording_is_heard_whole(study, models, displayed, monkeypa
 def test_a_recording_that_cannot_be_used_is_an_error_in_the_panel(study, models, displayed, capsys):
     widgets = panel(study, models)
     widgets.record.sound = b"no sound at all" * 20
-    widgets.record.problem = "NotAllowedError"
     text = said(capsys)
-    assert "error: " in text and "is not audio" in text and "The browser gives no microphone: NotAllowedError" in text
+    assert "error: " in text and "is not audio" in text
+    widgets.record.problem = "NotAllowedError: <no>"
+    assert widgets.state.value == "The browser gives no microphone: NotAllowedError: &lt;no&gt;"
+    widgets.record.problem = ""
+    assert "NotAllowedError" in widgets.state.value  # it stays until something is drawn
     assert displayed == [] and models["general"].heard == []
 
 

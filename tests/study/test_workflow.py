@@ -65,6 +65,14 @@ def study(project, *words):
 
 
 @pytest.mark.slow
+def test_the_folder_that_jupyter_is_given_is_there(finished):
+    given = os.environ | {"IPYTHONDIR": str(finished / "runs" / ".jupyter" / "ipython")}
+    code = "import IPython.paths; print(IPython.paths.get_ipython_dir())"
+    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == (given["IPYTHONDIR"], "")
+
+
+@pytest.mark.slow
 def test_a_second_run_does_nothing_but_say_so(project):
     assert study(project) == []
     done = subprocess.run(command(), cwd=project, env=environment(project), capture_output=True, text=True, check=True)

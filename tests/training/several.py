@@ -1,10 +1,8 @@
 """What each of several processes of the tests runs: a module, since torchrun starts it.
 
-Usage: python -m tests.training.several WAY FOLDER SETTINGS, the settings as JSON. Beside torchrun there is no
-launch code but this, which a test of a dying worker needs: in the way "dies" the second process is killed at step 6
-        train, kind = TRAIN.get(way, (run, Gan))
-        key = "k1" if (way, rank) == ("differ", 1) else "k"
-        train(Path(folder), settings=kind(**json.loads(settings)), peers=peers, key=key)
+Usage: python -m tests.training.several WAY FOLDER SETTINGS [FOLDER SETTINGS ...], the settings as JSON; one training
+after the other. Beside torchrun there is no launch code but this, which tests of failing workers need: in the way
+"dies" the second process is killed at step 6 of every start but the last, in "is killed" of each.
 """
 
 import json
@@ -24,15 +22,17 @@ TRAIN = {"code": (learn_code, Code), "sampler": (learn_sampler, Sampler)}
 
 
 @record
-def main(way, folder, settings):
+def main(way, *trainings):
+    attempt, rank = int(os.environ["TORCHELASTIC_RESTART_COUNT"]), int(os.environ["RANK"])
+    (Path(trainings[0]) / f"start_{attempt}_{rank}").write_text(str(os.getpid()))
+    (Path(trainings[0]) / f"port_{attempt}_{rank}").write_text(os.environ["MASTER_PORT"])
     if way == "fails":
         raise ValueError("a value that is wrong every time")
-    attempt, rank = int(os.environ["TORCHELASTIC_RESTART_COUNT"]), int(os.environ["RANK"])
-    (Path(folder) / f"start_{attempt}_{rank}").write_text(str(os.getpid()))
     iterate = gan.Trainer.iterate
 
     def mortal(self, **arguments):
-        if (way, attempt, rank, self.step) == ("dies", 0, 1, 6) or (way, rank) == ("is killed", 1):
+        dies = way == "dies" and attempt < processes.N_RESTARTS and (rank, self.step) == (1, 6)
+        if dies or (way, rank) == ("is killed", 1):
             os.kill(os.getpid(), signal.SIGKILL)
         return iterate(self, **arguments)
 
@@ -42,7 +42,8 @@ def main(way, folder, settings):
         torch.set_num_threads(1)
         train, kind = TRAIN.get(way, (run, Gan))
         key = "k1" if (way, rank) == ("differ", 1) else "k"
-        train(Path(folder), settings=kind(**json.loads(settings)), peers=peers, key=key)
+        for folder, settings in zip(trainings[::2], trainings[1::2], strict=True):
+            train(Path(folder), settings=kind(**json.loads(settings)), peers=peers, key=key)
 
 
 if __name__ == "__main__":

@@ -39,15 +39,29 @@ def close(tensors, trainer, settings):
         assert max(shares.values()) < 0.03, (name, shares)
 
 
+GAMES = {"short": PLAIN, "one photo": but(PLAIN, n_photographs=1, spread=0.0, loss="cross_entropy")}
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Where two processes, started once, have trained each game."""
+    root = tmp_path_factory.mktemp("two")
+    words = ["works"]
+    for name, settings in GAMES.items():
+        (root / name).mkdir()
+        words += [str(root / name), settings.model_dump_json()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        processes.launch("tests.training.several", words, machine=TWO, name="works")
+    return root
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "settings", [PLAIN, but(PLAIN, n_photographs=1, spread=0.0, loss="cross_entropy")], ids=["short", "one photo"]
-)
-def test_two_processes_give_the_result_of_one(tmp_path, settings):
-    alone = run(tmp_path / "alone", settings=settings)
-    tensors = launch("works", tmp_path / "two", settings)
-    close(tensors, alone, settings)
-    logs = [saves.read_log(tmp_path / name / "log.jsonl") for name in ("alone", "two")]
+@pytest.mark.parametrize("game", GAMES)
+def test_two_processes_give_the_result_of_one(two, tmp_path, game):
+    alone = run(tmp_path, settings=GAMES[game])
+    close(saves.latest(two / game / "state", fingerprint="k")[0], alone, GAMES[game])
+    logs = [saves.read_log(folder / "log.jsonl") for folder in (tmp_path, two / game)]
     assert [line["step"] for line in logs[1]] == [2, 4, 6, 8]  # written once, not by both
     for one, two in zip(*logs, strict=True):
         for name in ("d", "c", "g_real", "g_identity", "g_pixel"):
@@ -79,33 +93,38 @@ def test_two_nodes_give_the_result_of_one(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("again", range(3))  # without a store of its own for each start, half of them fail
-def test_a_process_that_dies_is_started_again_from_the_last_save(tmp_path, again):
+def test_a_process_that_dies_is_started_again_from_the_last_save(tmp_path):
     settings = but(PLAIN, save_every=4)
     alone = run(tmp_path / "alone", settings=settings)
     tensors = launch("dies", tmp_path / "two", settings)
-    starts = sorted(p.name for p in (tmp_path / "two").glob("start_*"))
-    assert starts == ["start_0_0", "start_0_1", "start_1_0", "start_1_1"]
+    assert started(tmp_path / "two") == [(attempt, rank) for attempt in range(4) for rank in range(2)]
+    ports = {rank: [(tmp_path / "two" / f"port_{k}_{rank}").read_text() for k in range(4)] for rank in range(2)}
+    # A store of its own for each start: where all share one, a start may find another's addresses there, and fails.
+    assert len(set(ports[0])) == 4 and ports[0] == ports[1], ports
     close(tensors, alone, PLAIN)
     assert [line["step"] for line in saves.read_log(tmp_path / "two" / "log.jsonl")] == [2, 4, 6, 8]
 
 
-@pytest.mark.slow
-def test_processes_that_fail_every_time_are_given_up_with_the_reason(tmp_path):
-    with pytest.raises(TrainingError, match=r"process \d of 2.*ValueError: a value that is wrong every time"):
-        launch("fails", tmp_path / "two", PLAIN)
+def started(folder):
+    """How often each process was started."""
+    return sorted(tuple(map(int, path.name.split("_")[1:])) for path in folder.glob("start_*"))
 
 
 @pytest.mark.slow
-def test_processes_that_would_go_on_from_different_places_are_refused(tmp_path):
-    with pytest.raises(TrainingError, match=r"process \d of 2.*is at step 0 of k\d?, another at step 0 of k"):
-        launch("differ", tmp_path / "two", PLAIN)
-
-
-@pytest.mark.slow
-def test_a_process_that_is_killed_every_time_is_named(tmp_path):
-    with pytest.raises(TrainingError, match=r"failed for good \(.*process 1 left no reason"):
-        launch("is killed", tmp_path / "two", PLAIN)
+@pytest.mark.parametrize(
+    ("way", "n_restarts", "said"),
+    [
+        ("fails", 1, r"process \d of 2.*ValueError: a value that is wrong every time"),
+        ("differ", 0, r"process \d of 2.*is at step 0 of k\d?, another at step 0 of k"),
+        ("is killed", 1, r"failed for good \(.*process 1 left no reason"),
+    ],
+    ids=["fails", "goes on from elsewhere", "is killed"],
+)
+def test_processes_that_fail_every_time_are_given_up_with_the_reason(tmp_path, monkeypatch, way, n_restarts, said):
+    monkeypatch.setattr(processes, "N_RESTARTS", n_restarts)
+    with pytest.raises(TrainingError, match=said):
+        launch(way, tmp_path / "two", PLAIN)
+    assert started(tmp_path / "two") == [(attempt, rank) for attempt in range(n_restarts + 1) for rank in range(2)]
 
 
 WAITS = """

@@ -8,7 +8,7 @@ from s2f.metrics import energy
 from s2f.networks import codes
 from s2f.networks.codes import FaceCode
 from s2f.training import data, loop, processes, sampler, saves, tracks
-from tests.training.small import SAMPLER, SMOKE, apart, but, equal, learn_sampler, pairs, weights
+from tests.training.small import ROOT, SAMPLER, SMOKE, apart, but, equal, learn_sampler, pairs, weights
 
 DIM = 3
 
@@ -147,21 +147,29 @@ def test_codes_are_those_of_photographs_as_they_are_and_mirrored():
     assert torch.equal(plain, both[:1])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["flow", "energy"])
-def test_two_processes_give_the_result_of_one(tmp_path, monkeypatch, kind):
-    monkeypatch.chdir(processes.__file__.rsplit("/s2f/", 1)[0])
-    (tmp_path / "two").mkdir()
-    settings = but(SAMPLER, kind=kind)
+KINDS = ["flow", "energy"]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Where two processes, started once, have trained each kind."""
+    root = tmp_path_factory.mktemp("two")
+    words = ["sampler"]
+    for kind in KINDS:
+        (root / kind).mkdir()
+        words += [str(root / kind), but(SAMPLER, kind=kind).model_dump_json()]
     machine = but(SMOKE.machine, n_devices=2, rendezvous="127.0.0.1:0")
-    processes.launch(
-        "tests.training.several",
-        ["sampler", str(tmp_path / "two"), settings.model_dump_json()],
-        machine=machine,
-        name="sampler",
-    )
-    alone = weights(learn_sampler(tmp_path / "alone", settings=settings))
-    two = saves.latest(tmp_path / "two" / "state", fingerprint="k")[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        processes.launch("tests.training.several", words, machine=machine, name="sampler")
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_give_the_result_of_one(two, tmp_path, kind):
+    alone = weights(learn_sampler(tmp_path, settings=but(SAMPLER, kind=kind)))
+    two = saves.latest(two / kind / "state", fingerprint="k")[0]
     start = weights(trainer(kind=kind).network)
     del alone["centre"], alone["axes"]
     shares = apart({key: two[f"average.{key}"] for key in alone}, alone, start)
