@@ -33,7 +33,7 @@ PARTS = (  # of a training: its name, and where its log may be
     *((name.title(), (f"{name}/log.jsonl", f"{name}/sampler/log.jsonl")) for name in ("general", "females", "males")),
 )
 N_SHOWN = 24  # people on the map who can be seen and heard
-VOICES = Path("_static", "live", "voices")  # below the built pages
+VOICES = Path("_static", "voices")  # below the built pages
 WORD = {"f": "woman", "m": "man"}
 
 

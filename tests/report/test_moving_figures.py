@@ -113,7 +113,7 @@ def test_a_run_of_generated_people_has_its_voices_on_the_map(small):
     assert kind == "map" and len(content["people"]) == live_run.N_TEST
     for k, each in enumerate(content["people"]):
         assert re.fullmatch(r"(woman|man), \d+ years", each["about"])
-        assert each["sound"] == f"_static/live/voices/{k}.wav"
+        assert each["sound"] == f"_static/voices/{k}.wav"
         wave, rate = soundfile.read(small / "figures" / "voices" / f"{k}.wav")
         own, _ = soundfile.read(small / "data" / "x" / f"{live_run.N_PEOPLE - live_run.N_TEST + k}.wav")
         assert rate == 16000
@@ -126,8 +126,8 @@ def test_a_run_of_generated_people_has_its_voices_on_the_map(small):
     players = (small / "figures" / "players.html").read_text(encoding="utf-8")
     assert re.findall(r'<audio aria-label="([^"]+)"', players) == ["The recording", "The speech that is kept of it"]
     for name, wave in zip(("recording", "speech"), (whole, front_end.voiced(whole)), strict=True):
-        assert f'src="_static/live/voices/{name}.wav"' in players
-        kept, _ = soundfile.read(small / "pages" / "_static" / "live" / "voices" / f"{name}.wav")
+        assert f'src="_static/voices/{name}.wav"' in players
+        kept, _ = soundfile.read(small / "pages" / "_static" / "voices" / f"{name}.wav")
         np.testing.assert_allclose(kept, wave, atol=1e-4)
     for name, words in (("one_voice", "16 faces drawn from one voice by General"), ("front_end", "Four panels")):
         with Image.open(small / "figures" / f"{name}.png") as kept:
