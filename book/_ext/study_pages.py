@@ -16,6 +16,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from docutils import nodes
+from PIL import Image
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.plain import Style as PlainStyle
 from pybtex.style.labels import BaseLabelStyle
@@ -164,7 +165,7 @@ def _read(app, doctree) -> None:
     name = app.env.docname
     figures = _figures(Path(app.env.doc2path(name)))
     for image in doctree.findall(nodes.image):
-        about = figures.get(Path(image["uri"]).stem, {})
+        about = figures.get(Path(image["uri"]).stem) or _said(Path(app.srcdir, image["uri"]))
         if "alt" in about:
             image["alt"] = about["alt"]
             image["classes"] += ["dark-light", about["kind"]]  # the theme dims all pictures but those
@@ -195,6 +196,15 @@ def _figures(path: Path) -> dict[str, dict]:
                 data = base64.b64decode("".join(output["data"]["image/png"]))
                 found[hashlib.sha256(data).hexdigest()] = about
     return found
+
+
+def _said(path: Path) -> dict[str, str]:
+    """What is written in a figure that the study drew for a chapter: its words and its kind; nothing in others."""
+    if path.suffix != ".png" or not path.is_file():
+        return {}
+    with Image.open(path) as picture:
+        text = getattr(picture, "text", {})
+    return {"alt": text["Description"], "kind": text["Kind"]} if {"Description", "Kind"} <= text.keys() else {}
 
 
 def _titles(app, env) -> None:

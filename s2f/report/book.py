@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from s2f import files
 from s2f.errors import RunError, S2FError
-from s2f.report import book_checks, book_pages, card, live
+from s2f.report import book_checks, book_pages, card, chapter_figures, live, moving_figures
 from s2f.settings import Settings
 from s2f.study import params
 from s2f.study.graph import MADE_FROM, book_sources
@@ -238,6 +238,7 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path], *, seed: int) -
             place = new / "data" / path.relative_to(run)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
+        chapter_figures.write(chapter_figures.Run.of(run, seed=seed), notebooks, new / "figures")
         shown = status(run)
         files.write_json(new / "status.json", {key: value for key, value in shown.items() if key != "rows"})
         files.write_text(new / "status.md", book_pages.status_page(shown, pages=notebooks))
@@ -265,6 +266,7 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, s
             )
         files.move(scratch / "_build" / "html", new)
         live.write(run, new, seed=seed)
+        moving_figures.place(root / "book" / "runs" / "figures", new)
         files.write_json(new / MADE_FROM, made_from)
         card.draw(card.of_run(run / f"s{seed}"), status(run)["text"], new / "_static" / "card.png")
         book_checks.check(new, place=html)

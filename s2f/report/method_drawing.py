@@ -27,25 +27,25 @@ def data_flow() -> Figure:
 
     _wave_icon(ax, 8, top)
     _caption(ax, 8, top, "voice recording")
-    _box(ax, 27, top, "voice\nembedding\nnetwork", colour=BLUE)
+    box(ax, 27, top, "voice\nembedding\nnetwork", colour=BLUE)
     _vector_icon(ax, 44, top)
     _caption(ax, 44, top, "voice embedding\n64 numbers")
-    _box(ax, 62, top, "generator", colour=GREEN)
+    box(ax, 62, top, "generator", colour=GREEN)
     _face_icon(ax, 82, top, colour=GREEN)
     ax.text(89, top, "generated\nface\n64×64×3", fontsize=8, va="center")
 
     _face_icon(ax, 44, bottom, colour=GREY)
     ax.text(44, bottom - 7.2, "real face", fontsize=8, ha="center", va="center")
-    _box(ax, 62, bottom, "face\nembedding\nnetwork", colour=ORANGE)
-    _box(ax, 89, 15.5, "discriminator", note="real or fake?", colour=ORANGE, size=(18, 8))
-    _box(ax, 89, 5.3, "classifier", note="whose face?", colour=ORANGE, size=(18, 8))
+    box(ax, 62, bottom, "face\nembedding\nnetwork", colour=ORANGE)
+    box(ax, 89, 15.5, "discriminator", note="real or fake?", colour=ORANGE, size=(18, 8))
+    box(ax, 89, 5.3, "classifier", note="whose face?", colour=ORANGE, size=(18, 8))
 
     for left, right in ((15, 19.5), (34.5, 40), (48, 54.5), (69.5, 76.5)):
-        _arrow(ax, (left, top), (right, top))
-    _arrow(ax, (49.2, bottom), (54.5, bottom))
-    _arrow(ax, (82, top - 6.5), (68, bottom + 6.2), curve=-0.2)
-    _arrow(ax, (69.5, bottom), (80, 15.5), curve=0.0)
-    _arrow(ax, (69.5, bottom), (80, 5.3), curve=0.0)
+        arrow(ax, (left, top), (right, top))
+    arrow(ax, (49.2, bottom), (54.5, bottom))
+    arrow(ax, (82, top - 6.5), (68, bottom + 6.2), curve=-0.2)
+    arrow(ax, (69.5, bottom), (80, 15.5), curve=0.0)
+    arrow(ax, (69.5, bottom), (80, 5.3), curve=0.0)
     say(
         figure,
         """Boxes and arrows. A voice recording goes through the voice embedding network to a voice embedding of 64
@@ -65,7 +65,7 @@ def _rounded(
     return FancyBboxPatch((x, y), width, height, boxstyle=shape, facecolor=face, edgecolor=edge, linewidth=1.4)
 
 
-def _box(
+def box(
     ax: Axes,
     x: float,
     y: float,
@@ -75,6 +75,7 @@ def _box(
     note: str | None = None,
     size: tuple[float, float] = (15, 13),
 ) -> None:
+    """A rounded box with its name in it, around (x, y); `note` is a fainter line below the name."""
     width, height = size
     patch = _rounded(x - width / 2, y - height / 2, width, height, face=_pale(colour), edge=colour)
     ax.add_patch(patch)
@@ -89,7 +90,8 @@ def _pale(colour: str) -> tuple[float, ...]:
     return tuple(0.16 * part + 0.84 for part in to_rgb(colour))
 
 
-def _arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float], *, curve: float = 0.0) -> None:
+def arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float], *, curve: float = 0.0) -> None:
+    """An arrow between two points of the drawing."""
     style = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.1, "mutation_scale": 10, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", stop, start, arrowprops=style | {"connectionstyle": f"arc3,rad={curve}"})
 

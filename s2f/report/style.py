@@ -233,6 +233,11 @@ def tight(figure: Figure) -> None:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, its words in it; the file appears whole or not at all."""
+    """Write a figure as PNG on no ground of its own; the file appears whole or not at all.
+
+    In it are its words ("Description"), and its kind ("Kind") as `picture` gives it.
+    """
+    kind = "photographs" if _photographs(figure) else "drawing"
+    about = {"Description": str(figure.get_label()), "Kind": kind}
     with files.whole(path) as beside:
-        figure.savefig(beside, format="png", metadata={"Description": str(figure.get_label())})
+        figure.savefig(beside, format="png", facecolor="none", metadata=about)

@@ -122,4 +122,7 @@ def test_the_words_beside_photographs_can_be_read_on_white_and_on_black():
 def test_a_saved_figure_has_its_words(tmp_path):
     style.save(face_figures.face_sheet(np.zeros((2, 8, 8, 3), np.uint8), what="Two dark fields"), tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
-        assert image.text["Description"] == "Two dark fields: 2, 2 in a row."
+        assert image.text == {"Description": "Two dark fields: 2, 2 in a row.", "Kind": "photographs"} | {
+            key: text for key, text in image.text.items() if key == "Software"
+        }
+        assert image.convert("RGBA").getpixel((0, 0))[3] == 0  # it stands on the ground of whatever page shows it
