@@ -28,7 +28,7 @@ from s2f.training import data
 from s2f.training.data import Selection
 
 FACES, READINGS = "faces.npy", "readings.npz"
-AT_ONCE = 256  # recordings whose draws are in memory together
+MOST_AVERAGED = 512  # recordings, of which many draws are read each
 PENALTIES = tuple(10.0**k for k in range(-4, 4))  # of the linear probe, tried on validation people
 N_PROBE_PHOTOS = 4  # of each training person, whose mean embedding the probe learns
 N_TRAINING_PHOTOS = 4000  # most training photographs that copies are looked for among
@@ -136,13 +136,11 @@ def described(
     )
 
 
-def mean_of_draws(subject: Subject, voices: pd.DataFrame, embeddings: torch.Tensor) -> FaceSet:
+def mean_of_draws(subject: Subject, voices: pd.DataFrame) -> FaceSet:
     """What `catalogue.N_MEAN` draws for a recording have in common: the mean of their embeddings, at unit length."""
-    n, found = catalogue.N_MEAN, []
-    for some in embeddings.split(AT_ONCE):
-        faces = subject.model.draws(some, n, seed=subject.seed)  # [b, n, 64, 64, 3]
-        found.append(subject.reader.embed(faces.reshape(-1, *faces.shape[2:])).reshape(len(some), n, -1).mean(1))
-    means = np.concatenate(found)
+    n = catalogue.N_MEAN
+    faces = subject.model.draws(data.embeddings(subject.voice, voices), n, seed=subject.seed)  # [b, n, 64, 64, 3]
+    means = subject.reader.embed(faces.reshape(-1, *faces.shape[2:])).reshape(len(faces), n, -1).mean(1)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     sources = face_quality.videos(voices)
     return FaceSet(
@@ -208,7 +206,8 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
     heard = data.embeddings(subject.voice, voices)
     found = {"model": drawn(subject, voices, heard, n_inception=n_inception)}
     if subject.model.sampler is not None:
-        found["draws_mean"] = mean_of_draws(subject, voices, heard)
+        rng = seeding.stream(subject.seed, "subsets")
+        found["draws_mean"] = mean_of_draws(subject, face_quality.spread(voices, n_most=MOST_AVERAGED, rng=rng))
         typical = subject.model.typical(heard)
         found["typical"] = described(subject, voices, typical, n_inception=n_inception, desc="typical faces")
     found["neighbour"] = neighbours(subject, training, heard.numpy(), n_inception=n_inception)

@@ -309,20 +309,12 @@ def test_the_mean_of_the_draws_is_that_of_their_embeddings(sampled):
     assert len(np.unique(draws[0].reshape(len(draws[0]), -1), axis=0)) == catalogue.N_MEAN
 
 
-def test_no_more_recordings_than_fit_are_drawn_at_once(sampled, monkeypatch):
-    subject, voices, asked = sampled.subject, sampled.subject.held_out.voices, []
-    draws = Model.draws
-    monkeypatch.setattr(
-        Model, "draws", lambda model, some, *a, **k: asked.append(len(some)) or draws(model, some, *a, **k)
-    )
-    monkeypatch.setattr(metrics, "AT_ONCE", 4)
-    embeddings = data.embeddings(subject.voice, voices)
-    found = metrics.mean_of_draws(subject, voices, embeddings)
-    assert max(asked) == 4 and sum(asked) == len(found.embeddings) == len(voices) > 4
-    own = unit(
-        np.stack([np.mean(Reader().embed(each), axis=0) for each in draws(subject.model, embeddings[4:8], 32, seed=2)])
-    )
-    np.testing.assert_allclose(found.embeddings[4:8], own, atol=1e-6)
+def test_of_many_recordings_some_of_each_person_are_drawn_many_times(sampled, monkeypatch):
+    subject, people = sampled.subject, sampled.subject.held_out.identities
+    monkeypatch.setattr(metrics, "MOST_AVERAGED", len(people))
+    assert len(sampled.found["draws_mean"].embeddings) == len(subject.held_out.voices) > len(people)
+    found = metrics.stand_ins(subject, n_inception=6, n_noise=6)["draws_mean"]
+    assert sorted(found.identities) == sorted(people)
 
 
 def test_many_draws_for_the_first_recording_of_each_person_are_measured(sampled, monkeypatch):
