@@ -1,4 +1,4 @@
-"""Faces of real people: the recipe `codes` trained on real recordings and photographs, and measured on people kept back.
+"""Real faces of real voices: recipe `codes` trained on real recordings and photographs, measured on people kept back.
 
 Usage: python benchmarks/real_people.py [--real ../shared/real] [--seeds 1] [--set code.steps=6000] [--dry-run]
 The samplers learn from AVSpeech pairs and half of the VoxCeleb people, the face code from those photographs and from
