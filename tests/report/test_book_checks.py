@@ -120,3 +120,13 @@ def test_a_refusal_names_pages_faults_and_how_many_more(tmp_path):
     for n in range(25):
         (folder / f"lost{n:02}.html").write_text(page(title=f"{n}"), encoding="utf-8")
     book_checks.check(folder, place=tmp_path / "book")
+
+
+def test_what_a_corpus_brings_about_is_warned_of_and_refused_where_that_is_asked_for(tmp_path, monkeypatch, capsys):
+    folder = written(tmp_path, right=page("<table><tr><td>subject_01</td></tr></table>"))
+    monkeypatch.delenv(book_checks.STRICT, raising=False)
+    book_checks.check(folder, place=tmp_path / "book")
+    assert "warning: right.html: name of a variable: subject_01" in capsys.readouterr().err
+    monkeypatch.setenv(book_checks.STRICT, "1")
+    with pytest.raises(RunError, match="name of a variable: subject_01"):
+        book_checks.check(folder, place=tmp_path / "book")
