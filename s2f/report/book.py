@@ -33,6 +33,7 @@ KINDS = MappingProxyType(
     {
         "smoke": "Smoke build: it only shows that everything runs, and no number or picture on it is a result.",
         "demo": "Profile demo: synthetic voices and faces, small networks, minutes of training.",
+        "evening": "Profile evening: synthetic voices and faces, networks of half width, an evening of training.",
         "synthetic": "Profile synthetic: synthetic voices and faces at the poster's scale.",
     }
 )
