@@ -255,6 +255,8 @@ const found = [...document.querySelectorAll(arguments[0])].map((e) => {
   return (a + 0.05) / (b + 0.05); });
 return found.length ? Math.min(...found) : 0;
 """
+# Colours that are on their way from one theme to the other are nobody's.
+STILL = "document.head.insertAdjacentHTML('beforeend', '<style>* { transition: none !important; }</style>')"
 THEMED = "document.documentElement.dataset.theme = document.documentElement.dataset.mode = arguments[0]"
 
 
@@ -263,6 +265,7 @@ def opened(browser, root: Path, page: str, *, theme: str = "light", width: int =
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get((root / "_build" / "html" / page).as_uri())
+    browser.execute_script(STILL)
     browser.execute_script(THEMED, theme)
 
 

@@ -19,7 +19,7 @@ from s2f.errors import AudioError, OutputError
 from s2f.features.listening import Heard
 from s2f.networks import inference
 from s2f.networks.models import Architecture
-from s2f.report import draws, face_figures, prose, reconstruct, style
+from s2f.report import draws, face_figures, prose, reconstruct
 from s2f.study import params
 from tests.features.making import vowel
 
@@ -290,7 +290,7 @@ def test_a_sheet_holds_the_most_typical_draw_others_of_the_seed_and_a_map(tmp_pa
     expected = face_figures.draws(
         draws.of_voice(Many(), np.full((3, 64), 5, np.float32), n=4, seed=3), name="demo general"
     )
-    style.save(expected, tmp_path / "expected.png")
+    expected.savefig(tmp_path / "expected.png")
     np.testing.assert_array_equal(found, pixels(tmp_path / "expected.png"))
     assert cli.main([*words, "--seed", "4"]) == 0
     assert not np.array_equal(pixels(tmp_path / "voice.png"), found)
