@@ -129,7 +129,8 @@ def draws(drawn: Draws, *, name: str = "") -> Figure:
     left, top, below, scale = axes[0]
     _face(left, sheet)
     left.add_patch(Rectangle((-0.5, -0.5), 64, 64, fill=False, edgecolor=ORANGE, linewidth=2.5, clip_on=False))
-    left.set_title(f"{n} faces of one voice" + (f" ({name})" if name else ""))
+    faces = f"{n} faces" if n > 1 else "One face"
+    left.set_title(f"{faces} of one voice" + (f" ({name})" if name else ""))
     left.set_xlabel("framed: the most typical draw", loc="left", color=GREY, fontsize=8)
     _face(top, drawn.mean)
     top.set_title("What draws share")
@@ -142,7 +143,7 @@ def draws(drawn: Draws, *, name: str = "") -> Figure:
     bar.set_label(f"standard deviation of {drawn.n_compared},\nin grey levels of 255", loc="left", fontsize=8)
     bar.ax.tick_params(length=2, pad=1, labelsize=7.5)
     figure.set_label(
-        f"{n} faces drawn from one voice{f' by {name}' if name else ''}, the most typical one first and framed. Beside "
+        f"{faces} drawn from one voice{f' by {name}' if name else ''}, the most typical one first and framed. Beside "
         f"them the mean of {drawn.n_compared} draws, and a map of how much they differ: by a standard deviation of "
         f"{drawn.spread.mean():.0f} grey levels of 255 on average, {drawn.spread[24:40, 24:40].mean():.0f} in the "
         "middle of the face."

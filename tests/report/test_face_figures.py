@@ -97,6 +97,14 @@ def test_a_sheet_of_draws_stands_beside_what_they_share_and_what_is_made_up(face
     assert "5 faces drawn from one voice by demo $x$" in figure.get_label() and "45 grey levels" in figure.get_label()
 
 
+@pytest.mark.parametrize(("n", "said"), [(1, "One face"), (2, "2 faces")])
+def test_sheets_count_their_faces_in_words_and_title(n, said):
+    drawn = Draws(np.zeros((n, 64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64)), 64)
+    figure = face_figures.draws(drawn)
+    assert figure.axes[0].get_title().startswith(f"{said} of one voice")
+    assert figure.get_label().startswith(f"{said} drawn from one voice")
+
+
 @pytest.mark.parametrize("n", [2, 16, 100])
 def test_sheets_of_any_number_fit_the_page_and_frame_the_first(n):
     drawn = Draws(np.zeros((n, 64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64)), 64)
