@@ -101,7 +101,7 @@ def test_a_sheet_of_draws_stands_beside_what_they_share_and_what_is_made_up(face
 def test_sheets_count_their_faces_in_words_and_title(n, said):
     drawn = Draws(np.zeros((n, 64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64)), 64)
     figure = face_figures.draws(drawn)
-    assert figure.axes[0].get_title().startswith(f"{said} of one voice")
+    assert figure.axes[0].get_title(loc="left").startswith(f"{said} of one voice")
     assert figure.get_label().startswith(f"{said} drawn from one voice")
 
 
