@@ -141,8 +141,16 @@ def test_lab_opens_the_start_page_and_a_recording_reaches_the_kernel(lab, browse
     assert browser.current_url == f"{address}/lab/tree/notebooks/00_start.md"
     browser.get(f"{address}/lab/tree/notebooks/probe.ipynb")
     wait(lambda: browser.find_elements("css selector", ".jp-Notebook .jp-CodeCell"))
-    press(".lm-MenuBar-itemLabel", "Run")
-    press(".lm-Menu-itemLabel", "Run All Cells")
+    ready = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
+    wait(
+        lambda: browser.find_elements("css selector", ready), seconds=120
+    )  # before that JupyterLab may forget a command
+    for _ in range(4):
+        press(".lm-MenuBar-itemLabel", "Run")
+        press(".lm-Menu-itemLabel", "Run All Cells")
+        with contextlib.suppress(AssertionError):  # a menu that shut again: once more
+            wait(lambda: browser.find_elements("css selector", ".jupyter-button"), seconds=45)
+            break
     press(".jupyter-button", "Record")
     time.sleep(2)  # of the sound that the browser makes up
     press(".jupyter-button", "Stop")
