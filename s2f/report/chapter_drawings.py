@@ -173,25 +173,20 @@ def _list(names: Iterable[str]) -> str:
 @in_theme
 def additions() -> Figure:
     """Where data, a model, a metric and causes of one's own come into the study."""
-    figure, ax = _page(30)
-    size = (21, 10)
-    chain = {
-        "corpus": (12, 8, "corpus", BLUE),
-        "network": (37.5, 8, "networks", BLUE),
-        "drawn": (62.5, 8, "drawn faces", BLUE),
-        "numbers": (88, 8, "metrics.json", BLUE),
-    }
-    own = {
-        "corpus": (12, 23, "own causes\nown data", ORANGE),
-        "drawn": (62.5, 23, "own model", ORANGE),
-        "numbers": (88, 23, "own metric", ORANGE),
-    }
-    _boxes(ax, chain, size=size)
-    _boxes(ax, own, size=size)
-    for start, stop in (("corpus", "network"), ("network", "drawn"), ("drawn", "numbers")):
-        _lead(ax, chain, start, stop, size=size)
-    for name in own:
-        arrow(ax, (own[name][0], 18), (own[name][0], 13))
+    figure = _chain(
+        {
+            "corpus": (12, 8, "corpus", BLUE),
+            "network": (37.5, 8, "networks", BLUE),
+            "drawn": (62.5, 8, "drawn faces", BLUE),
+            "numbers": (88, 8, "metrics.json", BLUE),
+        },
+        {
+            "corpus": (12, 23, "own causes\nown data", ORANGE),
+            "drawn": (62.5, 23, "own model", ORANGE),
+            "numbers": (88, 23, "own metric", ORANGE),
+        },
+        size=(21, 10),
+    )
     say(
         figure,
         """A chain from the corpus over the networks and the drawn faces to metrics.json. Own causes and own data come
@@ -229,26 +224,20 @@ def trial() -> Figure:
 @in_theme
 def moved_voice() -> Figure:
     """What each slider of the live page moves, on the way from a recording to faces."""
-    figure, ax = _page(30)
-    size = (17.5, 10)
-    chain = {
-        "sound": (9.5, 8, "recording", BLUE),
-        "mel": (36.5, 8, "log-mel", BLUE),
-        "voice": (63.5, 8, "64 numbers", BLUE),
-        "face": (90.5, 8, "faces", GREEN),
-    }
-    own = {
-        "sound": (9.5, 23, "pitch,\nvocal tract", ORANGE),
-        "voice": (63.5, 23, "axes of\nthe voices", ORANGE),
-        "face": (90.5, 23, "noise of\neach draw", GREY),
-    }
-    _boxes(ax, chain, size=size)
-    _boxes(ax, own, size=size)
-    names = list(chain)
-    for start, stop in pairwise(names):
-        _lead(ax, chain, start, stop, size=size)
-    for name in own:
-        arrow(ax, (own[name][0], 18), (own[name][0], 13))
+    figure = _chain(
+        {
+            "sound": (9.5, 8, "recording", BLUE),
+            "mel": (36.5, 8, "log-mel", BLUE),
+            "voice": (63.5, 8, "64 numbers", BLUE),
+            "face": (90.5, 8, "faces", GREEN),
+        },
+        {
+            "sound": (9.5, 23, "pitch,\nvocal tract", ORANGE),
+            "voice": (63.5, 23, "axes of\nthe voices", ORANGE),
+            "face": (90.5, 23, "noise of\neach draw", GREY),
+        },
+        size=(17.5, 10),
+    )
     say(
         figure,
         """A chain from the recording over its log-mel spectrogram and the 64 numbers of its voice to faces. The sliders
@@ -265,6 +254,18 @@ def _page(high: float) -> tuple[Figure, Axes]:
     ax.set(xlim=(0, 100), ylim=(0, high), aspect="equal")
     ax.axis("off")
     return figure, ax
+
+
+def _chain(chain: Boxes, added: Boxes, *, size: tuple[float, float]) -> Figure:
+    """Boxes in a row, each leading to the next, and above some of them what comes in there."""
+    figure, ax = _page(30)
+    for boxes in (chain, added):
+        _boxes(ax, boxes, size=size)
+    for start, stop in pairwise(chain):
+        _lead(ax, chain, start, stop, size=size)
+    for x, *_ in added.values():
+        arrow(ax, (x, 18), (x, 13))
+    return figure
 
 
 def _boxes(ax: Axes, boxes: Boxes, *, size: tuple[float, float]) -> None:
