@@ -228,6 +228,7 @@ class Code(Training):
     flip: bool
     weight_pixel: Weight
     weight_edge: Weight
+    edge_scale: Annotated[float, _real(1e-4, 100.0)]
     weight_feature: Weight
     weight_real: Weight
     average_decay: Annotated[float, _real(0.0, 0.99999)]

@@ -62,6 +62,7 @@ CODE = Code(
     flip=True,
     weight_pixel=10.0,
     weight_edge=5.0,
+    edge_scale=0.1,
     weight_feature=3.0,
     weight_real=0.3,
     average_decay=0.995,
