@@ -181,34 +181,16 @@ class Gan(Hearing):
     norm: Literal["batch", "none"]
     tanh: bool
     head: Literal["k4", "k1"]
-    smooth_start: bool
-    spectral_norm: bool
-    loss: Literal["cross_entropy", "hinge"]
     learning_rate_generator: Share
     learning_rate_discriminator: Share
     beta_1: Annotated[float, _real(0.0, 0.999)]
     beta_2: Annotated[float, _real(0.0, 0.9999)]
-    decay_from: Share
-    critics_from: Annotated[float, _real(0.0, 0.99)]
     noise: Annotated[float, _real(0.0, 10.0)]
-    spread: Annotated[float, _real(0.0, 10.0)]
     flip: bool
     weight_real: Weight
     weight_identity: Weight
-    weight_pixel: Weight
-    weight_edge: Weight
-    n_photographs: Annotated[int, _whole(1, 1000)]
     on_trouble: Literal["warn", "stop"]
-    average_decay: Annotated[float, _real(0.0, 0.99999)]
     sample_every: Steps
-
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> Gan:
-        if self.critics_from and not (self.weight_pixel or self.weight_edge):
-            problem = f"is {self.critics_from}, and 'gan.weight_pixel' and 'gan.weight_edge' are 0"
-            remedy = "Before the critics take part there would be nothing to learn from: raise one of the two."
-            raise ParameterError("parameter 'gan.critics_from'", problem, remedy=remedy)
-        return self
 
 
 class Code(Training):

@@ -27,7 +27,6 @@ def with_(key, value):
         ("corpus.kind", "other"),
         ("corpus.min_s", 13.0),  # above max_s
         ("split.train", 0.9),  # the shares then add up to 1.1
-        ("gan.critics_from", 0.5),  # with nothing to learn before
         ("variant.gender", "x"),
         ("machine.cores", 3),
     ],

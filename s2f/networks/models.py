@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
 EMBEDDING_DIM = 64  # of voices and faces (poster; 2019 code)
 GE2E_PIECE = 512  # mel windows of `GE2EEmbedding` at a time, over six minutes
@@ -148,17 +147,15 @@ class FaceEmbedding(nn.Module):
     Parameters
     ----------
     width : float, multiplies the channels 32, 64, 128, 256, 512
-    spectral : bool, divide each layer's weights by their largest singular value (Miyato et al. 2018)
     """
 
-    def __init__(self, *, width: float = 1.0, spectral: bool = False) -> None:
+    def __init__(self, *, width: float = 1.0) -> None:
         super().__init__()
-        wrap = spectral_norm if spectral else (lambda layer: layer)
         channels = [scaled(c, width) for c in (32, 64, 128, 256, 512)]
-        layers: list[nn.Module] = [wrap(nn.Conv2d(3, channels[0], 1)), nn.LeakyReLU(0.2, inplace=True)]
+        layers: list[nn.Module] = [nn.Conv2d(3, channels[0], 1), nn.LeakyReLU(0.2, inplace=True)]
         for n_in, n_out in itertools.pairwise(channels):
-            layers += [wrap(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1)), nn.LeakyReLU(0.2, inplace=True)]
-        layers.append(wrap(nn.Conv2d(channels[-1], EMBEDDING_DIM, 4)))
+            layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+        layers.append(nn.Conv2d(channels[-1], EMBEDDING_DIM, 4))
         self.model = nn.Sequential(*layers)
 
     def forward(self, faces: Tensor) -> Tensor:

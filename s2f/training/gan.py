@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from s2f import files, seeding
 from s2f.networks.codes import FaceCode, Sampler
 from s2f.networks.inference import draw, rendered
-from s2f.networks.models import Classifier, FaceEmbedding, Generator, seeded, start_smooth, unit
+from s2f.networks.models import Classifier, FaceEmbedding, Generator, seeded, unit
 from s2f.settings import Gan
 from s2f.training import loop
 from s2f.training.data import Pairs
@@ -59,7 +59,7 @@ class Trainer(loop.Trainer):
     TrainingError: a batch that the processes of `setup` cannot share equally
     """
 
-    PARTS = ("generator", "average", "critics", "generator_adam", "critics_adam", "batches", "noise")
+    PARTS = ("generator", "critics", "generator_adam", "critics_adam", "batches", "noise")
     settings: Gan
 
     def __init__(
@@ -85,25 +85,18 @@ class Trainer(loop.Trainer):
         generator = seeded(new, generator=init)
         if start is not None:
             generator.load_state_dict(start[1].decoder.state_dict())
-        elif s.smooth_start:
-            start_smooth(generator, generator=init)
         self.generator = peers.synchronised(generator, device=device)
-        trunk = seeded(lambda: FaceEmbedding(width=s.width, spectral=s.spectral_norm), generator=init)
+        trunk = seeded(lambda: FaceEmbedding(width=s.width), generator=init)
         discriminator = seeded(lambda: Classifier(n_outputs=1), generator=init)
         classifier = seeded(lambda: Classifier(n_outputs=pairs.n_identities), generator=init)
         self.critics = Critics(trunk, discriminator, classifier)
         for network in (self.generator, self.critics):
             loop.channels_last(network, device).train()
-        self.average = new().to(device).eval()
-        self.average.load_state_dict(self.generator.state_dict())
-        self.average.requires_grad_(False)
         adam = partial(torch.optim.Adam, betas=(s.beta_1, s.beta_2), fused=True)
         self.generator_adam = adam(self.generator.parameters(), lr=s.learning_rate_generator)
         self.critics_adam = adam(self.critics.parameters(), lr=s.learning_rate_discriminator)
         streams = (seeding.torch_stream(setup.seed, name, device=device) for name in ("batches", "noise"))
         self.batches, self.noise = streams
-        self.axes = _axes(unit(pairs.tracks.whole())) if s.spread else None  # [64, 64]
-        self.thumbnails = _thumbnails(pairs) if s.n_photographs > 1 else None  # [N, 3, 16, 16]
         # Wrapped and compiled is what computes; the modules themselves keep the weights, under their own names.
         # The generator's step asks the critics without teaching them, so past the wrapper.
         compiled = partial(loop.compiled, compile_mode=setup.compile_mode, device=device)
@@ -131,33 +124,24 @@ class Trainer(loop.Trainer):
         side of zero (`d_right`), the distance of the mean scores (`score_gap`), and the deviation of the drawn faces
         from one another, as a share of the real ones' (`diversity`).
         """
-        s, pairs = self.settings, self.pairs
+        pairs = self.pairs
         self.step += 1
-        self._set_learning_rates()
         # Every process draws the whole batch of B and keeps its own part, of B / n.
         recordings = self._draw(len(pairs.tracks))  # [B]
         inputs = self.peers.mine(self._inputs(recordings))  # [B / n, 64]
         identities = pairs.recording_identities[self.peers.mine(recordings)]  # [B / n]
-        judged = self.step > round(s.critics_from * s.steps)
         if self.device == "cuda":
             torch.compiler.cudagraph_mark_step_begin()
         with loop.autocast(self.device, self.setup.precision):
             fake = self._generate(inputs).float()  # [B / n, 3, 64, 64]
-        values: dict[str, Tensor] = {}
-        loss = torch.zeros((), device=self.device)
-        if judged:
-            values = self._teach_critics(fake.detach(), report=report)
-            loss = loss + self._judge(fake, identities, values=values)
-        if s.weight_pixel or s.weight_edge:
-            loss = loss + self._compare(fake, identities, values=values)
+        values = self._teach_critics(fake.detach(), report=report)
+        loss = self._judge(fake, identities, values=values)
         self.generator_adam.zero_grad()
         loss.backward()
         if report:
             values["grad_generator"] = loop.gradient_norm(list(self.generator.parameters()))
             values["diversity"] = self._diversity(fake.detach())
         self.generator_adam.step()
-        if s.average_decay:
-            loop.follow(self.average, self.generator, decay=s.average_decay, step=self.step)
         values = {name: value.detach() for name, value in values.items()}
         return self.peers.mean(values) if report else values
 
@@ -170,7 +154,7 @@ class Trainer(loop.Trainer):
         with loop.autocast(self.device, self.setup.precision):
             scores, logits = self._teach(torch.cat([real, fake]), len(real))  # [2B], [B, n_identities]
         score_real, score_fake = scores.chunk(2)
-        loss_d = self._critic_loss(score_real, score_fake)
+        loss_d = F.softplus(-score_real).mean() + F.softplus(score_fake).mean()  # binary cross-entropy on logits
         loss_c = F.cross_entropy(logits, real_identities)
         self.critics_adam.zero_grad()
         (loss_d + loss_c).backward()
@@ -188,17 +172,9 @@ class Trainer(loop.Trainer):
         self.critics.requires_grad_(False)
         with loop.autocast(self.device, self.setup.precision):
             scores, logits = self._ask(fake, len(fake))
-        values["g_real"] = self._generator_loss(scores)
+        values["g_real"] = F.softplus(-scores).mean()
         values["g_identity"] = F.cross_entropy(logits, identities)
         return s.weight_real * values["g_real"] + s.weight_identity * values["g_identity"]
-
-    def _compare(self, fake: Tensor, identities: Tensor, *, values: dict[str, Tensor]) -> Tensor:
-        """The generator's loss beside a photograph of the speaker."""
-        s = self.settings
-        off = fake - self._photographs(identities, fake.detach())  # [B, 3, 64, 64]
-        values["g_pixel"] = off.abs().mean()
-        values["g_edge"] = off.diff(dim=2).abs().mean() + off.diff(dim=3).abs().mean()
-        return s.weight_pixel * values["g_pixel"] + s.weight_edge * values["g_edge"]
 
     def _diversity(self, fake: Tensor) -> Tensor:
         """How far drawn faces [B, 3, 64, 64] lie from one another, as a share of what real ones do."""
@@ -207,28 +183,17 @@ class Trainer(loop.Trainer):
 
     @torch.no_grad()
     def draw(self, embeddings: Tensor) -> np.ndarray:
-        """Faces uint8 [n, 64, 64, 3] of unit embeddings float [n, 64], by the network that is kept."""
-        network = self.kept().eval()
+        """Faces uint8 [n, 64, 64, 3] of unit embeddings float [n, 64]."""
+        self.generator.eval()
         if self.sampler is None:
-            faces = draw(network, embeddings)
+            faces = draw(self.generator, embeddings)
         else:
-            faces = rendered(network, self.sampler.typical(embeddings))
-        if network is self.generator:
-            network.train()
+            faces = rendered(self.generator, self.sampler.typical(embeddings))
+        self.generator.train()
         return faces
-
-    def kept(self) -> Generator:
-        """The generator that draws in the end: the running average where there is one."""
-        return self.average if self.settings.average_decay else self.generator
 
     def _draw(self, n: int) -> Tensor:
         return torch.randint(n, (self.settings.batch_size,), generator=self.batches, device=self.device)
-
-    def _uniform(self, n: int) -> Tensor:
-        return torch.rand(n, generator=self.batches, device=self.device)
-
-    def _normal(self, like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=self.noise, device=like.device)
 
     def _inputs(self, recordings: Tensor) -> Tensor:
         """What the generator draws from: noisy voice embeddings of crops, or codes that are drawn for them."""
@@ -239,58 +204,15 @@ class Trainer(loop.Trainer):
             noise = torch.randn(shape, generator=self.noise, device=self.device)
             return self.sampler.draw(crops, noise)[:, 0]
         clean = unit(self.pairs.tracks.crops(recordings, s.min_crop_s, s.max_crop_s, draws=self.batches))
-        embeddings = clean + self.settings.noise * self._normal(clean)
-        if self.axes is not None:
-            embeddings = embeddings + self.settings.spread * self._normal(clean) @ self.axes
-        return unit(embeddings)
+        return unit(clean + s.noise * torch.randn(clean.shape, generator=self.noise, device=self.device))
 
-    def _faces(self, picked: Tensor, *, mirrored: Tensor | None = None) -> Tensor:
+    def _faces(self, picked: Tensor) -> Tensor:
         faces = self.pairs.images(picked)  # [B, 3, 64, 64]
         if self.settings.flip:
-            if mirrored is None:
-                mirrored = self.peers.mine(self._uniform(self.settings.batch_size) < 0.5)
+            chances = torch.rand(self.settings.batch_size, generator=self.batches, device=self.device)
+            mirrored = self.peers.mine(chances < 0.5)
             faces = torch.where(mirrored[:, None, None, None], faces.flip(3), faces)
         return faces.contiguous(memory_format=torch.channels_last)
-
-    def _photographs(self, identities: Tensor, fake: Tensor) -> Tensor:
-        """Of some random photographs of each speaker the one nearest to the drawn face: [B, 3, 64, 64]."""
-        n = self.settings.n_photographs
-        draws = self.peers.mine(self._uniform(self.settings.batch_size * n).reshape(-1, n))
-        picked = self.pairs.photographs_of(identities, draws)  # [B, n]
-        if self.thumbnails is None:
-            return self._faces(picked[:, 0])
-        drawn = F.avg_pool2d(fake, 4)[:, None]  # [B, 1, 3, 16, 16]
-        candidates = self.thumbnails[picked]  # [B, n, 3, 16, 16]
-        ways = (candidates, candidates.flip(4)) if self.settings.flip else (candidates,)
-        distances = torch.stack([(drawn - way).abs().flatten(2).mean(2) for way in ways], dim=2)  # [B, n, ways]
-        nearest = distances.flatten(1).argmin(1)
-        return self._faces(picked.gather(1, nearest[:, None] // len(ways))[:, 0], mirrored=nearest % len(ways) == 1)
-
-    def _critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        if self.settings.loss == "hinge":
-            return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
-        return F.softplus(-real).mean() + F.softplus(fake).mean()  # binary cross-entropy on logits
-
-    def _generator_loss(self, fake: Tensor) -> Tensor:
-        return -fake.mean() if self.settings.loss == "hinge" else F.softplus(-fake).mean()
-
-    def _set_learning_rates(self) -> None:
-        s = self.settings
-        factor = loop.decayed(self.step, s.steps, decay_from=s.decay_from)
-        self.generator_adam.param_groups[0]["lr"] = factor * s.learning_rate_generator
-        self.critics_adam.param_groups[0]["lr"] = factor * s.learning_rate_discriminator
-
-
-def _axes(embeddings: Tensor) -> Tensor:
-    """Principal axes of embeddings [n, d], each as long as the standard deviation along it: [d, d]."""
-    values, vectors = torch.linalg.eigh(torch.cov(embeddings.T.cpu()))
-    return (vectors * values.clamp(min=0).sqrt()).T.to(embeddings.device)
-
-
-def _thumbnails(pairs: Pairs) -> Tensor:
-    """All faces at a quarter of their size: float [N, 3, 16, 16] in [−1, 1]."""
-    parts = torch.arange(pairs.n_faces, device=pairs.device).split(1024)
-    return torch.cat([F.avg_pool2d(pairs.images(part), 4) for part in parts])
 
 
 def train(

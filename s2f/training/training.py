@@ -142,7 +142,7 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
             samples=watched_voices(study),
             start=None if given.code is None or drawing is None else (drawing, given.code),
         )
-        generator = trained.kept().cpu().eval()
+        generator = trained.generator.cpu().eval()
     else:
         assert given.code is not None
         generator = given.code.decoder

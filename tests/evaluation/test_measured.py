@@ -17,7 +17,7 @@ CONTENT = {
     "rows": {"model": {"kid": ENTRY}},
     "differences": {"probe": {"kid": DIFFERENCE}},
     "variant": "general",
-    "recipe": "short",
+    "recipe": "codes",
     "reader": "networks",
     "seed": 0,
 }

@@ -45,6 +45,14 @@ def test_the_decoder_is_the_generator_of_the_poster():
     assert {key: value.shape for key, value in network.decoder.state_dict().items()} == shapes
 
 
+def test_spectral_norm_bounds_every_layer_of_the_judge(generator):
+    judge = codes.Judge(width=0.0625)
+    for _ in range(50):
+        judge(torch.randn(2, 3, 64, 64, generator=generator))
+    for layer in [*judge.layers, judge.parts, judge.whole]:
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+
+
 def test_the_voice_is_seen_along_its_leading_axes_in_deviations(generator):
     voices = torch.randn(500, 12, generator=generator) * torch.tensor([1.0, 0.5, 0.2] + [0.01] * 9) + 3
     network = sampler(generator, n_axes=3)

@@ -666,7 +666,7 @@ def test_pages_and_notebooks_must_match(tmp_path):
         book.build(root, run, notebooks)
 
 
-@pytest.mark.parametrize("text", ["recipe: short\n", "recipe: [\n", "", "- a\n"])
+@pytest.mark.parametrize("text", ["recipe: codes\n", "recipe: [\n", "", "- a\n"])
 def test_a_run_of_another_version_is_named(tmp_path, text):
     results = tmp_path / "runs" / "smoke" / "s2" / "results"
     files.write_text(results / "params.yaml", text)

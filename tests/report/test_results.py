@@ -54,7 +54,7 @@ def metrics(value=0.5, *, protocol="held_out"):
         }
         for i, row in enumerate(ROWS)
     }
-    about = {"variant": "general", "recipe": "short", "reader": "made up", "seed": 0}
+    about = {"variant": "general", "recipe": "codes", "reader": "made up", "seed": 0}
     return {"protocol": protocol, "rows": rows, "differences": {}, **about}
 
 
@@ -410,9 +410,9 @@ def test_other_runs_are_compared_on_the_same_people(variant):
     shown = results.people(variant, n=3, seed=0)
     other = results.Variant({"recipe": "poster"}, variant.faces + 50, variant.held_out, variant.store)
     found = results.compare(variant, {"poster": other}, shown)
-    assert list(found) == ["true", "recipe short", "recipe poster"]
+    assert list(found) == ["true", "recipe codes", "recipe poster"]
     np.testing.assert_array_equal(found["true"], shown.true)
-    np.testing.assert_array_equal(found["recipe poster"], found["recipe short"] + 50)
+    np.testing.assert_array_equal(found["recipe poster"], found["recipe codes"] + 50)
 
 
 def test_recipes_are_shown_where_others_were_trained_and_said_where_none_was(variant, monkeypatch, capsys):
@@ -421,14 +421,14 @@ def test_recipes_are_shown_where_others_were_trained_and_said_where_none_was(var
     shown = results.people(variant, n=2, seed=0)
     own = SimpleNamespace(label="", params=SimpleNamespace(beside={}))
     results.show_beside(own, variant, shown)
-    assert capsys.readouterr().out == "No other recipe than short was trained: the profile names none (`beside`).\n"
+    assert capsys.readouterr().out == "No other recipe than codes was trained: the profile names none (`beside`).\n"
     labelled = SimpleNamespace(label="mine", params=SimpleNamespace(beside={"poster": {}}))
     results.show_beside(labelled, variant, shown)
-    assert capsys.readouterr().out == "No other recipe than short was trained: a labelled run trains its own alone.\n"
+    assert capsys.readouterr().out == "No other recipe than codes was trained: a labelled run trains its own alone.\n"
     assert displayed == []
     other = results.Variant(metrics(0.6) | {"recipe": "poster"}, variant.faces, variant.held_out, variant.store)
     monkeypatch.setattr(results, "beside", lambda study: {"poster": other})
-    main = results.Variant(metrics(0.5) | {"recipe": "short"}, variant.faces, variant.held_out, variant.store)
+    main = results.Variant(metrics(0.5) | {"recipe": "codes"}, variant.faces, variant.held_out, variant.store)
     results.show_beside(own, main, shown)
     figure, table = displayed
     assert "recipe poster" in texts(figure) and "poster" in table.to_html()

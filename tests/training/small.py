@@ -21,7 +21,7 @@ def but(settings, **what):
 
 
 SETTINGS = but(
-    params.resolve("smoke", overrides={"recipe": "short"}, root=ROOT).gan,
+    params.resolve("voxceleb", root=ROOT).gan,
     width=0.0625,
     steps=8,
     batch_size=4,
@@ -29,17 +29,10 @@ SETTINGS = but(
     save_every=4,
     sample_every=4,
     learning_rate_generator=5e-4,
-    decay_from=1.0,
-    critics_from=0.0,
-    noise=0.05,
-    spread=0.3,
-    n_photographs=3,
-    weight_real=1.0,
-    weight_identity=1.0,
-    weight_pixel=2.0,
-    weight_edge=1.0,
+    learning_rate_discriminator=1e-3,
+    weight_real=0.5,
+    weight_identity=2.0,
 )
-POSTER = but(params.resolve("voxceleb", root=ROOT).gan, width=0.0625, steps=8, batch_size=4)
 PLAIN = but(SETTINGS, norm="none", batch_size=8)  # batch norm is each process's own on a CPU
 
 CODE = Code(

@@ -11,7 +11,7 @@ import torch
 
 from s2f.errors import TrainingError
 from s2f.training import gan, loop, saves
-from tests.training.small import POSTER, SETTINGS, but, equal, run, weights
+from tests.training.small import SETTINGS, but, equal, run, weights
 
 
 def test_resumed_equals_uninterrupted(tmp_path):
@@ -115,7 +115,7 @@ def test_twenty_kills_change_nothing(tmp_path):
 
 
 def test_a_report_holds_what_it_says(tmp_path):
-    run(tmp_path, settings=POSTER)
+    run(tmp_path, settings=SETTINGS)
     lines = saves.read_log(tmp_path / "log.jsonl")
     wanted = {
         "d",
