@@ -76,13 +76,12 @@ def summary(network: nn.Module, example: Tensor) -> dict[str, int | str]:
 
 
 def _described(module: nn.Module) -> str:
-    name = type(module).__name__.removeprefix("Parametrized")
+    name = type(module).__name__
     if not isinstance(module, nn.modules.conv._ConvNd):
         return f"{name} {module.num_features}" if hasattr(module, "num_features") else name
-    normed = ", spectral norm" if nn.utils.parametrize.is_parametrized(module) else ""
     size, stride, padding = module.kernel_size[0], module.stride[0], module.padding[0]
     channels = f"{module.in_channels} → {module.out_channels}"
-    return f"{name} {channels}, kernel {size}, stride {stride}, padding {padding}{normed}"
+    return f"{name} {channels}, kernel {size}, stride {stride}, padding {padding}"
 
 
 def _leaves(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -12,7 +12,6 @@ from s2f.networks.models import seeded
 from s2f.training import gan, loop, tracks
 from tests.training.small import PLAIN, SETTINGS, apart, but, equal, learn_sampler, pairs, weights
 
-
 OF_2019 = but(SETTINGS, norm="none", head="k1", tanh=False)
 
 
