@@ -12,22 +12,29 @@ import numpy as np
 
 from s2f import files, provenance
 from s2f.errors import OutputError, RunError
+from s2f.evaluation import draws
 from s2f.metrics import catalogue
 from s2f.provenance import Facts
-from s2f.report import prose, style, tables, training_figures
+from s2f.report import draw_figures, prose, style, tables, training_figures
 from s2f.report.book import settings_of
 from s2f.settings import Settings
 from s2f.study import params
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
 _HEADING = "# Kept results: "
+DRAWS = {  # of what many draws say: how it is drawn, and what it is
+    "energy": (draw_figures.energy, "Energy scores of the draws and of what could stand in for them"),
+    "coverage": (draw_figures.coverage, "How many photographs the central intervals of the draws hold"),
+    "shares": (draw_figures.shares, "What draws of a voice share and what they make up, attribute by attribute"),
+}
 
 
 def keep(root: Path, run: Path) -> Path:
     """Copy what a finished run found into ``book/results/<run>/``, with a page that shows it.
 
-    Of every seed: Table 1 and Table 2, and of every variant its metrics, its learning curves and the faces it drew
-    while it was trained; and the provenance of all notebooks. What was kept of the same run before is replaced.
+    Of every seed: Table 1 and Table 2, what many draws of a voice say on the people of the known answer, and of every
+    variant its metrics, its learning curves and the faces it drew while it was trained; and the provenance of all
+    notebooks. What was kept of the same run before is replaced.
 
     Parameters
     ----------
@@ -123,6 +130,11 @@ def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
         if (variant / "samples.npz").is_file():  # what was drawn while a game went on
             samples = np.load(variant / "samples.npz")
             style.save(training_figures.sample_grids(samples), folder / f"{variant.name}_samples.png")
+    if (seed / "answer" / draws.FILE).is_file():
+        shutil.copy(seed / "answer" / draws.FILE, folder / draws.FILE)
+        found = draws.read(folder)
+        for name, (draw, _) in DRAWS.items():
+            style.save(draw(found), folder / f"draws_{name}.png")
     noted = sorted((seed / "notebooks").glob("*.json"))
     return [(path.stem, provenance.read_facts(path)) for path in noted]
 
@@ -170,6 +182,12 @@ def _seed_lines(name: str, folder: Path) -> list[str]:
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
     lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
+    if (folder / draws.FILE).is_file():
+        found = draws.read(folder)
+        lines += ["### Many draws of a voice", ""]
+        lines += ["On the people of the known answer, whom no network has seen, by General.", ""]
+        lines += [draw_figures.verdict(found), draw_figures.covered(found), ""]
+        lines += [f"![{caption}]({name}/draws_{part}.png)\n" for part, (_, caption) in DRAWS.items()]
     for metrics in sorted(folder.glob("*_metrics.json")):
         variant = metrics.name.removesuffix("_metrics.json")
         lines += [f"### {variant.title()}", ""]

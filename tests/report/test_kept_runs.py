@@ -11,7 +11,8 @@ from PIL import Image
 
 from s2f import files, provenance
 from s2f.errors import OutputError, RunError
-from s2f.report import book, kept_runs, tables
+from s2f.evaluation import draws
+from s2f.report import book, draw_figures, kept_runs, tables
 from s2f.study import params
 
 
@@ -116,6 +117,27 @@ def test_a_sampler_is_kept_too_which_plays_no_game(tmp_path, run):
     text = page.read_text(encoding="utf-8")
     shown = [line.split("(")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
     assert "### General" in text and shown == ["s0/table1.png", "s0/general_curves.png", "s0/general_health.png"]
+
+
+def test_what_many_draws_say_is_kept_with_its_figures(tmp_path, run):
+    level = 0.8
+    whole = {"group": "overall", "level": level, "low": 0.76, "high": 0.84}
+    lines = [whole | {"attribute": "mean", "value": 0.79}, whole | {"attribute": "glasses", "value": 0.6, "high": 0.7}]
+    energy = [
+        {"who": who, "value": 0.5, "low": 0.4, "high": 0.6, "minus_value": 0, "minus_low": -0.1, "minus_high": 0.1}
+        for who in draws.NEIGHBOURS
+    ]
+    nothing = pd.DataFrame()
+    found = draws.Spread(400, 64, pd.DataFrame(energy), pd.DataFrame(lines), nothing, nothing, nothing, {})
+    (run / "s0" / "answer").mkdir()
+    draws.write(found, run / "s0" / "answer")
+    page = kept_runs.keep(tmp_path, run)
+    kept = sorted(path.name for path in (page.parent / "s0").glob("draws*"))
+    assert kept == ["draws.json", "draws_coverage.png", "draws_energy.png", "draws_shares.png"]
+    text = page.read_text(encoding="utf-8")
+    assert "hold 79.0% [76.0%, 84.0%]" in text and draw_figures.said("glasses") + " miss" in text
+    assert all(f"](s0/{name})" in text for name in kept[1:])
+    assert json.loads((page.parent / "s0" / "draws.json").read_text())["n_people"] == 400
 
 
 def test_keeping_again_replaces_what_was_kept(tmp_path, run):
