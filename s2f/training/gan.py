@@ -7,6 +7,7 @@ voice it drew. Voices come from cached tracks and faces stay on the device, so t
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from functools import partial
 
@@ -77,14 +78,13 @@ class Trainer(loop.Trainer):
         self.pairs, self.settings, self.samples, self.peers = pairs, s, samples, peers
         self.sheets: dict[str, np.ndarray] = {}
         init = seeding.torch_stream(setup.seed, "init")
-        self.sampler = None
-        new = partial(Generator, width=s.width, norm=s.norm, tanh=s.tanh, head=s.head, embedding_dim=pairs.tracks.dim)
-        if start is not None:
+        self.sampler: Sampler | None = None
+        if start is None:
+            new = partial(Generator, width=s.width, norm=s.norm, tanh=s.tanh, head=s.head)
+            generator = seeded(partial(new, embedding_dim=pairs.tracks.dim), generator=init)
+        else:
             self.sampler = start[0].to(device).eval().requires_grad_(False)
-            new = partial(Generator, width=start[1].width, embedding_dim=start[1].dim)
-        generator = seeded(new, generator=init)
-        if start is not None:
-            generator.load_state_dict(start[1].decoder.state_dict())
+            generator = copy.deepcopy(start[1].decoder).requires_grad_(True)
         self.generator = peers.synchronised(generator, device=device)
         trunk = seeded(lambda: FaceEmbedding(width=s.width), generator=init)
         discriminator = seeded(lambda: Classifier(n_outputs=1), generator=init)

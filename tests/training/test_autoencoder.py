@@ -70,6 +70,8 @@ def plain_iteration(t):
 
 def test_an_iteration_is_that_of_a_plain_loop():
     engine, plain, start = trainer(), trainer(), trainer()
+    for adam in (engine.network_adam, engine.judge_adam, plain.network_adam, plain.judge_adam):
+        adam.param_groups[0]["eps"] = 1e-2  # a gradient that is rounding moves no weight by a step: there are few
     for n in range(4):
         losses, expected = engine.iterate(), plain_iteration(plain)
         assert set(losses) == set(expected) and ("d" in losses) == (n >= 2)
@@ -80,7 +82,7 @@ def test_an_iteration_is_that_of_a_plain_loop():
         parameters = ({key: weights(getattr(t, name))[key] for key in moved} for t in (engine, plain, start))
         for key, share in apart(*parameters).items():
             idle = [f"decoder.model.{n}.bias" for n in (0, 3, 6, 9)]  # before batch norm; their gradient is rounding
-            assert key in idle or share < 0.15, f"{name}.{key}: {share}"
+            assert key in idle or share < 0.1, f"{name}.{key}: {share}"
 
 
 def test_the_step_of_the_code_leaves_the_discriminator_alone_and_all_weights_move():
