@@ -280,7 +280,10 @@ def _toc(root: Path, path: Path) -> Path:
     kept = sorted((root / "book" / "results").glob("*/index.md"))
     if kept:
         pages = [{"file": page.relative_to(root / "book").with_suffix("").as_posix()} for page in kept]
-        toc["parts"].insert(-1, {"caption": "Kept results", "chapters": pages})
+        if "parts" in toc:
+            toc["parts"].insert(-1, {"caption": "Kept results", "chapters": pages})
+        else:  # a book without parts is a list of chapters
+            toc["chapters"] = [*toc.get("chapters", []), *pages]
     files.write_yaml(path, toc)
     return path
 

@@ -203,6 +203,10 @@ def test_the_book_lists_what_is_kept_and_nothing_where_nothing_is(tmp_path, run)
     assert [part["caption"] for part in found["parts"]] == ["a", "Kept results", "b"]
     assert found["parts"][1]["chapters"] == [{"file": "results/synthetic-x/index"}]
     assert Path(tmp_path / "book" / "results" / "synthetic-x" / "index.md").is_file()
+    flat = {"format": "jb-book", "root": "index", "chapters": [{"file": "a"}]}
+    (tmp_path / "book" / "_toc.yml").write_text(yaml.safe_dump(flat))
+    found = yaml.safe_load(book._toc(tmp_path, tmp_path / "toc.yml").read_text())
+    assert found["chapters"] == [{"file": "a"}, {"file": "results/synthetic-x/index"}]
 
 
 def test_the_folder_of_kept_runs_is_no_kept_run(tmp_path, run, monkeypatch):
