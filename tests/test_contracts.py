@@ -173,4 +173,6 @@ def test_every_other_file_of_the_run_opens(finished, absent):
 
 @pytest.mark.slow
 def test_a_run_can_be_kept(finished, tmp_path):
-    assert kept_runs.keep(tmp_path, finished.parent).is_file()
+    kept_runs.keep(tmp_path, finished.parent)
+    (page,) = kept_runs.write_pages(tmp_path, tmp_path / "pages")
+    assert "Table 1" in page.read_text(encoding="utf-8")

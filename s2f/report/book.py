@@ -17,11 +17,11 @@ from typing import Any
 
 import nbformat
 import yaml
-from pydantic import ValidationError
 
 from s2f import files
 from s2f.errors import RunError, S2FError
-from s2f.report import book_checks, book_pages, card, chapter_figures, live, moving_figures
+from s2f.report import book_checks, book_pages, card, chapter_figures, kept_runs, live, moving_figures
+from s2f.report.kept_runs import settings_of
 from s2f.settings import Settings
 from s2f.study import params
 from s2f.study.graph import MADE_FROM, book_sources
@@ -154,23 +154,6 @@ def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Pa
     return found
 
 
-def settings_of(folder: Path) -> Settings:
-    """The parameters that made a folder of a run.
-
-    Raises
-    ------
-    RunError: they are not there, or of another version
-    """
-    path, remedy = folder / "params.yaml", "Run the study again, to its end."
-    if not path.is_file():
-        raise RunError(path, "is not there", remedy=remedy, reason="missing")
-    try:
-        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
-        raise RunError(path, f"is of another version ({why})", remedy=remedy, reason="format") from None
-
-
 def _home(root: Path, executed: Path, page: str, settings: Settings | None) -> Path:
     """Folder of the executed notebook of a page: the plain run's, where nothing that it depends on differs."""
     profile, _, label = executed.parents[1].name.partition("-")
@@ -240,6 +223,7 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path], *, seed: int) -
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
         chapter_figures.write(chapter_figures.Run.of(run, seed=seed), notebooks, new / "figures")
+        kept_runs.write_pages(root, new / "kept")
         shown = status(run)
         files.write_json(new / "status.json", {key: value for key, value in shown.items() if key != "rows"})
         files.write_text(new / "status.md", book_pages.status_page(shown, pages=notebooks))
@@ -277,9 +261,8 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, s
 def _toc(root: Path, path: Path) -> Path:
     """Table of contents with the pages of kept results, where there are any."""
     toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
-    kept = sorted((root / "book" / "results").glob("*/index.md"))
-    if kept:
-        pages = [{"file": page.relative_to(root / "book").with_suffix("").as_posix()} for page in kept]
+    pages = [{"file": f"runs/kept/{kept.name}/index"} for kept in kept_runs.kept(root)]
+    if pages:
         if "parts" in toc:
             toc["parts"].insert(-1, {"caption": "Kept results", "chapters": pages})
         else:  # a book without parts is a list of chapters

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s2f import files
 from s2f.report.style import GREY, ORANGE, WIDTH_IN, canvas, in_theme, listed, say, tight, wrapped
 
 GAP_IN = 0.06  # between the labels of neighbours
@@ -72,6 +74,19 @@ def table1(
     """
     drawn = generated_faces if isinstance(generated_faces, Mapping) else {"generated": generated_faces}
     return face_rows({"true": true_faces, **drawn}, labels=labels, what="True faces above those drawn from the voice")
+
+
+def write_table1(path: Path, true_faces: np.ndarray, drawn: Mapping[str, np.ndarray], labels: Sequence[str]) -> None:
+    """Write the faces and words of `table1`, so that it can be drawn again: an ``.npz``."""
+    with files.whole(path) as beside:
+        np.savez_compressed(beside, allow_pickle=False, labels=np.array(labels, str), true=true_faces, **drawn)
+
+
+def read_table1(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
+    """What `write_table1` wrote, in the order of `table1`."""
+    with np.load(path) as found:
+        drawn = {name: found[name] for name in found.files if name not in ("labels", "true")}
+        return found["true"], drawn, found["labels"].tolist()
 
 
 @in_theme

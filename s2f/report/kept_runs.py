@@ -1,27 +1,39 @@
-"""Results of a run kept with the book: small files and a page, for runs that not everybody can repeat."""
+"""Results of a run kept with the book: small files of numbers and faces, for runs that not everybody can repeat.
+
+What is kept lies as in the folder of the run. Its page and figures are made anew with every book: a later figure needs
+no second run.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import yaml
+from pydantic import ValidationError
 
 from s2f import files, provenance
 from s2f.errors import OutputError, RunError
 from s2f.evaluation import draws
 from s2f.metrics import catalogue
 from s2f.provenance import Facts
-from s2f.report import draw_figures, prose, style, tables, training_figures
-from s2f.report.book import settings_of
+from s2f.report import draw_figures, face_figures, prose, style, tables, training_figures
 from s2f.settings import Settings
 from s2f.study import params
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
-_HEADING = "# Kept results: "
+TABLE1 = "results/table1.npz"
+KEPT = (  # below the folder of a seed
+    *(TABLE1, "results/table2.csv", "results/table2.json", f"answer/{draws.FILE}"),
+)
+KEPT_OF_VARIANT = ("metrics.json", "log.jsonl", "sampler/log.jsonl", "samples.npz")
+NOTED = "provenance.json"  # what made every notebook of the run; a folder with it is a kept run
+PAGE = "index.md"
 DRAWS = {  # of what many draws say: how it is drawn, and what it is
     "energy": (draw_figures.energy, "Energy scores of the draws and of what could stand in for them"),
     "coverage": (draw_figures.coverage, "How many photographs the central intervals of the draws hold"),
@@ -30,10 +42,10 @@ DRAWS = {  # of what many draws say: how it is drawn, and what it is
 
 
 def keep(root: Path, run: Path) -> Path:
-    """Copy what a finished run found into ``book/results/<run>/``, with a page that shows it.
+    """Copy what a finished run found into ``book/results/<run>/``.
 
-    Of every seed: Table 1 and Table 2, what many draws of a voice say on the people of the known answer, and of every
-    variant its metrics, its learning curves and the faces it drew while it was trained; and the provenance of all
+    Of every seed: the faces of Table 1 and Table 2, what many draws of a voice say on the people of the known answer,
+    and of every variant its metrics, its log and the faces it drew while it was trained; and the provenance of all
     notebooks. What was kept of the same run before is replaced.
 
     Parameters
@@ -43,7 +55,7 @@ def keep(root: Path, run: Path) -> Path:
 
     Returns
     -------
-    Path, the page, ``index.md``
+    Path, the folder
 
     Raises
     ------
@@ -62,20 +74,72 @@ def keep(root: Path, run: Path) -> Path:
     target = root / "book" / "results" / run.name
     _refuse_foreign(target)
     with files.whole_folder(target) as beside:
-        noted = [one for seed in finished for one in _keep_seed(seed, beside)]
-        files.write_json(beside / "provenance.json", [{"notebook": name, **facts.plain()} for name, facts in noted])
-        files.write_text(beside / "index.md", "\n".join(_page(run.name, finished, noted, beside)) + "\n")
+        noted = [one for seed in finished for one in _keep_seed(seed, beside / seed.name)]
+        files.write_json(beside / NOTED, [{"notebook": name, **facts.plain()} for name, facts in noted])
         for path in beside.rglob("*"):
             if path.is_file() and path.stat().st_size > MAX_BYTES:
                 problem = f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
                 raise RunError(target / path.relative_to(beside), problem, remedy="Show fewer people or moments.")
-    return target / "index.md"
+    return target
+
+
+def kept(root: Path) -> list[Path]:
+    """Folders of the runs that are kept with the book, by name."""
+    return sorted(path.parent for path in (root / "book" / "results").glob(f"*/{NOTED}"))
+
+
+def write_pages(root: Path, folder: Path) -> list[Path]:
+    """Make a page with figures of every kept run, ``<folder>/<run>/index.md``.
+
+    Raises
+    ------
+    RunError: what is kept is of another version
+    """
+    return [_write_page(run, folder / run.name) for run in kept(root)]
+
+
+def _write_page(run: Path, folder: Path) -> Path:
+    try:
+        entries = json.loads((run / NOTED).read_text(encoding="utf-8"))
+        noted = [(entry.pop("notebook"), Facts(**entry)) for entry in entries]
+        if not noted:
+            raise ValueError("no notebook")
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        problem = f"is of another version or form ({error})"
+        raise RunError(run / NOTED, problem, remedy="Keep the run again, or delete its folder.") from None
+    seeds = _seeds(run)
+    for seed in seeds:
+        _draw(seed, folder / seed.name)
+    files.write_text(folder / PAGE, "\n".join(_page(run.name, seeds, noted, folder)) + "\n")
+    return folder / PAGE
+
+
+def _seeds(run: Path) -> list[Path]:
+    """Folders of a run's seeds, by number."""
+    seeds = (path for path in run.glob("s*") if path.name[1:].isdigit())
+    return sorted(seeds, key=lambda path: int(path.name[1:]))
+
+
+def settings_of(folder: Path) -> Settings:
+    """The parameters that made a folder of a run.
+
+    Raises
+    ------
+    RunError: they are not there, or of another version
+    """
+    path, remedy = folder / "params.yaml", "Run the study again, to its end."
+    if not path.is_file():
+        raise RunError(path, "is not there", remedy=remedy, reason="missing")
+    try:
+        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
+        raise RunError(path, f"is of another version ({why})", remedy=remedy, reason="format") from None
 
 
 def finished_seeds(run: Path) -> list[Path]:
     """Folders of a run's seeds that have results, by seed."""
-    seeds = sorted((path for path in run.glob("s*") if path.name[1:].isdigit()), key=lambda path: int(path.name[1:]))
-    return [seed for seed in seeds if (seed / "results" / "table2.csv").is_file()]
+    return [seed for seed in _seeds(run) if (seed / "results" / "table2.csv").is_file()]
 
 
 def refuse_others(seeds: list[Path]) -> None:
@@ -111,37 +175,46 @@ def _refuse_foreign(target: Path) -> None:
     """Refuse to take the place of what is no kept run."""
     if not os.path.lexists(target):
         return
-    page = target / "index.md"
-    if not (page.is_file() and page.read_text(encoding="utf-8", errors="replace").startswith(_HEADING)):
+    if not (target / NOTED).is_file():
         raise OutputError(target, "is there, and is no kept run", remedy="Move it, or give the run another name.")
 
 
 def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
-    folder = target / seed.name
-    folder.mkdir()
     tables.read_table2(seed / "results" / "table2.json")  # of this version, or what to do is said of the run itself
-    for name in ("table1.png", "table2.csv", "table2.json"):
-        shutil.copy(seed / "results" / name, folder / name)
+    chosen = [*KEPT, *(f"{variant.name}/{name}" for variant in variants_of(seed) for name in KEPT_OF_VARIANT)]
+    for name in chosen:
+        if (seed / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(seed / name, target / name)
+    noted = sorted((seed / "notebooks").glob("*.json"))
+    return [(path.stem, provenance.read_facts(path)) for path in noted]
+
+
+def _draw(seed: Path, folder: Path) -> None:
+    """Every figure that what is kept of a seed allows."""
     style.theme()
-    for variant in variants_of(seed):
-        shutil.copy(variant / "metrics.json", folder / f"{variant.name}_metrics.json")
+    if (seed / TABLE1).is_file():
+        style.save(face_figures.table1(*face_figures.read_table1(seed / TABLE1)), folder / "table1.png")
+    for variant in _variants(seed):
         style.save(training_figures.learning(variant), folder / f"{variant.name}_curves.png")
         style.save(training_figures.learning(variant, health=True), folder / f"{variant.name}_health.png")
         if (variant / "samples.npz").is_file():  # what was drawn while a game went on
             samples = np.load(variant / "samples.npz")
             style.save(training_figures.sample_grids(samples), folder / f"{variant.name}_samples.png")
     if (seed / "answer" / draws.FILE).is_file():
-        shutil.copy(seed / "answer" / draws.FILE, folder / draws.FILE)
-        found = draws.read(folder)
+        found = draws.read(seed / "answer")
         for name, (draw, _) in DRAWS.items():
             style.save(draw(found), folder / f"draws_{name}.png")
-    noted = sorted((seed / "notebooks").glob("*.json"))
-    return [(path.stem, provenance.read_facts(path)) for path in noted]
+
+
+def _variants(seed: Path) -> list[Path]:
+    """Folders of the variants of a kept seed."""
+    return [path.parent for path in sorted(seed.glob("*/metrics.json"))]
 
 
 def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: Path) -> list[str]:
     profile, _, label = name.partition("-")
-    lines = [f"{_HEADING}{prose.plain_markdown(name)}", ""]
+    lines = [f"# Kept results: {prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
     lines += ["They are of the run named here, whatever this build of the book shows elsewhere.", ""]
     lines += ["## What made them", "", "| | |", "|---|---|"]
@@ -164,15 +237,16 @@ def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: 
         lines += [f"# and --label {label}, with what its params.yaml has of its own, by --set"]
     lines += [recorded[-1] if recorded else plain, f"python -m s2f keep runs/{name}", "```", ""]
     for seed in seeds:
-        lines += _seed_lines(seed.name, folder / seed.name)
+        lines += _seed_lines(seed, folder / seed.name)
     return lines
 
 
-def _seed_lines(name: str, folder: Path) -> list[str]:
-    shown = catalogue.table2_metrics()
+def _seed_lines(seed: Path, folder: Path) -> list[str]:
+    """Of a seed whose figures lie in `folder`."""
+    name, shown = seed.name, catalogue.table2_metrics()
     lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(map(catalogue.label, shown))} |"]
     lines.append("|---" * (2 + len(shown)) + "|")
-    for line in tables.read_table2(folder / "table2.json"):
+    for line in tables.read_table2(seed / "results" / "table2.json"):
         if line.row == "model":
             cells = [
                 prose.plain_markdown(line.variant),
@@ -181,23 +255,23 @@ def _seed_lines(name: str, folder: Path) -> list[str]:
             ]
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
-    lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
-    if (folder / draws.FILE).is_file():
-        found = draws.read(folder)
+    if (folder / "table1.png").is_file():
+        lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
+    if (seed / "answer" / draws.FILE).is_file():
+        found = draws.read(seed / "answer")
         lines += ["### Many draws of a voice", ""]
         lines += ["On the people of the known answer, whom no network has seen, by General.", ""]
         lines += [draw_figures.verdict(found), draw_figures.covered(found), ""]
         lines += [f"![{caption}]({name}/draws_{part}.png)\n" for part, (_, caption) in DRAWS.items()]
-    for metrics in sorted(folder.glob("*_metrics.json")):
-        variant = metrics.name.removesuffix("_metrics.json")
-        lines += [f"### {variant.title()}", ""]
+    for variant in _variants(seed):
+        lines += [f"### {variant.name.title()}", ""]
         for what, caption in (
             ("samples", "Faces drawn as training went on"),
             ("curves", "Learning curves"),
             ("health", "Gradients, variety, speed and memory"),
         ):
-            if (folder / f"{variant}_{what}.png").is_file():
-                lines += [f"![{caption}]({name}/{variant}_{what}.png)", ""]
+            if (folder / f"{variant.name}_{what}.png").is_file():
+                lines += [f"![{caption}]({name}/{variant.name}_{what}.png)", ""]
     return lines
 
 
@@ -207,6 +281,6 @@ def _several(values: Iterable) -> str:
 
 def main(arguments: argparse.Namespace) -> int:
     """``python -m s2f keep``."""
-    page = keep(params.project_root(), arguments.run)
-    print(f"Kept: {page.parent}; the next build of the book shows it.")
+    folder = keep(params.project_root(), arguments.run)
+    print(f"Kept: {folder}; the next build of the book shows it.")
     return 0

@@ -14,8 +14,7 @@ from s2f.errors import OutputError, ParameterError, RunError
 from s2f.metrics import catalogue
 from s2f.networks import inference
 from s2f.report import prose, tables
-from s2f.report.book import settings_of
-from s2f.report.kept_runs import finished_seeds, refuse_others, variants_of
+from s2f.report.kept_runs import finished_seeds, refuse_others, settings_of, variants_of
 from s2f.settings import Settings
 from s2f.study import params
 

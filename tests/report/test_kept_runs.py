@@ -1,18 +1,18 @@
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
 
 from s2f import files, provenance
 from s2f.errors import OutputError, RunError
 from s2f.evaluation import draws
-from s2f.report import book, draw_figures, kept_runs, tables
+from s2f.report import book, draw_figures, face_figures, kept_runs, tables
 from s2f.study import params
 
 
@@ -56,7 +56,8 @@ def finished(seed):
         (seed / folder).mkdir(parents=True)
     finish(seed / "results", ["07_results"], seed=int(seed.name[1:]))
     finish(seed / "general", ["05_training", "06_metrics"], seed=int(seed.name[1:]))
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(seed / "results" / "table1.png")
+    faces = np.zeros((2, 64, 64, 3), np.uint8)
+    face_figures.write_table1(seed / "results" / "table1.npz", faces, {"generated": faces}, ["a", "b"])
     table = pd.DataFrame({"variant": "General", "row": ["model", "chance", "poster"]})
     table = table.assign(source=["ours", "ours", "poster"], data="held_out", n_recordings=[96, 96, None])
     table = table.assign(n_identities=[48, 48, None], fid=[None, None, 114.4], kid=[0.0821, None, None])
@@ -72,20 +73,38 @@ def finished(seed):
     return seed
 
 
-def test_a_run_is_kept_with_a_page(tmp_path, run):
-    page = kept_runs.keep(tmp_path, run)
-    assert page == tmp_path / "book" / "results" / "synthetic-x" / "index.md"
-    kept = sorted(path.relative_to(page.parent).as_posix() for path in page.parent.rglob("*") if path.is_file())
-    assert kept == [
-        "index.md",
+def inside(folder):
+    """Files below a folder, by name."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def page_of(root, run):
+    """The page of a run that is kept now."""
+    kept_runs.keep(root, run)
+    (page,) = (page for page in kept_runs.write_pages(root, root / "pages") if page.parent.name == run.name)
+    return page
+
+
+def test_numbers_and_faces_of_a_run_are_kept_and_its_page_is_made_of_them(tmp_path, run):
+    folder = kept_runs.keep(tmp_path, run)
+    assert folder == tmp_path / "book" / "results" / "synthetic-x"
+    assert inside(folder) == [
         "provenance.json",
+        "s0/general/log.jsonl",
+        "s0/general/metrics.json",
+        "s0/general/samples.npz",
+        "s0/results/table1.npz",
+        "s0/results/table2.csv",
+        "s0/results/table2.json",
+    ]
+    shutil.rmtree(run)  # a page needs nothing else
+    (page,) = kept_runs.write_pages(tmp_path, tmp_path / "pages")
+    assert inside(page.parent) == [
+        "index.md",
         "s0/general_curves.png",
         "s0/general_health.png",
-        "s0/general_metrics.json",
         "s0/general_samples.png",
         "s0/table1.png",
-        "s0/table2.csv",
-        "s0/table2.json",
     ]
     text = page.read_text(encoding="utf-8")
     for said in (
@@ -102,7 +121,7 @@ def test_a_run_is_kept_with_a_page(tmp_path, run):
     assert "114.4" not in text  # the poster's figures are no results of this run
     shown = [line.split("(")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
     assert len(shown) == 4 and all((page.parent / path).is_file() for path in shown)
-    facts = json.loads((page.parent / "provenance.json").read_text())
+    facts = json.loads((folder / "provenance.json").read_text())
     assert [fact["notebook"] for fact in facts] == ["05_training_general", "06_metrics_general"]
 
 
@@ -111,9 +130,8 @@ def test_a_sampler_is_kept_too_which_plays_no_game(tmp_path, run):
     (variant / "samples.npz").unlink()
     (variant / "sampler").mkdir()
     (variant / "log.jsonl").rename(variant / "sampler" / "log.jsonl")
-    page = kept_runs.keep(tmp_path, run)
-    kept = sorted(path.name for path in (page.parent / "s0").glob("general_*"))
-    assert kept == ["general_curves.png", "general_health.png", "general_metrics.json"]
+    page = page_of(tmp_path, run)
+    assert "s0/general/sampler/log.jsonl" in inside(tmp_path / "book" / "results" / run.name)
     text = page.read_text(encoding="utf-8")
     shown = [line.split("(")[-1].rstrip(")") for line in text.splitlines() if line.startswith("![")]
     assert "### General" in text and shown == ["s0/table1.png", "s0/general_curves.png", "s0/general_health.png"]
@@ -131,29 +149,47 @@ def test_what_many_draws_say_is_kept_with_its_figures(tmp_path, run):
     found = draws.Spread(400, 64, pd.DataFrame(energy), pd.DataFrame(lines), nothing, nothing, nothing, {})
     (run / "s0" / "answer").mkdir()
     draws.write(found, run / "s0" / "answer")
-    page = kept_runs.keep(tmp_path, run)
-    kept = sorted(path.name for path in (page.parent / "s0").glob("draws*"))
-    assert kept == ["draws.json", "draws_coverage.png", "draws_energy.png", "draws_shares.png"]
+    page = page_of(tmp_path, run)
+    drawn = sorted(path.name for path in (page.parent / "s0").glob("draws*"))
+    assert drawn == ["draws_coverage.png", "draws_energy.png", "draws_shares.png"]
     text = page.read_text(encoding="utf-8")
     assert "hold 79.0% [76.0%, 84.0%]" in text and draw_figures.said("glasses") + " miss" in text
-    assert all(f"](s0/{name})" in text for name in kept[1:])
-    assert json.loads((page.parent / "s0" / "draws.json").read_text())["n_people"] == 400
+    assert all(f"](s0/{name})" in text for name in drawn)
+    kept = tmp_path / "book" / "results" / run.name / "s0" / "answer" / "draws.json"
+    assert json.loads(kept.read_text())["n_people"] == 400
+
+
+def test_faces_of_table_1_are_drawn_again_as_they_were(tmp_path):
+    rng = np.random.default_rng(0)
+    true, *drawn = rng.integers(0, 256, (3, 2, 64, 64, 3), np.uint8)
+    rows = dict(zip(("most typical", "draw 1"), drawn, strict=True))
+    face_figures.write_table1(tmp_path / "table1.npz", true, rows, ["a", "b, f"])
+    again, others, labels = face_figures.read_table1(tmp_path / "table1.npz")
+    assert np.array_equal(again, true) and labels == ["a", "b, f"] and list(others) == list(rows)
+    assert all(np.array_equal(others[name], rows[name]) for name in rows)
+
+
+@pytest.mark.parametrize("text", ["[{", "{}", "[]", "[1]", '[{"notebook": "07_results", "unheard_of": 1}]'])
+def test_what_made_a_kept_run_is_of_another_form(tmp_path, run, text):
+    (kept_runs.keep(tmp_path, run) / "provenance.json").write_text(text)
+    with pytest.raises(RunError, match=r"provenance\.json is of another version or form (?s:.)* Keep the run again"):
+        kept_runs.write_pages(tmp_path, tmp_path / "pages")
 
 
 def test_keeping_again_replaces_what_was_kept(tmp_path, run):
-    page = kept_runs.keep(tmp_path, run)
-    (page.parent / "old.txt").touch()
-    assert kept_runs.keep(tmp_path, run) == page and not (page.parent / "old.txt").exists()
+    folder = kept_runs.keep(tmp_path, run)
+    (folder / "old.txt").touch()
+    assert kept_runs.keep(tmp_path, run) == folder and not (folder / "old.txt").exists()
 
 
 def test_a_file_that_is_too_large_is_refused_and_nothing_changes(tmp_path, run):
-    page = kept_runs.keep(tmp_path, run)
-    before = page.read_text(encoding="utf-8")
+    kept = kept_runs.keep(tmp_path, run) / "s0" / "results" / "table2.json"
+    before = kept.read_bytes()
     large = run / "s0" / "results" / "table2.json"
     large.write_text(large.read_text().ljust(kept_runs.MAX_BYTES + 1))
     with pytest.raises(RunError, match="1,000,001 bytes, more than 1,000,000"):
         kept_runs.keep(tmp_path, run)
-    assert page.read_text(encoding="utf-8") == before
+    assert kept.read_bytes() == before
 
 
 def test_a_run_that_is_not_finished_is_refused(tmp_path, run):
@@ -165,7 +201,7 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path, run):
 def test_results_of_other_parameters_are_not_kept_with_the_others(tmp_path, run):
     other = SETTINGS.model_copy(update={"measure": SETTINGS.measure.model_copy(update={"n_bootstrap": 99})})
     finished(run / "s1")
-    assert "| seeds | 0, 1 |" in kept_runs.keep(tmp_path, run).read_text(encoding="utf-8")
+    assert "| seeds | 0, 1 |" in page_of(tmp_path, run).read_text(encoding="utf-8")
     for folder, notebooks in (("s1/results", ["07_results"]), ("s1/general", ["05_training", "06_metrics"])):
         finish(run / folder, notebooks, settings=other, seed=1)
         with pytest.raises(RunError, match=rf"{folder} was not made by .* with the parameters of the run's results"):
@@ -201,24 +237,23 @@ def test_the_book_lists_what_is_kept_and_nothing_where_nothing_is(tmp_path, run)
     kept_runs.keep(tmp_path, run)
     found = yaml.safe_load(book._toc(tmp_path, tmp_path / "toc.yml").read_text())
     assert [part["caption"] for part in found["parts"]] == ["a", "Kept results", "b"]
-    assert found["parts"][1]["chapters"] == [{"file": "results/synthetic-x/index"}]
-    assert Path(tmp_path / "book" / "results" / "synthetic-x" / "index.md").is_file()
+    assert found["parts"][1]["chapters"] == [{"file": "runs/kept/synthetic-x/index"}]
     flat = {"format": "jb-book", "root": "index", "chapters": [{"file": "a"}]}
     (tmp_path / "book" / "_toc.yml").write_text(yaml.safe_dump(flat))
     found = yaml.safe_load(book._toc(tmp_path, tmp_path / "toc.yml").read_text())
-    assert found["chapters"] == [{"file": "a"}, {"file": "results/synthetic-x/index"}]
+    assert found["chapters"] == [{"file": "a"}, {"file": "runs/kept/synthetic-x/index"}]
 
 
 def test_the_folder_of_kept_runs_is_no_kept_run(tmp_path, run, monkeypatch):
-    other = tmp_path / "book" / "results" / "other" / "index.md"
+    other = tmp_path / "book" / "results" / "other" / "provenance.json"
     other.parent.mkdir(parents=True)
-    other.write_text("# Kept results: other\n")
+    other.write_text("[]")
     monkeypatch.chdir(run)
-    assert kept_runs.keep(tmp_path, Path(".")) == other.parent.with_name("synthetic-x") / "index.md"
-    assert other.read_text() == "# Kept results: other\n"
+    assert kept_runs.keep(tmp_path, Path(".")) == other.parent.with_name("synthetic-x")
+    assert other.read_text() == "[]"
 
 
-@pytest.mark.parametrize("name", ["notes.md", "index.md"])
+@pytest.mark.parametrize("name", ["notes.md", "table1.npz"])
 def test_what_others_put_there_stays(tmp_path, run, name):
     place = tmp_path / "book" / "results" / "synthetic-x" / name
     place.parent.mkdir(parents=True)
@@ -231,8 +266,8 @@ def test_what_others_put_there_stays(tmp_path, run, name):
 def test_other_folders_of_a_run_are_no_seeds(tmp_path, run):
     (run / "s_notes").mkdir()
     (run / "scratch").mkdir()
-    assert kept_runs.keep(tmp_path, run).is_file()
-    assert kept_runs.keep(tmp_path, run).is_file()  # and replaces what it kept
+    assert kept_runs.keep(tmp_path, run).is_dir()
+    assert inside(kept_runs.keep(tmp_path, run))  # and replaces what it kept
 
 
 def test_a_run_is_kept_where_folders_cannot_be_renamed(tmp_path, run, monkeypatch):
@@ -241,12 +276,12 @@ def test_a_run_is_kept_where_folders_cannot_be_renamed(tmp_path, run, monkeypatc
 
     monkeypatch.setattr(os, "rename", rename)
     for _ in range(2):
-        page = kept_runs.keep(tmp_path, run)
-        assert page.is_file() and sorted(path.name for path in page.parent.parent.iterdir()) == ["synthetic-x"]
+        folder = kept_runs.keep(tmp_path, run)
+        assert inside(folder) and sorted(path.name for path in folder.parent.iterdir()) == ["synthetic-x"]
 
 
 def test_names_in_a_page_are_text(tmp_path, run):
     noted = json.loads((run / "s0" / "notebooks" / "06_metrics_general.json").read_text())
     for path in (run / "s0" / "notebooks").iterdir():
         path.write_text(json.dumps(noted | {"machine": "a|b $x$ _c_"}))
-    assert r"| machine | a\|b \$x\$ \_c\_ |" in kept_runs.keep(tmp_path, run).read_text(encoding="utf-8")
+    assert r"| machine | a\|b \$x\$ \_c\_ |" in page_of(tmp_path, run).read_text(encoding="utf-8")
