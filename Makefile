@@ -75,7 +75,8 @@ lab: $(READY)  ## Open JupyterLab on a page that lists what to try
 	@set -f; JUPYTER_CONFIG_PATH="$$PWD/workflow/lab" $(BIN)/python -m jupyter lab $$S2F_OPTIONS
 
 bench: $(READY)  ## Measure speed and memory (benchmarks/RESULTS.md keeps what was printed)
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@# Without those that train for half an hour; they are run by their own names.
+	@set -e; for script in $(filter-out %/codes.py %/real_people.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
 
 lock:  ## Resolve the two locks anew (needs uv)
 	uv pip compile pyproject.toml --extra study --extra dev --universal --python-version 3.11 \
