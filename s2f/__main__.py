@@ -132,7 +132,7 @@ def parser() -> argparse.ArgumentParser:
         "--join", action="store_true", help="join the training that another machine leads (machine.rendezvous)"
     )
 
-    keep = command("keep", "keep a finished run's tables and pictures with the book, with a page")
+    keep = command("keep", "keep a finished run's numbers, faces and logs with the book, which draws a page of them")
     keep.add_argument("run", type=Path, help="runs/<profile>[-<label>]")
 
     release = command("release", "pack a finished run's networks into an archive, to be used without the run", seed)
