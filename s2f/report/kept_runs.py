@@ -181,6 +181,9 @@ def _refuse_foreign(target: Path) -> None:
 
 def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
     tables.read_table2(seed / "results" / "table2.json")  # of this version, or what to do is said of the run itself
+    if not (seed / TABLE1).is_file():
+        problem = "is not there: another version made these results"
+        raise RunError(seed / TABLE1, problem, remedy=f"Run it again: {provenance.again(seed)}", reason="missing")
     chosen = [*KEPT, *(f"{variant.name}/{name}" for variant in variants_of(seed) for name in KEPT_OF_VARIANT)]
     for name in chosen:
         if (seed / name).is_file():

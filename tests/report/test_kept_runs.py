@@ -198,6 +198,13 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path, run):
         kept_runs.keep(tmp_path, run)
 
 
+def test_results_without_the_faces_of_table_1_are_not_kept(tmp_path, run):
+    (run / "s0" / "results" / "table1.npz").unlink()
+    with pytest.raises(RunError, match=r"table1\.npz is not there: another version made these results. Run it again"):
+        kept_runs.keep(tmp_path, run)
+    assert not (tmp_path / "book" / "results" / run.name).exists()
+
+
 def test_results_of_other_parameters_are_not_kept_with_the_others(tmp_path, run):
     other = SETTINGS.model_copy(update={"measure": SETTINGS.measure.model_copy(update={"n_bootstrap": 99})})
     finished(run / "s1")
