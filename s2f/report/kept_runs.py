@@ -28,9 +28,7 @@ from s2f.study import params
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
 TABLE1 = "results/table1.npz"
-KEPT = (  # below the folder of a seed
-    *(TABLE1, "results/table2.csv", "results/table2.json", f"answer/{draws.FILE}"),
-)
+KEPT = (TABLE1, "results/table2.csv", "results/table2.json", f"answer/{draws.FILE}")  # below the folder of a seed
 KEPT_OF_VARIANT = ("metrics.json", "log.jsonl", "sampler/log.jsonl", "samples.npz")
 NOTED = "provenance.json"  # what made every notebook of the run; a folder with it is a kept run
 PAGE = "index.md"
@@ -181,9 +179,7 @@ def _refuse_foreign(target: Path) -> None:
 
 def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
     tables.read_table2(seed / "results" / "table2.json")  # of this version, or what to do is said of the run itself
-    if not (seed / TABLE1).is_file():
-        problem = "is not there: another version made these results"
-        raise RunError(seed / TABLE1, problem, remedy=f"Run it again: {provenance.again(seed)}", reason="missing")
+    _table1(seed)
     chosen = [*KEPT, *(f"{variant.name}/{name}" for variant in variants_of(seed) for name in KEPT_OF_VARIANT)]
     for name in chosen:
         if (seed / name).is_file():
@@ -193,11 +189,19 @@ def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
     return [(path.stem, provenance.read_facts(path)) for path in noted]
 
 
+def _table1(seed: Path) -> Path:
+    """The file of the faces of Table 1, which every run of this version has."""
+    path = seed / TABLE1
+    if not path.is_file():
+        problem = "is not there: another version made these results"
+        raise RunError(path, problem, remedy=f"Run it again: {provenance.again(seed)}", reason="missing")
+    return path
+
+
 def _draw(seed: Path, folder: Path) -> None:
     """Every figure that what is kept of a seed allows."""
     style.theme()
-    if (seed / TABLE1).is_file():
-        style.save(face_figures.table1(*face_figures.read_table1(seed / TABLE1)), folder / "table1.png")
+    style.save(face_figures.table1(*face_figures.read_table1(_table1(seed))), folder / "table1.png")
     for variant in _variants(seed):
         style.save(training_figures.learning(variant), folder / f"{variant.name}_curves.png")
         style.save(training_figures.learning(variant, health=True), folder / f"{variant.name}_health.png")
@@ -258,8 +262,7 @@ def _seed_lines(seed: Path, folder: Path) -> list[str]:
             ]
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
-    if (folder / "table1.png").is_file():
-        lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
+    lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
     if (seed / "answer" / draws.FILE).is_file():
         found = draws.read(seed / "answer")
         lines += ["### Many draws of a voice", ""]

@@ -205,6 +205,12 @@ def test_results_without_the_faces_of_table_1_are_not_kept(tmp_path, run):
     assert not (tmp_path / "book" / "results" / run.name).exists()
 
 
+def test_a_kept_run_that_lost_the_faces_of_table_1_gets_no_page(tmp_path, run):
+    (kept_runs.keep(tmp_path, run) / "s0" / "results" / "table1.npz").unlink()
+    with pytest.raises(RunError, match=r"table1\.npz is not there"):
+        kept_runs.write_pages(tmp_path, tmp_path / "pages")
+
+
 def test_results_of_other_parameters_are_not_kept_with_the_others(tmp_path, run):
     other = SETTINGS.model_copy(update={"measure": SETTINGS.measure.model_copy(update={"n_bootstrap": 99})})
     finished(run / "s1")
