@@ -17,6 +17,9 @@ from s2f import files
 from s2f.errors import ParameterError, RunError, nearest
 from s2f.study import environment, pages, params
 from s2f.study.graph import BOOK, Graph
+from s2f.study.screen import Screen
+
+LOG = Path("runs", "study.log")  # all that the last run of the engine said
 
 
 def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, workflow_profile: str = "local") -> int:
@@ -76,7 +79,7 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
                 if (failed := pages.failure(root / job.page)) and failed != before[job]:
                     raise RunError(str(job), f"stopped: {failed.said}", remedy=f"The whole notebook: {job.page}")
             if stopped:
-                raise RunError("the study", f"stopped: {stopped}", remedy="The lines above say more.")
+                raise RunError("the study", f"stopped: {stopped}", remedy=f"The lines above say more, and {LOG} all.")
             for job, why in graph.unfinished().items():
                 problem = f"is not finished, though it ran: {why}"
                 raise RunError(str(job), problem, remedy="Run the notebook by hand to see what is wrong with it.")
@@ -100,11 +103,14 @@ def _run_engine(asked: Mapping[str, Any], root: Path, again: Sequence[str], *, w
     command += ["--quiet", "rules", "host", "--forcerun", *again]
     said = []
     pipe: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "encoding": "utf-8", "errors": "replace"}
-    with subprocess.Popen(command, cwd=root, env=variables, **pipe) as engine:
+    with (
+        (root / LOG).open("w", encoding="utf-8") as whole,
+        subprocess.Popen(command, cwd=root, env=variables, **pipe) as engine,
+    ):
         assert engine.stderr is not None  # a pipe
+        screen = Screen(sys.stderr, whole=whole)
         for line in engine.stderr:
-            sys.stderr.write(line)
-            sys.stderr.flush()
+            screen.show(line)
             if line.startswith("error: "):
                 said.append(line.removeprefix("error: ").strip().rstrip("."))
     return None if engine.returncode == 0 else said[-1] if said else f"Snakemake ended with status {engine.returncode}"
