@@ -46,7 +46,7 @@ for stage in STAGES.values():
         params:
             papermill=GRAPH.papermill,
             before=GRAPH.on_all_nodes if stage.notebook == "05_training" else "",
-        threads: GRAPH.n_threads
+        threads: GRAPH.n_threads(stage)
         shell:
             "{params.before} {PYTHON:q} -m papermill --no-progress-bar --log-output "
             "{input.notebook:q} {log:q} {params.papermill}"
@@ -74,6 +74,6 @@ rule book:
     params:
         run=GRAPH.main,
         seed=GRAPH.seeds[0],
-    threads: GRAPH.n_threads
+    threads: 1
     shell:
         "{PYTHON:q} -m s2f.report.book {params.run:q} {params.seed}"

@@ -94,7 +94,6 @@ class Graph:
             for run, given in self.overrides.items()
             for variant in VARIANTS
         }
-        self.n_threads = self.settings[self.main, "general"].machine.n_threads
 
     def _folder(self, label: str) -> str:
         return f"{self.profile}-{label}" if label else self.profile
@@ -278,6 +277,14 @@ class Graph:
     def run_pattern(self) -> str:
         """Names of the runs as a regular expression."""
         return "|".join(map(re.escape, self.overrides))
+
+    def n_threads(self, stage: Stage) -> Callable[[Any], int]:
+        """CPU threads of a stage, for the wildcards of a job."""
+
+        def of(wildcards: Any) -> int:
+            return stages.n_threads(stage.notebook, self.settings[wildcards.run, "general"])
+
+        return of
 
     def shards(self, wildcards: Any) -> list[str]:
         """What the jobs that share a store's shards leave; nothing where the notebook makes them."""

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from s2f import files, provenance
 from s2f.errors import ParameterError, RunError, nearest
 from s2f.settings import Settings
-from s2f.study import environment, notebooks, params
+from s2f.study import environment, notebooks, params, stages
 from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, WRITERS, Stage, in_run
 
 
@@ -59,6 +59,11 @@ class Study:
     def device(self) -> str:
         """ "cpu" or "cuda", from ``machine.device``."""
         return choose_device(self.params.machine.device)
+
+    @property
+    def n_threads(self) -> int:
+        """CPU threads of this notebook."""
+        return stages.n_threads(self.notebook, self.params)
 
     def beside(self, label: str) -> Study:
         """The run kept under another label of the same profile: one of the profile's own, or of `THOROUGH`."""
@@ -155,11 +160,7 @@ class Study:
     def finish(self, what: str | None = None) -> None:
         """Write parameters and provenance into a folder that is complete, and beside the executed notebook."""
         facts = provenance.collect(
-            root=self.root,
-            device=self.device,
-            seed=self.seed,
-            n_threads=self.params.machine.n_threads,
-            started=self.started,
+            root=self.root, device=self.device, seed=self.seed, n_threads=self.n_threads, started=self.started
         )
         stage = STAGES[self.notebook]
         self._note_needs(stage)
@@ -275,7 +276,7 @@ def open_study(
     if study.caller:
         _say_once(f"Can change results, so that `study` makes this again without: {', '.join(study.caller)}.")
     if _shell() is not None:
-        environment.limit_threads(resolved.machine.n_threads)
+        environment.limit_threads(study.n_threads)
     return study
 
 

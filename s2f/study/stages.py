@@ -31,6 +31,7 @@ class Stage:
     writes : mapping of str to str, what it makes, by the name it is read by, and in which folder of the run
     done : str, optional, the file, below the run, that appears last
     pools : (str, str), optional, the stage of other seeds whose files the first seed's page shows too, as in `needs`
+    is_wide : bool, whether it has all of ``machine.n_threads``: several processes make files, or a large network learns
     """
 
     notebook: str
@@ -41,6 +42,7 @@ class Stage:
     writes: Mapping[str, str] = field(default_factory=dict)
     done: str | None = None
     pools: tuple[str, str] | None = None
+    is_wide: bool = False
 
     @property
     def each_variant(self) -> bool:
@@ -66,7 +68,13 @@ class Stage:
 STAGES = {
     stage.notebook: stage
     for stage in (
-        Stage("01_corpus", sections=("corpus", "split"), writes={"corpus": "corpus"}, done="corpus/manifest.parquet"),
+        Stage(
+            "01_corpus",
+            sections=("corpus", "split"),
+            writes={"corpus": "corpus"},
+            done="corpus/manifest.parquet",
+            is_wide=True,
+        ),
         Stage(
             "02_preprocessing",
             sections=("store", "readers"),
@@ -74,6 +82,7 @@ STAGES = {
             needs=(("01_corpus", OWN),),
             writes={"store": "store", "measure": "measure"},
             done="store/index.parquet",
+            is_wide=True,
         ),
         Stage("03_models", after=("05_training",)),
         Stage(
@@ -83,6 +92,7 @@ STAGES = {
             needs=(("02_preprocessing", OWN),),
             writes={"code": "code"},
             done="code/code.safetensors",
+            is_wide=True,
         ),
         Stage(
             "04_voice_embedding",
@@ -91,6 +101,7 @@ STAGES = {
             needs=(("02_preprocessing", OWN),),
             writes={"voice": "voice"},
             done="voice/metrics.json",
+            is_wide=True,
         ),
         Stage(
             "05_training",
@@ -142,6 +153,20 @@ THOROUGH: dict[str, dict[str, Any]] = {"closed": {"split.rule": "none"}, "leak":
 def in_run(name: str, settings: Settings) -> bool:
     """Whether a run with these parameters has a stage: a face code is learned where samplers draw from it."""
     return name != "04_face_code" or settings.sampler.kind != "none"
+
+
+def plays(settings: Settings) -> bool:
+    """Whether generator and critics play against each other."""
+    return settings.sampler.kind == "none" or settings.sampler.game
+
+
+def n_threads(name: str, settings: Settings) -> int:
+    """CPU threads of a stage's notebook: `machine.n_threads` where it is wide, else the variants share them.
+
+    Samplers and what reads faces gain less from a second thread than from a second notebook beside it.
+    """
+    n, wide = settings.machine.n_threads, STAGES[name].is_wide or (name == "05_training" and plays(settings))
+    return n if wide else max(1, n // len(settings.variants))
 
 
 def before(name: str) -> list[Stage]:

@@ -18,7 +18,7 @@ from s2f.features.store import Store
 from s2f.networks import codes, inference
 from s2f.networks.codes import FaceCode, Sampler
 from s2f.networks.models import Architecture
-from s2f.study import runs
+from s2f.study import runs, stages
 from s2f.study.runs import Study
 from s2f.training import data, gan, loop, processes, sampler, saves
 
@@ -88,18 +88,13 @@ class _Inputs:
         return cls(store, pairs, f"{pairs.digest()}-{digest}", codes.load(folder))
 
 
-def _plays(study: Study) -> bool:
-    """Whether generator and critics play against each other."""
-    return study.params.sampler.kind == "none" or study.params.sampler.game
-
-
 def _is_saved(study: Study, folder: Path) -> bool:
     """Whether this very training has saved all of its steps: then nothing is left that needs several processes."""
     digest = _Inputs.of(study, device="cpu").data_digest
     s = study.params.sampler
     last = {
         "sampler": (folder / "sampler", s.steps if s.kind != "none" else 0),
-        "gan": (folder, study.params.gan.steps if _plays(study) else 0),
+        "gan": (folder, study.params.gan.steps if stages.plays(study.params) else 0),
     }
     return all(
         saves.last_step(place / "state", fingerprint=study.resume_key(f"s2f.training.{name}", digest)) == steps
@@ -113,7 +108,7 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
     given, voice = _Inputs.of(study, device=device), study.read("voice")
     setup = loop.Setup(
         seed=study.seed,
-        n_threads=max(1, machine.n_threads // machine.n_devices),
+        n_threads=max(1, study.n_threads // machine.n_devices),
         precision=loop.choose_precision(machine.precision, device),
         compile_mode=machine.compile,
         peers=who,
@@ -131,9 +126,9 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
             setup=setup,
             place=place("sampler", folder / "sampler", f"{label}, sampler"),
         )
-    for old in () if _plays(study) else (folder / "log.jsonl", folder / "samples.npz"):
+    for old in () if stages.plays(study.params) else (folder / "log.jsonl", folder / "samples.npz"):
         old.unlink(missing_ok=True)  # of a training with other parameters
-    if _plays(study):
+    if stages.plays(study.params):
         trained = gan.train(
             given.pairs,
             settings=p.gan,

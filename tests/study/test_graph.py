@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -179,6 +180,11 @@ def test_a_labelled_run_shares_what_is_the_same(project):
     assert graph(project, **asked).unfinished() == {}
     made = json.loads((project / "runs/smoke-2024/s0/general/provenance.json").read_text())["05_training"]["inputs"]
     assert "smoke/s0/voice:04_voice_embedding" in made
+
+
+def test_threads_of_a_job_are_those_of_its_own_run():
+    made = Graph(ASKED | {"profile": "demo"}, root=ROOT).n_threads(stages.STAGES["05_training"])
+    assert [made(SimpleNamespace(run=run)) for run in ("demo", "demo-poster")] == [1, 2]
 
 
 @pytest.mark.slow

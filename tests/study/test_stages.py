@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from s2f.settings import Settings
-from s2f.study.stages import STAGES, THOROUGH, VARIANTS, WRITERS, before
+from s2f.study import params
+from s2f.study.stages import STAGES, THOROUGH, VARIANTS, WRITERS, before, n_threads
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,3 +51,18 @@ def test_what_a_stage_leaves():
 
 def test_what_the_thorough_study_runs_beside():
     assert set(THOROUGH) == {"closed", "leak"} and VARIANTS[0] == "general"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "threads"),
+    [
+        ({}, {"01_corpus": 2, "04_face_code": 2, "04_voice_embedding": 2, "05_training": 1, "06_metrics": 1}),
+        ({"recipe": "poster"}, {"05_training": 2, "06_metrics": 1}),  # networks as large as the poster's
+        ({"sampler.game": True}, {"05_training": 2}),
+        ({"variants": ["general"]}, {"05_training": 2, "06_metrics": 2, "07_results": 2}),  # nothing runs beside it
+        ({"machine.n_threads": 16}, {"04_face_code": 16, "05_training": 5, "08_your_voice": 5}),
+    ],
+)
+def test_what_is_small_leaves_threads_to_others(overrides, threads):
+    settings = params.resolve("demo", overrides=overrides, root=ROOT)
+    assert {name: n_threads(name, settings) for name in threads} == threads
