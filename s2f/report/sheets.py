@@ -129,7 +129,7 @@ def traits_moved() -> dict[str, np.ndarray]:
             person = middle | {name: sign * sizes[name]["sex"] / 2 for name in population.CAUSED}
             for step in STEPS:
                 moved = person | {trait: person[trait] + step}
-                (photo,), (marks,) = camera.render(moved, n=1, rng=np.random.default_rng(7), size_px=256)
+                (photo,), (marks,) = camera.render(moved, n=1, rng=np.random.default_rng(7), size_px=128)
                 photos.append(align.align(photo, marks))
         rows[trait.replace("_", " ")] = np.stack(photos)
     return rows
