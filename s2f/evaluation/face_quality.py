@@ -93,7 +93,7 @@ def videos(frame: pd.DataFrame) -> pd.Series | None:
 
 
 def described_photos(
-    store: Store, photos: pd.DataFrame, *, reader: face_readers.Reader, inception: face_readers.Inception | None
+    store: Store, photos: pd.DataFrame, *, reader: face_readers.Reader, inception: face_readers.Extractor | None
 ) -> FaceSet:
     """What is read from real photographs, rows of the store's index."""
     return face_readers.describe(
@@ -174,7 +174,7 @@ def network_quality(
     root: str | Path,
     split: str,
     seed: int,
-    inception: face_readers.Inception | None = None,
+    inception: face_readers.Extractor | None = None,
     max_photos: int = 800,
 ) -> dict:
     """How well the networks read the same real photographs at 64×64 and at their original size, and FID's floor.

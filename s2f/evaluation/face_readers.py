@@ -34,6 +34,13 @@ class Reader(Protocol):
         """Probability of "f", float32 [n], of uint8 [n, 64, 64, 3]."""
 
 
+class Extractor(Protocol):
+    """What extracts the features that FID and KID compare: `Inception`, or what it has extracted before."""
+
+    def features(self, faces: np.ndarray, *, desc: str = "") -> np.ndarray:
+        """Features float32 [n, 2048] of RGB faces uint8 [n, H, W, 3]; `desc` labels a progress bar."""
+
+
 class Inception:
     """Inception-v3 pool features for FID and KID; equal to pytorch-fid's to 1e-6 on 299 px input.
 
@@ -217,7 +224,7 @@ def describe(
     *,
     reader: Reader,
     sources: Sequence[str] | None = None,
-    inception: Inception | None = None,
+    inception: Extractor | None = None,
     max_images: int | None = None,
     rng: np.random.Generator | None = None,
     desc: str = "faces",
@@ -229,7 +236,7 @@ def describe(
     faces : ndarray, uint8 [n, 64, 64, 3]
     identities, sources : sequence of str [n]
         Whose photo or recording each is of, and from which video, where that is known.
-    inception : Inception, optional, without it there are no FID and KID
+    inception : Extractor, optional, without it there are no FID and KID
     max_images : int, optional
         Most faces to extract Inception features of, drawn by `rng`; the rest of a larger set is NaN.
     desc : str, label of the progress bar

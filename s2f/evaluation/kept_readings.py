@@ -1,4 +1,4 @@
-"""Identity embeddings of photographs, kept: the packaged network reads a handful of faces a second.
+"""What networks read from photographs, kept: dlib's and Inception read a handful of faces a second.
 
 Every variant is measured beside the same people's photographs, and measured again whenever a metric changes. What was
 read is kept by reader and by the content of the photograph, so that nothing else's can be taken for it.
@@ -19,6 +19,35 @@ from s2f.evaluation import face_readers
 from s2f.weights import NETWORKS, sha256
 
 N_BYTES = 16  # of the hash of a photograph
+
+
+class KeptFeatures:
+    """Inception that looks at a set of photographs once: General's and those of a run beside it are the same.
+
+    A set is kept as a whole, since features round by the faces that they are computed with.
+
+    Parameters
+    ----------
+    inception : Inception
+    folder : Path, for what was read; several processes may use it at the same time
+    path : str or Path, optional, file that the network was loaded from; the packaged one's
+    """
+
+    def __init__(self, inception: face_readers.Inception, folder: Path, *, path: str | Path | None = None) -> None:
+        network = NETWORKS["inception"].sha256 if path is None else sha256(path)
+        self.inception, self.folder = inception, folder
+        self.key = f"{network} {provenance.code_key('s2f.evaluation.face_readers')} {inception.device}"
+
+    def features(self, faces: np.ndarray, *, desc: str = "Inception features") -> np.ndarray:
+        """As Inception's own."""
+        digest = hashlib.sha256(f"{self.key} {torch.get_num_threads()} {faces.shape}".encode())
+        digest.update(np.ascontiguousarray(faces).data)
+        path = self.folder / f"inception-{digest.hexdigest()[:16]}.safetensors"
+        with contextlib.suppress(CheckpointError):  # not there, or damaged: read again
+            return tensors.load(path)[0]["features"].numpy()
+        found = self.inception.features(faces, desc=desc)
+        tensors.save(path, {"features": torch.from_numpy(found)}, header={})
+        return found
 
 
 class Kept:

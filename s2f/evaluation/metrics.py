@@ -64,10 +64,12 @@ def subject(study: Study) -> tuple[Subject, str]:
     enough = rows.too_few(n_compared(held_out, max_images=m.max_images, seed=study.seed)) is None
     inception = face_readers.Inception(path=m.inception, device=study.device) if enough else None
     found = Subject(model, store, study.read("voice"), held_out, reader, inception, p.variant.gender, study.seed)
-    kept = None
-    if isinstance(reader, face_readers.Packaged):  # beside the store, for all variants and for labelled runs
-        kept = kept_readings.Kept(reader, store.folder.parent / ".readings", identity_path=m.face_identity)
-    return replace(found, root=preprocessing.inputs(study)["root"], photo_reader=kept), name
+    kept, folder = None, store.folder.parent / ".readings"  # beside the store, for all variants and for labelled runs
+    if isinstance(reader, face_readers.Packaged):
+        kept = kept_readings.Kept(reader, folder, identity_path=m.face_identity)
+    features = None if inception is None else kept_readings.KeptFeatures(inception, folder, path=m.inception)
+    root = preprocessing.inputs(study)["root"]
+    return replace(found, root=root, photo_reader=kept, photo_inception=features), name
 
 
 def n_compared(held_out: Selection, *, max_images: int, seed: int) -> int:
@@ -95,7 +97,7 @@ def network_quality(study: Study, subject: Subject) -> dict:
 def photographs(subject: Subject) -> FaceSet:
     """What is read from the real photographs of the test people."""
     return face_quality.described_photos(
-        subject.store, subject.held_out.photos, reader=subject.of_photos, inception=subject.inception
+        subject.store, subject.held_out.photos, reader=subject.of_photos, inception=subject.inception_of_photos
     )
 
 
@@ -167,7 +169,7 @@ def neighbours(subject: Subject, training: Selection, heard: np.ndarray, *, n_in
         np.asarray(subject.store.faces[shown]),
         list(map(str, shown)),
         reader=subject.of_photos,
-        inception=subject.inception,
+        inception=subject.inception_of_photos,
         max_images=max(n_inception, 1),
         rng=rng,
         desc="nearest voices",

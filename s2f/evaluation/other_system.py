@@ -110,7 +110,7 @@ def collect(
 
 
 def describe(
-    found: Found, *, reader: face_readers.Reader, inception: face_readers.Inception | None = None, seed: int = 0
+    found: Found, *, reader: face_readers.Reader, inception: face_readers.Extractor | None = None, seed: int = 0
 ) -> dict[str, FaceSet]:
     """What is read from every set of pictures, by the names of `Found.parts`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from s2f.evaluation.face_readers import Inception, Reader
+from s2f.evaluation.face_readers import Extractor, Reader
 from s2f.features.store import Store
 from s2f.networks.inference import Model
 from s2f.training.data import Selection
@@ -27,6 +27,7 @@ class Subject:
     seed : int, root seed
     root : Path, optional, where the recordings of the store lie; without it none is heard again
     photo_reader : Reader, optional, the reader as photographs are read by, each once; `reader` if not given
+    photo_inception : Extractor, optional, the same for `inception`
     """
 
     model: Model
@@ -34,13 +35,19 @@ class Subject:
     voice: Path
     held_out: Selection
     reader: Reader
-    inception: Inception | None = None
+    inception: Extractor | None = None
     gender: str | None = None
     seed: int = 0
     root: Path | None = None
     photo_reader: Reader | None = None
+    photo_inception: Extractor | None = None
 
     @property
     def of_photos(self) -> Reader:
         """What reads photographs."""
         return self.photo_reader or self.reader
+
+    @property
+    def inception_of_photos(self) -> Extractor | None:
+        """What extracts features of photographs; None where `inception` is."""
+        return None if self.inception is None else self.photo_inception or self.inception

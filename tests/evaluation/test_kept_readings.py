@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from s2f.evaluation import kept_readings
-from s2f.evaluation.kept_readings import Kept
+from s2f.evaluation.kept_readings import Kept, KeptFeatures
 
 
 class Reader:
@@ -19,6 +19,19 @@ class Reader:
 
     def gender(self, faces):
         return np.full(len(faces), 0.25, np.float32)
+
+
+class Inception:
+    """Features that, as a real network's, depend a little on what they are computed with."""
+
+    device = "cpu"
+
+    def __init__(self):
+        self.n_read = 0
+
+    def features(self, faces, *, desc=""):
+        self.n_read += len(faces)
+        return faces.reshape(len(faces), -1)[:, :5].astype(np.float32) + 1e-6 * len(faces)
 
 
 @pytest.fixture
@@ -72,3 +85,34 @@ def test_what_is_damaged_is_read_again(tmp_path, faces):
         path.write_bytes(whole[:n])
         np.testing.assert_array_equal(Kept(reader, tmp_path).embed(faces), Reader().embed(faces))
     assert reader.n_read == 7 * 5 and path.read_bytes() == whole
+
+
+def test_features_of_a_set_of_photographs_are_extracted_once(tmp_path, faces):
+    first, second = Inception(), Inception()
+    wanted = KeptFeatures(first, tmp_path).features(faces)
+    found = KeptFeatures(second, tmp_path)  # of the run beside it
+    np.testing.assert_array_equal(found.features(faces), wanted)
+    assert (first.n_read, second.n_read) == (7, 0)
+    np.testing.assert_array_equal(found.features(faces[1:]), Inception().features(faces[1:]))  # another set
+    assert second.n_read == 6
+
+
+@pytest.mark.parametrize("changed", ["file", "pixel", "threads", "device", "damage"])
+def test_features_of_another_kind_are_extracted_anew(tmp_path, faces, monkeypatch, changed):
+    KeptFeatures(Inception(), tmp_path / "kept").features(faces)
+    path, other, inception = None, faces.copy(), Inception()
+    if changed == "file":
+        path = tmp_path / "network.pt"
+        path.write_bytes(b"weights")
+    elif changed == "pixel":
+        other[2, 5, 5, 1] ^= 1
+    elif changed == "threads":
+        monkeypatch.setattr(kept_readings.torch, "get_num_threads", lambda: 77)
+    elif changed == "device":
+        inception.device = "cuda"
+    else:
+        (kept,) = (tmp_path / "kept").iterdir()
+        kept.write_bytes(kept.read_bytes()[:50])
+    found = KeptFeatures(inception, tmp_path / "kept", path=path).features(other)
+    np.testing.assert_array_equal(found, Inception().features(other))
+    assert inception.n_read == 7
