@@ -306,6 +306,17 @@ def test_a_wide_table_scrolls_by_keyboard_in_a_page_that_does_not(built, browser
 
 
 @pytest.mark.slow
+def test_no_page_moves_sideways_on_a_phone(built, browser):
+    html, moving = built[0] / "_build" / "html", {}
+    for page in pages_of(built[0]):
+        opened(browser, built[0], page.relative_to(html).as_posix(), width=390)
+        beyond = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth;")
+        if beyond > 0:
+            moving[page.name] = beyond
+    assert moving == {}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["index.html", "runs/07_results.html"])
 def test_all_that_can_be_pressed_has_a_name_when_the_page_runs(built, browser, page):
     opened(browser, built[0], page)
