@@ -31,6 +31,10 @@ ICONS = "_static/scripts/fontawesome.js"
 ICON_SCRIPT = re.compile(r'\s*<script\b[^>]*\bsrc="[^"]*/scripts/fontawesome\.js[^"]*"[^>]*></script>')
 ICON = re.compile(r'<i class="([^"]*\bfa-[^"]+)"([^>]*)>\s*</i>')
 PACKS = {"fas": "fas", "fa-solid": "fas", "far": "far", "fa-regular": "far", "fab": "fab", "fa-brands": "fab"}
+NARROW_PX = 700  # of a figure that a phone need not scroll
+SHELL = re.compile(r'<div class="highlight-(?:bash|console)\b.*?</div>', re.DOTALL)
+OPTION = re.compile(r"(?<=[>\s])(--?[A-Za-z][\w-]*)(?=[<\s=])")  # of a command
+PERCENT = re.compile(r"(\d(?:</\w+>)*) %(?=[^\w%])")
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|</?p>)*</th>")
 TOGGLE = re.compile(r'<summary>(?=<span class="toctree-toggle")')  # of the sidebar: an arrow alone
 SPOKEN = (  # what programs that read a page aloud are told, where the theme tells them nothing or what they do not know
@@ -169,6 +173,7 @@ def _read(app, doctree) -> None:
         if "alt" in about:
             image["alt"] = about["alt"]
             image["classes"] += ["dark-light", about["kind"]]  # the theme dims all pictures but those
+            image["classes"] += ["narrow"] if about.get("narrow") else []
         if not str(image.get("alt", "")).strip():
             LOGGER.warning("picture %s has no words for those who cannot see it", image["uri"], location=image)
     for raw in doctree.findall(nodes.raw):
@@ -194,7 +199,8 @@ def _figures(path: Path) -> dict[str, dict]:
             about = output.get("metadata", {}).get("image/png", {})
             if "alt" in about:
                 data = base64.b64decode("".join(output["data"]["image/png"]))
-                found[hashlib.sha256(data).hexdigest()] = about
+                narrow = int.from_bytes(data[16:20], "big") < NARROW_PX  # of a PNG
+                found[hashlib.sha256(data).hexdigest()] = about | {"narrow": narrow}
     return found
 
 
@@ -272,10 +278,15 @@ class Icons:
 
 
 def usable(page: str, icons: Icons) -> str:
-    """A page whose buttons have names, with its own icons, and whose tables have no header that says nothing."""
+    """A page whose buttons have names, with its own icons, and whose tables have no header that says nothing.
+
+    Lines break neither within an option of a command nor between a number and its percent sign.
+    """
     page = ICON.sub(icons.svg, ICON_SCRIPT.sub("", page))
     for part, spoken in SPOKEN:
         page = page.replace(part, spoken)
+    page = SHELL.sub(lambda block: OPTION.sub(r'<span class="option">\1</span>', block.group(0)), page)
+    page = PERCENT.sub("\\1\u00a0%", page)
     page = TOGGLE.sub('<summary aria-label="Pages below this one">', page)
     return BUTTON.sub(_named, EMPTY_HEADER.sub(r"<td\1></td>", page))
 

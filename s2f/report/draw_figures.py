@@ -42,7 +42,7 @@ N_COLUMNS = 6  # of rank histograms
 
 @in_theme
 def energy(found: Spread | str) -> Figure:
-    """Energy scores of the draws and of what could stand in for them; red where the draws are not better for sure."""
+    """Energy scores of the draws and of what could stand in for them; a cross where draws are not surely better."""
     if isinstance(found, str):
         return sentence(f"Not measured: {found}.")
     table = found.energy
@@ -95,7 +95,7 @@ def coverage(found: Spread | str) -> Figure:
     shown = ", ".join(f"{100 * level:.0f} %" for level in sorted(set(table["level"])))
     text = f"share of photographs within the central {shown} of {found.n_draws} draws (%)"
     _note(
-        figure, found, ("levels",), f"{text}\nbars: intervals of all attributes together; red: misses its dashed line"
+        figure, found, ("levels",), f"{text}\nbars: intervals of all attributes together; cross: misses its dashed line"
     )
     say(figure, f"Dots with intervals, a line an attribute. {covered(found)}")
     return figure
@@ -111,17 +111,18 @@ def ranks(found: Spread | str) -> Figure:
     figure, axes = canvas(0.78 * n_rows + 0.45, n_rows=n_rows, n_columns=N_COLUMNS, sharex=True, sharey=True)
     heights = table[[f"bar_{k}" for k in range(N_BINS)]].to_numpy(float)
     for ax, own, row in zip(axes.flat, heights, table.to_dict("records"), strict=False):
-        colour = RED if row["p_value"] < 0.05 / len(table) else BLUE
+        bent = row["p_value"] < 0.05 / len(table)
+        colour = RED if bent else BLUE
         ax.bar((np.arange(N_BINS) + 0.5) / N_BINS, own, width=1 / N_BINS, color=colour, alpha=0.75, linewidth=0)
         ax.axhline(1, color=INK, linewidth=0.8)
-        ax.set_title(said(row["attribute"]), fontsize=6.8, fontweight="normal", pad=2)
+        ax.set_title(f"{'× ' * bent}{said(row['attribute'])}", fontsize=6.8, fontweight="normal", pad=2)
         ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, max(2.2, heights.max() * 1.05)))
     for ax in axes.flat[len(table) :]:
         ax.axis("off")
     text = f"place of a photograph among {found.n_draws} draws, lowest to highest; line: if calibrated"
-    figure.supxlabel(f"{text}\nred: not flat, after correction for their number", fontsize=8.5, color=GREY)
-    bent = listed(said(name) for name in table.loc[table["p_value"] < 0.05 / len(table), "attribute"])
-    say(figure, f"{len(table)} histograms of ranks, one an attribute. Not flat: {bent or 'none'}.")
+    figure.supxlabel(f"{text}\ncross: not flat, after correction for their number", fontsize=8.5, color=GREY)
+    all_bent = listed(said(name) for name in table.loc[table["p_value"] < 0.05 / len(table), "attribute"])
+    say(figure, f"{len(table)} histograms of ranks, one an attribute. Not flat: {all_bent or 'none'}.")
     return figure
 
 
@@ -171,10 +172,11 @@ def shares(found: Spread | str) -> Figure:
     if "ceiling" in table:
         ax.plot([], [], color=PURPLE, linewidth=2, label="told by the voice's parameters")
     ax.axvline(1, color=INK, linestyle=DASHED, linewidth=1)
-    colours = [RED if row.get("holds") is False else INK for row in table.to_dict("records")]
-    ax.set_yticks(places, [said(name) for name in table["attribute"]], fontsize=7)
-    for label, colour in zip(ax.get_yticklabels(), colours, strict=True):
-        label.set_color(colour)
+    misses = [row.get("holds") is False for row in table.to_dict("records")]
+    names = [f"{'× ' * missed}{said(name)}" for name, missed in zip(table["attribute"], misses, strict=True)]
+    ax.set_yticks(places, names, fontsize=7)
+    for label, missed in zip(ax.get_yticklabels(), misses, strict=True):
+        label.set_color(RED if missed else INK)
     ax.set_ylim(places[-1] + 0.6, -0.6)
     ax.set_xlim(0, max(1.3, table["total_high"].max() * 1.03))
     ax.grid(axis="y", visible=False)
@@ -261,7 +263,8 @@ def _interval(
     ax: Axes, place: float, row: Mapping, prefix: str, *, colour: str, size: float = 5.5, width: float = 2
 ) -> None:
     ax.plot([row[f"{prefix}low"], row[f"{prefix}high"]], [place, place], color=colour, linewidth=width)
-    ax.plot(row[f"{prefix}value"], place, "o", color=colour, markersize=size)
+    marker, size = ("X", 1.5 * size) if colour == RED else ("o", size)  # a fault shows by its shape as well
+    ax.plot(row[f"{prefix}value"], place, marker, color=colour, markersize=size, markeredgewidth=0)
 
 
 def _note(figure: Figure, found: Spread, parts: Sequence[str], text: str) -> None:

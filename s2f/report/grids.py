@@ -17,6 +17,7 @@ ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
 NAME = re.compile(r'<th class="index_name[^>]*>.*?</th>', re.DOTALL)
 BLANK = re.compile(r'<th class="blank[^>]*>&nbsp;</th>')
 EMPTY = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;)*</th>")
+NUMBER = re.compile(r"[−–+<>≤≥(\[-]*\s*(\d|$)")  # how a cell of numbers begins, or one without a value
 # Columns that are named otherwise than in words; of the others an underscore is a space.
 WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -62,7 +63,7 @@ def words(name: object) -> str:
 
 
 def styled(frame: pd.DataFrame, *, notes: str = "", lines: str | Sequence[str] = ()) -> Styler:
-    """A frame of text as a page shows it: right-aligned cells, left-aligned names, a line under each row, and notes.
+    """A frame of text as a page shows it: numbers on the right, words on the left, a line under each row, and notes.
 
     Names and cells are text, whatever they hold: neither tags nor formulas.
 
@@ -79,6 +80,9 @@ def styled(frame: pd.DataFrame, *, notes: str = "", lines: str | Sequence[str] =
     }
     if notes:
         looks["caption"] = "caption-side: bottom; text-align: left; white-space: pre-line; font-size: 0.9em"
+    for n in range(frame.shape[1]):
+        if frame.iloc[:, n].map(lambda cell: NUMBER.match(str(cell)) is None).mean() > 0.5:
+            looks[f"td.col{n}"] = "text-align: left"
     styles = [{"selector": selector, "props": props} for selector, props in looks.items()]
     shown = frame.map(lambda cell: prose.plain_html(str(cell)))
     shown = shown.rename(index=prose.plain_html, columns=prose.plain_html)

@@ -150,7 +150,7 @@ def test_the_chapters_build_without_a_warning(built):
     root, index = built
     assert index == root / "_build" / "html" / "index.html"
     text = (root / "_build" / "html" / "results.html").read_text(encoding="utf-8")
-    prose = r"agrees with the speaker’s in (<[^>]+>)*12\.3(<[^>]+>)* % of faces"
+    prose = r"agrees with the speaker’s in (<[^>]+>)*12\.3(<[^>]+>)*\xa0% of faces"
     assert re.search(prose, text)  # a number that was glued as text
     page = (root / "_build" / "html" / "data.html").read_text(encoding="utf-8")
     assert re.search(r"was made from: (<[^>]+>)*12(<[^>]+>)* people", page)  # one in the format that the prose gives it
@@ -303,6 +303,17 @@ def test_a_wide_table_scrolls_by_keyboard_in_a_page_that_does_not(built, browser
     assert inner > outer  # the fixture's table is wider than any page
     pages = browser.execute_script("const e = document.documentElement; return [e.scrollWidth, window.innerWidth];")
     assert pages[0] <= pages[1]
+
+
+@pytest.mark.slow
+def test_lines_break_neither_in_an_option_nor_before_a_percent_sign(built):
+    html = built[0] / "_build" / "html"
+    command = re.search(
+        r'<div class="highlight-bash.*?</div>', (html / "extend.html").read_text(encoding="utf-8"), re.S
+    )
+    assert command and re.search(r'<span class="option">--[a-z]+</span>', command.group(0))
+    text = (html / "results.html").read_text(encoding="utf-8")
+    assert "\u00a0%" in text and not re.search(r"\d(</span>)? %[ .,;]", text)
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """Figures of the chapters: every chapter has one with words, and a figure says what a run does not have."""
 
+import base64
 import importlib
+import io
 import json
 import re
 from pathlib import Path
@@ -129,6 +131,21 @@ def test_a_chapter_shows_a_figure_with_the_words_that_are_in_it(tmp_path, monkey
     Image.new("RGB", (2, 2)).save(tmp_path / "other.png")
     for name in ("other.png", "absent.png", "rooms.svg"):
         assert extension._said(tmp_path / name) == {}
+
+
+def test_a_small_figure_of_a_notebook_is_known_to_be_narrow(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    extension = importlib.import_module("study_pages")
+    outputs = []
+    for width in (474, 1120):
+        drawn = io.BytesIO()
+        Image.new("RGB", (width, 4)).save(drawn, "png")
+        data = {"image/png": base64.b64encode(drawn.getvalue()).decode()}
+        outputs.append({"data": data, "metadata": {"image/png": {"alt": f"{width}", "kind": "drawing"}}})
+    page = tmp_path / "page.ipynb"
+    page.write_text(json.dumps({"cells": [{"outputs": outputs}]}))
+    found = {about["alt"]: about["narrow"] for about in extension._figures(page).values()}
+    assert found == {"474": True, "1120": False}
 
 
 def test_strangers_who_look_nearer_are_what_a_trial_leaves_wrong():

@@ -80,17 +80,20 @@ def test_figures_say_why_there_is_nothing(draw, found):
         assert draws.NO_ATTRIBUTES in " ".join(texts(fits(lambda: draw(bare)))).replace("\n", " ")
 
 
-def test_red_is_what_misses(found):
+def test_what_misses_is_red_and_has_a_cross(found):
     def red(figure):
-        lines = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "o"]
-        return sum(to_hex(line.get_color()).upper() == style.RED for line in lines)
+        lines = [line for ax in figure.axes for line in ax.lines if line.get_marker() in ("o", "X")]
+        assert all((to_hex(line.get_color()).upper() == style.RED) == (line.get_marker() == "X") for line in lines)
+        return sum(line.get_marker() == "X" for line in lines)
 
     assert red(draw_figures.energy(found)) == 2  # draws for any voice of the sex, in both panels
     assert red(draw_figures.coverage(found)) == len(draws.GROUPS) * len(draws.LEVELS)
     labels = draw_figures.shares(found).axes[0].get_yticklabels()
-    assert [to_hex(label.get_color()).upper() == style.RED for label in labels].count(True) == 1
-    bars = [ax.patches[0].get_facecolor() for ax in draw_figures.ranks(found).axes if ax.patches]
-    assert [to_hex(bar).upper() == style.RED for bar in bars].count(True) == 1
+    reds = [to_hex(label.get_color()).upper() == style.RED for label in labels]
+    assert reds.count(True) == 1 and reds == [label.get_text().startswith("× ") for label in labels]
+    panels = [ax for ax in draw_figures.ranks(found).axes if ax.patches]
+    reds = [to_hex(ax.patches[0].get_facecolor()).upper() == style.RED for ax in panels]
+    assert reds.count(True) == 1 and reds == [ax.get_title("left").startswith("× ") for ax in panels]
 
 
 def test_what_was_left_out_is_said_below(found):

@@ -67,3 +67,16 @@ def test_a_group_of_metrics_that_chance_alone_has_is_no_table():
     page = tables.metrics_table({"rows": rows, "differences": {}}, "videos").to_html()
     assert headers(page) == [["none"]]
     assert "no video is known" in page
+
+
+def test_words_stand_on_the_left_and_numbers_on_the_right():
+    frame = pd.DataFrame(
+        {
+            "value": ["0.1\n[0.0, 0.2]", "−3.2 %", "–¹"],
+            "what": ["Conv1d 64 → 256", "Linear", "–"],
+            "missing": ["–", "", "–"],
+        }
+    )
+    page = grids.styled(frame).to_html()
+    left = re.findall(r"td\.col(\d)\s*\{\s*text-align: left", page)
+    assert left == ["1"]
