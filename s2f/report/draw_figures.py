@@ -249,6 +249,17 @@ def covered(found: Spread | str) -> str:
     return " ".join(parts)
 
 
+def known(found: Spread | str) -> str:
+    """Whether draws for a voice are nearer to the truth than draws for any voice of its sex, in words."""
+    if isinstance(found, str) or "sex_alone" not in set(found.energy["who"]):
+        return f"Not measured: {_why(found, 'sex_alone')}."
+    row = found.energy.set_index("who").loc["sex_alone"]
+    value, low, high = (row[f"minus_{part}"] for part in ("value", "low", "high"))
+    worse = f"{value:.3f} worse [{low:.3f}, {high:.3f}] than those for the voice itself"
+    verdict = "the draws know more than the sex" if low > 0 else "that they know more than the sex is not established"
+    return f"By the energy score, draws for any voice of the sex are {worse}: {verdict}."
+
+
 def said(name: str) -> str:
     """What readers see for a column of `attributes.columns`, or an attribute."""
     name, _, value = name.partition("=")

@@ -96,6 +96,15 @@ def test_what_misses_is_red_and_has_a_cross(found):
     assert reds.count(True) == 1 and reds == [ax.get_title("left").startswith("× ") for ax in panels]
 
 
+@pytest.mark.parametrize(("low", "said"), [(0.003, ": the draws know more"), (-0.001, "is not established.")])
+def test_whether_draws_know_more_than_the_sex_depends_on_the_interval(found, low, said):
+    energy = found.energy.set_index("who", drop=False)
+    energy.loc["sex_alone", ["minus_value", "minus_low", "minus_high"]] = (0.007, low, 0.012)
+    text = draw_figures.known(replace(found, energy=energy.reset_index(drop=True)))
+    assert f"0.007 worse [{low:.3f}, 0.012]" in text and said in text
+    assert draw_figures.known(draws.NO_SAMPLER) == f"Not measured: {draws.NO_SAMPLER}."
+
+
 def test_what_was_left_out_is_said_below(found):
     few = replace(found, reasons={"levels": "8 draws are too few for intervals of 95%", "sex_alone": "nobody knows"})
     assert any("8 draws are too few" in text for text in texts(draw_figures.coverage(few)))
