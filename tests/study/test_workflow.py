@@ -137,7 +137,7 @@ def test_a_stage_that_fails_says_why_last(project):
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last == f"error: {said}The whole notebook: runs/smoke/s0/notebooks/10_poster.ipynb"
-    assert "Executing Cell 1" in (project / "runs" / "study.log").read_text() and "Executing Cell" not in done.stderr
+    assert "Building DAG" in (project / "runs" / "study.log").read_text() and "Building DAG" not in done.stderr
     (project / "broken").unlink()
     assert study(project) == ["10_poster"]
 
