@@ -97,7 +97,7 @@ def leak(table: pd.DataFrame) -> Figure:
     ax.set_yticks(list(places.values()), [f"leak {name}" for name in places])
     figure.legend(handles=_handles(table, photographs=False), loc="outside upper center", ncols=3, fontsize=7.5)
     face = table[table["level"] == "face"]
-    told = [f"leak {row.planted}: {row.value:.2f}, {row.verdict}" for row in face.itertuples()]
+    told = [f"leak {row.planted}: {row.value:z.2f}, {row.verdict}" for row in face.itertuples()]
     say(figure, f"How much of the skin tone is recovered from the drawn face, as held-out R²: {listed(told)}.")
     return figure
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from s2f.report.style import BLUE, GREY, ORANGE, SEXES, canvas, in_theme, listed, say
+from s2f.report.style import BLUE, GREY, ORANGE, SEXES, canvas, in_theme, listed, say, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,27 +92,29 @@ def population_overlap(people: pd.DataFrame, *, columns: Mapping[str, str] | Non
 
 @in_theme
 def files_per_person(n_recordings: np.ndarray, n_photos: np.ndarray) -> Figure:
-    """How many recordings and photos people have.
+    """How many recordings and photos people have; in words where all have as many.
 
     Parameters
     ----------
     n_recordings, n_photos : ndarray, int [n_people], counts of each person
     """
-    figure, axes = canvas(2.2, n_columns=2)
-    told = []
-    for ax, counts, what, colour in zip(
-        axes[0], (n_recordings, n_photos), ("recordings", "photos"), (BLUE, ORANGE), strict=True
-    ):
+    kinds = {"recordings": (n_recordings, BLUE), "photos": (n_photos, ORANGE)}
+    same = [f"{counts[0]:,} {what}" for what, (counts, _) in kinds.items() if np.ptp(counts) == 0]
+    told = [f"everybody has {' and '.join(same)}"] if same else []
+    shown = {what: kind for what, kind in kinds.items() if np.ptp(kind[0]) > 0}
+    if not shown:
+        return sentence(f"Of the {len(n_photos):,} people {told[0]}.")
+    figure, axes = canvas(2.2, n_columns=len(shown))
+    if same:
+        figure.suptitle(told[0].capitalize(), x=0.01, ha="left", fontsize=9)
+    for ax, (what, (counts, colour)) in zip(axes[0], shown.items(), strict=True):
         low, high = int(np.min(counts)), int(np.max(counts))
         step = max(1, -(-(high - low + 1) // 30))  # at most 30 bars, each of whole numbers
         ax.hist(counts, bins=np.arange(low, high + step + 1, step) - 0.5, color=colour, alpha=0.8)
         ax.set(xlabel=f"{what} of a person", ylabel="people")
         ax.set_title(f"median {np.median(counts):g}, {low} to {high}")
         told.append(f"{what} median {np.median(counts):g}, {low} to {high}")
-        if low == high:
-            ax.set_xticks([low])
-        else:
-            ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.yaxis.get_major_locator().set_params(integer=True)
     say(figure, f"Histograms over people of how many files each has: {listed(told)}.")
     return figure

@@ -63,7 +63,7 @@ def energy(found: Spread | str) -> Figure:
     axes[0, 1].set_title("… minus that of the draws", fontsize=9.5)
     spacing(figure, wspace=0.05)
     _note(figure, found, ("sex_alone", "photographs"), "bar: 95 % interval over people")
-    told = (f"{NEIGHBOURS[who]} {value:.2f}" for who, value in zip(table["who"], table["value"], strict=True))
+    told = (f"{NEIGHBOURS[who]} {value:z.2f}" for who, value in zip(table["who"], table["value"], strict=True))
     say(figure, f"Energy scores, lower is better: {listed(told)}.")
     return figure
 
@@ -183,7 +183,7 @@ def shares(found: Spread | str) -> Figure:
     ax.set_xlabel("variance within a sex, in parts of that among photographs of people", fontsize=8.5)
     figure.legend(loc="outside upper center", ncols=3, fontsize=7.5)
     told = (
-        f"{said(row['attribute'])} {row['shared_value']:.2f} and {row['made_up_value']:.2f}"
+        f"{said(row['attribute'])} {row['shared_value']:z.2f} and {row['made_up_value']:z.2f}"
         for row in table.to_dict("records")
     )
     say(figure, f"Stacked bars of what draws share and of what they make up: {listed(told, most=40)}.")
@@ -200,7 +200,7 @@ def shares_table(found: Spread | str) -> Styler | str:
     table = found.shares
     shown = {
         {"shared": "shared", "made_up": "made up", "total": "together"}[part]: [
-            f"{value:.2f} [{low:.2f}, {high:.2f}]"
+            f"{value:z.2f} [{low:z.2f}, {high:z.2f}]"
             for value, low, high in table[[f"{part}_{end}" for end in ("value", "low", "high")]].itertuples(index=False)
         ]
         for part in ("shared", "made_up", "total")
@@ -255,7 +255,7 @@ def known(found: Spread | str) -> str:
         return f"Not measured: {_why(found, 'sex_alone')}."
     row = found.energy.set_index("who").loc["sex_alone"]
     value, low, high = (row[f"minus_{part}"] for part in ("value", "low", "high"))
-    worse = f"{value:.3f} worse [{low:.3f}, {high:.3f}] than those for the voice itself"
+    worse = f"{value:z.3f} worse [{low:z.3f}, {high:z.3f}] than those for the voice itself"
     verdict = "the draws know more than the sex" if low > 0 else "that they know more than the sex is not established"
     return f"By the energy score, draws for any voice of the sex are {worse}: {verdict}."
 

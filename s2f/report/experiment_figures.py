@@ -139,7 +139,7 @@ def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None
         ax.hist(own["value"], bins=24, color=BLUE, alpha=0.6)
         handles["everyone"] = ax.axvline(own["everyone"].iloc[0], color=RED, linewidth=2)
         if poster and metric in poster:
-            handles["poster (undefined)"] = ax.axvline(poster[metric], color=GREY, linestyle=DASHED, linewidth=1.6)
+            handles["the poster's figure"] = ax.axvline(poster[metric], color=GREY, linestyle=DASHED, linewidth=1.6)
         ax.locator_params(axis="x", nbins=5)
         ax.grid(axis="x", visible=False)
     n = int(draws["n_people"].iloc[0])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
 from s2f.report import prose
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 HEAD = re.compile(r"<thead>.*?</thead>", re.DOTALL)
 ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
@@ -92,6 +95,9 @@ def styled(frame: pd.DataFrame, *, notes: str = "", lines: str | Sequence[str] =
     return styler.set_caption(prose.plain_html(notes)) if notes else styler
 
 
-def nothing(why: str = "") -> Styler:
-    """What stands where a table has no line: a dash, and why."""
-    return styled(pd.DataFrame({"": ["–"]}, index=["none"]), notes=why).hide(axis="columns")
+def nothing(why: str = "") -> HTML:
+    """What stands where a table has no line: "None.", and why, a line a reason."""
+    from IPython.display import HTML
+
+    lines = ["None.", *why.splitlines()]
+    return HTML(f"<p>{'<br>'.join(map(prose.plain_html, lines))}</p>")

@@ -25,17 +25,27 @@ from s2f.provenance import Facts
 from s2f.report import draw_figures, face_figures, prose, style, tables, training_figures
 from s2f.settings import Settings
 from s2f.study import params
+from s2f.study.stages import VARIANTS
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
 TABLE1 = "results/table1.npz"
 KEPT = (TABLE1, "results/table2.csv", "results/table2.json", f"answer/{draws.FILE}")  # below the folder of a seed
 KEPT_OF_VARIANT = ("metrics.json", "log.jsonl", "sampler/log.jsonl", "samples.npz")
+TABLE1_IS = (
+    "People whom the networks never met, drawn by the seed and never chosen: above a photograph, below it what is drawn "
+    "from the person's voice."
+)
 NOTED = "provenance.json"  # what made every notebook of the run; a folder with it is a kept run
 PAGE = "index.md"
 DRAWS = {  # of what many draws say: how it is drawn, and what it is
-    "energy": (draw_figures.energy, "Energy scores of the draws and of what could stand in for them"),
+    "energy": (draw_figures.energy, "Energy scores of the draws and of what could stand in for them, lower is better"),
     "coverage": (draw_figures.coverage, "How many photographs the central intervals of the draws hold"),
     "shares": (draw_figures.shares, "What draws of a voice share and what they make up, attribute by attribute"),
+}
+TRAINING = {  # of a variant's training: what a figure shows
+    "samples": "Faces that it drew from the same voices as its training went on.",
+    "curves": "What its training logged of its losses.",
+    "health": "Length of its gradients, variety of its faces, speed and memory, as far as its training logged them.",
 }
 
 
@@ -215,8 +225,8 @@ def _draw(seed: Path, folder: Path) -> None:
 
 
 def _variants(seed: Path) -> list[Path]:
-    """Folders of the variants of a kept seed."""
-    return [path.parent for path in sorted(seed.glob("*/metrics.json"))]
+    """Folders of the variants of a kept seed, in the order of the study."""
+    return [seed / name for name in VARIANTS if (seed / name / "metrics.json").is_file()]
 
 
 def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: Path) -> list[str]:
@@ -224,7 +234,7 @@ def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: 
     lines = [f"# Kept results: {prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
     lines += ["They are of the run named here, whatever this build of the book shows elsewhere.", ""]
-    lines += ["## What made them", "", "| | |", "|---|---|"]
+    lines += ["## What made them", "", "| recorded | of all notebooks |", "|---|---|"]
     every = [facts for _, facts in noted]
     table = {
         key: _several(getattr(facts, key) for facts in every) for key in ("machine", "device", "threads", "commit")
@@ -262,23 +272,24 @@ def _seed_lines(seed: Path, folder: Path) -> list[str]:
             ]
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
-    lines += [f"![Table 1: true faces beside drawn ones]({name}/table1.png)", ""]
+    lines += _figure(f"{name}/table1.png", TABLE1_IS)
     if (seed / "answer" / draws.FILE).is_file():
         found = draws.read(seed / "answer")
         lines += ["### Many draws of a voice", ""]
         lines += ["On the people of the known answer, whom no network has seen, by General.", ""]
-        lines += [draw_figures.verdict(found), draw_figures.covered(found), ""]
-        lines += [f"![{caption}]({name}/draws_{part}.png)\n" for part, (_, caption) in DRAWS.items()]
+        lines += [draw_figures.verdict(found), draw_figures.covered(found), draw_figures.known(found), ""]
+        of = f"of {found.n_people} people, {found.n_draws} draws a voice."
+        lines += [line for key, (_, what) in DRAWS.items() for line in _figure(f"{name}/draws_{key}.png", f"{what}: {of}")]
     for variant in _variants(seed):
         lines += [f"### {variant.name.title()}", ""]
-        for what, caption in (
-            ("samples", "Faces drawn as training went on"),
-            ("curves", "Learning curves"),
-            ("health", "Gradients, variety, speed and memory"),
-        ):
-            if (folder / f"{variant.name}_{what}.png").is_file():
-                lines += [f"![{caption}]({name}/{variant.name}_{what}.png)", ""]
+        for key, what in TRAINING.items():
+            if (folder / f"{variant.name}_{key}.png").is_file():
+                lines += _figure(f"{name}/{variant.name}_{key}.png", f"{variant.name.title()}. {what}")
     return lines
+
+
+def _figure(path: str, caption: str) -> list[str]:
+    return [f"```{{figure}} {path}", ":width: 100%", "", caption, "```", ""]
 
 
 def _several(values: Iterable) -> str:

@@ -167,7 +167,7 @@ def voices(found: Sequence[Person]) -> Figure:
             ax.scatter(
                 [each.x for each in own], [each.y for each in own], s=16, color=colour, label=f"{name}: {len(own)}"
             )
-            told.append(f"{len(own)} {name}, around {np.mean([each.x for each in own]):.2f} on the first axis")
+            told.append(f"{len(own)} {name}, around {np.mean([each.x for each in own]):z.2f} on the first axis")
     for each in found:
         if each.face is not None:
             box = (each.x - half[0], each.x + half[0], each.y - half[1], each.y + half[1])
@@ -175,7 +175,6 @@ def voices(found: Sequence[Person]) -> Figure:
             ax.plot(box[:2], [box[2]] * 2, color=colours[each.sex], linewidth=2.5, zorder=4)
     ax.set(xlim=(min(e.x for e in found) - 2 * half[0], max(e.x for e in found) + 2 * half[0]))
     ax.set(ylim=(min(e.y for e in found) - 2 * half[1], max(e.y for e in found) + 2 * half[1]))
-    ax.grid(color=style.BETWEEN, alpha=0.25)  # seen on white and on black: photographs are not turned around
     ax.set(xlabel="first main axis of the voice embeddings", ylabel="second")
     figure.legend(loc="outside lower center", ncols=2)
     n = sum(each.face is not None for each in found)

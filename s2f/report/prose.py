@@ -18,7 +18,7 @@ def number(value: float | None, *, digits: int = 1, why: str | None = None) -> s
     Where it is known, `why` it is none stands behind, in brackets.
     """
     if value is not None and math.isfinite(value):
-        return f"{value:.{digits}f}"
+        return f"{value:z.{digits}f}"
     return f"{MISSING} ({why})" if why else MISSING
 
 

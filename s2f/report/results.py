@@ -235,6 +235,7 @@ def quotes(variants: Mapping[str, Variant]) -> dict[str, str]:
         "n_test_recordings": f"{len(general.held_out.voices)}",
         "n_fid": prose.number(content["rows"]["model"]["fid"]["n_recordings"], digits=0, why=missing(content, "fid")),
         "verdict": verdict(content),
+        "recipe": content["recipe"],
     }
     for name, quote in QUOTED.items():
         variant = variants.get(quote.variant)

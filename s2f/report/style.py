@@ -64,7 +64,7 @@ def picture(figure: Figure) -> tuple[str, dict[str, str]]:
     -------
     str, dict
         The words for those who cannot see it ("alt"), and "photographs" or "drawing" ("kind"): a dark page turns the
-        lightness of drawings around, and must not do so to photographs.
+        lightness of drawings around, and must not do so to photographs, nor to maps in which dark means little.
     """
     from IPython.core.pylabtools import print_figure
 
@@ -74,7 +74,9 @@ def picture(figure: Figure) -> tuple[str, dict[str, str]]:
 
 
 def _photographs(figure: Figure) -> bool:
-    return any(np.asarray(image.get_array()).ndim == 3 for ax in figure.axes for image in ax.images)
+    """Whether a figure has pictures whose lightness is theirs: photographs, and maps whose lowest value is dark."""
+    images = [image for ax in figure.axes for image in ax.images]
+    return any(np.ndim(image.get_array()) == 3 or np.mean(image.cmap(0.0)[:3]) < 0.5 for image in images)
 
 
 def say(figure: Figure, text: str) -> None:
@@ -90,7 +92,7 @@ def listed(parts: Iterable[str], *, most: int = 12) -> str:
 
 def spelled(value: float, low: float | None = None, high: float | None = None, *, form: Form) -> str:
     """A value of a metric in words: with its unit, and its interval where there is one."""
-    shown = [f"{each * form.scale:.{form.digits}f}" for each in (value, low, high) if each is not None]
+    shown = [f"{each * form.scale:z.{form.digits}f}" for each in (value, low, high) if each is not None]
     interval = f", interval {shown[1]} to {shown[2]}" if len(shown) == 3 and "nan" not in shown else ""
     return f"{shown[0]}{form.unit}{interval}"
 
@@ -164,6 +166,9 @@ def in_theme(function: Callable[P, Figure]) -> Callable[P, Figure]:
         if _photographs(figure):
             for text in figure.findobj(mpl.text.Text):
                 text.set_color(BETWEEN)
+            for ax in figure.axes:
+                for line in (*ax.get_xgridlines(), *ax.get_ygridlines()):
+                    line.set(color=BETWEEN, alpha=0.25)  # seen on white and on black
         return figure
 
     return drawn

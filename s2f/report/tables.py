@@ -26,6 +26,7 @@ from s2f.report.grids import nothing, styled, words
 from s2f.report.prose import MISSING
 
 if TYPE_CHECKING:
+    from IPython.display import HTML
     from pandas.io.formats.style import Styler
 
 # "Speech2Face Generator Poster", Ain Shams University, Table 2: other people, other references per row, and
@@ -182,7 +183,7 @@ def _cells(entries: Mapping[str, Mapping], metrics: Iterable[str], *, notes: Not
     return {label(metric): text for metric, text in notes.marked(entries, metrics).items()}
 
 
-def metrics_table(metrics: Mapping, group: str) -> Styler:
+def metrics_table(metrics: Mapping, group: str) -> Styler | HTML:
     """A group of metrics of one variant, a line a row: what the generated faces should be compared with.
 
     A value is bold where the model differs from it by more than chance explains. Metrics without any value are no
@@ -207,7 +208,7 @@ def metrics_table(metrics: Mapping, group: str) -> Styler:
     return _emphasised(frame, weights, notes="\n".join(part for part in (str(notes), why) if part))
 
 
-def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
+def by_gender(metrics: Mapping[str, Mapping]) -> Styler | HTML:
     """Each variant of one sex beside General on the same people and recordings, with the paired difference.
 
     General's own is left out.
@@ -221,7 +222,7 @@ def by_gender(metrics: Mapping[str, Mapping]) -> Styler:
         lines[variant, label("general")] = _cells(found["general"], shown, notes=notes)
         lines[variant, f"{variant} minus General"] = _cells(content["differences"]["general"], shown, notes=notes)
     if not lines:
-        return nothing("this corpus has General alone")
+        return nothing("This corpus has General alone.")
     index = pd.MultiIndex.from_tuples(lines, names=["variant", "drawn by"])
     return styled(pd.DataFrame(list(lines.values()), index=index), notes=str(notes))
 
@@ -380,8 +381,8 @@ def lengths_table(frame: pd.DataFrame) -> Styler:
             "people": f"{row.n_identities:,}",
             "pairs of one person": f"{row.n_same:,}",
             "equal error rate": _share(None if pd.isna(row.value) else row._asdict()),
-            "cosine, one person": "–" if pd.isna(cosines[0]) else f"{cosines[0]:.2f}",
-            "cosine, two people": "–" if pd.isna(cosines[1]) else f"{cosines[1]:.2f}",
+            "cosine, one person": "–" if pd.isna(cosines[0]) else f"{cosines[0]:z.2f}",
+            "cosine, two people": "–" if pd.isna(cosines[1]) else f"{cosines[1]:z.2f}",
         }
     return styled(pd.DataFrame.from_dict(lines, orient="index"), lines="speech heard")
 
@@ -393,13 +394,13 @@ def _share(value: Mapping | int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = (), lines: str | Sequence[str] = ()) -> Styler:
+def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = (), lines: str | Sequence[str] = ()) -> Styler | HTML:
     """Counts with thousands separated, shares in per cent, and a dash where something does not apply.
 
     `shares` are the columns that hold shares from 0 to 1; the others hold numbers or text. `lines` as in `styled`.
     """
     if frame.empty:
-        return nothing()  # counted, and there is nothing
+        return nothing()
 
     def shown(value, is_share: bool) -> str:
         if value is None or value is pd.NA or value != value:  # the last: NaN
@@ -419,10 +420,10 @@ def printed(metric: str, value: float | None, low: float | None, high: float | N
     if value is None or not np.isfinite(value):
         return "–" + (f"\n{textwrap.fill(why, 24)}" if why else "")
     form = catalogue.METRICS[metric].form
-    text = f"{value * form.scale:.{form.digits}f}{form.unit}"
+    text = f"{value * form.scale:z.{form.digits}f}{form.unit}"
     if low is None or high is None or not np.isfinite(low):
         return text
-    return f"{text}\n[{low * form.scale:.{form.digits}f}, {high * form.scale:.{form.digits}f}]"
+    return f"{text}\n[{low * form.scale:z.{form.digits}f}, {high * form.scale:z.{form.digits}f}]"
 
 
 def records(frame: pd.DataFrame) -> list[dict]:

@@ -41,7 +41,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "score_real": "discriminator: mean score of real faces",
         "score_fake": "discriminator: mean score of drawn faces",
         "loss": "loss",
-        "accuracy": "share of speakers recognised",
+        "accuracy": "share of training crops whose speaker is recognised",
     }
 )
 

@@ -124,7 +124,7 @@ def embedding_scatter(
             ends = np.stack([own, np.broadcast_to(own.mean(0), own.shape)], axis=1)  # [k, 2, 2]
             ax.plot(*ends.T, color=colour, alpha=0.3, linewidth=0.6)
         label = f"{name}: {len(np.unique(whose[rows]))} people, {rows.sum()} points"
-        told.append(f"{label} around {places[rows, 0].mean():.2f} on the first axis")
+        told.append(f"{label} around {places[rows, 0].mean():z.2f} on the first axis")
         ax.scatter(*places[rows].T, s=14, color=colour, marker=marker, alpha=0.8, linewidth=0, label=label)
     ax.set(xlabel=f"first component ({share[0]:.0f} % of the variance)", ylabel=f"second ({share[1]:.0f} %)")
     figure.legend(loc="outside lower center", ncols=3, handletextpad=0.2)

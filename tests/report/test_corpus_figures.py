@@ -32,4 +32,11 @@ def test_population_overlap_of_equal_and_of_separate_sexes():
 
 def test_medians_are_named():
     assert any("recording, median 5.0 s" in text for text in texts(corpus_figures.durations(np.array([4.0, 5, 9]))))
-    assert "median 2, 1 to 4" in texts(corpus_figures.files_per_person(np.array([1, 2, 4]), np.array([3, 3, 3])))
+    assert "median 2, 1 to 4" in texts(corpus_figures.files_per_person(np.array([1, 2, 4]), np.array([5, 1, 3])))
+
+
+def test_a_count_that_all_people_share_is_said_and_no_histogram_of_one_bar():
+    mixed = corpus_figures.files_per_person(np.array([1, 2, 4]), np.array([3, 3, 3]))
+    assert len(mixed.axes) == 1 and mixed.get_suptitle() == "Everybody has 3 photos"
+    alike = corpus_figures.files_per_person(np.array([2, 2, 2]), np.array([3, 3, 3]))
+    assert texts(alike) == {"Of the 3 people everybody has 2 recordings and 3 photos."}

@@ -281,7 +281,7 @@ def test_a_share_is_in_percent_and_kid_a_thousandfold(variants):
     variants["general"].metrics["rows"]["ceiling"]["kid"] |= {"value": -0.002, "low": -0.0049, "high": 0.0024}
     found = results.quotes(variants)
     assert (found["gender_agreement"], found["kid"]) == ("98.8", "85.8")
-    assert (found["fid"], found["kid_ceiling"], found["kid_ceiling_interval"]) == ("−0.0", "−2.0", "[−4.9, 2.4]")
+    assert (found["fid"], found["kid_ceiling"], found["kid_ceiling_interval"]) == ("0.0", "−2.0", "[−4.9, 2.4]")
 
 
 def test_what_was_not_measured_is_said_with_its_reason(variants):

@@ -93,12 +93,19 @@ def test_a_figure_without_words_is_an_error_that_names_it():
         mute()
 
 
-@pytest.mark.parametrize("kind", ["drawing", "photographs"])
-def test_a_notebook_keeps_a_figure_with_its_words_on_no_ground(kind):
+@pytest.mark.parametrize(
+    ("kind", "values", "colours"),
+    [
+        ("drawing", np.zeros((2, 2)), "Blues"),
+        ("photographs", np.zeros((2, 2, 3)), None),
+        ("photographs", np.zeros((2, 2)), "magma"),  # turned around, what is silent would be bright
+    ],
+)
+def test_a_notebook_keeps_a_figure_with_its_words_on_no_ground(kind, values, colours):
     @style.in_theme
     def drawn():
         figure, axes = style.canvas(2.0)
-        axes[0, 0].imshow(np.zeros((2, 2, 3)) if kind == "photographs" else np.zeros((2, 2)))
+        axes[0, 0].imshow(values, cmap=colours)
         axes[0, 0].set_title("here")
         style.say(figure, "Two rows\n of two fields.")
         return figure

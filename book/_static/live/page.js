@@ -5,7 +5,7 @@ globalThis.s2fLive = s2fLive;
 
 s2fLive.page = (() => {
   const { sound, networks, moved } = s2fLive;
-  const N_DRAWS = 6, MOST_S = 60, RECORD_S = 15, MOST_DEVIATION = 80; // grey levels, the end of the map's colours
+  const N_DRAWS = 6, MOST_S = 60, RECORD_S = 15, MOST_DEVIATION = 60; // grey levels, the end of the map's colours, as in the book's figures
   const COLOURS = [[0, 34, 78], [61, 78, 107], [124, 123, 120], [187, 172, 107], [254, 232, 56]]; // legible to all eyes
   const $ = (id) => document.getElementById(`live-${id}`);
   const HERE = document.currentScript.src.replace(/[^/]*$/, "run/");
