@@ -32,8 +32,8 @@ TABLE1 = "results/table1.npz"
 KEPT = (TABLE1, "results/table2.csv", "results/table2.json", f"answer/{draws.FILE}")  # below the folder of a seed
 KEPT_OF_VARIANT = ("metrics.json", "log.jsonl", "sampler/log.jsonl", "samples.npz")
 TABLE1_IS = (
-    "People whom the networks never met, drawn by the seed and never chosen: above a photograph, below it what is drawn "
-    "from the person's voice."
+    "People whom the networks never met, drawn by the seed and never chosen: above a photograph, below it what is "
+    "drawn from the person's voice."
 )
 NOTED = "provenance.json"  # what made every notebook of the run; a folder with it is a kept run
 PAGE = "index.md"
@@ -279,7 +279,8 @@ def _seed_lines(seed: Path, folder: Path) -> list[str]:
         lines += ["On the people of the known answer, whom no network has seen, by General.", ""]
         lines += [draw_figures.verdict(found), draw_figures.covered(found), draw_figures.known(found), ""]
         of = f"of {found.n_people} people, {found.n_draws} draws a voice."
-        lines += [line for key, (_, what) in DRAWS.items() for line in _figure(f"{name}/draws_{key}.png", f"{what}: {of}")]
+        for key, (_, what) in DRAWS.items():
+            lines += _figure(f"{name}/draws_{key}.png", f"{what}: {of}")
     for variant in _variants(seed):
         lines += [f"### {variant.name.title()}", ""]
         for key, what in TRAINING.items():

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 

@@ -12,7 +12,7 @@ import pytest
 
 from s2f.errors import RunError
 from s2f.metrics import catalogue
-from s2f.report import prose, tables
+from s2f.report import tables
 
 
 def metrics(shift=0.0, **extra):
