@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -115,11 +115,15 @@ def _write_page(run: Path, folder: Path) -> Path:
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         problem = f"is of another version or form ({error})"
         raise RunError(run / NOTED, problem, remedy="Keep the run again, or delete its folder.") from None
-    seeds = _seeds(run)
-    for seed in seeds:
-        _draw(seed, folder / seed.name)
+    seeds = {seed: _many_draws(seed) for seed in _seeds(run)}
+    for seed, found in seeds.items():
+        _draw(seed, found, folder / seed.name)
     files.write_text(folder / PAGE, "\n".join(_page(run.name, seeds, noted, folder)) + "\n")
     return folder / PAGE
+
+
+def _many_draws(seed: Path) -> draws.Spread | None:
+    return draws.read(seed / "answer") if (seed / "answer" / draws.FILE).is_file() else None
 
 
 def _seeds(run: Path) -> list[Path]:
@@ -208,7 +212,7 @@ def _table1(seed: Path) -> Path:
     return path
 
 
-def _draw(seed: Path, folder: Path) -> None:
+def _draw(seed: Path, found: draws.Spread | None, folder: Path) -> None:
     """Every figure that what is kept of a seed allows."""
     style.theme()
     style.save(face_figures.table1(*face_figures.read_table1(_table1(seed))), folder / "table1.png")
@@ -218,10 +222,8 @@ def _draw(seed: Path, folder: Path) -> None:
         if (variant / "samples.npz").is_file():  # what was drawn while a game went on
             samples = np.load(variant / "samples.npz")
             style.save(training_figures.sample_grids(samples), folder / f"{variant.name}_samples.png")
-    if (seed / "answer" / draws.FILE).is_file():
-        found = draws.read(seed / "answer")
-        for name, (draw, _) in DRAWS.items():
-            style.save(draw(found), folder / f"draws_{name}.png")
+    for name, (draw, _) in DRAWS.items() if found else ():
+        style.save(draw(found), folder / f"draws_{name}.png")
 
 
 def _variants(seed: Path) -> list[Path]:
@@ -229,7 +231,9 @@ def _variants(seed: Path) -> list[Path]:
     return [seed / name for name in VARIANTS if (seed / name / "metrics.json").is_file()]
 
 
-def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: Path) -> list[str]:
+def _page(
+    name: str, seeds: Mapping[Path, draws.Spread | None], noted: list[tuple[str, Facts]], folder: Path
+) -> list[str]:
     profile, _, label = name.partition("-")
     lines = [f"# Kept results: {prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
@@ -253,12 +257,12 @@ def _page(name: str, seeds: list[Path], noted: list[tuple[str, Facts]], folder: 
     if label and not recorded:
         lines += [f"# and --label {label}, with what its params.yaml has of its own, by --set"]
     lines += [recorded[-1] if recorded else plain, f"python -m s2f keep runs/{name}", "```", ""]
-    for seed in seeds:
-        lines += _seed_lines(seed, folder / seed.name)
+    for seed, found in seeds.items():
+        lines += _seed_lines(seed, found, folder / seed.name)
     return lines
 
 
-def _seed_lines(seed: Path, folder: Path) -> list[str]:
+def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[str]:
     """Of a seed whose figures lie in `folder`."""
     name, shown = seed.name, catalogue.table2_metrics()
     lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(map(catalogue.label, shown))} |"]
@@ -273,8 +277,7 @@ def _seed_lines(seed: Path, folder: Path) -> list[str]:
             lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
     lines += _figure(f"{name}/table1.png", TABLE1_IS)
-    if (seed / "answer" / draws.FILE).is_file():
-        found = draws.read(seed / "answer")
+    if found:
         lines += ["### Many draws of a voice", ""]
         lines += ["On the people of the known answer, whom no network has seen, by General.", ""]
         lines += [draw_figures.verdict(found), draw_figures.covered(found), draw_figures.known(found), ""]
