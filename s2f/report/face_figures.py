@@ -13,7 +13,7 @@ from s2f.report.style import GREY, ORANGE, WIDTH_IN, canvas, in_theme, listed, s
 
 GAP_IN = 0.06  # between the labels of neighbours
 GAP_PX = 2  # between the faces of a sheet of draws
-HEIGHT_IN = 8.0  # most that rows of faces take
+HEIGHT_IN = 11.5  # most that rows of faces take: no printed page, but nobody sees a face of 60 pixels
 MADE_UP = 60.0  # grey levels at the end of every map's scale: one for all, so that maps can be compared
 
 if TYPE_CHECKING:

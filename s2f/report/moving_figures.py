@@ -95,9 +95,9 @@ def courses(folders: Mapping[str, Path]) -> list[Course]:
 @in_theme
 def curves(found: Sequence[Course]) -> Figure:
     """Every course in a panel of its own."""
-    n_columns = min(3, len(found))
+    n_columns = min((3, 2), key=lambda n: -len(found) % n) if len(found) > 2 else len(found)  # few places empty
     n_rows = -(-len(found) // n_columns)
-    figure, axes = canvas(1.55 * n_rows + 0.2, n_rows=n_rows, n_columns=n_columns)
+    figure, axes = canvas(1.4 * n_rows + 0.2, n_rows=n_rows, n_columns=n_columns)
     for ax in axes.flat[len(found) :]:
         ax.axis("off")
     for ax, course in zip(axes.flat, found, strict=False):

@@ -39,9 +39,10 @@ article { break-before: page; max-width: none; }
 a.headerlink, .toggle-hint, button, audio { display: none !important; }
 h1, h2, h3, .admonition-title { break-after: avoid; }
 img, figure, tr, .mjx-container { break-inside: avoid; }
+figure img { max-height: 225mm; width: auto !important; }
 table { font-size: 8.5pt; width: 100%; }
 pre { white-space: pre-wrap; font-size: 8.5pt; }
-.wide-table, .pst-scrollable-table-container, .cell_output { overflow: visible; }
+.wide-table, .pst-scrollable-table-container, .cell_output, figure { overflow: visible; background: none !important; }
 """
 
 
