@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from s2f import files
@@ -209,14 +210,18 @@ def code_key(*modules: str, source: str = "") -> str:
     """Hash of what modules of `s2f` compute, with all that they import from it, however late.
 
     It follows statements, not files: docstrings, comments, line breaks and import lines do not count, nor in which
-    file a definition lies, so that only an edit of what is computed makes another key.
+    file a definition lies, so that only an edit of what is computed makes another key. Values that lie beside a module
+    in a YAML file count as its statements do.
 
     Parameters
     ----------
     modules : str, such as "s2f.training.gan"
     source : str, further code that belongs to it, such as a notebook's
     """
-    found = {statement for name in modules_of(*modules, source=source) for statement in _statements(name)}
+    names = modules_of(*modules, source=source)
+    found = {statement for name in names for statement in _statements(name)}
+    folders = {path.parent for path in map(_file, names) if path}
+    found |= {values for folder in folders for values in _values(folder)}
     return hashlib.sha256("\n".join([*_computed(ast.parse(source)), *sorted(found)]).encode()).hexdigest()[:16]
 
 
@@ -274,6 +279,11 @@ def _imports(tree: ast.AST) -> set[str]:
 @functools.cache
 def _statements(module: str) -> list[str]:
     return _computed(_tree(module))
+
+
+def _values(folder: Path) -> list[str]:
+    """What the YAML files beside modules hold, without their comments; their order counts."""
+    return [repr(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in folder.glob("*.yaml")]
 
 
 def _computed(tree: ast.Module) -> list[str]:

@@ -77,6 +77,28 @@ def test_moving_a_definition_changes_no_key_and_the_new_file_is_watched(key):
     assert key(first=moved, second="", third=SECOND) == plain
 
 
+def test_values_beside_a_module_change_the_key_and_their_comments_do_not(key, tmp_path):
+    values = tmp_path / "s2f" / "causes.yaml"
+    values.write_text("pitch: 1\nheight: 2\n")
+    plain = key()
+    values.write_text("pitch: 1  # a source\nheight: 2\n")
+    assert key() == plain
+    values.write_text("pitch: 1\nheight: 3\n")
+    assert key() != plain
+
+
+def test_the_causes_of_the_embedded_corpus_are_in_the_key_of_what_makes_it(monkeypatch):
+    read, plain = provenance.Path.read_text, provenance.code_key.__wrapped__("s2f.corpora.corpus")
+    other = provenance.code_key.__wrapped__("s2f.metrics.frechet")
+
+    def edited(path, **options):
+        return read(path, **options) + "more: 1\n" * (path.name == "causes.yaml")
+
+    monkeypatch.setattr(provenance.Path, "read_text", edited)
+    assert provenance.code_key.__wrapped__("s2f.corpora.corpus") != plain
+    assert provenance.code_key.__wrapped__("s2f.metrics.frechet") == other
+
+
 def test_modules_are_found_through_imports():
     found = provenance.modules_of("s2f.training.gan")
     assert {"s2f.training.gan", "s2f.networks.models", "s2f.features.store", "s2f.files"} <= set(found)

@@ -121,7 +121,7 @@ def test_other_parameters_in_the_same_folder_are_an_error(tmp_path, stub):
 def test_another_version_of_the_code_makes_it_anew(tmp_path, stub, monkeypatch):
     build(tmp_path, SMALL, n_workers=1)
     before = len(stub)
-    monkeypatch.setattr(module, "_generator", lambda: "another")
+    monkeypatch.setattr(module.provenance, "code_key", lambda name: "another")
     build(tmp_path, SMALL, n_workers=1)
     assert len(stub) == 2 * before
 
