@@ -1,11 +1,15 @@
 """The population has the causes that causes.yaml writes down, and no others."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from s2f.corpora.synthetic import population
 from s2f.errors import ParameterError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +20,22 @@ def people():
 @pytest.fixture(scope="module")
 def spec():
     return population.causes()
+
+
+def test_correlations_that_leave_a_trait_less_than_no_variance_are_refused_by_name(monkeypatch, spec):
+    face = spec["face"] | {"nose_size": spec["face"]["nose_size"] | {"tract": 0.96}}
+    monkeypatch.setattr(population, "causes", lambda: spec | {"face": face})
+    with pytest.raises(ParameterError, match=r"causes\.yaml: nose_size has .* tract 0\.96.* add up to 1\.11"):
+        population.sample(10, seed=0)
+
+
+def test_the_chapter_on_data_names_every_trait_and_on_what_it_hangs():
+    caused, independent = (
+        line for line in (ROOT / "book" / "data.md").read_text(encoding="utf-8").splitlines() if "brow " in line
+    )
+    for names, line in ((population.CAUSED, caused), (population.INDEPENDENT, independent)):
+        said = line.split("|")[1].strip().split(", ")
+        assert said == [name.replace("_", " ") for name in names]
 
 
 def _codes(column):

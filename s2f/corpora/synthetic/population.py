@@ -56,7 +56,9 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
 
     Raises
     ------
-    ParameterError: if `n_identities` is below 2: a population needs both sexes
+    ParameterError
+        `n_identities` is below 2, and a population needs both sexes; or correlations of a trait in `causes.yaml` leave
+        it less than no variance of its own.
     """
     if n_identities < 2:
         raise ParameterError("n_identities", f"is {n_identities}", remedy="Ask for at least 2 people, one of each sex.")
@@ -80,7 +82,7 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
     leaked = leak * (tone - (light + dark) / 2) / ((dark - light) / np.sqrt(12))  # [n]
     for name in VOICE:
         entry = spec["voice"][name]
-        within = _within_sex(z, entry["f"], entry["m"], male=male, own=own[name])
+        within = _within_sex(name, z, entry["f"], entry["m"], male=male, own=own[name])
         mean, sd = _of_sex(entry, male=male)
         # Pitch varies by ratios: its sd is in semitones.
         value = mean * 2 ** (sd * (within + leaked) / 12) if name == "f0_hz" else mean + sd * within
@@ -89,15 +91,20 @@ def sample(n_identities: int, *, seed: int, leak: float = 0.0, prefix: str = "s"
     z |= {"tract": own["vocal_tract_cm"], "larynx": -own["f0_hz"]}
     for name in CAUSED:
         entry = spec["face"][name]
-        within = _within_sex(z, entry, entry, male=male, own=own[name])
+        within = _within_sex(name, z, entry, entry, male=male, own=own[name])
         people[name] = within + np.where(male, 0.5, -0.5) * entry["sex"]
     for name in INDEPENDENT:
         people[name] = tone if name == "skin_tone" else _draw(spec["independent"][name], tone=tone, rng=streams[name])
     return pd.DataFrame(people)
 
 
-def _within_sex(z: Mapping, f: Mapping, m: Mapping, *, male: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _within_sex(name: str, z: Mapping, f: Mapping, m: Mapping, *, male: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Variance 1 within a sex, with the given correlations to the causes in `z`; `own` fills the rest. [n]"""
+    for entry in (f, m):
+        if (told := sum(entry[cause] ** 2 for cause in z)) > 1:
+            shown = ", ".join(f"{cause} {entry[cause]:g}" for cause in z)
+            problem = f"has correlations ({shown}) whose squares add up to {told:.2f}"
+            raise ParameterError(f"causes.yaml: {name}", problem, remedy="They may add up to 1.")
     r = {cause: np.where(male, m[cause], f[cause]) for cause in z}
     noise = np.sqrt(1 - sum(value**2 for value in r.values()))
     return sum(r[cause] * z[cause] for cause in r) + noise * own
