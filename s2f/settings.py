@@ -133,7 +133,7 @@ class Training(Section):
     steps: Annotated[Steps, Reach.TRAINED]
     batch_size: Annotated[int, _whole(2, 10**5), Reach.TRAINED]
     log_every: Annotated[Steps, Reach.TRAINED]
-    save_every: Annotated[Steps, Reach.TRAINED]
+    save_every: Annotated[Steps, Reach.NOTHING]
 
 
 class Hearing(Training):

@@ -7,7 +7,6 @@ voice embedding, and in the face that is drawn; beside them what the readers get
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ from s2f.metrics.recovery import Level
 from s2f.networks import inference
 from s2f.networks.models import VoiceEmbedding
 from s2f.networks.readers import Readers
-from s2f.study import stages
+from s2f.study import runs, stages
 from s2f.study.runs import Study
 from s2f.training import data, tracks
 
@@ -366,11 +365,21 @@ def pooled(study: Study, measured: Measured | None) -> Answer | None:
         return None
     by_seed = {study.seed: measured}
     for other in study.seeds():
-        with contextlib.suppress(RunError):  # not finished, or with other parameters
-            found = measured if other.seed == study.seed else read(other.read("answer"))
-            if np.array_equal(found.truth["overall"], measured.truth["overall"]):  # the same people
-                by_seed[other.seed] = found
+        found = None if other.seed == study.seed else _finished(study, other)
+        if found and np.array_equal(found.truth["overall"], measured.truth["overall"]):  # the same people
+            by_seed[other.seed] = found
     return _answer(study, dict(sorted(by_seed.items())))
+
+
+def _finished(study: Study, other: Study) -> Measured | None:
+    """What another run measured; None where it is not made, or, which is said, by other code."""
+    try:
+        found = read(other.read("answer"))
+    except RunError as error:
+        if error.reason == runs.NOT_MADE:
+            return None
+        raise
+    return found if runs.alike(study, other, [("general", "answer")]) else None
 
 
 def _answer(study: Study, by_seed: Mapping[int, Measured]) -> Answer:
@@ -440,8 +449,8 @@ def leak(study: Study, answer: Answer | None) -> pd.DataFrame | None:
     parts["in the people measured"] = _table(study, "overall", truth["overall"], heard)
     if "in the training too" not in parts:
         trained = study.beside("leak")
-        with contextlib.suppress(RunError):  # nobody made that run
-            parts["in the training too"] = _answer(trained, {trained.seed: read(trained.read("answer"))}).table
+        if (shows := _finished(study, trained)) is not None:
+            parts["in the training too"] = _answer(trained, {trained.seed: shows}).table
     shown = pd.concat([part.assign(planted=planted) for planted, part in parts.items()], ignore_index=True)
     wanted = (shown["attribute"] == "skin_tone") & (shown["mode"] == "overall") & (shown["level"] != "photographs")
     return shown[wanted].reset_index(drop=True)

@@ -18,7 +18,7 @@ import pandas as pd
 from s2f.errors import MetricError
 from s2f.metrics import bootstrap, catalogue, copies, frechet, manifolds, matching, pairs
 from s2f.metrics.bootstrap import Statistic
-from s2f.metrics.resampling import Measured
+from s2f.metrics.resampling import Measured, why
 from s2f.metrics.standins import FaceSet
 
 RECALL_AT, TOP = (1, 5, 10), (1, 5)
@@ -401,7 +401,7 @@ def measure(metric: str, comparison: Comparison) -> Measured | str:
     try:
         return FUNCTIONS[metric](comparison)
     except MetricError as error:
-        return str(error)
+        return why(error)
 
 
 def averaged(metric: str, comparisons: Sequence[Comparison]) -> Measured | str:

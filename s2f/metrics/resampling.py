@@ -67,7 +67,7 @@ class Resampling:
             try:
                 entries[metric] = _nothing(one) if isinstance(one, str) else self._entry(one)
             except MetricError as error:
-                entries[metric] = _nothing(str(error))
+                entries[metric] = _nothing(why(error))
         return Line(key, entries, found)
 
     def minus(self, ours: Line, theirs: Line) -> dict[str, Entry]:
@@ -87,7 +87,7 @@ class Resampling:
         try:
             found = self._estimate(function, people, halves=one.halves)
         except MetricError as error:
-            return nothing | {"reason": str(error)}
+            return nothing | {"reason": why(error)}
         n = int(people.sum())
         return {"value": found.value, "low": found.low, "high": found.high, "n_identities": n, "reason": None}
 
@@ -112,6 +112,13 @@ class Resampling:
             rng = copy.deepcopy(self.rng)  # the same halves each time
             return bootstrap.subsampled(statistic, people=people, rng=rng, n_subsamples=self.n_subsamples)
         return bootstrap.estimate(statistic, self.counts, people=people)
+
+
+def why(error: MetricError) -> str:
+    """What stands in the place of a value that cannot be had; a fault of what was given is raised again."""
+    if error.reason == "error":
+        raise error
+    return str(error)
 
 
 def _nothing(reason: str) -> Entry:

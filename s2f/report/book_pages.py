@@ -174,7 +174,9 @@ def status_page(shown: Mapping[str, Any], *, pages: Collection[str]) -> str:
     """Text of the page that says what made the build: what `s2f.report.book.status` found, and the pages' names."""
     rows = shown["rows"]
     about = {name: shown[name] for name in ("run", "profile")} | {"label": shown["label"] or "none"}
-    about |= {key: _several(row.get(key) for row in rows) for key in ("seed", "commit", "machine", "device", "threads")}
+    about |= {
+        key: prose.several(row.get(key) for row in rows) for key in ("seed", "commit", "machine", "device", "threads")
+    }
     about["wall time of all notebooks"] = _minutes(sum(_number(row.get("wall_time_s")) for row in rows))
     highest = max((_number(row.get("peak_memory_mb")) for row in rows), default=0)
     about["highest peak memory"] = _megabytes(highest)
@@ -202,7 +204,9 @@ def status_page(shown: Mapping[str, Any], *, pages: Collection[str]) -> str:
         "Times are wall-clock times; some notebooks ran beside one another.",
         _table(("notebook", *recorded, "time", "peak memory"), each),
         "## Versions",
-        _table(("package", "version"), [(package, _several(found)) for package, found in sorted(versions.items())]),
+        _table(
+            ("package", "version"), [(package, prose.several(found)) for package, found in sorted(versions.items())]
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -219,10 +223,6 @@ def _cell(cell: Any) -> str:
     if isinstance(cell, Link):
         return f"{{download}}`{cell.text} <{cell.to}>`" if cell.is_file else f"[{text}]({cell.to})"
     return text
-
-
-def _several(values: Iterable[Any]) -> str:
-    return ", ".join(sorted({str(value) for value in values if value is not None})) or "not recorded"
 
 
 def _moment(stamp: Any) -> str:

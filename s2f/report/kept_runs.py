@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +123,9 @@ def _write_page(run: Path, folder: Path) -> Path:
 
 
 def _many_draws(seed: Path) -> draws.Spread | None:
-    return draws.read(seed / "answer") if (seed / "answer" / draws.FILE).is_file() else None
+    """What many draws of a voice say; None where one face a voice was drawn, or nothing was asked."""
+    found = draws.read(seed / "answer") if (seed / "answer" / draws.FILE).is_file() else None
+    return found if isinstance(found, draws.Spread) else None
 
 
 def _seeds(run: Path) -> list[Path]:
@@ -222,8 +224,9 @@ def _draw(seed: Path, found: draws.Spread | None, folder: Path) -> None:
         if (variant / "samples.npz").is_file():  # what was drawn while a game went on
             samples = np.load(variant / "samples.npz")
             style.save(training_figures.sample_grids(samples), folder / f"{variant.name}_samples.png")
-    for name, (draw, _) in DRAWS.items() if found else ():
-        style.save(draw(found), folder / f"draws_{name}.png")
+    if found:
+        for name, (draw, _) in DRAWS.items():
+            style.save(draw(found), folder / f"draws_{name}.png")
 
 
 def _variants(seed: Path) -> list[Path]:
@@ -241,11 +244,11 @@ def _page(
     lines += ["## What made them", "", "| recorded | of all notebooks |", "|---|---|"]
     every = [facts for _, facts in noted]
     table = {
-        key: _several(getattr(facts, key) for facts in every) for key in ("machine", "device", "threads", "commit")
+        key: prose.several(getattr(facts, key) for facts in every) for key in ("machine", "device", "threads", "commit")
     }
     trained = (facts.device for name, facts in noted if name.startswith("05_training"))
-    table["device of the training"] = _several(trained)
-    table["torch"] = _several(facts.packages.get("torch") for facts in every)
+    table["device of the training"] = prose.several(trained)
+    table["torch"] = prose.several(facts.packages.get("torch") for facts in every)
     table["finished"] = max((facts.finished for facts in every), default="not recorded")
     hours = sum(facts.wall_time_s for facts in every) / 3600
     table["time of all notebooks, one after another"] = f"{hours:.2f} h"
@@ -294,10 +297,6 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
 
 def _figure(path: str, caption: str) -> list[str]:
     return [f"```{{figure}} {path}", ":width: 100%", "", caption, "```", ""]
-
-
-def _several(values: Iterable) -> str:
-    return ", ".join(sorted({str(value) for value in values if value is not None})) or "not recorded"
 
 
 def main(arguments: argparse.Namespace) -> int:

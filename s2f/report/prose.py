@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections.abc import Iterable
 
 MISSING = "not measured"
 ABSENT = "s2f_absent"  # in the metadata of an output: it says that something is not there
@@ -33,6 +34,11 @@ def absent(text: str) -> None:
     if get_ipython() is None:
         return print(text)
     return display({"text/plain": text}, raw=True, metadata={ABSENT: True})
+
+
+def several(values: Iterable[object]) -> str:
+    """Different values in a row, or that there is none."""
+    return ", ".join(sorted({str(value) for value in values if value is not None})) or "not recorded"
 
 
 def plain_html(text: object) -> str:

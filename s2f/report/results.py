@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from s2f import files, seeding
+from s2f.corpora.splits import in_split
 from s2f.errors import RunError
 from s2f.evaluation import measured
 from s2f.features.store import Store
 from s2f.metrics import catalogue
 from s2f.networks import inference
 from s2f.report import prose, tables
+from s2f.study import runs
 from s2f.study.runs import Study
 from s2f.training import data
 
@@ -155,10 +157,9 @@ def closed(study: Study) -> dict[str, dict]:
     """The ``metrics.json`` of each variant without held-out people; nothing where `make study` has not made them."""
     if study.label:
         return {}
-    try:
-        return _measured(study.beside("closed"))
-    except RunError:
-        return {}
+    other = study.beside("closed")
+    found = _measured_alike(study, other)
+    return {} if found is None else found
 
 
 def gap(
@@ -187,15 +188,25 @@ def show_gap(held_out: Mapping[str, Mapping], closed: Mapping[str, Mapping]):
 
 
 def seeds(study: Study) -> dict[int, dict[str, dict]]:
-    """The ``metrics.json`` of each variant, by seed: this one's, and others of the same parameters where measured."""
+    """The ``metrics.json`` of each variant, by seed: this one's, and others of the same parameters and code."""
     found = {}
     for other in study.seeds():
-        try:
-            found[other.seed] = _measured(other)
-        except RunError:
-            if other.seed == study.seed:
-                raise
+        own = _measured(other) if other.seed == study.seed else _measured_alike(study, other)
+        if own is not None:
+            found[other.seed] = own
     return found
+
+
+def _measured_alike(study: Study, other: Study) -> dict[str, dict] | None:
+    """As `_measured` of another run; None where it is not made, or was made by other code, which is said."""
+    try:
+        found = _measured(other)
+    except RunError as error:
+        if error.reason == runs.NOT_MADE:
+            return None
+        raise
+    names = study.params.variants
+    return found if runs.alike(study, other, [(name, "metrics") for name in names]) else None
 
 
 def show_seeds(found: Mapping[int, Mapping], across: pd.DataFrame) -> Styler | None:
@@ -230,7 +241,7 @@ def quotes(variants: Mapping[str, Variant]) -> dict[str, str]:
     index, content = general.store.index, general.metrics
     found = {
         "n_identities": f"{index['identity'].nunique()}",
-        "n_train_identities": f"{index.loc[index['split'] == 'train', 'identity'].nunique()}",
+        "n_train_identities": f"{index.loc[in_split(index, 'train'), 'identity'].nunique()}",
         "n_test_identities": f"{len(general.held_out.identities)}",
         "n_test_recordings": f"{len(general.held_out.voices)}",
         "n_fid": prose.number(content["rows"]["model"]["fid"]["n_recordings"], digits=0, why=missing(content, "fid")),
@@ -329,8 +340,9 @@ def draws(study: Study, variant: Variant, shown: Shown, *, n: int = N_DRAWS) -> 
 
 def compare(main: Variant, others: dict[str, Variant], shown: Shown) -> dict[str, np.ndarray]:
     """Rows of faces of the same people: true, drawn here, drawn by each other run."""
-    rows = {"true": shown.true, f"recipe {main.metrics['recipe']}": shown.drawn}
-    return rows | {f"recipe {other.metrics['recipe']}": other.faces[shown.rows] for other in others.values()}
+    names = tables.run_names(main.metrics, {label: other.metrics for label, other in others.items()})
+    drawn = [shown.drawn, *(other.faces[shown.rows] for other in others.values())]
+    return {"true": shown.true} | {f"recipe {name}": faces for name, faces in zip(names, drawn, strict=True)}
 
 
 def show_beside(study: Study, main: Variant, shown: Shown) -> None:

@@ -76,7 +76,7 @@ def picture(figure: Figure) -> tuple[str, dict[str, str]]:
 def _photographs(figure: Figure) -> bool:
     """Whether a figure has pictures whose lightness is theirs: photographs, and maps whose lowest value is dark."""
     images = [image for ax in figure.axes for image in ax.images]
-    return any(np.ndim(image.get_array()) == 3 or np.mean(image.cmap(0.0)[:3]) < 0.5 for image in images)
+    return any(np.asarray(image.get_array()).ndim == 3 or np.mean(image.cmap(0.0)[:3]) < 0.5 for image in images)
 
 
 def say(figure: Figure, text: str) -> None:

@@ -227,19 +227,29 @@ def by_gender(metrics: Mapping[str, Mapping]) -> Styler | HTML:
     return styled(pd.DataFrame(list(lines.values()), index=index), notes=str(notes))
 
 
+def run_names(main: Mapping, others: Mapping[str, Mapping]) -> list[str]:
+    """What a run and others beside it are called: by their recipes, and by labels too where recipes are the same.
+
+    Parameters
+    ----------
+    main : mapping, `metrics.json` of the run itself
+    others : mapping of str to mapping, `metrics.json` of other runs, by label
+    """
+    recipes = [str(main.get("recipe", "this run")), *(str(o.get("recipe", label)) for label, o in others.items())]
+    if len(set(recipes)) == len(recipes):
+        return recipes
+    return [recipes[0], *(f"{recipe} ({label})" for recipe, label in zip(recipes[1:], others, strict=True))]
+
+
 def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "model") -> Styler:
     """One row of several runs side by side, for example of two recipes.
 
     Parameters
     ----------
-    main : mapping, `metrics.json` of the run itself; its column is named by its key "recipe" where it has one
-    others : mapping of str to mapping, `metrics.json` of other runs, by label
+    main, others : as in `run_names`, which names the columns
     row : str, row to show
     """
-    first = main.get("recipe", "this run")
-    columns = {str(first): main, **{str(o.get("recipe", label)): o for label, o in others.items()}}
-    if len(columns) <= len(others):  # equal recipes: labels tell the runs apart
-        columns = {str(first): main, **others}
+    columns = dict(zip(run_names(main, others), (main, *others.values()), strict=True))
     shown, notes = catalogue.table2_metrics(), Notes()
     cells = {name: _cells(content["rows"][row], shown, notes=notes) for name, content in columns.items()}
     return styled(pd.DataFrame(cells), notes=str(notes), lines="metric")

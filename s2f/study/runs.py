@@ -12,11 +12,12 @@ import ast
 import contextlib
 import dataclasses
 import functools
+import json
 import shlex
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from s2f.errors import ParameterError, RunError, nearest
 from s2f.settings import Settings
 from s2f.study import environment, notebooks, params, stages
 from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, WRITERS, Stage, in_run
+
+NOT_MADE = "not_made"  # reason of an input that is not there, or of other parameters
 
 
 @dataclass
@@ -100,20 +103,38 @@ class Study:
         RunError: it is not there, not finished, or of other parameters; names the command that makes it
         """
         folder, notebook = self._place(what)
-        wanted = self.fingerprint(notebook)
         own = self.run / folder
-        plain = run_folder(self.root, self.profile, label="", seed=self.seed) / folder
-        for place in (plain, own):
-            facts = provenance.read_stages(place).get(notebook)
-            if facts and facts.fingerprint == wanted:
-                if facts.id:
-                    self.inputs[record_name(place, notebook, root=self.root)] = facts.id
-                return place
+        if (found := self._finished(what)) is not None:
+            place, facts = found
+            if facts.id:
+                self.inputs[record_name(place, notebook, root=self.root)] = facts.id
+            return place
         if notebook not in provenance.read_stages(own):
             problem = "is not there yet" if not own.exists() else f"is not finished by {notebook}"
         else:
-            problem = f"was made with other parameters ({_differences(own, self.params)})"
-        raise RunError(self.shown(own), problem, remedy=f"Make it first: {self.command(notebook)}")
+            problem = f"was made with other parameters ({_differences(own, self.params, notebook)})"
+        remedy = f"Make it first: {self.command(notebook)}"
+        raise RunError(self.shown(own), problem, remedy=remedy, reason=NOT_MADE)
+
+    def _finished(self, what: str) -> tuple[Path, provenance.Facts] | None:
+        """Where a finished input lies, as `read` says, and what made it."""
+        folder, notebook = self._place(what)
+        for run in (run_folder(self.root, self.profile, label="", seed=self.seed), self.run):
+            facts = provenance.read_stages(run / folder).get(notebook)
+            if facts and facts.fingerprint == self.fingerprint(notebook):
+                return run / folder, facts
+        return None
+
+    def agrees(self, other: Study, what: str) -> bool:
+        """Whether the same code made an input here and in another run, with all that stands before it."""
+        behind = [(stage.notebook, part) for stage in stages.before(self._place(what)[1]) for part in stage.writes]
+        # What this notebook writes is made by its own code, finished or not.
+        now = {self.notebook: code_of(self.notebook, root=self.root)}
+        return all(now.get(made_by, self._code(part)) == other._code(part) for made_by, part in behind)
+
+    def _code(self, what: str) -> str | None:
+        found = self._finished(what)
+        return found[1].code if found else None
 
     def write(self, what: str, *, keep: bool = True) -> Path:
         """Folder to write, locked for this process until it ends; what was finished there no longer counts.
@@ -247,6 +268,14 @@ class Study:
     def shown(self, path: Path) -> str:
         """A path relative to the project where it lies in it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def alike(study: Study, other: Study, parts: Iterable[tuple[str, str]]) -> bool:
+    """Whether the same code made inputs of two runs, each of a variant and by name; says so where it did not."""
+    if all(study.of(variant).agrees(other.of(variant), what) for variant, what in parts):
+        return True
+    print(f"{other.shown(other.run)} is left out, since other code made it. To make it again: {other.whole}")
+    return False
 
 
 def open_study(
@@ -413,16 +442,23 @@ def _assigned(source: str) -> dict[str, ast.expr]:
 def _forget(folder: Path, notebook: str) -> None:
     order = list(STAGES)
     found = provenance.read_stages(folder)
-    kept = {name: facts for name, facts in found.items() if order.index(name) < order.index(notebook)}
+    kept = {name: facts for name, facts in found.items() if name in order[: order.index(notebook)]}
     provenance.write_stages(folder, kept)
 
 
-def _differences(folder: Path, settings: Settings) -> str:
+def _looked_at(key: str, seen: Mapping[str, Any]) -> bool:
+    section, _, name = key.partition(".")
+    return name.partition(".")[0] in seen.get(section, {})
+
+
+def _differences(folder: Path, settings: Settings, notebook: str) -> str:
+    """Parameters that a notebook's outputs depend on, as they are there and here."""
     path = folder / "params.yaml"
     if not path.is_file():
         return "its params.yaml is missing"
     old = params.parse_overrides(yaml.safe_load(path.read_text(encoding="utf-8")))
-    new = params.parse_overrides(params.plain(settings))
-    changed = [k for k in new if old.get(k) != new[k] and k != "beside"]
+    seen = json.loads(params.section_json(settings, notebook, seed=0))
+    new = {k: v for k, v in params.parse_overrides(params.plain(settings)).items() if _looked_at(k, seen)}
+    changed = [k for k in new if old.get(k) != new[k]]
     shown = ", ".join(f"{k}: {old.get(k)!r} there, {new[k]!r} here" for k in changed[:3])
     return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "") or "another seed or version"

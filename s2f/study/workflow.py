@@ -61,7 +61,8 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
             "the study", "is already running in this folder", remedy="Wait until it ends, or stop it."
         ) from error
     with lock:
-        _wait_for_notebooks(root)
+        if not dry_run:
+            _wait_for_notebooks(root, {job.run for job in graph.jobs()})
         waiting = graph.unfinished()
         book = graph.book_problem() if asked["book"] and not waiting else None
         for job, why in waiting.items() if dry_run else ():
@@ -124,9 +125,10 @@ def _level_times(paths: Iterable[Path]) -> None:
             os.utime(path, (now, now))
 
 
-def _wait_for_notebooks(root: Path) -> None:
+def _wait_for_notebooks(root: Path, runs: Iterable[str]) -> None:
+    """Wait until nobody else writes what belongs to runs."""
     said = False
-    for path in sorted((root / "runs").glob("*/s*/.locks/*.lock")):
+    for path in sorted(path for run in runs for path in (root / "runs" / run).glob("s*/.locks/*.lock")):
         lock = FileLock(path)
         while True:
             try:
@@ -136,7 +138,11 @@ def _wait_for_notebooks(root: Path) -> None:
             except Timeout:
                 if not said:
                     shown = path.parent.parent.relative_to(root) / path.stem
-                    print(f"Waiting: a notebook of an earlier run still writes {shown}. Ctrl-C to give up.", flush=True)
+                    print(
+                        f"Waiting: a notebook writes {shown}, or is open and holds it. "
+                        "Wait, shut its kernel down, or press Ctrl-C to give up.",
+                        flush=True,
+                    )
                     said = True
                 time.sleep(1)
 

@@ -178,7 +178,9 @@ class Trainer(loop.Trainer):
 
     def _diversity(self, fake: Tensor) -> Tensor:
         """How far drawn faces [B, 3, 64, 64] lie from one another, as a share of what real ones do."""
-        real = self.pairs.images(torch.arange(min(4 * len(fake), self.pairs.n_faces), device=self.device))
+        n = self.pairs.n_faces  # in the order of their people: from all over them
+        places = torch.linspace(0, n - 1, min(4 * self.settings.batch_size, n), device=self.device).round().long()
+        real = self.pairs.images(places)
         return fake.std(0).mean() / real.std(0).mean()
 
     @torch.no_grad()

@@ -79,14 +79,18 @@ def save_step(folder: Path, step: int, tensors: Mapping[str, Tensor], *, fingerp
 
 def latest(folder: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """The last good save of the same fingerprint, or None; a truncated one is passed over with a message."""
+    passed_over = False
     for path in reversed(saved_steps(folder, fingerprint=fingerprint)):
         try:
             tensors, header = load(path)
         except CheckpointError as error:
-            print(f"{error} Using the save before it.")
+            print(f"{error.subject} {error.problem}, and is passed over.")
+            passed_over = True
             continue
         if header.get("fingerprint") == fingerprint:
             return tensors, header
+    if passed_over:
+        print("No good save is left: training begins anew.")
     return None
 
 

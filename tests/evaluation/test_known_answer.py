@@ -157,7 +157,7 @@ def test_what_is_written_is_read_again_and_is_plain_json(measured):
     assert "sex" in kept["overall"] and "sex" not in kept["within sex"]
 
 
-def test_seeds_of_the_same_people_are_averaged_and_others_are_left_out(measured):
+def test_seeds_of_the_same_people_are_averaged_and_others_are_left_out(measured, monkeypatch, capsys):
     first, second = open_study("09_known_answer"), open_study("09_known_answer", seed=1)
     other = known_answer.measure(second)
     assert known_answer.pooled(second, other).seeds == (0, 1)  # the first is finished, the second is at hand
@@ -168,6 +168,11 @@ def test_seeds_of_the_same_people_are_averaged_and_others_are_left_out(measured)
     assert (alone[0]["value"] != alone[1]["value"]).any()
     second.write("answer")  # begun again
     assert known_answer.pooled(first, measured).seeds == (0,)
+    with monkeypatch.context() as older:
+        older.setattr(runs, "code_of", lambda *_, **__: "older")
+        finish(second, other)
+    assert known_answer.pooled(first, measured).seeds == (0,)
+    assert "s1 is left out, since other code made it" in capsys.readouterr().out
     strangers = known_answer.Measured(other.identities, {m: t + 1 for m, t in other.truth.items()}, other.levels)
     finish(second, strangers)
     assert known_answer.pooled(first, measured).seeds == (0,)

@@ -83,6 +83,12 @@ def test_duplicates_of_everyones_faces_change_nothing(study):
         assert one == pytest.approx(other, rel=1e-5, abs=1e-9), metric
 
 
+def test_features_that_are_not_finite_are_a_fault_and_no_footnote(study):
+    study.model.inception[3, 5] = np.nan
+    with pytest.raises(MetricError, match="not finite"):
+        evaluate(study)
+
+
 def test_an_oracle_is_right_and_a_random_row_is_chance(study, rng):
     base, codes = np.eye(10), np.repeat(np.arange(10), 8)
     study.photos = FaceSet(identities=study.photos.identities, embeddings=base[codes], sources=study.photos.sources)

@@ -167,6 +167,13 @@ def test_what_many_draws_say_is_kept_with_its_figures(tmp_path, run):
     assert json.loads(kept.read_text())["n_people"] == 400
 
 
+def test_a_run_that_draws_one_face_a_voice_has_no_section_on_many(tmp_path, run):
+    (run / "s0" / "answer").mkdir()
+    draws.write(draws.NO_SAMPLER, run / "s0" / "answer")
+    page = page_of(tmp_path, run)
+    assert "Many draws" not in page.read_text(encoding="utf-8") and not list((page.parent / "s0").glob("draws*"))
+
+
 def test_faces_of_table_1_are_drawn_again_as_they_were(tmp_path):
     rng = np.random.default_rng(0)
     true, *drawn = rng.integers(0, 256, (3, 2, 64, 64, 3), np.uint8)

@@ -189,6 +189,28 @@ def test_seeds_are_those_that_are_measured_with_the_same_parameters(project):
         assert found[0]["Males"] == metrics(1) and found[1]["General"] == metrics(2)
 
 
+def test_runs_that_other_code_made_are_left_out_and_it_is_said(project, monkeypatch, capsys):
+    finish(seed=0)
+    finish(seed=1)
+    with monkeypatch.context() as older:
+        older.setattr(runs, "code_of", lambda *_, **__: "older")
+        finish(seed=2)
+        finish(**CLOSED)
+    assert list(results.seeds(study())) == [0, 1]
+    assert results.closed(study()) == {}
+    said = capsys.readouterr().out
+    for other in ("s2", "closed/s0"):
+        assert f"{other} is left out, since other code made it. To make it again: python -m s2f study" in said
+
+
+def test_damaged_metrics_of_another_seed_are_not_passed_over(project):
+    finish(seed=0)
+    finish(seed=1)
+    (project / "runs" / "smoke" / "s1" / "males" / "metrics.json").write_text("{")
+    with pytest.raises(RunError, match=r"s1.males.metrics\.json"):
+        results.seeds(study())
+
+
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_the_own_seed_must_be_measured(project, seed):
     finish(seed=1, **OWN)
@@ -249,6 +271,11 @@ def variants(variant):
     for content in (variant.metrics, *(other.metrics for other in others.values())):
         content["differences"] = metrics(0.25)["rows"]
     return {"general": variant, **others}
+
+
+def test_people_of_a_closed_set_were_all_trained_on(variants):
+    variants["general"].store.index["split"] = "all"
+    assert results.quotes(variants)["n_train_identities"] == "5"
 
 
 def said(value, metric):
@@ -413,6 +440,10 @@ def test_other_runs_are_compared_on_the_same_people(variant):
     assert list(found) == ["true", "recipe codes", "recipe poster"]
     np.testing.assert_array_equal(found["true"], shown.true)
     np.testing.assert_array_equal(found["recipe poster"], found["recipe codes"] + 50)
+    same = results.Variant(variant.metrics, variant.faces + 50, variant.held_out, variant.store)
+    found = results.compare(variant, {"short": same}, shown)
+    assert list(found) == ["true", "recipe codes", "recipe codes (short)"]
+    np.testing.assert_array_equal(found["recipe codes"], shown.drawn)
 
 
 def test_recipes_are_shown_where_others_were_trained_and_said_where_none_was(variant, monkeypatch, capsys):

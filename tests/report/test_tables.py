@@ -248,7 +248,7 @@ def test_beside_table_has_a_column_a_run():
     page = tables.beside_table(metrics(recipe="codes"), {"poster": metrics(recipe="poster")}).to_html()
     assert ">codes<" in page and ">poster<" in page
     page = tables.beside_table(metrics(recipe="codes"), {"slow": metrics(recipe="codes")}).to_html()
-    assert ">codes<" in page and ">slow<" in page, "runs of equal recipes are told apart"
+    assert ">codes<" in page and ">codes (slow)<" in page, "runs of equal recipes are told apart"
 
 
 def test_quality_table_prints_percent_and_counts():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from s2f import provenance
 from s2f.errors import ParameterError, RunError
 from s2f.study import runs
 
@@ -63,6 +64,29 @@ def test_changed_parameters_are_named(project):
     one.finish("model")
     with pytest.raises(RunError, match=r"gan.steps: 7 there, 8 here"):
         study("06_metrics", label="a", overrides={"gan.steps": 8}).read("model")
+
+
+def test_only_parameters_that_the_input_hangs_on_are_named(project):
+    one = study("05_training", label="a", overrides={"gan.steps": 7, "machine.n_workers": 1, "measure.n_bootstrap": 9})
+    one.write("model")
+    one.finish("model")
+    with pytest.raises(RunError, match=r"other parameters \(gan.steps: 7 there, 8 here\)"):
+        study("06_metrics", label="a", overrides={"gan.steps": 8}).read("model")
+
+
+def test_how_often_a_training_is_saved_makes_nothing_stale(project):
+    keys = {study("05_training", label="a", overrides={"gan.save_every": n}).fingerprint("05_training") for n in (1, 2)}
+    assert len(keys) == 1
+
+
+def test_records_of_a_stage_that_is_no_more_are_dropped(project):
+    one = study("05_training")
+    folder = one.write("model")
+    one.finish("model")
+    found = provenance.read_stages(folder)
+    provenance.write_stages(folder, found | {"04_renamed": found["05_training"]})
+    study("06_metrics").write("metrics")
+    assert list(provenance.read_stages(folder)) == ["05_training"]
 
 
 def test_a_labelled_run_takes_what_is_the_same_from_the_plain_one(project):

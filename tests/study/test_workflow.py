@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from s2f import __main__ as cli
-from s2f.study import params, stages
+from s2f.study import params, stages, workflow
 from s2f.study.graph import Graph
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,28 @@ def test_the_folder_that_jupyter_is_given_is_there(finished):
     code = "import IPython.paths; print(IPython.paths.get_ipython_dir())"
     done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == (given["IPYTHONDIR"], "")
+
+
+def test_only_who_writes_a_run_of_the_study_is_waited_for(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "runs" / "demo-mine" / "s0" / ".locks" / "general.lock"
+    path.parent.mkdir(parents=True)
+    holder = FileLock(path)
+    monkeypatch.setattr(workflow.time, "sleep", lambda _: holder.release())
+    with holder:
+        workflow._wait_for_notebooks(tmp_path, {"demo"})
+        assert holder.is_locked and capsys.readouterr().out == ""
+        workflow._wait_for_notebooks(tmp_path, {"demo", "demo-mine"})
+        assert not holder.is_locked
+    said = "a notebook writes runs/demo-mine/s0/general, or is open and holds it. Wait, shut its kernel down"
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_dry_run_waits_for_nobody(project):
+    with FileLock(project / "runs" / "smoke" / "s0" / ".locks" / "general.lock"):
+        words = {"cwd": project, "env": environment(project), "capture_output": True, "text": True, "check": True}
+        done = subprocess.run(command("--dry-run"), timeout=120, **words)
+    assert "up to date" in done.stdout
 
 
 @pytest.mark.slow

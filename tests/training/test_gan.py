@@ -115,6 +115,16 @@ def test_diversity_is_that_of_the_real_faces_for_real_faces_and_0_for_one_face()
     assert trainer._diversity(real[:1].expand(15, -1, -1, -1)).item() == pytest.approx(0)
 
 
+def test_diversity_is_compared_with_real_faces_of_people_from_all_over():
+    settings = but(SETTINGS, batch_size=2)
+    trainer = gan.Trainer(pairs(n_faces=15), settings=settings, setup=loop.Setup(0))
+    asked = []
+    images = trainer.pairs.images
+    trainer.pairs.images = lambda rows: asked.append(rows.tolist()) or images(rows)
+    trainer._diversity(images(torch.arange(4)))
+    assert asked == [[0, 2, 4, 6, 8, 10, 12, 14]]
+
+
 def test_bfloat16_trains_near_float32_and_keeps_float32_weights(tmp_path):
     settings = but(PLAIN, steps=4, learning_rate_generator=1e-4)
     one, two = (gan.Trainer(pairs(), settings=settings, setup=loop.Setup(0, precision=p)) for p in loop.PRECISIONS)

@@ -35,8 +35,13 @@ def test_a_truncated_save_is_passed_over(tmp_path, capsys):
     last = saves.saved_steps(tmp_path / "cut" / "state", fingerprint="k")[-1]
     last.write_bytes(last.read_bytes()[:5000])
     resumed = run(tmp_path / "cut")
-    assert "truncated" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "truncated" in said and "passed over" in said and "begins anew" not in said
     assert equal(weights(whole.generator), weights(resumed.generator))
+    for path in saves.saved_steps(tmp_path / "cut" / "state", fingerprint="k"):
+        path.write_bytes(path.read_bytes()[:5000])
+    assert saves.latest(tmp_path / "cut" / "state", fingerprint="k") is None
+    assert capsys.readouterr().out.endswith("No good save is left: training begins anew.\n")
 
 
 def test_saves_of_other_parameters_are_not_used(tmp_path, capsys):
