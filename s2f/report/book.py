@@ -21,9 +21,9 @@ import yaml
 from s2f import files
 from s2f.errors import RunError, S2FError
 from s2f.report import book_checks, book_pages, card, chapter_figures, kept_runs, live, moving_figures
-from s2f.report.kept_runs import settings_of
 from s2f.settings import Settings
 from s2f.study import params
+from s2f.study.finished import Finished, settings_of
 from s2f.study.graph import MADE_FROM, book_sources
 from s2f.study.pages import check_executed
 from s2f.study.stages import STAGES
@@ -218,8 +218,8 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path], *, seed: int) -
             if path.suffix in OUTPUTS:
                 (new / "results").mkdir(exist_ok=True)
                 shutil.copyfile(path, new / "results" / path.name)
-        for path in sorted({path for pattern in BEHIND for path in (run / f"s{seed}").glob(pattern)}):
-            place = new / "data" / path.relative_to(run)
+        for name, path in _behind(Finished(run / f"s{seed}")).items():
+            place = new / "data" / f"s{seed}" / name
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
         chapter_figures.write(chapter_figures.Run.of(run, seed=seed), notebooks, new / "figures")
@@ -228,6 +228,18 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path], *, seed: int) -
         files.write_json(new / "status.json", {key: value for key, value in shown.items() if key != "rows"})
         files.write_text(new / "status.md", book_pages.status_page(shown, pages=notebooks))
         files.write_text(new / "downloads.md", book_pages.downloads_page(new))
+
+
+def _behind(finished: Finished) -> dict[str, Path]:
+    """What the tables of a run are made of, by its name in the folder of a seed; a labelled run shares some of it."""
+    shared = {path.name for path in finished.made_of.values() if path.parent != finished.home}
+    found = {}
+    for home in (finished.plain, finished.home):
+        for path in sorted({path for pattern in BEHIND for path in home.glob(pattern)}):
+            name = path.relative_to(home)
+            if home == finished.home or name.parts[0] in shared:
+                found[name.as_posix()] = path
+    return found
 
 
 def _results(notebooks: Mapping[str, Path]) -> list[Path]:
@@ -253,7 +265,7 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, s
         live.write(run, new, seed=seed)
         moving_figures.place(root / "book" / "runs" / "figures", new)
         files.write_json(new / MADE_FROM, made_from)
-        card.draw(card.of_run(run / f"s{seed}"), status(run)["text"], new / "_static" / "card.png")
+        card.draw(card.of_run(Finished(run / f"s{seed}")), status(run)["text"], new / "_static" / "card.png")
         book_checks.check(new, place=html)
     return html / "index.html"
 

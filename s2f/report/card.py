@@ -9,6 +9,7 @@ import numpy as np
 
 from s2f import files
 from s2f.report.style import GREY, INK
+from s2f.study.finished import Finished
 
 SIZE_PX = (1200, 630)  # what those sites ask for
 N_FACES = 8
@@ -42,7 +43,7 @@ def draw(faces: np.ndarray | None, text: str, path: str | Path) -> None:
         figure.savefig(beside, format="png", dpi=100)
 
 
-def of_run(folder: Path) -> np.ndarray | None:
-    """Faces that the general variant of a seed's folder drew of test people; None where there are none."""
-    path = folder / "general" / "faces.npy"
+def of_run(finished: Finished) -> np.ndarray | None:
+    """Faces that the general variant of a run drew of test people; None where there are none."""
+    path = finished.folder("metrics") / "faces.npy"
     return np.load(path, mmap_mode="r") if path.is_file() else None

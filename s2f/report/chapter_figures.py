@@ -24,6 +24,8 @@ from s2f.metrics.catalogue import METRICS
 from s2f.report import chapter_drawings, method_drawing, moving_figures, style
 from s2f.report.style import BLUE, GREEN, GREY, ORANGE, RED, canvas, in_theme, listed, say, spelled
 from s2f.report.tables import POSTER, POSTER_COLUMNS
+from s2f.study.finished import Finished
+from s2f.study.stages import VARIANTS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,35 +46,24 @@ TAKEN: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Run:
-    """Where a run's files are.
-
-    Attributes
-    ----------
-    home : Path, of a seed
-    plain : Path, the same seed of the run without a label, which has what a labelled run shares with it
-    root : Path, the project's folder
-    """
-
-    home: Path
-    plain: Path
-    root: Path
+class Run(Finished):
+    """A finished run, and what the figures of chapters take from it."""
 
     @classmethod
     def of(cls, run: Path, *, seed: int) -> Run:
         """Of a folder of ``runs/``."""
-        return cls(run / f"s{seed}", run.parent / run.name.partition("-")[0] / f"s{seed}", run.parents[1])
+        return cls(run / f"s{seed}")
 
-    def folder(self, name: str) -> Path:
-        """A folder of the run, or the plain run's where it has none."""
-        return self.home / name if (self.home / name).is_dir() else self.plain / name
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.home.parents[2]
 
     def metrics(self) -> dict[str, dict]:
         """The ``metrics.json`` of each variant that is measured."""
         found = {}
-        for name in POSTER:
-            path = self.home / name / "metrics.json"
-            content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        for name in self.variants:
+            content = json.loads((self.folder("metrics", variant=name) / "metrics.json").read_text(encoding="utf-8"))
             if content.get("rows"):
                 found[name] = content
         return found
@@ -95,7 +86,8 @@ class Run:
 
     def courses(self) -> list[moving_figures.Course]:
         """What the run's trainings logged."""
-        return moving_figures.courses({name: self.folder(name) for name in ("voice", "code", *POSTER)})
+        folders = {name: self.folder(name) for name in ("voice", "code")}
+        return moving_figures.courses(folders | {name: self.folder("model", variant=name) for name in VARIANTS})
 
     def people(self) -> list[moving_figures.Person]:
         """Test people on the map of voices; nobody of whom is generated, or whom the run has no embedding of."""
@@ -262,7 +254,7 @@ def one_voice(run: Run) -> Figure:
     from s2f.networks import inference
     from s2f.report import draws, face_figures
 
-    found, folder = run.person(), run.home / "general"
+    found, folder = run.person(), run.folder("model")
     if found is None or not (folder / inference.CHECKPOINT).is_file():
         return nothing("This run has no trained General and generated recording to draw faces of.")
     model = inference.load(folder)

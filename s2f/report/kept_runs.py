@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import yaml
-from pydantic import ValidationError
 
 from s2f import files, provenance
 from s2f.errors import OutputError, RunError
@@ -25,12 +23,13 @@ from s2f.provenance import Facts
 from s2f.report import draw_figures, face_figures, prose, style, tables, training_figures
 from s2f.settings import Settings
 from s2f.study import params
+from s2f.study.finished import Finished, settings_of
 from s2f.study.stages import VARIANTS
 
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
 TABLE1 = "results/table1.npz"
 KEPT = (TABLE1, "results/table2.csv", "results/table2.json", f"answer/{draws.FILE}")  # below the folder of a seed
-KEPT_OF_VARIANT = ("metrics.json", "log.jsonl", "sampler/log.jsonl", "samples.npz")
+KEPT_OF_VARIANT = {"metrics": ("metrics.json",), "model": ("log.jsonl", "sampler/log.jsonl", "samples.npz")}
 TABLE1_IS = (
     "People whom the networks never met, drawn by the seed and never chosen: above a photograph, below it what is "
     "drawn from the person's voice."
@@ -82,7 +81,7 @@ def keep(root: Path, run: Path) -> Path:
     target = root / "book" / "results" / run.name
     _refuse_foreign(target)
     with files.whole_folder(target) as beside:
-        noted = [one for seed in finished for one in _keep_seed(seed, beside / seed.name)]
+        noted = [one for seed in finished for one in _keep_seed(seed, beside / seed.home.name)]
         files.write_json(beside / NOTED, [{"notebook": name, **facts.plain()} for name, facts in noted])
         for path in beside.rglob("*"):
             if path.is_file() and path.stat().st_size > MAX_BYTES:
@@ -134,55 +133,36 @@ def _seeds(run: Path) -> list[Path]:
     return sorted(seeds, key=lambda path: int(path.name[1:]))
 
 
-def settings_of(folder: Path) -> Settings:
-    """The parameters that made a folder of a run.
-
-    Raises
-    ------
-    RunError: they are not there, or of another version
-    """
-    path, remedy = folder / "params.yaml", "Run the study again, to its end."
-    if not path.is_file():
-        raise RunError(path, "is not there", remedy=remedy, reason="missing")
-    try:
-        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no YAML"
-        raise RunError(path, f"is of another version ({why})", remedy=remedy, reason="format") from None
+def finished_seeds(run: Path) -> list[Finished]:
+    """A run's seeds that have results, by seed."""
+    return [Finished(seed) for seed in _seeds(run) if (seed / "results" / "table2.csv").is_file()]
 
 
-def finished_seeds(run: Path) -> list[Path]:
-    """Folders of a run's seeds that have results, by seed."""
-    return [seed for seed in _seeds(run) if (seed / "results" / "table2.csv").is_file()]
-
-
-def refuse_others(seeds: list[Path]) -> None:
+def refuse_others(seeds: list[Finished]) -> None:
     """Refuse what was made with other parameters than the first seed's results: what is made of them would mix them.
 
     Raises
     ------
-    RunError: names the folder
+    RunError: names the folder; or a seed has no measured variant
     """
-    settings = settings_of(seeds[0] / "results")
+    settings = settings_of(seeds[0].home / "results")
     for seed in seeds:
-        _check(seed / "results", "07_results", settings, seed)
-        for variant in variants_of(seed):
-            own = settings.model_copy(update={"variant": settings_of(variant).variant})
-            for notebook in ("05_training", "06_metrics"):
-                _check(variant, notebook, own, seed)
+        _check(seed.home / "results", "07_results", settings, seed)
+        if not seed.variants:
+            remedy = f"Run it again: {provenance.again(seed.home)}"
+            raise RunError(seed.home, "has no measured variant", remedy=remedy)
+        for variant in seed.variants:
+            model, metrics = (seed.folder(what, variant=variant) for what in ("model", "metrics"))
+            own = settings.model_copy(update={"variant": settings_of(metrics).variant})
+            _check(model, "05_training", own, seed)
+            _check(metrics, "06_metrics", own, seed)
 
 
-def _check(folder: Path, notebook: str, settings: Settings, seed: Path) -> None:
+def _check(folder: Path, notebook: str, settings: Settings, seed: Finished) -> None:
     made = provenance.read_stages(folder).get(notebook)
-    if made is None or made.fingerprint != params.fingerprint(settings, notebook, seed=int(seed.name[1:])):
+    if made is None or made.fingerprint != params.fingerprint(settings, notebook, seed=int(seed.home.name[1:])):
         problem = f"was not made by {notebook} with the parameters of the run's results"
         raise RunError(folder, problem, remedy="Run the study again, to its end, or delete that folder.")
-
-
-def variants_of(seed: Path) -> list[Path]:
-    """Folders of measured variants; the voice embedding and the face code have metrics too, and are none."""
-    folders = (path.parent for path in sorted(seed.glob("*/metrics.json")))
-    return [folder for folder in folders if {"05_training", "06_metrics"} & set(provenance.read_stages(folder))]
 
 
 def _refuse_foreign(target: Path) -> None:
@@ -193,16 +173,21 @@ def _refuse_foreign(target: Path) -> None:
         raise OutputError(target, "is there, and is no kept run", remedy="Move it, or give the run another name.")
 
 
-def _keep_seed(seed: Path, target: Path) -> list[tuple[str, Facts]]:
-    tables.read_table2(seed / "results" / "table2.json")  # of this version, or what to do is said of the run itself
-    _table1(seed)
-    chosen = [*KEPT, *(f"{variant.name}/{name}" for variant in variants_of(seed) for name in KEPT_OF_VARIANT)]
-    for name in chosen:
-        if (seed / name).is_file():
+def _keep_seed(seed: Finished, target: Path) -> list[tuple[str, Facts]]:
+    home = seed.home
+    tables.read_table2(home / "results" / "table2.json")  # of this version, or what to do is said of the run itself
+    _table1(home)
+    chosen = {name: home / name for name in KEPT}
+    for variant in seed.variants:
+        for what, names in KEPT_OF_VARIANT.items():
+            chosen |= {f"{variant}/{name}": seed.folder(what, variant=variant) / name for name in names}
+    for name, path in chosen.items():
+        if path.is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(seed / name, target / name)
-    noted = sorted((seed / "notebooks").glob("*.json"))
-    return [(path.stem, provenance.read_facts(path)) for path in noted]
+            shutil.copy(path, target / name)
+    noted = [(path.stem, provenance.read_facts(path)) for path in sorted((home / "notebooks").glob("*.json"))]
+    shared = {(path.name, made_by): path for (_, made_by), path in seed.made_of.items() if path.parent != home}
+    return noted + [(made_by, provenance.read_stages(path)[made_by]) for (_, made_by), path in shared.items()]
 
 
 def _table1(seed: Path) -> Path:

@@ -20,6 +20,7 @@ from s2f import files
 from s2f.errors import CheckpointError
 from s2f.features import front_end, sound_files
 from s2f.features.store import Store
+from s2f.study.finished import Finished
 
 FOLDER = Path("_static", "live", "run")  # below the built pages
 FIRST = "run.js"
@@ -56,16 +57,16 @@ def write(run: Path, pages: Path, *, seed: int) -> str | None:
     """
     from s2f.networks import codes, inference  # torch is heavy, and the book is built without it elsewhere
 
-    home = run / f"s{seed}"
-    plain = run.parent / run.name.partition("-")[0] / f"s{seed}"  # has what a labelled run shares with it
-    found = {name: _home(name, home, plain) for name in ("corpus", "store", "voice")}
-    names = [name for name in LEARNED_FROM if (home / name / inference.CHECKPOINT).is_file()]
-    models = {name: inference.load(home / name) for name in names}
+    finished = Finished(run / f"s{seed}")
+    found = {name: finished.folder(name) for name in ("corpus", "store", "voice")}
+    folders = {name: finished.folder("model", variant=name) for name in LEARNED_FROM}
+    names = [name for name, folder in folders.items() if (folder / inference.CHECKPOINT).is_file()]
+    models = {name: inference.load(folders[name]) for name in names}
     about: dict[str, Any] = {"run": run.name, "seed": seed, "problem": _problem(models, found)}
     if about["problem"] is not None:
         _send(pages / FOLDER / FIRST, about)
         return about["problem"]
-    parts = {name: _model(model, home / name) for name, model in models.items()}
+    parts = {name: _model(model, folders[name]) for name, model in models.items()}
     store = Store.open(found["store"])
     causes = found["corpus"] / "people.parquet"  # of generated people alone: real voices stay where they are
     synthetic = causes.is_file()
@@ -136,10 +137,6 @@ def axes(embedded: pd.DataFrame, traits: pd.DataFrame | None) -> list[dict[str, 
         along = {"centre": float(centre @ axis), "deviation": float(np.sqrt(variances[k])), "share": float(shares[k])}
         found.append({"axis": _array(axis, kind="f4"), **along, **named})
     return found
-
-
-def _home(name: str, home: Path, plain: Path) -> Path:
-    return home / name if (home / name).is_dir() else plain / name
 
 
 def _problem(models: Mapping[str, Any], found: Mapping[str, Path]) -> str | None:

@@ -14,9 +14,10 @@ from s2f.errors import OutputError, ParameterError, RunError
 from s2f.metrics import catalogue
 from s2f.networks import inference
 from s2f.report import prose, tables
-from s2f.report.kept_runs import finished_seeds, refuse_others, settings_of, variants_of
+from s2f.report.kept_runs import finished_seeds, refuse_others
 from s2f.settings import Settings
 from s2f.study import params
+from s2f.study.finished import Finished, settings_of
 
 SUMS, CARD, METRICS, PARAMS = "SHA256SUMS", "README.md", "metrics.json", "params.yaml"
 MADE_BY = b"python -m s2f release"  # the archive's comment
@@ -49,21 +50,22 @@ def release(root: Path, run: Path, *, seed: int = 0, output: Path | None = None)
     """
     run = Path(os.path.abspath(run))  # "." has no name
     folder = run / f"s{seed}"
-    if folder not in finished_seeds(run):
+    finished = Finished(folder)
+    if finished not in finished_seeds(run):
         raise RunError(folder, "has no finished results", remedy=f"Run it to its end first: {provenance.again(folder)}")
-    refuse_others([folder])
+    refuse_others([finished])
     name = f"s2f-{run.name}-{__version__}"
     target = root / "_build" / f"{name}.zip" if output is None else output
     _refuse_foreign(target)
     inside = {"LICENSE": (root / "LICENSE").read_bytes()}
-    variants = sorted(variants_of(folder), key=lambda variant: (variant.name != "general", variant.name))
-    for variant in variants:
-        inference.load(variant)  # what cannot be opened is not given away
-        for kept in (inference.CHECKPOINT, METRICS):
-            inside[f"{variant.name}/{kept}"] = (variant / kept).read_bytes()
-        plain = _without_places(params.plain(settings_of(variant)))
-        inside[f"{variant.name}/{PARAMS}"] = files.yaml_text(plain).encode()
-    inside[CARD] = _card(run.name, folder, [variant.name for variant in variants]).encode()
+    for variant in finished.variants:
+        model, metrics = (finished.folder(what, variant=variant) for what in ("model", "metrics"))
+        inference.load(model)  # what cannot be opened is not given away
+        inside[f"{variant}/{inference.CHECKPOINT}"] = (model / inference.CHECKPOINT).read_bytes()
+        inside[f"{variant}/{METRICS}"] = (metrics / METRICS).read_bytes()
+        plain = _without_places(params.plain(settings_of(metrics)))
+        inside[f"{variant}/{PARAMS}"] = files.yaml_text(plain).encode()
+    inside[CARD] = _card(run.name, finished).encode()
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in sorted(inside.items()))
     _write(target, {f"{name}/{path}": content for path, content in sorted((inside | {SUMS: sums.encode()}).items())})
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
@@ -105,10 +107,11 @@ def _write(target: Path, content: dict[str, bytes]) -> None:
             archive.writestr(entry, data)
 
 
-def _card(name: str, folder: Path, variants: list[str]) -> str:
+def _card(name: str, finished: Finished) -> str:
     """What the networks are, what they were measured to do, and how to use them."""
+    folder, variants = finished.home, finished.variants
     settings = settings_of(folder / "results")
-    made = provenance.read_stages(folder / variants[0])["05_training"]
+    made = provenance.read_stages(finished.folder("model", variant=variants[0]))["05_training"]
     lines = [f"# Networks of the run {prose.plain_markdown(name)}", ""]
     lines += [f"They draw faces from a voice: {', '.join(variants)}. Of each, `{inference.CHECKPOINT}` holds all."]
     lines += ["The study, its limits and how they were made: the book of this project, version " + __version__ + "."]

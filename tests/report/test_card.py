@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from s2f.report import card
+from s2f.study.finished import Finished
 
 
 @pytest.mark.parametrize("n", [0, 3, 40])
@@ -12,7 +13,7 @@ def test_a_card_has_the_size_that_sites_ask_for_and_shows_the_faces_of_the_run(t
         green = np.zeros((n, 64, 64, 3), np.uint8)
         green[..., 1] = 200
         np.save(tmp_path / "general" / "faces.npy", green)
-    card.draw(card.of_run(tmp_path), "Profile $x$: synthetic.", tmp_path / "card.png")
+    card.draw(card.of_run(Finished(tmp_path)), "Profile $x$: synthetic.", tmp_path / "card.png")
     with Image.open(tmp_path / "card.png") as image:
         assert image.size == card.SIZE_PX
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3).astype(int)

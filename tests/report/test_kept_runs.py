@@ -28,12 +28,13 @@ def run(tmp_path):
 SETTINGS = params.resolve("synthetic", root=Path(__file__).resolve().parents[2])
 
 
-def finish(folder, notebooks, *, settings=SETTINGS, seed=0):
-    """What stages leave in a folder that they have finished."""
+def finish(folder, notebooks, *, settings=SETTINGS, seed=0, inputs=()):
+    """What stages leave in a folder that they have finished, of what they read."""
     files.write_yaml(folder / "params.yaml", params.plain(settings))
     made = {name: params.fingerprint(settings, name, seed=seed) for name in notebooks}
+    read = dict.fromkeys(inputs, "an id")
     provenance.write_stages(
-        folder, {name: provenance.Facts(**FACTS, fingerprint=print_) for name, print_ in made.items()}
+        folder, {name: provenance.Facts(**FACTS, fingerprint=print_, inputs=read) for name, print_ in made.items()}
     )
 
 
@@ -72,6 +73,19 @@ def finished(seed):
     for name, device in (("05_training_general", "cuda"), ("06_metrics_general", "cpu")):
         (seed / "notebooks" / f"{name}.json").write_text(json.dumps(FACTS | {"device": device}))
     return seed
+
+
+def share_training(seed):
+    """Let a labelled run, all of whose variant is its own, take the training of General from the plain run."""
+    own, plain = seed / "general", seed.parents[1] / "synthetic" / "s0" / "general"
+    plain.mkdir(parents=True)
+    for path in own.iterdir():
+        if path.name not in ("metrics.json", "params.yaml", "provenance.json"):
+            shutil.move(path, plain / path.name)
+    finish(plain, ["05_training"])
+    finish(own, ["06_metrics"], inputs=["synthetic/s0/general:05_training"])
+    finish(seed / "results", ["07_results"], inputs=["synthetic-x/s0/general:06_metrics"])
+    (seed / "notebooks" / "05_training_general.json").unlink()
 
 
 def inside(folder):
@@ -131,6 +145,23 @@ def test_numbers_and_faces_of_a_run_are_kept_and_its_page_is_made_of_them(tmp_pa
     assert len(shown) == 4 and all((page.parent / path).is_file() for path in shown)
     facts = json.loads((folder / "provenance.json").read_text())
     assert [fact["notebook"] for fact in facts] == ["05_training_general", "06_metrics_general"]
+
+
+def test_what_a_labelled_run_shares_with_the_plain_one_is_kept_with_it(tmp_path, run):
+    before = inside(kept_runs.keep(tmp_path, run))
+    share_training(run / "s0")
+    folder = kept_runs.keep(tmp_path, run)
+    assert inside(folder) == before and "s0/general/log.jsonl" in before
+    assert {fact["notebook"] for fact in json.loads((folder / "provenance.json").read_text())} >= {"05_training"}
+    finish(run.parent / "synthetic" / "s0" / "general", ["05_training"], seed=7)
+    with pytest.raises(RunError, match=r"synthetic.s0.general was not made by 05_training"):
+        kept_runs.keep(tmp_path, run)
+
+
+def test_a_run_without_a_measured_variant_is_not_kept(tmp_path, run):
+    (run / "s0" / "general" / "metrics.json").unlink()
+    with pytest.raises(RunError, match=r"s0 has no measured variant\. Run it again"):
+        kept_runs.keep(tmp_path, run)
 
 
 def test_a_sampler_is_kept_too_which_plays_no_game(tmp_path, run):

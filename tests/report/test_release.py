@@ -24,7 +24,7 @@ from s2f.report import prose, release
 from s2f.study import params
 from tests.features.making import vowel
 from tests.report import live_run
-from tests.report.test_kept_runs import SETTINGS, finish, finished
+from tests.report.test_kept_runs import SETTINGS, finish, finished, share_training
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = f"s2f-synthetic-x-{release.__version__}"
@@ -45,6 +45,16 @@ def add(folder, *, settings):
     folder.mkdir()
     finish(folder, ["05_training", "06_metrics"], settings=settings)
     (folder / "metrics.json").write_text("{}")
+
+
+def test_networks_that_a_labelled_run_shares_with_the_plain_one_are_released(tmp_path):
+    seed = finished(tmp_path / "runs" / "synthetic-x" / "s0")
+    (tmp_path / "LICENSE").write_text("MIT License\n")
+    inference.save(seed / "general", untrained("general", 0))
+    share_training(seed)
+    archive = release.release(tmp_path, seed.parent, seed=0)
+    with zipfile.ZipFile(archive) as opened:
+        assert f"{NAME}/general/{inference.CHECKPOINT}" in opened.namelist()
 
 
 def untrained(name, seed):

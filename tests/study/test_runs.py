@@ -67,7 +67,7 @@ def test_changed_parameters_are_named(project):
 
 
 def test_only_parameters_that_the_input_hangs_on_are_named(project):
-    one = study("05_training", label="a", overrides={"gan.steps": 7, "machine.n_workers": 1, "measure.n_bootstrap": 9})
+    one = study("05_training", label="a", overrides={"gan.steps": 7, "machine.n_workers": 1, "measure.n_bootstrap": 99})
     one.write("model")
     one.finish("model")
     with pytest.raises(RunError, match=r"other parameters \(gan.steps: 7 there, 8 here\)"):
