@@ -214,8 +214,8 @@ def _place(root: Path, run: Path, notebooks: Mapping[str, Path], *, seed: int) -
                 place = new / "results" / path.relative_to(run).parent.parent / path.name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place)
-        for path in _results(notebooks):  # once more, at a place that chapters can name
-            if path.suffix in OUTPUTS:
+        for path in _results(notebooks):  # pictures once more, at a place that chapters can name
+            if path.suffix in OUTPUTS and path.suffix != ".csv":
                 (new / "results").mkdir(exist_ok=True)
                 shutil.copyfile(path, new / "results" / path.name)
         for name, path in _behind(Finished(run / f"s{seed}")).items():

@@ -175,6 +175,7 @@ def test_a_new_run_replaces_the_earlier_one(built):
     names = {path.stem for path in (root / "book" / "runs").glob("*.ipynb")}
     assert names == book.pages(ROOT)
     assert (root / "book" / "runs" / "results" / "s3" / "table2.csv").is_file()
+    assert not list((root / "book" / "runs" / "results").glob("*.csv")), "listed twice on the page of downloads"
     assert pictures() == {path.name for path in (root / "book" / "runs" / "results").glob("*.png")} != set()
     assert not [*(root / "_build").glob(".html.*"), *(root / "book").glob(".runs.*")]
 
