@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from s2f.features.ge2e_front_end import N_FRAMES
 from s2f.networks.models import N_MELS, GE2EEmbedding, VoiceEmbedding
@@ -39,12 +40,12 @@ def _ge2e_layers(network: GE2EEmbedding) -> list[dict]:
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
-def layer_table(network: nn.Module, example: Tensor) -> list[dict]:
+def layer_table(network: nn.Module, *example: Tensor) -> list[dict]:
     """One row a layer: its name, what it is, the shape it puts out, its number of parameters.
 
     Parameters
     ----------
-    example : Tensor, an input of the network, on the CPU
+    *example : Tensor, what the network takes, on the CPU
     """
     rows: list[dict] = []
 
@@ -57,12 +58,18 @@ def layer_table(network: nn.Module, example: Tensor) -> list[dict]:
     try:
         network.eval()
         with torch.no_grad():
-            network(example)
+            network(*example)
     finally:
         network.train(training)
         for handle in handles:
             handle.remove()
     return rows
+
+
+def tables(networks: Mapping[str, tuple[nn.Module, tuple[Tensor, ...]]]) -> pd.DataFrame:
+    """`layer_table` of several networks, by name and with what each takes, in one: a row a network and layer."""
+    rows = [{"network": name} | row for name, (one, takes) in networks.items() for row in layer_table(one, *takes)]
+    return pd.DataFrame(rows).set_index(["network", "layer"])
 
 
 def summary(network: nn.Module, example: Tensor) -> dict[str, int | str]:
@@ -76,7 +83,8 @@ def summary(network: nn.Module, example: Tensor) -> dict[str, int | str]:
 
 
 def _described(module: nn.Module) -> str:
-    name = type(module).__name__
+    # A layer with normalised weights is of a class made for it alone.
+    name = next(kind.__name__ for kind in type(module).__mro__ if not kind.__name__.startswith("Parametrized"))
     if not isinstance(module, nn.modules.conv._ConvNd):
         return f"{name} {module.num_features}" if hasattr(module, "num_features") else name
     size, stride, padding = module.kernel_size[0], module.stride[0], module.padding[0]
@@ -85,8 +93,7 @@ def _described(module: nn.Module) -> str:
 
 
 def _leaves(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    container = network.model
-    if isinstance(container, nn.Sequential):
-        yield from ((f"model.{name}", module) for name, module in container.named_children())
-    elif isinstance(container, nn.Module):
-        yield "model", container
+    """Layers, in the order in which they were written down; the spectral norm of a layer belongs to it."""
+    for name, module in network.named_modules():
+        if ".parametrizations" not in name and (parametrize.is_parametrized(module) or not any(module.children())):
+            yield name, module

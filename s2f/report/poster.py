@@ -224,11 +224,13 @@ def _settings(resolved: Mapping | None) -> list[tuple]:
         "numbers in a face embedding": ("64", str(models.EMBEDDING_DIM)),
     }
     if resolved is not None:
-        gan, voice = resolved["gan"], resolved["voice"]
-        own = voice["encoder"] == "own"
-        drawn = models.Generator(width=0.125, norm=gan["norm"], tanh=gan["tanh"], head=gan["head"])
+        gan, voice, sampler = resolved["gan"], resolved["voice"], resolved["sampler"]
+        own, samples = voice["encoder"] == "own", sampler["kind"] != "none"
+        crops = sampler if samples else gan
+        read = {} if samples else {"norm": gan["norm"], "tanh": gan["tanh"], "head": gan["head"]}
+        drawn = models.Generator(width=0.125, **read)
         made |= {
-            "training crops": ("3 to 8 s", f"{gan['min_crop_s']:g} to {gan['max_crop_s']:g} s"),
+            "training crops": ("3 to 8 s", f"{crops['min_crop_s']:g} to {crops['max_crop_s']:g} s"),
             "kernels of the voice embedding": ("3", _kernels(models.VoiceEmbedding(width=0.125)) if own else "an LSTM"),
             "numbers in a voice embedding": ("64", str(models.EMBEDDING_DIM if own else models.GE2E_DIM)),
             "kernels of the generator": ("4", _kernels(drawn)),

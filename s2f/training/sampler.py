@@ -45,17 +45,7 @@ class Trainer(loop.Trainer):
         super().__init__(setup=setup, device=device)
         assert s.kind != "none"
         self.pairs, self.codes, self.settings, self.peers = pairs, codes.to(device), s, peers
-        new = partial(
-            Sampler,
-            embedding_dim=pairs.tracks.dim,
-            kind=s.kind,
-            dim=codes.shape[2],
-            width=scaled(HIDDEN, s.width),
-            n_layers=s.n_layers,
-            n_axes=s.n_axes,
-            n_steps=s.n_steps,
-            guidance=s.guidance,
-        )
+        new = partial(network, s, embedding_dim=pairs.tracks.dim, dim=codes.shape[2])
         self.network = seeded(new, generator=seeding.torch_stream(setup.seed, "init")).to(device).train()
         self.network.learn_axes(pairs.tracks.whole())
         self.average = new().to(device).eval()
@@ -131,6 +121,22 @@ def codes_of(code: FaceCode, pairs: Pairs, *, flip: bool) -> Tensor:
     code = loop.channels_last(code, pairs.device).eval()
     ways = (False, True) if flip else (False,)
     return torch.stack([autoencoder.encode(code, pairs, mirrored=way) for way in ways])
+
+
+def network(settings: Settings, *, embedding_dim: int, dim: int) -> Sampler:
+    """A sampler as parameters describe it, which has learned nothing, of codes of `dim` numbers."""
+    s = settings
+    assert s.kind != "none"
+    return Sampler(
+        embedding_dim=embedding_dim,
+        kind=s.kind,
+        dim=dim,
+        width=scaled(HIDDEN, s.width),
+        n_layers=s.n_layers,
+        n_axes=s.n_axes,
+        n_steps=s.n_steps,
+        guidance=s.guidance,
+    )
 
 
 def train(pairs: Pairs, code: FaceCode, *, settings: Settings, setup: loop.Setup, place: loop.Place) -> Sampler:

@@ -158,7 +158,12 @@ def test_settings_are_read_from_the_run(metrics, resolved):
 
     same = settings(resolved)
     assert set(same["class"]) == {poster.REPRODUCED} and (same["poster"] == same["ours"]).all()
+    sampled = json.loads(json.dumps(resolved))
+    sampled["sampler"] |= {"kind": "flow", "min_crop_s": 1.0}
+    sampled["gan"] |= {"head": "k1", "min_crop_s": 2.0}  # it plays no such game
+    assert settings(sampled)["ours"].to_dict() == same["ours"].to_dict() | {"training crops": "1 to 8 s"}
     other = json.loads(json.dumps(resolved))
+    other["sampler"]["kind"] = "none"
     other["gan"] |= {"head": "k1", "min_crop_s": 2.0}
     other["voice"]["encoder"] = "ge2e"
     changed = settings(other)
