@@ -53,3 +53,19 @@ def test_faces_are_aligned_as_the_store_does_and_the_rest_is_listed(tmp_path, ph
     assert np.array_equal(again, faces) and same.equals(rejected)
     photos[0].write_bytes(photos[1].read_bytes())
     assert more_photos._key(photos, settings) not in [path.stem for path in (tmp_path / "kept").iterdir()]
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("by zero"), CorpusError("the set-up", "is broken", remedy="Mend.")]
+)
+def test_what_a_decoder_makes_of_one_file_does_not_end_the_others(monkeypatch, error):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(more_photos.pack, "photo", broken)
+    if isinstance(error, CorpusError):
+        with pytest.raises(CorpusError):
+            more_photos._face("a.jpg", settings=pack.Settings())
+    else:
+        face, *why = more_photos._face("a.jpg", settings=pack.Settings())
+        assert face is None and why == ["unexpected", "ZeroDivisionError: by zero"]
