@@ -55,9 +55,10 @@ def test_faces_are_aligned_as_the_store_does_and_the_rest_is_listed(tmp_path, ph
     assert more_photos._key(photos, settings) not in [path.stem for path in (tmp_path / "kept").iterdir()]
 
 
-@pytest.mark.parametrize(
-    "error", [ZeroDivisionError("by zero"), CorpusError("the set-up", "is broken", remedy="Mend.")]
-)
+SET_UP = CorpusError("the set-up", "is broken", remedy="Mend it.")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), SET_UP])
 def test_what_a_decoder_makes_of_one_file_does_not_end_the_others(monkeypatch, error):
     def broken(*_):
         raise error
