@@ -162,7 +162,7 @@ def shares(found: Spread | str) -> Figure:
     if "caused" in table:
         places += 1.2 * ~table["caused"].to_numpy(bool)
     low = table["shared_value"].clip(lower=0)
-    ax.barh(places, low, color=GREEN, height=0.66, linewidth=0, label="shared by the draws: from the voice")
+    ax.barh(places, low, color=GREEN, height=0.66, linewidth=0, label="shared by the draws")
     ax.barh(places, table["made_up_value"], left=low, color=ORANGE, height=0.66, linewidth=0, label="made up")
     for place, row in zip(places, table.to_dict("records"), strict=True):
         ax.plot([row["total_low"], row["total_high"]], [place + 0.12] * 2, color=INK, linewidth=1)

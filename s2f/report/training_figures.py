@@ -29,6 +29,7 @@ HEALTH: Mapping[str, Sequence[str]] = MappingProxyType(
         "highest memory (MB)": ("memory_mb",),
     }
 )
+FROM_ZERO = {"iterations a second", "highest memory (MB)"}  # how much, not how it moves
 LOGGED: Mapping[str, str] = MappingProxyType(
     {
         "d": "discriminator: real or fake?",
@@ -78,6 +79,8 @@ def loss_curves(
             marker = "o" if len(values) == 1 else None  # a line of one point cannot be seen
             ax.plot(values["step"], mean, color=colour, label=name.replace("_", " "), marker=marker)
         ax.set_title(title)
+        if title in FROM_ZERO:
+            ax.set_ylim(bottom=0)
         if len(names) > 1:
             ax.legend(loc="best")
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
