@@ -55,6 +55,7 @@ def test_few_parameters_reach_less_than_their_section():
         "machine.n_workers",
         "machine.rendezvous",
         "store.n_jobs",
+        *(f"{section}.save_every" for section in ("voice", "code", "sampler", "gan")),
     }
     assert {key for key, mark in marked.items() if mark is Reach.GAN} == {"machine.compile"}
     assert {key for key, mark in marked.items() if mark is Reach.SHARED} == {"machine.n_devices", "machine.n_nodes"}

@@ -22,7 +22,6 @@ from threadpoolctl import threadpool_limits  # comes with scikit-learn
 from s2f import files, seeding
 from s2f.corpora import corpus
 from s2f.corpora.synthetic import build, population
-from s2f.errors import RunError
 from s2f.evaluation import attributes, draws
 from s2f.evaluation.attributes import asked, targets
 from s2f.evaluation.draws import Spread
@@ -373,13 +372,7 @@ def pooled(study: Study, measured: Measured | None) -> Answer | None:
 
 def _finished(study: Study, other: Study) -> Measured | None:
     """What another run measured; None where it is not made, or, which is said, by other code."""
-    try:
-        found = read(other.read("answer"))
-    except RunError as error:
-        if error.reason == runs.NOT_MADE:
-            return None
-        raise
-    return found if runs.alike(study, other, [("general", "answer")]) else None
+    return read(other.read("answer")) if runs.alike(study, other, [("general", "answer")]) else None
 
 
 def _answer(study: Study, by_seed: Mapping[int, Measured]) -> Answer:

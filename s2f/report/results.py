@@ -12,7 +12,6 @@ import pandas as pd
 
 from s2f import files, seeding
 from s2f.corpora.splits import in_split
-from s2f.errors import RunError
 from s2f.evaluation import measured
 from s2f.features.store import Store
 from s2f.metrics import catalogue
@@ -199,14 +198,8 @@ def seeds(study: Study) -> dict[int, dict[str, dict]]:
 
 def _measured_alike(study: Study, other: Study) -> dict[str, dict] | None:
     """As `_measured` of another run; None where it is not made, or was made by other code, which is said."""
-    try:
-        found = _measured(other)
-    except RunError as error:
-        if error.reason == runs.NOT_MADE:
-            return None
-        raise
-    names = study.params.variants
-    return found if runs.alike(study, other, [(name, "metrics") for name in names]) else None
+    parts = [(name, "metrics") for name in study.params.variants]
+    return _measured(other) if runs.alike(study, other, parts) else None
 
 
 def show_seeds(found: Mapping[int, Mapping], across: pd.DataFrame) -> Styler | None:

@@ -181,6 +181,24 @@ def section_json(settings: Settings, stage: str, *, seed: int) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
+def _looked_at(key: str, seen: Mapping[str, Any]) -> bool:
+    section, _, name = key.partition(".")
+    return name.partition(".")[0] in seen.get(section, {})
+
+
+def differences(folder: Path, settings: Settings, notebook: str) -> str:
+    """Parameters that a notebook's outputs depend on, as they are there and here."""
+    path = folder / "params.yaml"
+    if not path.is_file():
+        return "its params.yaml is missing"
+    old = parse_overrides(yaml.safe_load(path.read_text(encoding="utf-8")))
+    seen = json.loads(section_json(settings, notebook, seed=0))
+    new = {k: v for k, v in parse_overrides(plain(settings)).items() if _looked_at(k, seen)}
+    changed = [k for k in new if old.get(k) != new[k]]
+    shown = ", ".join(f"{k}: {old.get(k)!r} there, {new[k]!r} here" for k in changed[:3])
+    return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "") or "another seed or version"
+
+
 def reach(field: FieldInfo) -> set[Reach]:
     """How far a parameter reaches, where that is declared."""
     return {mark for mark in field.metadata if isinstance(mark, Reach)}

@@ -12,17 +12,15 @@ import ast
 import contextlib
 import dataclasses
 import functools
-import json
 import shlex
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from s2f import files, provenance
@@ -30,8 +28,6 @@ from s2f.errors import ParameterError, RunError, nearest
 from s2f.settings import Settings
 from s2f.study import environment, notebooks, params, stages
 from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, WRITERS, Stage, in_run
-
-NOT_MADE = "not_made"  # reason of an input that is not there, or of other parameters
 
 
 @dataclass
@@ -112,9 +108,8 @@ class Study:
         if notebook not in provenance.read_stages(own):
             problem = "is not there yet" if not own.exists() else f"is not finished by {notebook}"
         else:
-            problem = f"was made with other parameters ({_differences(own, self.params, notebook)})"
-        remedy = f"Make it first: {self.command(notebook)}"
-        raise RunError(self.shown(own), problem, remedy=remedy, reason=NOT_MADE)
+            problem = f"was made with other parameters ({params.differences(own, self.params, notebook)})"
+        raise RunError(self.shown(own), problem, remedy=f"Make it first: {self.command(notebook)}")
 
     def _finished(self, what: str) -> tuple[Path, provenance.Facts] | None:
         """Where a finished input lies, as `read` says, and what made it."""
@@ -270,8 +265,10 @@ class Study:
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
-def alike(study: Study, other: Study, parts: Iterable[tuple[str, str]]) -> bool:
-    """Whether the same code made inputs of two runs, each of a variant and by name; says so where it did not."""
+def alike(study: Study, other: Study, parts: Sequence[tuple[str, str]]) -> bool:
+    """Whether another run has parts, each of a variant and by name, made by this one's code; other code is said."""
+    if any(other.of(variant)._finished(what) is None for variant, what in parts):
+        return False
     if all(study.of(variant).agrees(other.of(variant), what) for variant, what in parts):
         return True
     print(f"{other.shown(other.run)} is left out, since other code made it. To make it again: {other.whole}")
@@ -444,21 +441,3 @@ def _forget(folder: Path, notebook: str) -> None:
     found = provenance.read_stages(folder)
     kept = {name: facts for name, facts in found.items() if name in order[: order.index(notebook)]}
     provenance.write_stages(folder, kept)
-
-
-def _looked_at(key: str, seen: Mapping[str, Any]) -> bool:
-    section, _, name = key.partition(".")
-    return name.partition(".")[0] in seen.get(section, {})
-
-
-def _differences(folder: Path, settings: Settings, notebook: str) -> str:
-    """Parameters that a notebook's outputs depend on, as they are there and here."""
-    path = folder / "params.yaml"
-    if not path.is_file():
-        return "its params.yaml is missing"
-    old = params.parse_overrides(yaml.safe_load(path.read_text(encoding="utf-8")))
-    seen = json.loads(params.section_json(settings, notebook, seed=0))
-    new = {k: v for k, v in params.parse_overrides(params.plain(settings)).items() if _looked_at(k, seen)}
-    changed = [k for k in new if old.get(k) != new[k]]
-    shown = ", ".join(f"{k}: {old.get(k)!r} there, {new[k]!r} here" for k in changed[:3])
-    return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "") or "another seed or version"

@@ -12,17 +12,15 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from s2f.features.store import Store
 from s2f.networks import codes, inference
-from s2f.networks.codes import FaceCode, Judge, Sampler
-from s2f.networks.models import Architecture, FaceEmbedding, Generator
-from s2f.settings import Settings
+from s2f.networks.codes import FaceCode
 from s2f.study import runs, stages
 from s2f.study.runs import Study
 from s2f.training import data, gan, loop, processes, sampler, saves
+from s2f.training.architectures import architecture
 
 
 def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
@@ -51,39 +49,6 @@ def train(study: Study, folder: Path, *, label: str = "") -> inference.Model:
         name = f"{study.run.parent.name}-s{study.seed}-{study.variant}"
         processes.launch("s2f.training.training", [words], machine=machine, name=name)
     return inference.load(folder)
-
-
-def architecture(study: Study, drawing: Sampler | None = None, code: FaceCode | None = None) -> Architecture:
-    """The networks that a run's parameters describe."""
-    g, voice = study.params.gan, study.params.voice
-    width = g.width if code is None else code.width
-    options = None if drawing is None else drawing.options
-    return Architecture(voice.width, width, g.norm, g.tanh, g.head, voice.encoder, options)
-
-
-def drawing(settings: Settings, embedding_dim: int) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
-    """The networks that learn to draw faces in a run with these parameters, by name, each with an input.
-
-    Parameters
-    ----------
-    embedding_dim : int, of the voice embeddings
-    """
-    found: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
-    s, code, g = settings.sampler, settings.code, settings.gan
-    face, some = torch.zeros(1, 3, 64, 64), torch.zeros(1)
-    if s.kind != "none":
-        network = FaceCode(width=code.width, dim=code.dim)
-        found["encoder"] = network.encoder, (face,)
-        found["decoder, the generator"] = network.decoder, (torch.zeros(1, code.dim),)
-        found["discriminator of the code"] = Judge(width=code.judge_width), (face,)
-        takes = (torch.zeros(1, code.dim), some, torch.zeros(1, s.n_axes), some)
-        found["sampler"] = sampler.network(s, embedding_dim=embedding_dim, dim=code.dim), takes
-    else:
-        generator = Generator(width=g.width, norm=g.norm, tanh=g.tanh, head=g.head, embedding_dim=embedding_dim)
-        found["generator"] = generator, (torch.zeros(1, embedding_dim),)
-    if stages.plays(settings):
-        found["face embedding"] = FaceEmbedding(width=g.width), (face,)
-    return found
 
 
 @dataclass(frozen=True)
@@ -171,7 +136,7 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
     if who.primary:
         encoder = inference.load_encoder(voice)
         name = f"{study.profile} {study.variant}"
-        described = architecture(study, drawing, given.code)
+        described = architecture(study.params, drawing, given.code)
         drawing = None if drawing is None else drawing.cpu().eval()
         model = inference.Model(encoder, generator, described, name, drawing)
         inference.save(folder, model)

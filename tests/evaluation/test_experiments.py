@@ -398,7 +398,7 @@ SAID = {
     "lengths": {"matching within sex (%)", "recordings that are longer, and so cut: 40 % at 1 s, 40 % at 5 s"},
     "dots": {"women (9)", "men (9)", "cosine, same person"},
     "same_speaker": {"of one person", "of two of one sex", "two photographs"},
-    "ten_people": {"draws of 10 people", "everyone", "poster (undefined)", "FID"},
+    "ten_people": {"draws of 10 people", "everyone", "the poster's figure", "FID"},
     "fid_by_n": {"generated", "real to real", "100"},
     "no_fid": {"FID is not measured: fewer than 50 faces, or photographs, can be compared."},
     "gap": {"held out", "closed set", "General", "chance"},

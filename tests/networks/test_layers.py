@@ -9,7 +9,7 @@ from s2f.networks import layers
 from s2f.networks.codes import FaceCode
 from s2f.networks.models import Generator
 from s2f.study import params
-from s2f.training import training
+from s2f.training import architectures
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ def count(network):
 def test_the_networks_that_learn_to_draw_are_those_of_the_parameters(overrides):
     settings = params.resolve("smoke", overrides=overrides | {"code.width": 0.25}, root=ROOT)
     dim = 256 if "voice.encoder" in overrides else 64
-    found = training.drawing(settings, dim)
+    found = architectures.drawing(settings, dim)
     code = ["encoder", "decoder, the generator", "discriminator of the code", "sampler"]
     game = ["face embedding"]
     wanted = {"sampler.game": [*code, *game], "recipe": ["generator", *game]}.get(next(iter(overrides), ""), code)

@@ -13,7 +13,7 @@ from s2f.networks import codes, inference
 from s2f.networks.codes import FaceCode
 from s2f.networks.models import Architecture, seeded
 from s2f.study import params, runs
-from s2f.training import data, processes, saves, training
+from s2f.training import architectures, data, processes, saves, training
 from tests.training.small import ROOT, equal, pairs, weights
 
 SMALL = {
@@ -42,13 +42,13 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "pairs", lambda *found, **where: pairs())
     monkeypatch.setattr(data, "embeddings", lambda folder, voices: pairs().tracks.whole()[:2])
     monkeypatch.setattr(training, "watched", lambda store, **where: None)
-    encoder = training.architecture(study).voice_embedding()
+    encoder = architectures.architecture(study.params).voice_embedding()
     monkeypatch.setattr(inference, "load_encoder", lambda folder: encoder)
     return study
 
 
 def test_the_architecture_is_that_of_the_parameters(study):
-    assert training.architecture(study) == Architecture(0.0625, 0.0625, "none", True, "k4", "own")
+    assert architectures.architecture(study.params) == Architecture(0.0625, 0.0625, "none", True, "k4", "own")
 
 
 def test_several_processes_are_started_by_words_that_open_the_same_run(study, tmp_path, monkeypatch):

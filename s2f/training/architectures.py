@@ -1,0 +1,45 @@
+"""The networks that a run's parameters describe, before they have learned anything."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from s2f.networks.codes import FaceCode, Judge, Sampler
+from s2f.networks.models import Architecture, FaceEmbedding, Generator
+from s2f.settings import Settings
+from s2f.study import stages
+from s2f.training import sampler
+
+
+def architecture(settings: Settings, drawing: Sampler | None = None, code: FaceCode | None = None) -> Architecture:
+    """The networks that a run's parameters describe."""
+    g, voice = settings.gan, settings.voice
+    width = g.width if code is None else code.width
+    options = None if drawing is None else drawing.options
+    return Architecture(voice.width, width, g.norm, g.tanh, g.head, voice.encoder, options)
+
+
+def drawing(settings: Settings, embedding_dim: int) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
+    """The networks that learn to draw faces in a run with these parameters, by name, each with an input.
+
+    Parameters
+    ----------
+    embedding_dim : int, of the voice embeddings
+    """
+    found: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
+    s, code, g = settings.sampler, settings.code, settings.gan
+    face, some = torch.zeros(1, 3, 64, 64), torch.zeros(1)
+    if s.kind != "none":
+        network = FaceCode(width=code.width, dim=code.dim)
+        found["encoder"] = network.encoder, (face,)
+        found["decoder, the generator"] = network.decoder, (torch.zeros(1, code.dim),)
+        found["discriminator of the code"] = Judge(width=code.judge_width), (face,)
+        takes = (torch.zeros(1, code.dim), some, torch.zeros(1, s.n_axes), some)
+        found["sampler"] = sampler.network(s, embedding_dim=embedding_dim, dim=code.dim), takes
+    else:
+        generator = Generator(width=g.width, norm=g.norm, tanh=g.tanh, head=g.head, embedding_dim=embedding_dim)
+        found["generator"] = generator, (torch.zeros(1, embedding_dim),)
+    if stages.plays(settings):
+        found["face embedding"] = FaceEmbedding(width=g.width), (face,)
+    return found
