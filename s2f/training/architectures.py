@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from s2f.networks.codes import FaceCode, Judge, Sampler
 from s2f.networks.models import Architecture, FaceEmbedding, Generator
 from s2f.settings import Settings
-from s2f.study import stages
 from s2f.training import sampler
 
 
@@ -40,6 +39,6 @@ def drawing(settings: Settings, embedding_dim: int) -> dict[str, tuple[nn.Module
     else:
         generator = Generator(width=g.width, norm=g.norm, tanh=g.tanh, head=g.head, embedding_dim=embedding_dim)
         found["generator"] = generator, (torch.zeros(1, embedding_dim),)
-    if stages.plays(settings):
+    if s.kind == "none" or s.game:  # generator and critics play
         found["face embedding"] = FaceEmbedding(width=g.width), (face,)
     return found

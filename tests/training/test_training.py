@@ -11,7 +11,7 @@ import torch
 from s2f.features.store import Store
 from s2f.networks import codes, inference
 from s2f.networks.codes import FaceCode
-from s2f.networks.models import Architecture, seeded
+from s2f.networks.models import seeded
 from s2f.study import params, runs
 from s2f.training import architectures, data, processes, saves, training
 from tests.training.small import ROOT, equal, pairs, weights
@@ -45,10 +45,6 @@ def study(tmp_path, monkeypatch):
     encoder = architectures.architecture(study.params).voice_embedding()
     monkeypatch.setattr(inference, "load_encoder", lambda folder: encoder)
     return study
-
-
-def test_the_architecture_is_that_of_the_parameters(study):
-    assert architectures.architecture(study.params) == Architecture(0.0625, 0.0625, "none", True, "k4", "own")
 
 
 def test_several_processes_are_started_by_words_that_open_the_same_run(study, tmp_path, monkeypatch):
