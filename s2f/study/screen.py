@@ -19,6 +19,8 @@ PLUMBING = re.compile(
     r"|<\S+( object)? at 0x[0-9a-f]+>$|<Figure size .* Axes>$|<IPython\.\S+ object>$"
     # From ipykernel 7.4 on, of every kernel; these listen to this machine alone, and only to who has their key.
     r"|\[IPKernelApp\] WARNING \| Kernel is running over TCP without encryption"
+    # A kernel that is done is interrupted before it is shut down, and may notice.
+    r"|\[IPKernelApp\] ERROR \| KeyboardInterrupt caught in kernel"
 )
 
 

@@ -19,6 +19,7 @@ Execute 1 jobs...
 Input Notebook:  notebooks/04_face_code.ipynb
 Output Notebook: runs/demo/s0/notebooks/04_face_code.ipynb
 [IPKernelApp] WARNING | Kernel is running over TCP without encryption. All communication is sent in plain text.
+[IPKernelApp] ERROR | KeyboardInterrupt caught in kernel.
 [IPKernelApp] WARNING | Something else.
 Executing notebook with kernel: python3
 Executing Cell 1---------------------------------------
