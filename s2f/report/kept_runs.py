@@ -31,8 +31,8 @@ TABLE1 = "results/table1.npz"
 KEPT = (TABLE1, "results/table2.csv", "results/table2.json", f"answer/{draws.FILE}")  # below the folder of a seed
 KEPT_OF_VARIANT = {"metrics": ("metrics.json",), "model": ("log.jsonl", "sampler/log.jsonl", "samples.npz")}
 TABLE1_IS = (
-    "Table 1: people whom the networks never met, drawn by the seed and never chosen: above a photograph, below it what is "
-    "drawn from the person's voice."
+    "Table 1: people whom the networks never met, drawn by the seed and never chosen. "
+    "Above a photograph, below it what is drawn from the person's voice."
 )
 NOTED = "provenance.json"  # what made every notebook of the run; a folder with it is a kept run
 PAGE = "index.md"
