@@ -114,7 +114,7 @@ def test_the_results_page_reads_what_06_metrics_wrote(finished, content, tmp_pat
     for styler in (tables.show_table2(table2), tables.by_gender(named)):
         assert styler.to_html()
     for group in ("matching", "distances", "sets", "videos"):
-        assert tables.metrics_table(content["general"], group).to_html()
+        assert tables.metrics_table(content["general"], group)._repr_html_()
     assert tables.beside_table(content["general"], {"other": content["males"]}).to_html()
     assert len(results.gap(named, named)) == 2 * 3 * len(catalogue.comparable())
     metric_figures.metric_rows(content["general"]["rows"], ["matching_2way", "kid"])
