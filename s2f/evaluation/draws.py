@@ -224,7 +224,7 @@ def measure(people: People, found: Many, *, rng: np.random.Generator, n_resample
                     raise
                 reasons[name] = str(error)
         if missing := [level for level in LEVELS if not _enough(m, level)]:
-            said = ", ".join(f"{level:.0%}" for level in missing)
+            said = ", ".join(f"{100 * level:.0f} %" for level in missing)
             reasons["levels"] = f"{m} draws are too few for intervals of {said}"
     else:
         reasons = dict.fromkeys(parts, reason)

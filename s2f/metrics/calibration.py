@@ -49,7 +49,7 @@ class Places:
         """
         n_least = math.ceil(2 / (1 - level) - 1 - 1e-9)
         if self.n_draws < n_least:
-            problem = f"has {self.n_draws} draws for a central interval of {level:.0%}"
+            problem = f"has {self.n_draws} draws for a central interval of {100 * level:.0f} %"
             remedy = f"Give at least {n_least} draws for each truth."
             raise MetricError("coverage", problem, remedy=remedy, reason="too_few")
         return self.share((1 - level) / 2, (1 + level) / 2)

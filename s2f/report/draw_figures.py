@@ -140,7 +140,8 @@ def tarp(found: Spread | str) -> Figure:
     ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     ax.set(xlabel="nearest share of the draws (%)", ylabel="photographs\namong them (%)")
     middle = table.iloc[len(table) // 2]
-    said_of = f"among the nearest {middle['level']:.0%} of the draws lie {middle['value']:.0%} of photographs"
+    level, value = 100 * middle["level"], 100 * middle["value"]
+    said_of = f"among the nearest {level:.0f} % of the draws lie {value:.0f} % of photographs"
     say(figure, f"A curve beside the diagonal that calibrated draws would follow: {said_of}.")
     return figure
 
@@ -243,7 +244,8 @@ def covered(found: Spread | str) -> str:
     for level in sorted(set(table["level"])):
         own = table[(table["level"] == level) & (table["group"] == "overall")].set_index("attribute")
         mean = own.loc["mean"]
-        text = f"The central {level:.0%} of the draws hold {mean['value']:.1%} [{mean['low']:.1%}, {mean['high']:.1%}]"
+        value, low, high = (100 * mean[part] for part in ("value", "low", "high"))
+        text = f"The central {100 * level:.0f} % of the draws hold {value:.1f} % [{low:.1f}, {high:.1f}]"
         off = [said(name) for name, row in own.drop("mean").iterrows() if not row["low"] <= level <= row["high"]]
         parts.append(text + (f"; {', '.join(map(str, off))} miss" if off else "; no attribute misses") + ".")
     return " ".join(parts)

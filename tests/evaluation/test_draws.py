@@ -179,7 +179,7 @@ def test_few_draws_say_which_intervals_they_are_too_few_for():
     few = Many(*(Read(part.embeddings[:, :8], part.values[:, :8]) for part in (found.own, found.typical)))
     spread = measure(people, few)
     assert set(spread.coverage["level"]) == {0.5} and spread.n_draws == 8
-    assert spread.reasons["levels"] == "8 draws are too few for intervals of 80%, 95%"
+    assert spread.reasons["levels"] == "8 draws are too few for intervals of 80 %, 95 %"
 
 
 def test_people_of_unknown_sex_are_all_one_group():

@@ -141,7 +141,7 @@ def test_intervals_that_would_reach_beyond_all_draws_are_refused(level, n_least)
     found = calibration.places(np.zeros((2, n_least)), np.array([1.0, -1.0]))
     np.testing.assert_allclose(found.covered(level), 0, atol=1e-9)
     with pytest.raises(
-        MetricError, match=f"{n_least - 1} draws for a central interval of {level:.0%}.*{n_least} draws"
+        MetricError, match=f"{n_least - 1} draws for a central interval of {100 * level:.0f} %.*{n_least} draws"
     ):
         calibration.places(np.zeros((2, n_least - 1)), np.array([1.0, -1.0])).covered(level)
 
