@@ -268,7 +268,8 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
     if found:
         lines += ["### Many draws of a voice", ""]
         lines += ["On the people of the known answer, whom no network has seen, by General.", ""]
-        lines += [draw_figures.verdict(found), draw_figures.covered(found), draw_figures.known(found), ""]
+        for said in (draw_figures.verdict, draw_figures.covered, draw_figures.known):
+            lines += [said(found), ""]
         of = f"of {found.n_people} people, {found.n_draws} draws a voice."
         for key, (_, what) in DRAWS.items():
             lines += _figure(f"{name}/draws_{key}.png", f"{what}: {of}")
