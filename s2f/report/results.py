@@ -156,9 +156,7 @@ def closed(study: Study) -> dict[str, dict]:
     """The ``metrics.json`` of each variant without held-out people; nothing where `make study` has not made them."""
     if study.label:
         return {}
-    other = study.beside("closed")
-    found = _measured_alike(study, other)
-    return {} if found is None else found
+    return _measured_alike(study, study.beside("closed")) or {}
 
 
 def gap(

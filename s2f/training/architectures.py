@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from s2f.networks.codes import FaceCode, Judge, Sampler
-from s2f.networks.models import Architecture, FaceEmbedding, Generator
+from s2f.networks.models import Architecture, FaceEmbedding
 from s2f.settings import Settings
 from s2f.training import sampler
 
@@ -19,26 +19,20 @@ def architecture(settings: Settings, drawing: Sampler | None = None, code: FaceC
     return Architecture(voice.width, width, g.norm, g.tanh, g.head, voice.encoder, options)
 
 
-def drawing(settings: Settings, embedding_dim: int) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
-    """The networks that learn to draw faces in a run with these parameters, by name, each with an input.
-
-    Parameters
-    ----------
-    embedding_dim : int, of the voice embeddings
-    """
+def drawing(settings: Settings) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
+    """The networks that learn to draw faces in a run with these parameters, by name, each with an input."""
     found: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
-    s, code, g = settings.sampler, settings.code, settings.gan
+    s, code, described = settings.sampler, settings.code, architecture(settings)
     face, some = torch.zeros(1, 3, 64, 64), torch.zeros(1)
     if s.kind != "none":
         network = FaceCode(width=code.width, dim=code.dim)
         found["encoder"] = network.encoder, (face,)
         found["decoder, the generator"] = network.decoder, (torch.zeros(1, code.dim),)
         found["discriminator of the code"] = Judge(width=code.judge_width), (face,)
-        takes = (torch.zeros(1, code.dim), some, torch.zeros(1, s.n_axes), some)
-        found["sampler"] = sampler.network(s, embedding_dim=embedding_dim, dim=code.dim), takes
+        own = sampler.network(s, embedding_dim=described.embedding_dim, dim=code.dim)
+        found["sampler"] = own, (torch.zeros(1, code.dim), some, torch.zeros(1, own.axes.shape[1]), some)
     else:
-        generator = Generator(width=g.width, norm=g.norm, tanh=g.tanh, head=g.head, embedding_dim=embedding_dim)
-        found["generator"] = generator, (torch.zeros(1, embedding_dim),)
+        found["generator"] = described.generator(), (torch.zeros(1, described.embedding_dim),)
     if s.kind == "none" or s.game:  # generator and critics play
-        found["face embedding"] = FaceEmbedding(width=g.width), (face,)
+        found["face embedding"] = FaceEmbedding(width=settings.gan.width), (face,)
     return found

@@ -21,11 +21,12 @@ def test_the_architecture_is_that_of_the_parameters():
     assert architectures.architecture(settings, code=FaceCode(width=0.5)).width == 0.5
 
 
-@pytest.mark.parametrize("overrides", [{}, {"sampler.game": True}, {"recipe": "poster"}, {"voice.encoder": "ge2e"}])
+@pytest.mark.parametrize(
+    "overrides", [{}, {"sampler.game": True}, {"recipe": "poster"}, {"voice.encoder": "ge2e"}, {"sampler.n_axes": 100}]
+)
 def test_the_networks_that_learn_to_draw_are_those_of_the_parameters(overrides):
     settings = params.resolve("smoke", overrides=overrides | {"code.width": 0.25}, root=ROOT)
-    dim = 256 if "voice.encoder" in overrides else 64
-    found = architectures.drawing(settings, dim)
+    found = architectures.drawing(settings)
     code = ["encoder", "decoder, the generator", "discriminator of the code", "sampler"]
     game = ["face embedding"]
     wanted = {"sampler.game": [*code, *game], "recipe": ["generator", *game]}.get(next(iter(overrides), ""), code)
