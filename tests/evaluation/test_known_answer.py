@@ -290,7 +290,7 @@ def test_draws_are_measured_and_kept(many, tmp_path):
     spread = found.spread
     assert (spread.n_people, spread.n_draws) == (20, 12)
     assert set(spread.shares["attribute"]) == set(LEARNT)  # the sex has a metric of its own
-    assert "sex_alone" in set(spread.energy["who"]) and "95%" in spread.reasons["levels"]
+    assert "sex_alone" in set(spread.energy["who"]) and "95 %" in spread.reasons["levels"]
     judged = known_answer.judged(found, known_answer.alone(study, found))
     known_answer.write(judged, {}, tmp_path)
     again = known_answer.read(tmp_path)
