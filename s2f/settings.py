@@ -92,6 +92,7 @@ class Corpus(Section):
 class Split(Section):
     """Section ``split``: who is trained on, chosen on and tested on."""
 
+    seed: Annotated[int, _whole(0, 2**31)] | None
     rule: Literal["by_fraction", "by_initial", "given", "none"]
     train: Share
     validation: Share

@@ -73,7 +73,11 @@ def split(
 
 
 def divide(manifest: pd.DataFrame, section: settings.Split, *, seed: int) -> pd.DataFrame:
-    """Split and folds as section ``split`` of the parameters asks for; see `split` and `set_folds`."""
+    """Split and folds as section ``split`` of the parameters asks for; see `split` and `set_folds`.
+
+    `seed` is the run's, for where the section has none of its own.
+    """
+    seed = seed if section.seed is None else section.seed
     fractions = {"train": section.train, "validation": section.validation, "test": section.test}
     table = split(manifest, rule=section.rule, fractions=fractions, seed=seed)
     return set_folds(table, fraction=section.fold_fraction, people=section.fold_people, seed=seed)

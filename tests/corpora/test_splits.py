@@ -10,6 +10,7 @@ import pytest
 
 from s2f.corpora import manifest, splits, voxceleb
 from s2f.errors import CorpusError
+from s2f.study import params
 from tests.corpora.tables import FRACTIONS, corpus
 
 
@@ -88,6 +89,14 @@ def test_by_initial_refuses_codes(code):
         splits.split(table, rule="by_initial")
     assert code in caught.value.subject
     assert set(splits.split(table.iloc[:3], rule="by_initial")["split"]) == {"train", "validation", "test"}
+
+
+def test_one_split_for_all_seeds_where_it_has_a_seed_of_its_own():
+    def of(seed, own=None):
+        return splits.divide(corpus(), params.resolve("smoke", overrides={"split.seed": own}).split, seed=seed)
+
+    pd.testing.assert_frame_equal(of(1, own=0), of(0))
+    assert not of(1).equals(of(0))
 
 
 def test_given_keeps_the_splits_a_corpus_came_with():
