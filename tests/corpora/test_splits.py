@@ -13,6 +13,8 @@ from s2f.errors import CorpusError
 from s2f.study import params
 from tests.corpora.tables import FRACTIONS, corpus
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def test_by_fraction_is_disjoint_complete_and_stratified_for_any_seed():
     rng = np.random.default_rng(0)
@@ -93,7 +95,9 @@ def test_by_initial_refuses_codes(code):
 
 def test_one_split_for_all_seeds_where_it_has_a_seed_of_its_own():
     def of(seed, own=None):
-        return splits.divide(corpus(), params.resolve("smoke", overrides={"split.seed": own}).split, seed=seed)
+        return splits.divide(
+            corpus(), params.resolve("smoke", overrides={"split.seed": own}, root=ROOT).split, seed=seed
+        )
 
     pd.testing.assert_frame_equal(of(1, own=0), of(0))
     assert not of(1).equals(of(0))
