@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from s2f.errors import AudioError, ImageError, S2FError
+
 COLUMNS = ("path", "modality", "identity", "reason", "detail")
 
 # Every reason that `rejected.csv` may hold, of the corpus and of the store, in words.
@@ -78,6 +80,18 @@ def frame(rows: Iterable[tuple]) -> pd.DataFrame:
     for column in ("path", "identity", "detail"):
         table[column] = [printable(v) if isinstance(v, str) else None for v in table[column]]
     return table
+
+
+def why(error: Exception) -> tuple[str, str]:
+    """Reason and words for what reading one file raised, whatever a decoder makes of it: the others go on.
+
+    What is the set-up's fault and not the file's is raised again.
+    """
+    if isinstance(error, (AudioError, ImageError)):
+        return error.reason, error.problem
+    if isinstance(error, (S2FError, ImportError, MemoryError)):
+        raise error
+    return "unexpected", f"{type(error).__name__}: {error}"
 
 
 def of_people(dropped: pd.DataFrame) -> pd.DataFrame:

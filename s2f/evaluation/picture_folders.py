@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from s2f import files
 from s2f.corpora import rejections, spelling, voxceleb
-from s2f.errors import CorpusError, ImageError, S2FError, nearest
+from s2f.errors import CorpusError, nearest
 from s2f.features import align, photo_files
 
 SUFFIXES = voxceleb.FACE_SUFFIXES
@@ -96,12 +96,8 @@ def aligned(folder: Path, found: pd.DataFrame, left_out: list[tuple], *, what: s
         path = folder / row.path
         try:
             images.append(align.align(photo_files.read(path), name=path))
-        except ImageError as error:
-            left_out.append((row.path, what, row.identity, error.reason, str(error)))
-        except (S2FError, ImportError, MemoryError):  # the set-up's fault, not the file's
-            raise
-        except Exception as error:  # whatever a decoder makes of one broken file, the others go on
-            left_out.append((row.path, what, row.identity, "unexpected", f"{type(error).__name__}: {error}"))
+        except Exception as error:
+            left_out.append((row.path, what, row.identity, *rejections.why(error)))
         else:
             kept.append(place)
     out = rejections.frame(left_out)

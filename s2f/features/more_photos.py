@@ -16,7 +16,7 @@ from tqdm import tqdm
 from s2f import files, provenance, workers
 from s2f.corpora import rejections, sheet
 from s2f.corpora.voxceleb import FACE_SUFFIXES
-from s2f.errors import CorpusError, ImageError, S2FError
+from s2f.errors import CorpusError
 from s2f.features import pack
 from s2f.features.store import FACE_PX
 
@@ -122,9 +122,5 @@ def _face(path: str, *, settings: pack.Settings) -> tuple[np.ndarray | None, str
     """The aligned face, or None with the reason and what was said."""
     try:
         return pack.photo(path, None, settings), "", ""
-    except ImageError as error:
-        return None, error.reason, error.problem
-    except (S2FError, ImportError, MemoryError):  # the set-up's fault, not the file's
-        raise
-    except Exception as error:  # whatever a decoder makes of one broken file, the others go on
-        return None, "unexpected", f"{type(error).__name__}: {error}"
+    except Exception as error:
+        return None, *rejections.why(error)

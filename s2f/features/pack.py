@@ -22,7 +22,7 @@ import pandas as pd
 from s2f import provenance, weights
 from s2f.corpora import manifest as manifests
 from s2f.corpora import rejections
-from s2f.errors import AudioError, ImageError, S2FError, StoreError, nearest
+from s2f.errors import StoreError, nearest
 from s2f.features.store import FACE_PX, FILES, FRONT_END, MIN_VOICE_S, N_MELS, VERSION, Meta, Store
 from s2f.files import whole
 from s2f.workers import end_with_parent, one_thread_each
@@ -239,12 +239,8 @@ def _make_shard(part: pd.DataFrame, place: Path, root, settings: Settings, repor
             else:
                 faces.append(photo(os.path.join(root, row.path), row.landmarks, settings))
             used[i] = True
-        except (AudioError, ImageError) as error:
-            problems.append((i, error.reason, error.problem))
-        except (S2FError, ImportError, MemoryError):  # the set-up's fault, not the file's
-            raise
-        except Exception as error:  # whatever a decoder makes of one broken file, the others go on
-            problems.append((i, "unexpected", f"{type(error).__name__}: {error}"))
+        except Exception as error:
+            problems.append((i, *rejections.why(error)))
         if report is not None:
             report(1)
     with whole(place) as beside:

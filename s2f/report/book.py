@@ -21,12 +21,10 @@ import yaml
 from s2f import files
 from s2f.errors import RunError, S2FError
 from s2f.report import book_checks, book_pages, card, chapter_figures, kept_runs, live, moving_figures
-from s2f.settings import Settings
 from s2f.study import params
 from s2f.study.finished import Finished, settings_of
 from s2f.study.graph import MADE_FROM, book_sources
 from s2f.study.pages import check_executed
-from s2f.study.stages import STAGES
 
 # What a reader must know about a run before looking at a number; other profiles use real recordings.
 KINDS = MappingProxyType(
@@ -143,27 +141,15 @@ def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Pa
     """
     results = executed.parent / "results"
     settings = settings_of(results) if (results / "params.yaml").is_file() else None
-    found = {}
+    finished, found = Finished(executed.parent), {}
     for name in pages(root):
         stage, _, variant = name.rpartition("_")
-        found[name] = _home(root, executed, name, settings) / f"{name}.ipynb"
+        found[name] = finished.page(name)
         if stage in ("05_training", "06_metrics") and settings and variant not in settings.variants:
             found[name] = instead / f"{name}.ipynb"
             text = f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(settings.variants)}."
             nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), found[name])
     return found
-
-
-def _home(root: Path, executed: Path, page: str, settings: Settings | None) -> Path:
-    """Folder of the executed notebook of a page: the plain run's, where nothing that it depends on differs."""
-    profile, _, label = executed.parents[1].name.partition("-")
-    stage = next((each for each in STAGES.values() if page.startswith(each.notebook)), None)
-    if settings is None or not label or stage is None or stage.is_last:
-        return executed
-    seed = int(executed.parent.name[1:])
-    plain = params.resolve(profile, root=root)
-    same = len({params.fingerprint(each, stage.notebook, seed=seed) for each in (settings, plain)}) == 1
-    return root / "runs" / profile / executed.parent.name / executed.name if same else executed
 
 
 def main(words: list[str] | None = None) -> int:

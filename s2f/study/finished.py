@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from s2f import provenance
 from s2f.errors import RunError
 from s2f.settings import Settings
-from s2f.study.stages import VARIANTS, WRITERS
+from s2f.study.stages import STAGES, VARIANTS, WRITERS
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,14 @@ class Finished:
         own = self.home / name
         beside = own if own.is_dir() or stage.each_variant else self.plain / name
         return self.made_of.get((name, stage.notebook), beside)
+
+    def page(self, name: str) -> Path:
+        """The executed notebook of a page, such as ``06_metrics_general``; it need not be there."""
+        home, stage = self.home, next((each for each in STAGES.values() if name.startswith(each.notebook)), None)
+        if stage is not None and stage.writes and not stage.is_last:
+            variant = name.removeprefix(stage.notebook).removeprefix("_") or "general"
+            home = self.folder(next(iter(stage.writes)), variant=variant).parent
+        return home / "notebooks" / f"{name}.ipynb"
 
     @property
     def variants(self) -> list[str]:

@@ -35,23 +35,23 @@ class Trainer(loop.Trainer):
     TrainingError: fewer than two photographs, or a batch that the processes of `setup` cannot share equally
     """
 
+    SECTION = "code"
     PARTS = ("network", "average", "judge", "network_adam", "judge_adam", "batches", "noise")
     settings: Code
 
     def __init__(self, photos: Photos, *, settings: Code, setup: loop.Setup) -> None:
-        s, device, peers = settings, photos.device, setup.peers
-        peers.check(s.batch_size, name="code.batch_size")
+        s, device = settings, photos.device
+        super().__init__(s, setup=setup, device=device)
         if photos.n_faces < 2:
             remedy = "Give more: there is nothing to tell apart."
             raise TrainingError("face code", f"has {photos.n_faces} photograph(s) to learn from", remedy=remedy)
-        super().__init__(setup=setup, device=device)
-        self.photos, self.settings, self.peers = photos, s, peers
+        self.photos = photos
         init = seeding.torch_stream(setup.seed, "init")
         new = partial(FaceCode, width=s.width, dim=s.dim)
         network = seeded(new, generator=init)
         if s.smooth_start:
             start_smooth(network.decoder, generator=init)
-        self.network = peers.synchronised(network, device=device)
+        self.network = self.peers.synchronised(network, device=device)
         self.judge = seeded(lambda: Judge(width=s.judge_width), generator=init)
         loop.channels_last(self.network, device).train()
         loop.channels_last(self.judge, device).train()
@@ -61,12 +61,10 @@ class Trainer(loop.Trainer):
         adam = partial(torch.optim.Adam, betas=(s.beta_1, s.beta_2), fused=True)
         self.network_adam = adam(self.network.parameters(), lr=s.learning_rate_generator)
         self.judge_adam = adam(self.judge.parameters(), lr=s.learning_rate_discriminator)
-        streams = (seeding.torch_stream(setup.seed, name, device=device) for name in ("batches", "noise"))
-        self.batches, self.noise = streams
-        compiled = partial(loop.compiled, compile_mode=setup.compile_mode, device=device)
-        self._draw_again = compiled(peers.wrap(self.network, device=device))
-        self._teach = compiled(peers.wrap(self.judge, device=device))
-        self._ask = compiled(self.judge) if peers.n > 1 else self._teach
+        self.batches, self.noise = self.stream("batches"), self.stream("noise")
+        self._draw_again = self.shared(self.network)
+        self._teach = self.shared(self.judge)
+        self._ask = self.compiled(self.judge) if self.peers.n > 1 else self._teach
 
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One iteration; returns its losses as tensors. With `report` also what `gan.Trainer.iterate` gives of them."""

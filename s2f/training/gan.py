@@ -60,6 +60,7 @@ class Trainer(loop.Trainer):
     TrainingError: a batch that the processes of `setup` cannot share equally
     """
 
+    SECTION = "gan"
     PARTS = ("generator", "critics", "generator_adam", "critics_adam", "batches", "noise")
     settings: Gan
 
@@ -72,10 +73,9 @@ class Trainer(loop.Trainer):
         samples: Tensor | None = None,
         start: tuple[Sampler, FaceCode] | None = None,
     ) -> None:
-        s, device, peers = settings, pairs.device, setup.peers
-        peers.check(s.batch_size)
-        super().__init__(setup=setup, device=device)
-        self.pairs, self.settings, self.samples, self.peers = pairs, s, samples, peers
+        s, device = settings, pairs.device
+        super().__init__(s, setup=setup, device=device)
+        self.pairs, self.samples = pairs, samples
         self.sheets: dict[str, np.ndarray] = {}
         init = seeding.torch_stream(setup.seed, "init")
         self.sampler: Sampler | None = None
@@ -85,7 +85,7 @@ class Trainer(loop.Trainer):
         else:
             self.sampler = start[0].to(device).eval().requires_grad_(False)
             generator = copy.deepcopy(start[1].decoder).requires_grad_(True)
-        self.generator = peers.synchronised(generator, device=device)
+        self.generator = self.peers.synchronised(generator, device=device)
         trunk = seeded(lambda: FaceEmbedding(width=s.width), generator=init)
         discriminator = seeded(lambda: Classifier(n_outputs=1), generator=init)
         classifier = seeded(lambda: Classifier(n_outputs=pairs.n_identities), generator=init)
@@ -95,14 +95,12 @@ class Trainer(loop.Trainer):
         adam = partial(torch.optim.Adam, betas=(s.beta_1, s.beta_2), fused=True)
         self.generator_adam = adam(self.generator.parameters(), lr=s.learning_rate_generator)
         self.critics_adam = adam(self.critics.parameters(), lr=s.learning_rate_discriminator)
-        streams = (seeding.torch_stream(setup.seed, name, device=device) for name in ("batches", "noise"))
-        self.batches, self.noise = streams
+        self.batches, self.noise = self.stream("batches"), self.stream("noise")
         # Wrapped and compiled is what computes; the modules themselves keep the weights, under their own names.
         # The generator's step asks the critics without teaching them, so past the wrapper.
-        compiled = partial(loop.compiled, compile_mode=setup.compile_mode, device=device)
-        self._generate = compiled(peers.wrap(self.generator, device=device))
-        self._teach = compiled(peers.wrap(self.critics, device=device))
-        self._ask = compiled(self.critics) if peers.n > 1 else self._teach
+        self._generate = self.shared(self.generator)
+        self._teach = self.shared(self.critics)
+        self._ask = self.compiled(self.critics) if self.peers.n > 1 else self._teach
 
     def extra(self) -> dict[str, Tensor]:
         """Samples drawn so far."""

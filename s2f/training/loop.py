@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from s2f import seeding
 from s2f.errors import TrainingError
 from s2f.networks.models import Network
 from s2f.settings import Training
@@ -67,13 +68,32 @@ class Trainer(ABC):
     """What the loop needs of a trainer: its settings, how many steps are done, and all that matters for going on.
 
     `PARTS` names the attributes that hold the latter: networks, optimisers and random streams.
+
+    Raises
+    ------
+    TrainingError: a batch that the processes of `setup` cannot share equally
     """
 
+    SECTION: ClassVar[str]  # of the parameters
     PARTS: ClassVar[tuple[str, ...]]
     settings: Training
 
-    def __init__(self, *, setup: Setup, device: str) -> None:
-        self.setup, self.device, self.step = setup, device, 0
+    def __init__(self, settings: Training, *, setup: Setup, device: str) -> None:
+        setup.peers.check(settings.batch_size, name=f"{self.SECTION}.batch_size")
+        self.setup, self.peers, self.device, self.step = setup, setup.peers, device, 0
+        self.settings = settings
+
+    def stream(self, name: str) -> torch.Generator:
+        """A random stream on the device, by its name in `s2f.seeding`."""
+        return seeding.torch_stream(self.setup.seed, name, device=self.device)
+
+    def shared(self, network: nn.Module) -> Callable:
+        """What computes for a network that several processes teach together; the network keeps the weights."""
+        return self.compiled(self.peers.wrap(network, device=self.device))
+
+    def compiled(self, function: Callable) -> Callable:
+        """A function as this training's set-up computes it."""
+        return compiled(function, compile_mode=self.setup.compile_mode, device=self.device)
 
     def parts(self) -> dict[str, saves.Part]:
         """Networks, optimisers and random streams by name."""

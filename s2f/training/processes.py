@@ -48,7 +48,7 @@ class Peers:
         size = len(batch) // self.n
         return batch[self.rank * size : (self.rank + 1) * size]
 
-    def check(self, batch_size: int, *, name: str = "gan.batch_size") -> None:
+    def check(self, batch_size: int, *, name: str) -> None:
         """Refuse a batch that cannot be shared equally, by a TrainingError about the parameter `name`."""
         if batch_size % self.n:
             problem = f"is {batch_size}, which {self.n} processes cannot share equally"

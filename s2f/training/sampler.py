@@ -36,15 +36,15 @@ class Trainer(loop.Trainer):
     TrainingError: a batch that the processes of `setup` cannot share equally
     """
 
+    SECTION = "sampler"
     PARTS = ("network", "average", "adam", "batches", "noise")
     settings: Settings
 
     def __init__(self, pairs: Pairs, codes: Tensor, *, settings: Settings, setup: loop.Setup) -> None:
-        s, device, peers = settings, pairs.device, setup.peers
-        peers.check(s.batch_size, name="sampler.batch_size")
-        super().__init__(setup=setup, device=device)
+        s, device = settings, pairs.device
+        super().__init__(s, setup=setup, device=device)
         assert s.kind != "none"
-        self.pairs, self.codes, self.settings, self.peers = pairs, codes.to(device), s, peers
+        self.pairs, self.codes = pairs, codes.to(device)
         new = partial(network, s, embedding_dim=pairs.tracks.dim, dim=codes.shape[2])
         self.network = seeded(new, generator=seeding.torch_stream(setup.seed, "init")).to(device).train()
         self.network.learn_axes(pairs.tracks.whole())
@@ -52,11 +52,8 @@ class Trainer(loop.Trainer):
         self.average.load_state_dict(self.network.state_dict())
         self.average.requires_grad_(False)
         self.adam = torch.optim.Adam(self.network.parameters(), lr=s.learning_rate, fused=True)
-        streams = (seeding.torch_stream(setup.seed, name, device=device) for name in ("batches", "noise"))
-        self.batches, self.noise = streams
-        self._ask = loop.compiled(
-            peers.wrap(self.network, device=device), compile_mode=setup.compile_mode, device=device
-        )
+        self.batches, self.noise = self.stream("batches"), self.stream("noise")
+        self._ask = self.shared(self.network)
 
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One step; returns its loss, and with `report` the length of its gradients."""

@@ -84,13 +84,14 @@ class _Head(nn.Module):
 class Trainer(loop.Trainer):
     """Voice embedding, head, optimiser and random stream of one pre-training, and one step over them."""
 
+    SECTION = "voice"
     PARTS = ("network", "head", "optimiser", "draws")
     settings: Voice
 
     def __init__(self, recordings: Recordings, *, settings: Voice, setup: loop.Setup) -> None:
         s, device = settings, recordings.device
-        super().__init__(setup=setup, device=device)
-        self.recordings, self.settings = recordings, s
+        super().__init__(s, setup=setup, device=device)
+        self.recordings = recordings
         init = seeding.torch_stream(setup.seed, "init")
         self.network = seeded(lambda: VoiceEmbedding(width=s.width), generator=init).to(device).train()
         head = seeded(lambda: _Head(n_speakers=recordings.n_speakers, scale=s.scale, margin=s.margin), generator=init)

@@ -8,6 +8,7 @@ import pytest
 
 import s2f
 from s2f.corpora import manifest, rejections
+from s2f.errors import ImageError, StoreError
 
 SOURCE = Path(s2f.__file__).resolve().parent
 PROGRAMMING = {"wrong_type", "value"}  # an argument that is wrong is an error in the code, not in a file
@@ -103,3 +104,13 @@ def test_people_without_a_partner_are_a_row_each():
         ["", "voice", "Ann", "without_face", "2 files of Ann"],
         ["", "face", "Bob", "without_voice", "1 files of Bob"],
     ]
+
+
+def test_why_a_file_is_left_out_and_whose_fault_is_raised():
+    image = ImageError("a.png", "is cut off", remedy="Copy it again.", reason="truncated")
+    assert rejections.why(image) == ("truncated", "is cut off")
+    assert rejections.why(KeyError("tag")) == ("unexpected", "KeyError: 'tag'")
+    for fault in (StoreError("store", "is full", remedy="Make room."), ImportError("no decoder"), MemoryError()):
+        with pytest.raises(type(fault)) as caught:
+            rejections.why(fault)
+        assert caught.value is fault

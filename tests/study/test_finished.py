@@ -24,6 +24,11 @@ def test_parts_lie_where_the_records_of_the_results_say(tmp_path):
     assert own.folder("model") == plain / "general"
     assert own.folder("store") == plain / "store"
     assert {path.parent for path in own.made_of.values()} == {own.home, plain}
+    for home, pages in (
+        (plain, ["02_preprocessing", "05_training_general"]),
+        (own.home, ["06_metrics_general", "07_results", "03_models"]),
+    ):
+        assert [own.page(name) for name in pages] == [home / "notebooks" / f"{name}.ipynb" for name in pages]
 
 
 def test_without_records_a_run_has_its_own_folders_and_the_plain_ones_for_what_variants_share(tmp_path):
