@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,13 +104,17 @@ def glued(cell: Any) -> Iterator[tuple[str, str]]:
 
 
 def same_text(page: NotebookNode, notebook: Path) -> bool:
-    """Whether an executed notebook has the cells of its notebook, whatever else is in either file.
+    """Whether an executed notebook has the cells of its notebook and their tags, whatever else is in either file.
 
-    Editors put cells' names, their order of keys, outputs and metadata anew; papermill adds a cell of parameters.
+    Editors put cells' names, their order of keys, outputs and metadata anew; papermill adds a cell of parameters. Tags
+    say what a page hides.
     """
-    own = [cell for cell in page.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    there = [(cell["cell_type"], "".join(cell.get("source", ""))) for cell in notebooks.cells(notebook)]
-    return [(cell.cell_type, cell.source) for cell in own] == there
+    of_page, of_notebook = ([_shown(cell) for cell in cells] for cells in (page.cells, notebooks.cells(notebook)))
+    return [each for each in of_page if "injected-parameters" not in each[2]] == of_notebook
+
+
+def _shown(cell: Mapping[str, Any]) -> tuple[str, str, set[str]]:
+    return cell["cell_type"], "".join(cell.get("source", "")), set(cell.get("metadata", {}).get("tags", ()))
 
 
 def finished_ids(page: NotebookNode) -> set[str]:

@@ -105,3 +105,17 @@ def test_what_stopped_a_notebook_is_one_line(tmp_path):
         page.cells[2].outputs = [v4.new_output("error", ename=kind, evalue="the table\nis odd. Mend it.", traceback=[])]
         nbformat.write(page, path)
         assert pages.failure(path).said == said
+
+
+def test_a_page_has_the_text_and_the_tags_of_its_notebook(tmp_path):
+    page, path = executed("seed = 0", "draw()"), tmp_path / "notebook.ipynb"
+    page.cells[2].metadata.tags = ["hide-input", "wide"]
+    nbformat.write(page, path)
+    page.cells.insert(2, v4.new_code_cell("seed = 1", metadata={"tags": ["injected-parameters"]}))
+    page.cells[3].metadata.tags = ["wide", "hide-input"]
+    assert pages.same_text(page, path)
+    page.cells[3].metadata.tags = ["hide-input"]
+    assert not pages.same_text(page, path)
+    page.cells[3].metadata.tags = ["hide-input", "wide"]
+    page.cells[3].source = "draw(n=2)"
+    assert not pages.same_text(page, path)
