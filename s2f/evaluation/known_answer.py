@@ -103,7 +103,7 @@ def measure(study: Study) -> Measured | None:
     a = study.params.answer
     model = inference.load(study.of("general").read("model"))
     readers = Readers.load(study.read("measure"))
-    people, found, root = _people(
+    people, found, root = people_for(
         study,
         leak=study.params.corpus.leak,
         prefix=PREFIX,
@@ -113,7 +113,7 @@ def measure(study: Study) -> Measured | None:
         size_px=study.params.corpus.size_px,
     )
     names = people["identity"].to_numpy(str)
-    vectors = _embeddings(study, model, found, root)  # [n_recordings, d]
+    vectors = embeddings(study, model, found, root)  # [n_recordings, d]
     drawn = model.draws(torch.from_numpy(vectors), seed=study.seed)[:, 0]
     photos = attributes.read(readers, np.asarray(found.faces))
     readings = {
@@ -156,19 +156,19 @@ def _many(
         vectors[torch.from_numpy(first)],
         study.params.measure.n_draws,
         genders=people["gender"].to_numpy(object),
-        training=_trained_on(study),
+        training=trained_on(study),
         seed=study.seed,
         read=functools.partial(attributes.read, readers),
     )
 
 
-def _trained_on(study: Study) -> tuple[torch.Tensor, np.ndarray]:
+def trained_on(study: Study) -> tuple[torch.Tensor, np.ndarray]:
     """Embeddings float [t, dim] of the recordings that General was trained on, and the sexes of who speaks."""
     known = data.select(store.Store.open(study.read("store")), split="train").voices
     return data.embeddings(study.read("voice"), known), known["gender"].to_numpy(object)
 
 
-def _people(
+def people_for(
     study: Study, *, leak: float, prefix: str, n: int, n_recordings: int, n_photos: int, size_px: int
 ) -> tuple[pd.DataFrame, store.Store, Path]:
     """People, sorted by name, what is stored of their files, and where those start. Made once, shared by runs."""
@@ -197,7 +197,7 @@ def made_seed(study: Study) -> int:
     return study.params.corpus.seed + study.params.answer.offset
 
 
-def _embeddings(study: Study, model: inference.Model, found: store.Store, root: Path) -> np.ndarray:
+def embeddings(study: Study, model: inference.Model, found: store.Store, root: Path) -> np.ndarray:
     """Unit embeddings float32 [n_recordings, d], as the run's voice tracks have them."""
     if model.architecture.encoder == "ge2e":
         from s2f.networks import ge2e
@@ -433,10 +433,10 @@ def leak(study: Study, answer: Answer | None) -> pd.DataFrame | None:
     model = inference.load(study.of("general").read("model"))
     amount = stages.THOROUGH["leak"]["corpus.leak"]
     n = min(N_LEAKED, study.params.answer.n_identities)
-    people, found, root = _people(
+    people, found, root = people_for(
         study, leak=amount, prefix=LEAKED_PREFIX, n=n, n_recordings=1, n_photos=1, size_px=LEAKED_PX
     )
-    embedded = _means(_embeddings(study, model, found, root), found.voices(), people["identity"].to_numpy(str))
+    embedded = _means(embeddings(study, model, found, root), found.voices(), people["identity"].to_numpy(str))
     truth, levels = _levels(study, people, leak=amount, embedded=embedded, readings={})
     heard = {name: [levels["overall", name]] for name in ("ceiling", "embedding")}
     parts["in the people measured"] = _table(study, "overall", truth["overall"], heard)

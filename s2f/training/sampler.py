@@ -47,7 +47,9 @@ class Trainer(loop.Trainer):
         self.pairs, self.codes = pairs, codes.to(device)
         new = partial(network, s, embedding_dim=pairs.tracks.dim, dim=codes.shape[2])
         self.network = seeded(new, generator=seeding.torch_stream(setup.seed, "init")).to(device).train()
-        self.network.learn_axes(pairs.tracks.whole())
+        recordings = pairs.tracks.whole()
+        self.network.learn_axes(recordings)
+        self.unsure = s.noise * within_people(self.network.condition(recordings), pairs.recording_identities)
         self.average = new().to(device).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.average.requires_grad_(False)
@@ -78,7 +80,7 @@ class Trainer(loop.Trainer):
         recordings = torch.randint(len(pairs.tracks), (n,), generator=self.batches, device=self.device)
         crops = pairs.tracks.crops(recordings, s.min_crop_s, s.max_crop_s, draws=self.batches)
         voices = self.network.condition(crops)
-        voices = voices + s.noise * self._normal(voices.shape)
+        voices = voices + self.unsure * self._normal(voices.shape)
         known = (self._uniform(n, 1)[:, 0] >= s.dropped).float()
         photos = pairs.photographs_of(pairs.recording_identities[recordings], self._uniform(n, 1))[:, 0]
         way = (self._uniform(n, 1)[:, 0] * len(self.codes)).long()
@@ -111,6 +113,19 @@ class Trainer(loop.Trainer):
 
     def _normal(self, shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=self.noise, device=self.device)
+
+
+def within_people(values: Tensor, people: Tensor) -> Tensor:
+    """Standard deviation float [k] of values [n, k] among the recordings of one person, `people` int [n] of all.
+
+    Where nobody has two recordings it is not known, and taken as 1, the deviation of all along an axis.
+    """
+    counts = torch.bincount(people)
+    if not (counts > 1).any():
+        return torch.ones_like(values[0])
+    totals = values.new_zeros(len(counts), values.shape[1]).index_add_(0, people, values)
+    off = values - (totals / counts.clamp(min=1)[:, None])[people]
+    return ((off**2).sum(0) / (counts - 1).clamp(min=0).sum()).sqrt()
 
 
 def codes_of(code: FaceCode, pairs: Pairs, *, flip: bool) -> Tensor:

@@ -93,6 +93,26 @@ def test_the_loss_of_one_step_is_the_energy_score_of_two_draws():
     assert found.item() == pytest.approx(np.diag(scores).mean(), rel=1e-4)
 
 
+def test_noise_on_a_voice_is_in_deviations_among_recordings_of_one_person():
+    rng = np.random.default_rng(3)
+    people = np.array([0, 0, 0, 1, 2, 2])
+    values = rng.normal(size=(6, 4)).astype(np.float32)
+    squares = [((values[people == each] - values[people == each].mean(0)) ** 2).sum(0) for each in range(3)]
+    found = sampler.within_people(torch.from_numpy(values), torch.from_numpy(people))
+    np.testing.assert_allclose(found.numpy(), np.sqrt(sum(squares) / 3), rtol=1e-5)
+    assert torch.equal(sampler.within_people(torch.from_numpy(values), torch.arange(6)), torch.ones(4))
+
+    using = pairs()
+    quiet, loud = trainer(using=using, noise=0.0), trainer(using=using, noise=1.75)
+    for one in (quiet, loud):
+        one._normal = lambda shape: torch.ones(shape)
+    whole = quiet.network.condition(using.tracks.whole())
+    expected = 1.75 * sampler.within_people(whole, using.recording_identities)
+    added = loud._batch()[0] - quiet._batch()[0]
+    assert expected.std() > 0.01
+    torch.testing.assert_close(added, expected.expand_as(added), rtol=1e-4, atol=1e-5)
+
+
 def test_a_batch_joins_voices_with_photographs_of_the_same_people():
     using = pairs()
     who = using.face_identities.float()

@@ -1,0 +1,190 @@
+"""Samplers with other settings, trained on a finished run's people and compared on people made for this alone.
+
+Usage: python benchmarks/samplers.py --profile demo --try sampler.noise=0.35 sampler.noise=0.7,sampler.n_axes=8
+The people come from the synthetic population, as the known answer's do, from a seed of their own (`--offset`): neither
+a training nor a test person is looked at, so that settings can be chosen by this table. Nothing is trained but the
+samplers; face code, voice network and readers are the run's. Differences are paired by people, from the first row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import time
+
+import numpy as np
+import torch
+
+from s2f import seeding
+from s2f.evaluation import attributes, draws, known_answer, metrics
+from s2f.evaluation.subject import Subject
+from s2f.features.store import Store
+from s2f.metrics import bootstrap, energy, matching
+from s2f.networks import codes, inference
+from s2f.networks.codes import Sampler
+from s2f.networks.readers import Readers
+from s2f.settings import Sampler as Settings
+from s2f.study import params, runs
+from s2f.training import autoencoder, data, loop, sampler
+
+HEADINGS = (
+    "s",
+    "sex right (%)",
+    "within sex (%)",
+    "women; men (%)",
+    "energy score",
+    "that minus the first row's",
+    "any voice of the sex minus own",
+    "another voice of the sex minus own",
+)
+
+
+class Bench:
+    """A run, and people that it has never seen: one recording of each, and all their photographs."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        arguments.variant, arguments.overrides = "general", [*arguments.overrides, f"answer.offset={arguments.offset}"]
+        self.study, self.n_draws, self.n_threads = (
+            runs.open_asked("09_known_answer", arguments).of("general"),
+            arguments.draws,
+            arguments.threads,
+        )
+        study = self.study
+        self.store, self.voice = Store.open(study.read("store")), study.read("voice")
+        self.model, self.code = inference.load(study.read("model")), codes.load(study.read("code"))
+        self.readers = Readers.load(study.read("measure"))
+        self.read = functools.partial(attributes.read, self.readers)
+        answer = study.params.answer
+        people, found, root = known_answer.people_for(
+            study,
+            leak=0.0,
+            prefix="v",
+            n=arguments.people,
+            n_recordings=answer.n_recordings,
+            n_photos=answer.n_photos,
+            size_px=study.params.corpus.size_px,
+        )
+        self.names, self.genders = people["identity"].to_numpy(str), people["gender"].to_numpy(object)
+        photographs = found.photos()
+        self.faces, self.photo_codes = np.asarray(found.faces), np.searchsorted(self.names, photographs["identity"])
+        self.photos = self.read(self.faces).embeddings
+        vectors = known_answer.embeddings(study, self.model, found, root)
+        first = found.voices().reset_index(names="at").drop_duplicates("identity").set_index("identity")["at"]
+        self.voices = torch.from_numpy(vectors[first.loc[self.names].to_numpy()])
+        training = data.select(self.store, split="train")
+        self.pairs = data.pairs(self.store, self.voice, training, device="cpu")
+        self.first_scores: np.ndarray | None = None
+
+    @property
+    def n(self) -> int:
+        """How many people there are."""
+        return len(self.names)
+
+    def train(self, settings: Settings, *, seed: int) -> Sampler:
+        """A sampler of General's training people."""
+        setup = loop.Setup(seed, n_threads=self.n_threads, precision=loop.choose_precision("auto", "cpu"))
+        made = sampler.codes_of(self.code, self.pairs, flip=settings.flip)
+        trainer = sampler.Trainer(self.pairs, made, settings=settings, setup=setup)
+        for _ in range(settings.steps):
+            trainer.iterate()
+        return trainer.kept().cpu()
+
+    def bounds(self) -> dict[str, dict[str, str]]:
+        """Rows of what draws are compared with: photographs, the same by way of their code, a linear map."""
+        first = np.array([np.flatnonzero(self.photo_codes == code)[0] for code in range(self.n)])
+        own, others = self.faces[first], np.ones(len(self.faces), bool)
+        others[first] = False
+        again = inference.rendered(
+            self.code.decoder, autoencoder.encode(self.code, data.Photos(own, device=self.pairs.device))
+        )
+        subject = Subject(self.model, self.store, self.voice, data.select(self.store, split="validation"), self.readers)
+        told = metrics.probe(subject, self.voices.numpy())
+        return {
+            "another photograph": self._sex(own, 1) | self._matched(self.read(own).embeddings, others),
+            "another photograph, by way of its code": self._sex(again, 1)
+            | self._matched(self.read(again).embeddings, others),
+            "linear map from the voice": self._matched(told),
+        }
+
+    def measured(self, network: Sampler, *, seed: int) -> dict[str, str]:
+        """A row: what draws of a sampler show."""
+        model = dataclasses.replace(self.model, sampler=network)
+        faces = model.draws(self.voices, self.n_draws, seed=seed)  # [n, n_draws, 64, 64, 3]
+        of_the_sex = known_answer.trained_on(self.study)
+        many = draws.many(
+            model, self.voices, self.n_draws, genders=self.genders, training=of_the_sex, seed=seed, read=self.read
+        )
+        own, anybody = (
+            energy.score_matrix(each.embeddings, np.arange(self.n), self.photos, self.photo_codes, n_identities=self.n)
+            for each in (many.own, many.of_the_sex)
+        )
+        scores = np.diag(own)
+        self.first_scores = scores if self.first_scores is None else self.first_scores
+        vectors = many.own.embeddings / np.linalg.norm(many.own.embeddings, axis=2, keepdims=True)
+        another = bootstrap.pair_mean(own, matching.same(self.genders) & ~np.eye(self.n, dtype=bool))
+        said = self._sex(faces.reshape(-1, *faces.shape[2:]), self.n_draws) | self._matched(vectors.mean(1))
+        means = (scores, scores - self.first_scores, np.diag(anybody) - scores)
+        cells = [self._cell(bootstrap.mean(values), 1) for values in means]
+        cells.append(self._cell(bootstrap.difference(another, bootstrap.mean(scores)), 1))
+        return said | dict(zip(HEADINGS[4:], cells, strict=True))
+
+    def _sex(self, faces: np.ndarray, n_each: int) -> dict[str, str]:
+        right = (self.readers.gender(faces) > 0.5).reshape(self.n, n_each) == (self.genders == "f")[:, None]
+        return {HEADINGS[1]: self._cell(bootstrap.mean(right.mean(1)), 100)}
+
+    def _matched(self, vectors: np.ndarray, gallery: np.ndarray | None = None) -> dict[str, str]:
+        gallery = np.ones(len(self.photos), bool) if gallery is None else gallery
+        photos = self.photos[gallery] / np.linalg.norm(self.photos[gallery], axis=1, keepdims=True)
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        of_whom = self.photo_codes[gallery]
+        wins = matching.win_matrix(vectors, np.arange(self.n), photos, of_whom, n_identities=self.n)
+        allowed = matching.same(self.genders) & np.isfinite(wins)
+        whole = self._cell(bootstrap.pair_mean(wins, allowed), 100)
+        each = (np.nanmean(wins[np.ix_(own, own)]) for own in (self.genders == "f", self.genders == "m"))
+        return {HEADINGS[2]: whole, HEADINGS[3]: "; ".join(f"{100 * value:.1f}" for value in each)}
+
+    def _cell(self, statistic: bootstrap.Statistic, factor: float) -> str:
+        found = bootstrap.interval(statistic, self.n, rng=seeding.stream(0, "bootstrap"), n_resamples=1000)
+        digits = 4 if factor == 1 else 1
+        value, low, high = (f"{factor * each:.{digits}f}" for each in (found.value, found.low, found.high))
+        return f"{value} [{low}, {high}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="demo")
+    parser.add_argument("--label", default="")
+    parser.add_argument("--seed", type=int, default=0, help="of the run")
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE", help="of the run")
+    parser.add_argument("--try", nargs="*", default=[], dest="trials", metavar="KEY=VALUE[,KEY=VALUE]", help="a row")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[10], help="of the samplers' trainings")
+    parser.add_argument("--people", type=int, default=400)
+    parser.add_argument("--offset", type=int, default=2_000_003, help="of the seed that the people are made from")
+    parser.add_argument("--draws", type=int, default=16, help="of each person's recording")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    given = params.parse_settings(arguments.overrides)
+    trials = {name: params.parse_settings(name.split(",")) for name in arguments.trials}
+    bench = Bench(arguments)
+    print(f"{bench.n} people, {len(bench.faces)} photographs, {arguments.draws} draws a recording.\n")
+    print(f"| faces | {' | '.join(HEADINGS)} |\n|---|{'---|' * len(HEADINGS)}")
+
+    def show(name: str, cells: dict[str, str]) -> None:
+        print(f"| {name} | {' | '.join(cells.get(heading, '–') for heading in HEADINGS)} |", flush=True)
+
+    for name, cells in bench.bounds().items():
+        show(name, cells)
+    show("the run's own sampler", bench.measured(bench.model.sampler, seed=0))
+    for name, trial in trials.items():
+        settings = params.resolve(arguments.profile, overrides=given | trial, root=bench.study.root).sampler
+        for seed in arguments.seeds:
+            began = time.perf_counter()
+            network = bench.train(settings, seed=seed)
+            took = f"{time.perf_counter() - began:.0f}"
+            show(f"{name}, seed {seed}", bench.measured(network, seed=0) | {HEADINGS[0]: took})
+
+
+if __name__ == "__main__":  # workers that make the people import this file
+    main()
