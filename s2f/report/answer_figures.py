@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from s2f.evaluation.known_answer import DRAWS, LEVELS, UNKNOWN, Answer
+from s2f.evaluation.known_answer import DRAWS, LEVELS, MODES, UNKNOWN, Answer
 from s2f.metrics import recovery
 from s2f.report.grids import styled
 from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, canvas, in_theme, listed, say
@@ -230,16 +230,24 @@ def sentence(answer: Answer | None) -> str:
     """What the prose says of the faces; where the answer is not known, that."""
     if answer is None:
         return UNKNOWN
-    faces = {mode: part for mode, part in answer.table[answer.table["level"] == "face"].groupby("mode")}
-    overall, within = faces["overall"], faces["within sex"]
+    levels = answer.table.groupby(["level", "mode"])
+    overall, within = (levels.get_group(("face", mode)) for mode in MODES)
     caused = int(within["caused"].sum())
     (recovered, missed, chance, above), (own, lost, *_) = _tally(overall), _tally(within)
     independent = int((~overall["caused"].astype(bool)).sum())
     seeds = "1 seed" if len(answer.seeds) == 1 else f"{len(answer.seeds)} seeds"
+    together = ""
+    if DRAWS in set(answer.table["level"]):
+        (all_, none, *_), (some, other, *_) = (_tally(levels.get_group((DRAWS, mode))) for mode in MODES)
+        together = (
+            f"These are single draws, which differ by what is made up. The mean of many draws for a recording shows "
+            f"{all_} of {all_ + none}, and within a sex {some} of {some + other}. "
+        )
     return (
         f"On {answer.n_people} people and {seeds} of training, the drawn faces show {recovered} of the "
         f"{recovered + missed} traits, sex among them, that share causes with the voice and can be told from it. "
         f"Within a sex they show {own} of {own + lost}, and {caused - own - lost} more have no verdict there. "
+        f"{together}"
         f"Of the {independent} independent traits {chance + above} can be read from a face, and {chance} of these "
         f"stay at chance; of the others nothing is known."
     )

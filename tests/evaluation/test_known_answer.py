@@ -1,6 +1,7 @@
 """The known answer: finds what is there and nothing else, can fail, and pools the seeds of the same people."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -265,7 +266,7 @@ def many(project):
         Readers(Trunk(len(LEARNT)).eval(), LEARNT, centre, scale).save(study.write("measure"))
         study.finish("measure")
         voices = torch.randn(30, 64), np.array(["f", "m"] * 15, object)
-        patch.setattr(known_answer, "_trained_on", lambda study: voices)
+        patch.setattr(known_answer, "trained_on", lambda study: voices)
         patch.setattr(attributes, "legible", lambda values, truth: np.isfinite(values).all(0))
         study = open_study("09_known_answer", seed=3, label="drawing", **{"measure.n_draws": 12})
         yield study, known_answer.measure(study)
@@ -277,12 +278,22 @@ def test_the_mean_of_many_draws_is_a_level_of_its_own(many):
     sex = attributes.NAMES.index("sex")
     one, mean = (found.levels["overall", level].predicted[:, sex] for level in ("face", "draws"))
     assert mean.min() >= 0 and mean.max() <= 1 and np.ptp(mean) < np.ptp(one)  # chance is averaged away
-    table = known_answer.alone(study, found).table
+    answer = known_answer.alone(study, found)
+    table = answer.table
     draws_ = table[(table["level"] == "draws") & table["value"].notna()]
     assert set(draws_["attribute"]) == {"sex", *LEARNT}
     figure = answer_figures.show(known_answer.alone(study, found))
     assert "mean of many draws" in [text.get_text() for text in figure.legends[0].get_texts()]
     assert answer_figures._level("draws") in answer_figures.exceptions(known_answer.alone(study, found)).data
+    shown = [
+        (table[(table["level"] == "draws") & (table["mode"] == mode)]["verdict"] == recovery.RECOVERED).sum()
+        for mode in known_answer.MODES
+    ]
+    said = re.search(
+        r"The mean of many draws for a recording shows (\d+) of \d+, and within a sex (\d+) of",
+        answer_figures.sentence(answer),
+    )
+    assert [int(n) for n in said.groups()] == shown
 
 
 def test_draws_are_measured_and_kept(many, tmp_path):
@@ -434,5 +445,5 @@ def test_people_made_for_measuring_are_heard_as_the_run_hears(project, monkeypat
     strict = {"store.min_voice_s": 1.3, "store.max_rejected": 0.9}
     study = open_study("09_known_answer", **strict)
     with pytest.raises(InterruptedError):
-        known_answer._people(study, leak=0.0, prefix="m", n=20, n_recordings=2, n_photos=1, size_px=64)
+        known_answer.people_for(study, leak=0.0, prefix="m", n=20, n_recordings=2, n_photos=1, size_px=64)
     assert given["settings"].min_voice_s == 1.3 and given["max_rejected"] == 0.9
