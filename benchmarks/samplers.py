@@ -1,6 +1,6 @@
 """Samplers with other settings, trained on a finished run's people and compared on people made for this alone.
 
-Usage: python benchmarks/samplers.py --profile demo --try sampler.noise=0.35 sampler.noise=0.7,sampler.n_axes=8
+Usage: python benchmarks/samplers.py --profile demo --try sampler.noise=1.25 sampler.noise=1.75,sampler.n_axes=8
 The people come from the synthetic population, as the known answer's do, from a seed of their own (`--offset`): neither
 a training nor a test person is looked at, so that settings can be chosen by this table. Nothing is trained but the
 samplers; face code, voice network and readers are the run's. Differences are paired by people, from the run's own
