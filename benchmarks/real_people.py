@@ -33,7 +33,7 @@ SETTINGS = {
     "split.rule": "given",
     "voice.encoder": "ge2e",
     "code.width": 0.25,
-    "code.judge_width": 0.5,
+    "code.discriminator_width": 0.5,
     "code.steps": 3000,
     "code.batch_size": 32,
     "sampler.steps": 4000,

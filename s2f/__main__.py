@@ -57,7 +57,7 @@ def main(words: list[str] | None = None) -> int:
     except S2FError as error:
         said = error
     except OSError as error:
-        refused = files.refusal(error)
+        refused = files.refusal(error, doing="read or written")
         if refused is None or error.errno is None:
             raise
         said = refused
@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an override such as gan.steps=500; repeat for more; needs --label",
+        help="an override such as sampler.steps=500; repeat for more; needs --label",
     )
     seed.add_argument("--seed", type=int, default=0, metavar="N", help=f"of splits, weights and draws {DEFAULT}")
 

@@ -22,7 +22,7 @@ import yaml
 from s2f.errors import OutputError, S2FError
 
 _ROOM = "Free some space, or write to another disk."
-_RIGHTS = "Change its permissions, or write elsewhere."
+_RIGHTS = "Change its permissions, or name another place."
 _IN_THE_WAY = "Move what is there, or write elsewhere."
 # What the system says against writing, and what to do about it.
 _REFUSALS: Mapping[int, tuple[str, str]] = MappingProxyType(
@@ -31,8 +31,8 @@ _REFUSALS: Mapping[int, tuple[str, str]] = MappingProxyType(
         errno.EDQUOT: ("this user's share of the disk is full", _ROOM),
         errno.EFBIG: ("files of that size are not allowed there", _ROOM),
         errno.EROFS: ("the disk can only be read", "Write to another disk."),
-        errno.EACCES: ("this user may not write there", _RIGHTS),
-        errno.EPERM: ("this user may not write there", _RIGHTS),
+        errno.EACCES: ("this user may not", _RIGHTS),
+        errno.EPERM: ("this user may not", _RIGHTS),
         errno.EIO: ("the disk fails", "Write to another disk."),
         errno.ENAMETOOLONG: ("its name is too long", "Give it a shorter one."),
         errno.ENOTDIR: ("a file is where a folder is needed", _IN_THE_WAY),
@@ -42,20 +42,21 @@ _REFUSALS: Mapping[int, tuple[str, str]] = MappingProxyType(
 _NAME = 40  # letters of a file's name in that of its temporary one, which must not be too long
 
 
-def refusal(error: OSError, path: str | Path | None = None) -> OutputError | None:
+def refusal(error: OSError, path: str | Path | None = None, *, doing: str = "written") -> OutputError | None:
     """What the system says against writing, for the user; None where the error is about something else.
 
     Parameters
     ----------
     path : str or Path, optional, what was being written; if not given, it is the file that the error names
+    doing : str, what was tried, where that may have been something else
     """
     subject = path or error.filename or "the output"
     if error.errno is None:  # numpy and Pillow say nothing more where a disk is full
-        return OutputError(subject, f"cannot be written ({error})", remedy="Look whether the disk is full.")
+        return OutputError(subject, f"cannot be {doing} ({error})", remedy="Look whether the disk is full.")
     if error.errno not in _REFUSALS:
         return None
     problem, remedy = _REFUSALS[error.errno]
-    return OutputError(subject, f"cannot be written: {problem}", remedy=remedy)
+    return OutputError(subject, f"cannot be {doing}: {problem}", remedy=remedy)
 
 
 @contextmanager

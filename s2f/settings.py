@@ -81,6 +81,7 @@ class Corpus(Section):
     face_roots: list[str]
     metas: list[str]
     table: str | None
+    table_sha256: str | None = None  # of the file; of such keys `params.resolve` sets those whose file is there
     duplicates: Literal["error", "drop"]
 
     @model_validator(mode="after")
@@ -92,7 +93,7 @@ class Corpus(Section):
 class Split(Section):
     """Section ``split``: who is trained on, chosen on and tested on."""
 
-    seed: Annotated[int, _whole(0, 2**31)] | None
+    seed: Annotated[int | None, _whole(0, 2**31)]
     rule: Literal["by_fraction", "by_initial", "given", "none"]
     train: Share
     validation: Share
@@ -154,7 +155,7 @@ class Voice(Hearing):
 
     encoder: Literal["own", "ge2e"]
     checkpoint: str | None
-    checkpoint_sha256: str | None = None  # of the file, set where there is one: what is in it decides, not its name
+    checkpoint_sha256: str | None = None
     learning_rate: Annotated[Share, Reach.TRAINED]
     weight_decay: Annotated[Share, Reach.TRAINED]
     margin: Annotated[Share, Reach.TRAINED]
@@ -190,7 +191,7 @@ class Gan(Hearing):
     flip: bool
     weight_real: Weight
     weight_identity: Weight
-    on_trouble: Literal["warn", "stop"]
+    on_trouble: Annotated[Literal["warn", "stop"], Reach.NOTHING]
     sample_every: Steps
 
 
@@ -199,14 +200,14 @@ class Code(Training):
 
     dim: Annotated[int, _whole(2, 1024)]
     more_photos: list[str]
-    judge_width: Annotated[float, _real(1 / 64, 8.0)]
+    discriminator_width: Annotated[float, _real(1 / 64, 8.0)]
     smooth_start: bool
     learning_rate_generator: Share
     learning_rate_discriminator: Share
     beta_1: Annotated[float, _real(0.0, 0.999)]
     beta_2: Annotated[float, _real(0.0, 0.9999)]
     decay_from: Share
-    critics_from: Share
+    discriminator_from: Share
     noise: Annotated[float, _real(0.0, 10.0)]
     flip: bool
     weight_pixel: Weight
@@ -215,7 +216,7 @@ class Code(Training):
     weight_feature: Weight
     weight_real: Weight
     average_decay: Annotated[float, _real(0.0, 0.99999)]
-    on_trouble: Literal["warn", "stop"]
+    on_trouble: Annotated[Literal["warn", "stop"], Reach.NOTHING]
 
 
 class Sampler(Hearing):
@@ -228,11 +229,19 @@ class Sampler(Hearing):
     learning_rate: Share
     decay_from: Share
     noise: Annotated[float, _real(0.0, 10.0)]
-    dropped: Share
+    dropped: Annotated[float, _real(0.0, 0.99)]
     flip: bool
     average_decay: Annotated[float, _real(0.0, 0.99999)]
     n_steps: Count
     guidance: Annotated[float, _real(0.0, 100.0)]
+
+    @model_validator(mode="after")
+    def _anybody(self) -> Sampler:
+        if self.guidance != 1 and self.dropped == 0:
+            problem = f"is {self.guidance:g}, and 'sampler.dropped' is 0, so that no voice is ever left out"
+            remedy = "Set 'sampler.guidance' to 1, or 'sampler.dropped' above 0."
+            raise ParameterError("parameter 'sampler.guidance'", problem, remedy=remedy)
+        return self
 
 
 class Measure(Section):
@@ -244,8 +253,11 @@ class Measure(Section):
     n_draws: Annotated[int, _whole(2, 10**4)]
     n_people: Annotated[int, _whole(1, 64)]
     inception: str | None
+    inception_sha256: str | None = None
     face_identity: str | None
+    face_identity_sha256: str | None = None
     face_gender: str | None
+    face_gender_sha256: str | None = None
 
 
 class Answer(Section):

@@ -7,8 +7,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
+from pathlib import Path
+
+from s2f.errors import RunError
 
 
 @contextmanager
@@ -25,6 +30,32 @@ def one_thread_each() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def pool(n_workers: int, *, at: str | Path) -> Iterator[ProcessPoolExecutor]:
+    """Processes of one thread each; those that are left stop when the block is left, and with this process.
+
+    Parameters
+    ----------
+    at : str or Path, what they make, for the error
+
+    Raises
+    ------
+    RunError: one of them died
+    """
+    # Started afresh rather than forked: a process forked after a library has used threads can hang.
+    context = multiprocessing.get_context("spawn")
+    with one_thread_each():
+        executor = ProcessPoolExecutor(n_workers, context, initializer=end_with_parent)
+        try:
+            yield executor
+        except BrokenProcessPool as error:
+            problem = "lost a worker process (out of memory, or killed)"
+            remedy = "Run it again, perhaps with fewer workers (machine.n_workers): what is finished is kept."
+            raise RunError(at, problem, remedy=remedy, reason="worker") from error
+        finally:
+            executor.shutdown(cancel_futures=True)
 
 
 def end_with_parent() -> None:

@@ -38,7 +38,7 @@ MODALITIES = ("voice", "face")
 SPLITS = ("train", "validation", "test", "all")
 
 
-def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.DataFrame:
+def validate(manifest: pd.DataFrame) -> pd.DataFrame:
     """Check a manifest and return a copy of it with all of `COLUMNS`, in order, one type each.
 
     Optional columns that are absent are filled with None (`fold` with 0); missing values become None.
@@ -46,9 +46,6 @@ def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.Da
     Parameters
     ----------
     manifest : DataFrame, at least the columns `REQUIRED`; no columns outside `COLUMNS`
-    root : str or Path, optional
-        Folder that the paths start from. If given, a path that leaves it is an error.
-        A relative path that climbs above its start with ".." is always one.
 
     Returns
     -------
@@ -57,8 +54,8 @@ def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.Da
     Raises
     ------
     CorpusError
-        Empty table; a missing or unknown column; a missing, wrongly typed or unknown value; a path twice or
-        outside the root; landmarks that are not ten finite numbers; an identity with two genders,
+        Empty table; a missing or unknown column; a missing, wrongly typed or unknown value; a path twice, or one
+        that climbs above its start with ".."; landmarks that are not ten finite numbers; an identity with two genders,
         nationalities or splits.
     """
     for name in REQUIRED:
@@ -88,7 +85,7 @@ def validate(manifest: pd.DataFrame, *, root: str | Path | None = None) -> pd.Da
         wrong = ~(table[name].isin(valid) | (table[name].isna() & may_lack))
         remedy = f"Valid: {', '.join(valid)}{' or none' if may_lack else ''}. {int(wrong.sum())} rows are affected."
         _refuse(table, wrong, f"has {name} {{{name}!r}}", remedy=remedy, reason=name)
-    _check_paths(table, root)
+    _check_paths(table)
     twice = table.duplicated(["modality", "path"])
     owners = table.loc[table["path"].isin(table.loc[twice, "path"][:1]), "identity"]
     remedy = f"Keep one row a file; {int(twice.sum())} rows are too many."
@@ -250,15 +247,10 @@ def _landmarks(value, path: str) -> list[float] | None:
     return points.tolist()
 
 
-def _check_paths(table: pd.DataFrame, root: str | Path | None) -> None:
-    base = "" if root is None else os.path.join(os.path.abspath(root), "")
+def _check_paths(table: pd.DataFrame) -> None:
     for path in table["path"]:
-        if base:
-            outside = not os.path.abspath(os.path.join(base, path)).startswith(base)
-        else:
-            outside = not os.path.isabs(path) and os.path.normpath(path).split(os.sep)[0] == os.pardir
-        if outside:
-            problem = f"lies outside the corpus's folder {base}".rstrip()
+        if not os.path.isabs(path) and os.path.normpath(path).split(os.sep)[0] == os.pardir:
+            problem = "lies outside the corpus's folder"
             raise CorpusError(path, problem, remedy="Give paths inside it.", reason="path")
 
 

@@ -34,6 +34,7 @@ from s2f.metrics.standins import FaceSet
 METRICS = tuple(catalogue.comparable())
 FILE = "experiments.csv"
 GROUPS, SEEN = ("gender_agreement", "matching_within_gender"), (*METRICS[:2], "cosine_matched")
+SPEAKERS = ("unseen", "seen in training")
 RESULT = ("metric", "value", "low", "high", "n_recordings", "n_identities", "reason")
 FRAMES_PER_S = 100
 SEX_GROUPS = (("f", "women"), ("m", "men"))
@@ -223,7 +224,8 @@ def seen_unseen(
     -------
     DataFrame, columns speakers ("unseen", "seen in training") and those of `RESULT`
     """
-    sides = {"unseen": (unseen, unseen_photos, people_unseen), "seen in training": (seen, seen_photos, people_seen)}
+    both = (unseen, unseen_photos, people_unseen), (seen, seen_photos, people_seen)
+    sides = dict(zip(SPEAKERS, both, strict=True))
     picks, resamples = rng.spawn(2)
     present = dict(zip(sides, of_known_sex(*(_present(*side) for side in sides.values())), strict=True))
     sizes = pd.DataFrame({name: side["sex"].value_counts() for name, side in present.items()}).fillna(0).min(axis=1)
@@ -236,6 +238,11 @@ def seen_unseen(
         measured = _measured(faces, photos, kept, metrics=SEEN, resamples=_Resamples(resamples, n_resamples))
         records += [{"speakers": name, **record} for record in measured]
     return _frame(records)
+
+
+def unmeasured(speakers: Sequence[str], reason: str) -> pd.DataFrame:
+    """As `seen_unseen` gives it, with no value and a reason."""
+    return _frame([{"speakers": who, **_null(metric, reason)} for who in speakers for metric in SEEN])
 
 
 # Faces of people

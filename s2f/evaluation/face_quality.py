@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 
 from s2f import files, provenance, seeding
+from s2f.corpora import corpus
 from s2f.errors import CheckpointError, MetricError, RunError
 from s2f.evaluation import attributes, face_readers
-from s2f.features import landmarks, photo_files
+from s2f.features import landmarks, photo_files, preprocessing
 from s2f.features.store import Store
 from s2f.metrics import bootstrap, frechet, pairs, standins, verification
 from s2f.metrics.standins import FaceSet
 from s2f.networks.readers import Readers
+from s2f.study.runs import Study
 from s2f.training import readers
 from s2f.training.data import select
 
@@ -104,6 +106,28 @@ def described_photos(
         inception=inception,
         desc="real faces",
     )
+
+
+def make(study: Study, store: Store, *, folder: Path) -> dict:
+    """Train a synthetic corpus's readers, measure what reads the run's faces, and write both into `folder`.
+
+    Gives `network_quality` on the validation people, and under "reader" the name of what reads.
+    """
+    p = study.params
+    if p.corpus.kind == "synthetic":
+        train_readers(
+            store,
+            corpus.read_people(study.read("corpus")),
+            seed=study.seed,
+            n_steps=p.readers.steps,
+            device=study.device,
+            n_threads=p.machine.n_threads,
+        ).save(folder)
+    found, name = reader(p.corpus.kind, folder)
+    root = preprocessing.inputs(study)["root"]
+    quality = network_quality(found, store, root=root, split="validation", seed=study.seed)
+    write(quality, folder, reader_name=name)
+    return quality | {"reader": name}
 
 
 def train_readers(

@@ -55,19 +55,21 @@ def subject(study: Study) -> tuple[Subject, str]:
     """
     p = study.params
     store, m = Store.open(study.read("store")), p.measure
+    networks = {"inception": m.inception, "face_identity": m.face_identity, "face_gender": m.face_gender}
+    given = {name: None if path is None else study.root / path for name, path in networks.items()}
     model = inference.load(study.read("model"))
     held_out = data.select(store, split="test", gender=p.variant.gender)
     held_out = thinned(held_out, n_most=m.max_images, seed=study.seed)
     reader, name = face_quality.reader(
-        p.corpus.kind, study.read("measure"), identity_path=m.face_identity, gender_path=m.face_gender
+        p.corpus.kind, study.read("measure"), identity_path=given["face_identity"], gender_path=given["face_gender"]
     )
     enough = rows.too_few(n_compared(held_out, max_images=m.max_images, seed=study.seed)) is None
-    inception = face_readers.Inception(path=m.inception, device=study.device) if enough else None
+    inception = face_readers.Inception(path=given["inception"], device=study.device) if enough else None
     found = Subject(model, store, study.read("voice"), held_out, reader, inception, p.variant.gender, study.seed)
     kept, folder = None, store.folder.parent / ".readings"  # beside the store, for all variants and for labelled runs
     if isinstance(reader, face_readers.Packaged):
-        kept = kept_readings.Kept(reader, folder, identity_path=m.face_identity)
-    features = None if inception is None else kept_readings.KeptFeatures(inception, folder, path=m.inception)
+        kept = kept_readings.Kept(reader, folder, identity_path=given["face_identity"])
+    features = None if inception is None else kept_readings.KeptFeatures(inception, folder, path=given["inception"])
     root = preprocessing.inputs(study)["root"]
     return replace(found, root=root, photo_reader=kept, photo_inception=features), name
 
@@ -255,6 +257,9 @@ def measure(
     absent |= {row: NO_SAMPLER for row in ("draws_mean", "typical") if row not in found}
     if "gender_mean_face" not in found:
         absent["gender_mean_face"] = "the gender of some people, or the mean face of it, is unknown"
+    if protocol == "closed":  # the nearest voice is the recording itself
+        found = {row: faces for row, faces in found.items() if row != "neighbour"}
+        absent["neighbour"] = rows.TRAINED_ON
     return rows.evaluate(
         found,
         photos,
@@ -422,6 +427,25 @@ def ages(study: Study) -> pd.Series | None:
     """Age in years by identity, where it is known."""
     people = known_people(study)
     return None if people is None else people.set_index("identity")["age_years"]
+
+
+def seen_unseen(
+    subject: Subject, faces: FaceSet, photos: FaceSet, *, protocol: str, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Speakers of the training beside those held out, as `experiments.seen_unseen` gives it; nothing of a closed set.
+
+    `faces` and `photos` are those of the people who are measured.
+    """
+    if protocol == "closed":
+        return experiments.unmeasured(experiments.SPEAKERS, rows.TRAINED_ON)
+    known = seen(subject)
+    people = subject.held_out.people, known[2]
+    return experiments.seen_unseen(faces, photos, *known[:2], *people, rng=rng)
+
+
+def protocol(study: Study) -> str:
+    """Whether the people who are measured were "held_out" of a run's training, or it is a "closed" set."""
+    return "closed" if study.params.split.rule == "none" else "held_out"
 
 
 def seen(subject: Subject) -> tuple[FaceSet, FaceSet, pd.DataFrame]:

@@ -89,7 +89,7 @@ def read_people(path: str | Path) -> pd.DataFrame:
 
 
 def aligned(folder: Path, found: pd.DataFrame, left_out: list[tuple], *, what: str) -> Pictures:
-    """Read and align what `_scan` found."""
+    """Read and align what `scan` found."""
     images, kept, left_out = [], [], list(left_out)
     bar = tqdm(found.itertuples(), total=len(found), desc=f"{what} pictures", unit="picture", mininterval=1.0)
     for place, row in enumerate(bar):

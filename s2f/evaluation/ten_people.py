@@ -39,7 +39,7 @@ def draws(
     -------
     DataFrame
         Columns draw, metric (those of `PICKED`), value, everyone (the value of all people with all their faces and
-        photographs, compared as elsewhere), n_people, n_everyone and reason.
+        photographs; the FID against all photographs, elsewhere against half of them), n_people, n_everyone and reason.
 
     Raises
     ------

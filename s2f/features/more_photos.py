@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-import multiprocessing
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -76,20 +74,22 @@ def aligned(
     -------
     faces : uint8 [n, 64, 64, 3]
     rejected : DataFrame, as `s2f.corpora.rejections.frame` has them
+
+    Raises
+    ------
+    RunError: a worker process died
     """
     parts = [list(paths[at : at + PART]) for at in range(0, len(paths), PART)]
     places = [kept / f"{_key(part, settings)}.npz" for part in parts]
     waiting = [(part, place) for part, place in zip(parts, places, strict=True) if not place.is_file()]
-    todo = [str(path) for part, _ in waiting for path in part]
-    if todo:
+    if waiting:
         kept.mkdir(parents=True, exist_ok=True)
-        bar = tqdm(total=len(paths), initial=len(paths) - len(todo), desc="more photographs", unit="photo")
-        context = multiprocessing.get_context("spawn")
-        with workers.one_thread_each(), bar, context.Pool(n_workers, initializer=workers.end_with_parent) as pool:
-            made = pool.imap(partial(_face, settings=settings), todo)
+        done = len(paths) - sum(len(part) for part, _ in waiting)
+        bar = tqdm(total=len(paths), initial=done, desc="more photographs", unit="photo")
+        with bar, workers.pool(n_workers, at=kept) as pool:
             for part, place in waiting:
                 results = []
-                for result in itertools.islice(made, len(part)):
+                for result in pool.map(partial(_face, settings=settings), map(str, part)):
                     results.append(result)
                     bar.update()
                 faces = [face for face, *_ in results if face is not None]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import multiprocessing
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,17 +17,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from s2f import provenance, weights
+from s2f import provenance, weights, workers
 from s2f.corpora import manifest as manifests
 from s2f.corpora import rejections
 from s2f.errors import StoreError, nearest
 from s2f.features.store import FACE_PX, FILES, FRONT_END, MIN_VOICE_S, N_MELS, VERSION, Meta, Store
 from s2f.files import whole
-from s2f.workers import end_with_parent, one_thread_each
 
 if TYPE_CHECKING:
     from s2f.features.listening import Heard
 
+INCOMPLETE = "identity_incomplete"  # reason of a usable file whose person lost all of the other kind
 SEVERAL_FACES = ("prominent", "reject")
 
 
@@ -96,7 +94,8 @@ def build(
 
     Raises
     ------
-    StoreError: too many unusable files; nobody left, in all or in one split; a worker process died
+    StoreError: too many unusable files; nobody left, in all or in one split
+    RunError: a worker process died
     CorpusError: the manifest is not valid
     """
     if not 0 <= max_rejected <= 1:
@@ -108,6 +107,9 @@ def build(
     parts, places, key = _plan(table, shards, root=root, settings=settings, shard_size=shard_size)
     if _is_built(folder, key):
         shutil.rmtree(shards, ignore_errors=True)
+        lost = Store.open(folder).rejected()
+        lost = lost[lost["reason"] != INCOMPLETE]
+        _check_share(table, zip(lost["modality"], lost["reason"], strict=True), folder, max_rejected=max_rejected)
         return
     shards.mkdir(parents=True, exist_ok=True)
     # Without an index nobody takes the old or half-new arrays for a store.
@@ -143,11 +145,12 @@ def build_part(
 
     Returns
     -------
-    int, number of shards of this part, 0 where there are fewer shards than parts
+    int, number of shards of this part, 0 where there are fewer shards than parts, or the store is built
 
     Raises
     ------
-    StoreError: a part that does not exist; a worker process died
+    StoreError: a part that does not exist
+    RunError: a worker process died
     CorpusError: the manifest is not valid
     """
     part, n_parts = share
@@ -157,6 +160,10 @@ def build_part(
     folder, settings = Path(folder), settings or Settings()
     table = manifests.validate(manifest)
     shards = folder / "shards"
+    if (folder / "index.parquet").is_file():  # finished before: made again for another reason than its files
+        *_, key = _plan(table, shards, root=root, settings=settings, shard_size=shard_size)
+        if _is_built(folder, key):
+            return 0
     shards.mkdir(parents=True, exist_ok=True)
     parts, places, _ = _plan(table, shards, root=root, settings=settings, shard_size=shard_size, share=share)
     _make_shards(parts, places, root=root, settings=settings, n_workers=n_workers, progress=progress)
@@ -211,20 +218,11 @@ def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, pro
             for i in todo:
                 _make_shard(parts[i], places[i], root, settings, bar.update)
             return
-        with one_thread_each():
-            context = multiprocessing.get_context("spawn")  # fork would copy threads' locks of torch and BLAS
-            pool = ProcessPoolExecutor(min(n_workers, max(1, len(todo))), context, initializer=end_with_parent)
-            try:
-                jobs = {pool.submit(_make_shard, parts[i], places[i], root, settings): i for i in todo}
-                for job in as_completed(jobs):
-                    job.result()
-                    bar.update(len(parts[jobs[job]]))
-            except BrokenProcessPool as error:
-                problem = "lost a worker process (out of memory, or killed)"
-                remedy = "Build again, perhaps with fewer workers: finished shards are kept."
-                raise StoreError(places[0].parent.parent, problem, remedy=remedy, reason="worker") from error
-            finally:
-                pool.shutdown(cancel_futures=True)
+        with workers.pool(min(n_workers, max(1, len(todo))), at=places[0].parent.parent) as pool:
+            jobs = {pool.submit(_make_shard, parts[i], places[i], root, settings): i for i in todo}
+            for job in as_completed(jobs):
+                job.result()
+                bar.update(len(parts[jobs[job]]))
 
 
 def _make_shard(part: pd.DataFrame, place: Path, root, settings: Settings, report: Callable | None = None) -> None:
@@ -303,7 +301,9 @@ def _merge(
     rejected = _rejected(table, problems, incomplete)
     with whole(folder / "rejected.csv") as beside:
         rejected.to_csv(beside, index=False)
-    _check_losses(table, keep, problems, folder, max_rejected=max_rejected)
+    lost = ((table["modality"].iat[i], reason) for i, reason, _ in problems)
+    _check_share(table, lost, folder, max_rejected=max_rejected)
+    _check_people(table, keep, folder)
 
     frames = np.zeros(len(table), np.int64)
     frames[voice & used] = np.concatenate([n_frames for _, n_frames, _ in _shards(places, "n_frames")])
@@ -346,24 +346,29 @@ def _complete(table: pd.DataFrame, used: np.ndarray) -> tuple[np.ndarray, dict[i
 
 
 def _rejected(table: pd.DataFrame, problems: list, incomplete: dict[int, str]) -> pd.DataFrame:
-    rows = sorted([*problems, *((i, "identity_incomplete", what) for i, what in incomplete.items())])
+    rows = sorted([*problems, *((i, INCOMPLETE, what) for i, what in incomplete.items())])
     places = [i for i, *_ in rows]
     named = table[["path", "modality", "identity"]].iloc[places].itertuples(index=False)
     return rejections.frame((*who, reason, detail) for who, (_, reason, detail) in zip(named, rows, strict=True))
 
 
-def _check_losses(table: pd.DataFrame, keep: np.ndarray, problems: list, folder: Path, *, max_rejected: float) -> None:
-    see = f"See {folder / 'rejected.csv'}; "
+def _check_share(table: pd.DataFrame, lost: Iterable[tuple[str, str]], folder: Path, *, max_rejected: float) -> None:
+    """Refuse a store that leaves out too many files, each of `lost` by its modality and reason."""
+    lost = list(lost)
     for modality in manifests.MODALITIES:
-        rows = np.flatnonzero(table["modality"] == modality)
-        bad = Counter(reason for i, reason, _ in problems if table["modality"].iat[i] == modality)
+        n = int((table["modality"] == modality).sum())
+        bad = Counter(reason for whose, reason in lost if whose == modality)
         n_bad = sum(bad.values())
-        if n_bad > max_rejected * len(rows):
+        if n_bad > max_rejected * n:
             common = ", ".join(f"{reason} {n}" for reason, n in bad.most_common(4))
-            share, limit = f"{100 * n_bad / len(rows):.1f} %: {common}", f"{100 * max_rejected:g} %"
-            problem = f"would leave out {n_bad} of {len(rows)} {modality} files ({share}), more than {limit}"
-            remedy = see + "repair them, or raise max_rejected."
+            share, limit = f"{100 * n_bad / n:.1f} %: {common}", f"{100 * max_rejected:g} %"
+            problem = f"would leave out {n_bad} of {n} {modality} files ({share}), more than {limit}"
+            remedy = f"See {folder / 'rejected.csv'}; repair them, or raise max_rejected."
             raise StoreError(folder, problem, remedy=remedy, reason="too_many_rejected")
+
+
+def _check_people(table: pd.DataFrame, keep: np.ndarray, folder: Path) -> None:
+    see = f"See {folder / 'rejected.csv'}; "
     if not keep.any():
         problem = "would be empty: nobody has both a usable recording and a usable photo"
         raise StoreError(folder, problem, remedy=see + "repair the files.", reason="empty")

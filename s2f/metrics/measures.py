@@ -77,6 +77,7 @@ class Given:
     draws: np.random.Generator
     too_few: str | None = None  # why no sets are compared, where it is for lack of faces
     training: np.ndarray | None = None
+    no_training: str = "no training photographs are given"  # why, where there are none
 
     @cached_property
     def genders(self) -> np.ndarray:
@@ -130,7 +131,7 @@ class Comparison:
         if needs in ("distances", "training") and self.row.mean:
             return "a mean of embeddings lies nearer to the middle than any face"
         if needs == "training" and self.given.training is None:
-            return "no training photographs are given"
+            return self.given.no_training
         return self.no_video if needs == "videos" else None
 
     @cached_property
@@ -242,6 +243,10 @@ class Comparison:
         """The mean of a value a face, of people first; `of` are the faces that have one."""
         return self.of_people(pairs.by_identity(values, self.codes[of], n_identities=self.n), reference, len(values))
 
+    def n_of(self, people: np.ndarray) -> int:
+        """Recordings of people, bool [n]."""
+        return int(people[self.codes].sum())
+
     def of_people(self, values: np.ndarray, reference: str, n_recordings: int | None = None) -> Measured:
         """The mean of a value a person."""
         n = len(self.faces) if n_recordings is None else n_recordings
@@ -285,14 +290,16 @@ def _diversity(c: Comparison, *, share: bool) -> Measured | str:
     text = "root mean square pixel difference on -1 to 1, different people of one sex"
     if share:
         of_faces, text = bootstrap.ratio(of_faces, of_photos), f"the same among {len(c.gallery)} real photos"
-    return Measured(of_faces, both.sum(1) > 0, len(c.faces), text)
+    people = both.sum(1) > 0
+    return Measured(of_faces, people, c.n_of(people), text)
 
 
 def _consistency(c: Comparison) -> Measured | str:
     within = np.diag(c.rms)
     if not np.isfinite(within).any():
         return "no person has two recordings"
-    return c.of_people(within, "root mean square pixel difference on -1 to 1, recordings of one person")
+    text = "root mean square pixel difference on -1 to 1, recordings of one person"
+    return c.of_people(within, text, c.n_of(np.isfinite(within)))
 
 
 def _embedding(c: Comparison) -> str:
@@ -317,7 +324,8 @@ def _matching(c: Comparison, *, within: str = "") -> Measured | str:
     allowed = c.given.strata[within] & np.isfinite(c.wins)
     if not allowed.any():
         return "no two people to compare within this stratum"
-    return Measured(bootstrap.pair_mean(c.wins, allowed), allowed.any(1), len(c.faces), c.reference)
+    people = allowed.any(1)
+    return Measured(bootstrap.pair_mean(c.wins, allowed), people, c.n_of(people), c.reference)
 
 
 def _within_one(c: Comparison, *, who: str) -> Measured | str:
@@ -325,8 +333,8 @@ def _within_one(c: Comparison, *, who: str) -> Measured | str:
     allowed = c.given.strata["gender"] & np.isfinite(c.wins) & members[:, None]
     if not allowed.any():
         return f"no two {who} to compare"
-    n = int(members[c.codes].sum())
-    return Measured(bootstrap.pair_mean(c.wins, allowed), allowed.any(1), n, c.reference)
+    people = allowed.any(1)
+    return Measured(bootstrap.pair_mean(c.wins, allowed), people, c.n_of(people), c.reference)
 
 
 def _copies(c: Comparison) -> Measured:
@@ -347,7 +355,8 @@ def _by_video(c: Comparison, *, which: str, within: str = "") -> Measured | str:
         return "no two people to compare within this stratum"
     same, other = bootstrap.pair_mean(inside, allowed), bootstrap.pair_mean(outside, allowed)
     statistic = {"same": same, "other": other, "difference": bootstrap.difference(same, other)}[which]
-    return Measured(statistic, allowed.any(1), int(c.in_both.sum()), c.reference)
+    people = allowed.any(1)
+    return Measured(statistic, people, int(people[c.codes][c.in_both].sum()), c.reference)
 
 
 def _gender_agreement(c: Comparison) -> Measured | str:

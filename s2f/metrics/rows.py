@@ -8,6 +8,7 @@ the model's, on the same people in the same resamples, which is what says whethe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from s2f.metrics.standins import FaceSet, halves, shuffled, someone_else
 
 N_SHUFFLES = 20  # ways of giving the drawn faces to others, at most as many as there are others
 _ONE_PHOTO = "no person has two photos"
+TRAINED_ON = "the people who are measured were trained on"
 DEFAULTS = {"ceiling": _ONE_PHOTO, "random_real": _ONE_PHOTO, "shuffled_voice": "there is nobody else"}
 
 
@@ -44,7 +46,7 @@ def evaluate(
         from the row `model`: the mean over `N_SHUFFLES` ways of giving its faces to others.
     photos : FaceSet, every held-out photo of the people
     people : DataFrame, columns identity, gender ("f", "m" or None), nationality (str or None), one row a person
-    protocol : str, "held_out" or "closed_set", as it goes into the result
+    protocol : str, "held_out" or "closed" (the people were trained on), as it goes into the result
     rng : numpy.random.Generator, stream of the bootstrap, the halves and the galleries, which are the same for all rows
     absent : mapping of str to str, optional, why a row has no faces
     sizes : Sizes, how many resamples, people in a gallery, and faces of a set
@@ -94,6 +96,8 @@ def evaluate(
     few = too_few(n, min_n=sizes.min_n)
     real = None if few else _real_sets(reference, source, n, sizes, rng=streams["sets"])
     given = Given(people, photos, real, sizes, draws=streams["draws"], too_few=few, training=training)
+    if protocol == "closed":
+        given = replace(given, training=None, no_training=TRAINED_ON)
     counts = bootstrap.resamples(len(people), rng=streams["resamples"], n_resamples=sizes.n_resamples)
     resampling = Resampling(counts, streams["subsamples"], sizes.n_subsamples)
     lines, measured = {}, []

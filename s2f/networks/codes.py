@@ -66,7 +66,7 @@ class FaceCode(nn.Module):
         return self.decode(codes if noise is None else codes + noise)
 
 
-class Judge(nn.Module):
+class FaceDiscriminator(nn.Module):
     """A discriminator that looks at a whole face and at every part of it, and gives what it looked at.
 
     Parameters

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import itertools
-import multiprocessing
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,17 +76,14 @@ def _keys(parts: list[list[str]], digest: str) -> list[str]:
 def _make(parts: list[list[str]], places: list[Path], *, n_workers: int) -> None:
     """Write the parts that are not there yet, each whole: `rows` [n, 256] and `lengths` [n_recordings]."""
     waiting = [(part, place) for part, place in zip(parts, places, strict=True) if not place.is_file()]
-    todo = [path for part, _ in waiting for path in part]
-    if not todo:
+    if not waiting:
         return
-    n = sum(map(len, parts))
-    bar = tqdm(total=n, initial=n - len(todo), desc="voice tracks", unit="recording", mininterval=1)
-    context = multiprocessing.get_context("spawn")
-    with workers.one_thread_each(), bar, context.Pool(n_workers, initializer=workers.end_with_parent) as pool:
-        made = pool.imap(_track, todo)
+    n, left = sum(map(len, parts)), sum(len(part) for part, _ in waiting)
+    bar = tqdm(total=n, initial=n - left, desc="voice tracks", unit="recording", mininterval=1)
+    with bar, workers.pool(n_workers, at="the voice tracks") as pool:
         for part, place in waiting:
             found = []
-            for track in itertools.islice(made, len(part)):
+            for track in pool.map(_track, part):
                 found.append(track)
                 bar.update()
             with files.whole(place) as beside:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from s2f.features.listening import Heard
 
 PIECE = 1024 * FRAMES_PER_VECTOR  # frames that the voice embedding takes at once, 5.5 minutes
+N_TYPICAL_AT_ONCE = 256  # voices whose draws are compared at once, for each of many draws
 CHECKPOINT = "checkpoint.safetensors"
 
 
@@ -139,7 +140,8 @@ class Model:
         """The most typical face of each voice, float [B, dim]: uint8 [B, 64, 64, 3]."""
         if self.sampler is None:
             return draw(self.generator, embeddings)
-        return rendered(self.generator, self.sampler.typical(embeddings))
+        codes = [self.sampler.typical(part) for part in embeddings.split(N_TYPICAL_AT_ONCE)]
+        return rendered(self.generator, torch.cat(codes))
 
     @torch.no_grad()
     def draws(self, embeddings: Tensor, n: int = 1, *, seed: int = 0) -> np.ndarray:

@@ -26,12 +26,12 @@ from s2f.study.finished import Finished, settings_of
 from s2f.study.graph import MADE_FROM, book_sources
 from s2f.study.pages import check_executed
 
-# What a reader must know about a run before looking at a number; other profiles use real recordings.
+# What a reader must know about a run before looking at a number; of other profiles, what their people are.
 KINDS = MappingProxyType(
     {
         "smoke": "Smoke build: it only shows that everything runs, and no number or picture on it is a result.",
         "demo": "Profile demo: synthetic voices and faces, small networks, minutes of training.",
-        "evening": "Profile evening: synthetic voices and faces, networks of half width, an evening of training.",
+        "evening": "Profile evening: synthetic voices and faces, networks of half width, about an hour of training.",
         "synthetic": "Profile synthetic: synthetic voices and faces at the poster's scale.",
     }
 )
@@ -39,7 +39,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OUTPUTS = (".png", ".svg", ".csv")  # of the results folders, taken into the book beside the notebooks
 BEHIND = (  # of a seed's folder: what its tables are made of
     *("corpus/*.csv", "corpus/summary.json", "store/rejected.csv", "voice/metrics.json", "measure/quality.json"),
-    *("*/metrics.json", "*/experiments.csv", "answer/answer.json", "answer/pooled.json"),
+    *("*/metrics.json", "*/experiments.csv", "*/draws.json", "answer/answer.json", "answer/pooled.json"),
 )
 MADE = {"status", "downloads"}  # pages that the build writes
 
@@ -109,7 +109,7 @@ def status(run: Path) -> dict[str, Any]:
         if not isinstance(values, dict):
             raise RunError(path, "does not hold a mapping", remedy="Delete it and run the study again.")
         rows.append({"notebook": path.stem} | values)
-    text = KINDS.get(profile, f"Profile {profile}: real recordings and photographs.")
+    text = KINDS.get(profile) or f"Profile {profile}: {_corpus(run)}."
     if label:
         text += f" Label {label}."
     seeds = sorted({str(row["seed"]) for row in rows if row.get("seed") is not None})
@@ -117,6 +117,13 @@ def status(run: Path) -> dict[str, Any]:
         text += f" Seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}."
     kind = "smoke" if profile == "smoke" else "result"
     return {"run": run.name, "profile": profile, "label": label, "kind": kind, "text": text, "rows": rows}
+
+
+def _corpus(run: Path) -> str:
+    """What the people of a run are, by the parameters of its first seed that has a corpus."""
+    found = next(iter(sorted(run.glob("s*/corpus/params.yaml"))), None)
+    is_synthetic = found is not None and settings_of(found.parent).corpus.kind == "synthetic"
+    return "synthetic voices and faces" if is_synthetic else "real recordings and photographs"
 
 
 def pages(root: Path) -> set[str]:

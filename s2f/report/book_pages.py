@@ -31,6 +31,7 @@ DATA: Mapping[str, str] = MappingProxyType(
         "code/metrics.json": "how near the face code brings photographs back",
         "measure/quality.json": "what the networks that read faces get right",
         "metrics.json": "every metric of the variant, with intervals and reasons",
+        "draws.json": "how the draws of one voice are spread: energy score, coverage, ranks, what they share",
         "experiments.csv": "length of the recording, one speaker's faces, groups, speakers of the training",
         "answer/answer.json": "what was recovered of every attribute, of this seed",
         "answer/pooled.json": "the same, over all finished seeds",

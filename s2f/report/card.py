@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from s2f import files
-from s2f.report.style import GREY, INK
+from s2f.report.style import GREY, INK, evenly
 from s2f.study.finished import Finished
 
 SIZE_PX = (1200, 630)  # what those sites ask for
@@ -34,8 +34,7 @@ def draw(faces: np.ndarray | None, text: str, path: str | Path) -> None:
     figure.text(0.05, 0.66, textwrap.fill(QUESTION, 36), fontsize=36, color=INK, fontweight="bold", va="center")
     figure.text(0.05, 0.07, textwrap.fill(text, 110), fontsize=14, color=GREY, va="center", parse_math=False)
     if faces is not None and len(faces):
-        rows = np.unique(np.linspace(0, len(faces) - 1, N_FACES).round().astype(int))
-        for place, face in enumerate(faces[rows]):
+        for place, face in enumerate(faces[evenly(len(faces), most=N_FACES)]):
             ax = figure.add_axes((0.05 + place * 0.9 / N_FACES, 0.15, 0.86 / N_FACES, 0.26))
             ax.imshow(face, interpolation="lanczos")
             ax.axis("off")

@@ -52,7 +52,7 @@ def heard_or_made_up() -> Figure:
         ("voice", "drawn"),
     ):
         _lead(ax, boxes, start, stop, size=(27, 10))
-    ax.text(65, 6, "what only the grey box\ncauses is invented", fontsize=9, va="center", color=GREY)
+    ax.text(65, 6, "what only the right\ngrey box causes is\ninvented", fontsize=9, va="center", color=GREY)
     say(
         figure,
         """Boxes and arrows. The body, that is sex, age and size, leads to the voice and to the face. Words, mood, room

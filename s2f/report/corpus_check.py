@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from s2f import files
@@ -20,6 +19,7 @@ from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling,
 from s2f.corpora.corpus import processed
 from s2f.errors import AudioError, CorpusError, ImageError, OutputError
 from s2f.features import pack
+from s2f.report.style import evenly
 from s2f.study import params
 
 PAGE = 'The book\'s page "Getting the data" says where each is published, and its usual places.'
@@ -174,7 +174,7 @@ def _say_sample(found: pd.DataFrame, *, n: int, is_processed: bool) -> int:
     bad = 0
     for modality, what in MODALITIES:
         rows = found[found["modality"] == modality]
-        chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int))]
+        chosen = rows.iloc[evenly(len(rows), most=n)]
         problems = list(_problems(chosen, is_processed=is_processed))
         if len(chosen):
             print(f"{len(chosen) - len(problems)} of {len(chosen)} {what} tried can be used.")

@@ -30,10 +30,6 @@ MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
 TABLE1 = "results/table1.npz"
 KEPT = (TABLE1, "results/table2.csv", "results/table2.json", f"answer/{draws.FILE}")  # below the folder of a seed
 KEPT_OF_VARIANT = {"metrics": ("metrics.json",), "model": ("log.jsonl", "sampler/log.jsonl", "samples.npz")}
-TABLE1_IS = (
-    "Table 1: people whom the networks never met, drawn by the seed and never chosen. "
-    "Above a photograph, below it what is drawn from the person's voice."
-)
 NOTED = "provenance.json"  # what made every notebook of the run; a folder with it is a kept run
 PAGE = "index.md"
 DRAWS = {  # of what many draws say: how it is drawn, and what it is
@@ -255,16 +251,17 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
     name, shown = seed.name, catalogue.table2_metrics()
     lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(map(catalogue.label, shown))} |"]
     lines.append("|---" * (2 + len(shown)) + "|")
-    for line in tables.read_table2(seed / "results" / "table2.json"):
-        if line.row == "model":
-            cells = [
-                prose.plain_markdown(line.variant),
-                str(line.n_identities),
-                *(line.printed(metric) for metric in shown),
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
+    of_model = [line for line in tables.read_table2(seed / "results" / "table2.json") if line.row == "model"]
+    for line in of_model:
+        cells = [prose.plain_markdown(line.variant), str(line.n_identities), *map(line.printed, shown)]
+        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
-    lines += _figure(f"{name}/table1.png", TABLE1_IS)
+    who = prose.met(line.data for line in of_model)
+    lines += _figure(
+        f"{name}/table1.png",
+        f"Table 1: people {who}, drawn by the seed and never chosen. "
+        "Above a photograph, below it what is drawn from the person's voice.",
+    )
     if found:
         lines += ["### Many draws of a voice", ""]
         lines += ["On the people of the known answer, whom no network has seen, by General.", ""]

@@ -13,6 +13,11 @@ ABSENT = "s2f_absent"  # in the metadata of an output: it says that something is
 REAL_VOICES = "Networks that learned from synthetic people never heard a real voice, and are often wrong about one."
 
 
+def met(protocols: Iterable[str]) -> str:
+    """Whether networks met the people who are measured, by the protocols of the metrics: a relative clause."""
+    return "whom the networks never met" if set(protocols) == {"held_out"} else "whom the networks also learned from"
+
+
 def number(value: float | None, *, digits: int = 1, why: str | None = None) -> str:
     """A number with so many digits after its point, or `MISSING` for one that is none (None, NaN or infinite).
 

@@ -146,8 +146,11 @@ def _measured(folder: Path) -> list[str]:
     for line in found:
         cells = [prose.plain_markdown(line.variant), catalogue.label(line.row), str(line.n_identities)]
         lines.append(f"| {' | '.join([*cells, *(line.printed(metric) for metric in shown)])} |")
-    met = "whom the networks never met" if {line.data for line in found} == {"held_out"} else "they also learned from"
-    return [*lines, "", f"On people {met}; brackets hold 95 % intervals over people."]
+    return [
+        *lines,
+        "",
+        f"On people {prose.met(line.data for line in found)}; brackets hold 95 % intervals over people.",
+    ]
 
 
 def _licence(settings: Settings) -> str:

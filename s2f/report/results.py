@@ -147,6 +147,11 @@ def load(study: Study) -> Variant:
     return Variant(measured.read(folder), np.load(folder / "faces.npy"), held_out, store)
 
 
+def load_all(study: Study) -> dict[str, Variant]:
+    """All variants of a study, by name, as `load` gives one."""
+    return {name: load(study.of(name)) for name in study.params.variants}
+
+
 def beside(study: Study) -> dict[str, Variant]:
     """The runs that this profile keeps beside its own, by label."""
     return {label: load(study.beside(label)) for label in study.params.beside} if not study.label else {}
@@ -238,6 +243,7 @@ def quotes(variants: Mapping[str, Variant]) -> dict[str, str]:
         "n_fid": prose.number(content["rows"]["model"]["fid"]["n_recordings"], digits=0, why=missing(content, "fid")),
         "verdict": verdict(content),
         "recipe": content["recipe"],
+        "who": prose.met([content["protocol"]]),
     }
     for name, quote in QUOTED.items():
         variant = variants.get(quote.variant)

@@ -33,6 +33,11 @@ INK, FAINT = "#222222", "#E4E4E4"
 BETWEEN = "#757575"  # 4.6:1 on white and on black: words beside photographs, whose lightness no page may turn around
 
 
+def evenly(n: int, *, most: int) -> np.ndarray:
+    """Which of `n` to show where `most` have room: rising numbers int [≤ most], the first and the last among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+
+
 def theme() -> None:
     """Make the look of all figures the default of this session, and let a notebook show figures as pictures.
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.report.face_figures import face_rows
-from s2f.report.style import COLOURS, canvas, in_theme, listed, say
+from s2f.report.style import COLOURS, canvas, evenly, in_theme, listed, say
 from s2f.training import saves
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def sample_grids(samples: Mapping[str, np.ndarray], *, n_rows: int = 6, n_column
     n_columns : int, voices shown
     """
     steps = sorted(samples, key=int)
-    picked = [steps[k] for k in np.unique(np.linspace(0, len(steps) - 1, n_rows).round().astype(int))]
+    picked = [steps[k] for k in evenly(len(steps), most=n_rows)]
     rows = {f"step {int(step):,}": samples[step][:n_columns] for step in picked}
     return face_rows(rows, what="Faces drawn from the same voices, at several moments of the training")
 

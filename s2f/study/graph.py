@@ -210,8 +210,8 @@ class Graph:
         }
         for name in sorted(needed | set(made.inputs)):
             folder, _, notebook = name.rpartition(":")
-            if name not in needed and notebook == job.notebook:
-                continue  # another seed's, which may show this one's in turn
+            if name not in needed and f"/s{job.seed}/" not in f"/{folder}/":
+                continue  # another seed's, which this one's page shows but does not wait for
             now = self._facts(self.root / "runs" / folder, notebook)
             if now is None or now.id != made.inputs.get(name):
                 yield f"{folder} is another"

@@ -8,12 +8,14 @@ gives it, so that a typing error stops a run at once instead of changing it sile
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -56,7 +58,7 @@ def resolve(
     ----------
     profile, variant : str, names of files in ``params/profiles`` and ``params/variants``
     overrides : mapping or str, optional
-        Dotted keys to values, such as ``{"gan.steps": 500}``; a string is parsed as YAML, since
+        Dotted keys to values, such as ``{"sampler.steps": 500}``; a string is parsed as YAML, since
         ``papermill -p`` passes strings.
     root : Path, the project's folder
 
@@ -87,11 +89,19 @@ def resolve(
             if key not in valid:
                 raise ParameterError(f"{shown}: parameter '{key}'", "does not exist", remedy=nearest(key, valid))
             _set(resolved, key, _checked(key, value, source=str(shown)))
-    checkpoint = resolved["voice"]["checkpoint"]
-    if checkpoint is not None and (root / checkpoint).is_file():  # what is in it decides, not its name
-        with open(root / checkpoint, "rb") as stream:
-            resolved["voice"]["checkpoint_sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    for section, model in Settings.model_fields.items():
+        for name in getattr(model.annotation, "model_fields", {}):
+            key = name.removesuffix("_sha256")
+            if key != name and (file := resolved[section][key]) is not None and (root / file).is_file():
+                state = (root / file).stat()
+                resolved[section][name] = _sha256(root / file, (state.st_size, state.st_mtime_ns))
     return _together(resolved)
+
+
+@functools.lru_cache(maxsize=32)
+def _sha256(path: Path, _state: tuple[int, int]) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def plain(settings: Settings) -> dict[str, Any]:
@@ -108,21 +118,21 @@ def parse_overrides(overrides: Mapping[str, Any] | str | None) -> dict[str, Any]
             overrides = yaml.safe_load(overrides)
         except yaml.YAMLError as error:
             raise ParameterError(
-                "overrides", f"is not YAML ({error})", remedy="Write it as {gan.steps: 500}."
+                "overrides", f"is not YAML ({error})", remedy="Write it as {sampler.steps: 500}."
             ) from error
     if not isinstance(overrides, Mapping):
-        remedy = "Write dotted keys and values, as in {gan.steps: 500}."
+        remedy = "Write dotted keys and values, as in {sampler.steps: 500}."
         raise ParameterError("overrides", f"is {overrides!r}, not a mapping", remedy=remedy)
     return _flatten(dict(overrides))
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """``["gan.steps=500"]`` as ``{"gan.steps": 500}``."""
+    """``["sampler.steps=500"]`` as ``{"sampler.steps": 500}``."""
     overrides = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise ParameterError(f"--set {setting}", "has no '='", remedy="Write it as --set gan.steps=500.")
+            raise ParameterError(f"--set {setting}", "has no '='", remedy="Write it as --set sampler.steps=500.")
         try:
             overrides[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
@@ -167,12 +177,12 @@ def fingerprint(settings: Settings, stage: str, *, seed: int) -> str:
 
 def section_json(settings: Settings, stage: str, *, seed: int) -> str:
     """What `stage` depends on, as sorted JSON: equal strings mean equal outputs."""
-    chain = list(stages.before(stage))
+    chain = [each for each in stages.before(stage) if each.notebook == stage or stages.in_run(each.notebook, settings)]
     looked_at = {name for each in chain for name in each.sections}
     without = {Reach.NOTHING}
     if "gan" not in looked_at:
         without |= {Reach.SHARED} if "code" in looked_at else {Reach.SHARED, Reach.GAN, *settings.voice.without}
-    parts: dict[str, Any] = {"seed": seed, "versions": {each.notebook: each.version for each in chain if each.sections}}
+    parts: dict[str, Any] = {"seed": seed, "versions": {each.notebook: each.version for each in chain}}
     for name in (name for each in chain for name in each.sections):
         section = getattr(settings, name)
         unseen = without | settings.voice.without if name == "voice" else without
@@ -280,11 +290,13 @@ def _remedy(field: FieldInfo, value: Any, problem: ErrorDetails) -> str:
     bounds = {type(mark).__name__: mark for mark in field.metadata}
     if problem["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
         return f"It must lie in {bounds['Ge'].ge} to {bounds['Le'].le}."
-    kind = getattr(field.annotation, "__name__", "text or null")
+    is_union = get_origin(field.annotation) in (Union, UnionType)
+    kinds: tuple[Any, ...] = get_args(field.annotation) if is_union else (field.annotation,)
+    kind = " or ".join({str: "text", NoneType: "null"}.get(each, each.__name__) for each in kinds)
     if isinstance(value, str):
         hint = " In YAML write 2.0e-4, not 2e-4, for a number."
     else:
-        hint = f" In YAML quote a text that looks like something else: '\"{value}\"'." if "str" in str(kind) else ""
+        hint = f" In YAML quote a text that looks like something else: '\"{value}\"'." if str in kinds else ""
     return f"It must be of type {kind}.{hint}"
 
 

@@ -48,6 +48,7 @@ class Study:
     inputs: dict[str, str] = field(default_factory=dict)  # ids of what was read; its other views note theirs here too
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
     caller: list[str] = field(default_factory=list)  # what of the session could change results
+    code: str | None = None  # key of the code that it runs: that on disk when it was opened
 
     @property
     def run(self) -> Path:
@@ -124,7 +125,7 @@ class Study:
         """Whether the same code made an input here and in another run, with all that stands before it."""
         behind = [(stage.notebook, part) for stage in stages.before(self._place(what)[1]) for part in stage.writes]
         # What this notebook writes is made by its own code, finished or not.
-        now = {self.notebook: code_of(self.notebook, root=self.root)}
+        now = {self.notebook: self.code}
         return all(now.get(made_by, self._code(part)) == other._code(part) for made_by, part in behind)
 
     def _code(self, what: str) -> str | None:
@@ -183,7 +184,7 @@ class Study:
         done = facts.model_copy(
             update={
                 "fingerprint": self.fingerprint(self.notebook),
-                "code": code_of(self.notebook, root=self.root),
+                "code": self.code,
                 "id": self.id,
                 "inputs": dict(sorted(self.inputs.items())),
                 "command": self.whole,
@@ -298,6 +299,7 @@ def open_study(
     resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
     given = params.parse_overrides(overrides)
     study = Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
+    study.code = code_of(notebook, root=root)
     study.caller = environment.suspects(_shell())
     if study.caller:
         _say_once(f"Can change results, so that `study` makes this again without: {', '.join(study.caller)}.")

@@ -149,9 +149,6 @@ def _wait_for_notebooks(root: Path, runs: Iterable[str]) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """``python -m s2f study``."""
-    for name in ("seeds", "cores"):
-        if (n := getattr(arguments, name)) is not None and n < 1:
-            raise ParameterError(f"--{name}", f"is {n}", remedy="Give a whole number from 1.")
     asked = {
         "profile": arguments.profile,
         "label": arguments.label,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from s2f.networks.codes import FaceCode, Judge, Sampler
+from s2f.networks.codes import FaceCode, FaceDiscriminator, Sampler
 from s2f.networks.models import Architecture, FaceEmbedding
 from s2f.settings import Settings
 from s2f.training import sampler
@@ -28,7 +28,7 @@ def drawing(settings: Settings) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]
         network = FaceCode(width=code.width, dim=code.dim)
         found["encoder"] = network.encoder, (face,)
         found["decoder, the generator"] = network.decoder, (torch.zeros(1, code.dim),)
-        found["discriminator of the code"] = Judge(width=code.judge_width), (face,)
+        found["discriminator of the code"] = FaceDiscriminator(width=code.discriminator_width), (face,)
         own = sampler.network(s, embedding_dim=described.embedding_dim, dim=code.dim)
         found["sampler"] = own, (torch.zeros(1, code.dim), some, torch.zeros(1, own.axes.shape[1]), some)
     else:

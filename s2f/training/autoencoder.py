@@ -16,7 +16,7 @@ from torch.optim.swa_utils import update_bn
 
 from s2f import seeding
 from s2f.errors import TrainingError
-from s2f.networks.codes import FaceCode, Judge
+from s2f.networks.codes import FaceCode, FaceDiscriminator
 from s2f.networks.models import seeded, start_smooth
 from s2f.settings import Code
 from s2f.training import loop
@@ -32,11 +32,11 @@ class Trainer(loop.Trainer):
 
     Raises
     ------
-    TrainingError: fewer than two photographs, or a batch that the processes of `setup` cannot share equally
+    TrainingError: fewer than two photographs
     """
 
     SECTION = "code"
-    PARTS = ("network", "average", "judge", "network_adam", "judge_adam", "batches", "noise")
+    PARTS = ("network", "average", "discriminator", "network_adam", "discriminator_adam", "batches", "noise")
     settings: Code
 
     def __init__(self, photos: Photos, *, settings: Code, setup: loop.Setup) -> None:
@@ -51,20 +51,18 @@ class Trainer(loop.Trainer):
         network = seeded(new, generator=init)
         if s.smooth_start:
             start_smooth(network.decoder, generator=init)
-        self.network = self.peers.synchronised(network, device=device)
-        self.judge = seeded(lambda: Judge(width=s.judge_width), generator=init)
+        self.network = network
+        self.discriminator = seeded(lambda: FaceDiscriminator(width=s.discriminator_width), generator=init)
         loop.channels_last(self.network, device).train()
-        loop.channels_last(self.judge, device).train()
+        loop.channels_last(self.discriminator, device).train()
         self.average = loop.channels_last(new(), device).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.average.requires_grad_(False)
         adam = partial(torch.optim.Adam, betas=(s.beta_1, s.beta_2), fused=True)
         self.network_adam = adam(self.network.parameters(), lr=s.learning_rate_generator)
-        self.judge_adam = adam(self.judge.parameters(), lr=s.learning_rate_discriminator)
+        self.discriminator_adam = adam(self.discriminator.parameters(), lr=s.learning_rate_discriminator)
         self.batches, self.noise = self.stream("batches"), self.stream("noise")
-        self._draw_again = self.shared(self.network)
-        self._teach = self.shared(self.judge)
-        self._ask = self.compiled(self.judge) if self.peers.n > 1 else self._teach
+        self._draw_again, self._ask = self.compiled(self.network), self.compiled(self.discriminator)
 
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One iteration; returns its losses as tensors. With `report` also what `gan.Trainer.iterate` gives of them."""
@@ -72,19 +70,18 @@ class Trainer(loop.Trainer):
         self.step += 1
         factor = loop.decayed(self.step, s.steps, decay_from=s.decay_from)
         self.network_adam.param_groups[0]["lr"] = factor * s.learning_rate_generator
-        self.judge_adam.param_groups[0]["lr"] = factor * s.learning_rate_discriminator
-        # Every process draws the whole batch of B and keeps its own part, of B / n.
-        real = self.peers.mine(self._photographs())  # [B / n, 3, 64, 64]
-        noise = self.peers.mine(torch.randn(s.batch_size, s.dim, generator=self.noise, device=self.device))
+        self.discriminator_adam.param_groups[0]["lr"] = factor * s.learning_rate_discriminator
+        real = self._photographs()  # [B, 3, 64, 64]
+        noise = torch.randn(s.batch_size, s.dim, generator=self.noise, device=self.device)
         if self.device == "cuda":
             torch.compiler.cudagraph_mark_step_begin()
         with loop.autocast(self.device, self.setup.precision):
-            made = self._draw_again(real, s.noise * noise).float()  # [B / n, 3, 64, 64]
+            made = self._draw_again(real, s.noise * noise).float()  # [B, 3, 64, 64]
         off = made - real
         values = {"g_pixel": off.abs().mean(), "g_edge": edge_error(off, scale=s.edge_scale)}
         loss = s.weight_pixel * values["g_pixel"] + s.weight_edge * values["g_edge"]
-        if self.step > round(s.critics_from * s.steps):
-            values |= self._teach_judge(real, made.detach(), report=report)
+        if self.step > round(s.discriminator_from * s.steps):
+            values |= self._teach_discriminator(real, made.detach(), report=report)
             values |= self._judged(real, made)
             loss = loss + s.weight_real * values["g_real"] + s.weight_feature * values["g_feature"]
         self.network_adam.zero_grad()
@@ -95,8 +92,7 @@ class Trainer(loop.Trainer):
         self.network_adam.step()
         if s.average_decay:
             loop.follow(self.average, self.network, decay=s.average_decay, step=self.step)
-        values = {name: value.detach() for name, value in values.items()}
-        return self.peers.mean(values) if report else values
+        return {name: value.detach() for name, value in values.items()}
 
     def _photographs(self) -> Tensor:
         """Random photographs, half of them mirrored where that is asked: float [B, 3, 64, 64]."""
@@ -108,26 +104,26 @@ class Trainer(loop.Trainer):
             faces = torch.where(mirrored[:, None, None, None], faces.flip(3), faces)
         return faces.contiguous(memory_format=torch.channels_last)
 
-    def _teach_judge(self, real: Tensor, made: Tensor, *, report: bool) -> dict[str, Tensor]:
+    def _teach_discriminator(self, real: Tensor, made: Tensor, *, report: bool) -> dict[str, Tensor]:
         """One step of the discriminator, by the hinge loss (Miyato et al. 2018, equation 17)."""
-        self.judge.requires_grad_(True)
+        self.discriminator.requires_grad_(True)
         with loop.autocast(self.device, self.setup.precision):
-            *scores, _ = self._teach(torch.cat([real, made]))
+            *scores, _ = self._ask(torch.cat([real, made]))
         of_real, of_made = zip(*(score.chunk(2) for score in scores), strict=True)  # of the whole, of the parts
         losses = (F.relu(1 - one).mean() + F.relu(1 + two).mean() for one, two in zip(of_real, of_made, strict=True))
         values = {"d": torch.stack(list(losses)).mean()}
-        self.judge_adam.zero_grad()
+        self.discriminator_adam.zero_grad()
         values["d"].backward()
         if report:
             values["d_right"] = torch.cat([of_real[0] > 0, of_made[0] < 0]).float().mean()
             values["score_gap"] = (of_real[0].mean() - of_made[0].mean()).abs()
-            values["grad_critics"] = loop.gradient_norm(list(self.judge.parameters()))
-        self.judge_adam.step()
+            values["grad_critics"] = loop.gradient_norm(list(self.discriminator.parameters()))
+        self.discriminator_adam.step()
         return values
 
     def _judged(self, real: Tensor, made: Tensor) -> dict[str, Tensor]:
         """What the discriminator says of the drawn faces, and how far what it looked at is from the photographs'."""
-        self.judge.requires_grad_(False)
+        self.discriminator.requires_grad_(False)
         with loop.autocast(self.device, self.setup.precision):
             with torch.no_grad():
                 *_, wanted = self._ask(real)

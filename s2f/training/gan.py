@@ -50,7 +50,7 @@ class Trainer(loop.Trainer):
     Parameters
     ----------
     samples : Tensor, optional
-        Voice embeddings float [n, 64] whose faces are drawn every ``settings.sample_every`` iterations.
+        Voice embeddings float [n, dim] whose faces are drawn every ``settings.sample_every`` iterations.
     start : tuple of Sampler and FaceCode, optional
         Then the generator is the code's, as it was learned, and draws from codes that the frozen sampler draws for
         the voices; without it, an untrained one draws from voice embeddings.
@@ -126,7 +126,7 @@ class Trainer(loop.Trainer):
         self.step += 1
         # Every process draws the whole batch of B and keeps its own part, of B / n.
         recordings = self._draw(len(pairs.tracks))  # [B]
-        inputs = self.peers.mine(self._inputs(recordings))  # [B / n, 64]
+        inputs = self.peers.mine(self._inputs(recordings))  # [B / n, dim]
         identities = pairs.recording_identities[self.peers.mine(recordings)]  # [B / n]
         if self.device == "cuda":
             torch.compiler.cudagraph_mark_step_begin()
@@ -183,7 +183,7 @@ class Trainer(loop.Trainer):
 
     @torch.no_grad()
     def draw(self, embeddings: Tensor) -> np.ndarray:
-        """Faces uint8 [n, 64, 64, 3] of unit embeddings float [n, 64]."""
+        """Faces uint8 [n, 64, 64, 3] of unit embeddings float [n, dim]."""
         self.generator.eval()
         if self.sampler is None:
             faces = draw(self.generator, embeddings)

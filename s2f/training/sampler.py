@@ -6,6 +6,7 @@ open, which is all that either kind of sampler needs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import torch
@@ -21,6 +22,8 @@ from s2f.training.data import Pairs
 from s2f.training.health import Watch
 
 HIDDEN = 256  # numbers of a residual layer at width 1
+N_REPEATED = 20  # fewest second, third … recordings of people that say how far recordings of one person lie apart
+TYPICAL = 0.2  # of a deviation: about what that is along the leading axes where it is known (`benchmarks/RESULTS.md`)
 
 
 class Trainer(loop.Trainer):
@@ -49,13 +52,27 @@ class Trainer(loop.Trainer):
         self.network = seeded(new, generator=seeding.torch_stream(setup.seed, "init")).to(device).train()
         recordings = pairs.tracks.whole()
         self.network.learn_axes(recordings)
-        self.unsure = s.noise * within_people(self.network.condition(recordings), pairs.recording_identities)
+        # On the CPU, where sums have one order.
+        apart = within_people(self.network.condition(recordings).cpu(), pairs.recording_identities.cpu())
+        if apart is None:
+            if self.peers.primary:
+                print(f"Too few people have two recordings to say how far these lie apart: {TYPICAL} deviations, then.")
+            apart = torch.full((self.network.axes.shape[1],), TYPICAL)
+        self.unsure = (s.noise * apart).to(device)
         self.average = new().to(device).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.average.requires_grad_(False)
         self.adam = torch.optim.Adam(self.network.parameters(), lr=s.learning_rate, fused=True)
         self.batches, self.noise = self.stream("batches"), self.stream("noise")
         self._ask = self.shared(self.network)
+
+    def extra(self) -> dict[str, Tensor]:
+        """The noise on each axis, which is measured along the axes that are saved."""
+        return {"unsure": self.unsure}
+
+    def take_extra(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `extra` gave."""
+        self.unsure = tensors["unsure"].to(self.device)
 
     def iterate(self, *, report: bool = False) -> dict[str, Tensor]:
         """One step; returns its loss, and with `report` the length of its gradients."""
@@ -115,14 +132,14 @@ class Trainer(loop.Trainer):
         return torch.randn(shape, generator=self.noise, device=self.device)
 
 
-def within_people(values: Tensor, people: Tensor) -> Tensor:
+def within_people(values: Tensor, people: Tensor) -> Tensor | None:
     """Standard deviation float [k] of values [n, k] among the recordings of one person, `people` int [n] of all.
 
-    Where nobody has two recordings it is not known, and taken as 1, the deviation of all along an axis.
+    None where there are fewer than `N_REPEATED` recordings beside the first of their people.
     """
     counts = torch.bincount(people)
-    if not (counts > 1).any():
-        return torch.ones_like(values[0])
+    if (counts - 1).clamp(min=0).sum() < N_REPEATED:
+        return None
     totals = values.new_zeros(len(counts), values.shape[1]).index_add_(0, people, values)
     off = values - (totals / counts.clamp(min=1)[:, None])[people]
     return ((off**2).sum(0) / (counts - 1).clamp(min=0).sum()).sqrt()
@@ -132,7 +149,9 @@ def codes_of(code: FaceCode, pairs: Pairs, *, flip: bool) -> Tensor:
     """Codes of all photographs as they are, and with `flip` of their mirror images too: float [k, n_faces, dim]."""
     code = loop.channels_last(code, pairs.device).eval()
     ways = (False, True) if flip else (False,)
-    return torch.stack([autoencoder.encode(code, pairs, mirrored=way) for way in ways])
+    found = torch.stack([autoencoder.encode(code, pairs, mirrored=way) for way in ways])
+    code.cpu()  # where it came from
+    return found
 
 
 def network(settings: Settings, *, embedding_dim: int, dim: int) -> Sampler:

@@ -61,6 +61,7 @@ def compute(
                 flush()
             waiting.append(features)
         flush()
+    network.cpu()
     offsets = np.concatenate([[0], np.cumsum([len(t) for t in tracks])]).astype(np.int64)
     return np.concatenate(tracks).astype(np.float32), offsets
 
@@ -98,7 +99,7 @@ class Tracks:
         for start, length, recording in zip(starts, lengths, recordings, strict=True):
             rows = np.asarray(tracks[offsets[recording] : offsets[recording + 1]], np.float64)
             sums[start + 1 : start + 1 + length] = np.cumsum(rows, axis=0)
-        self.sums = torch.from_numpy(sums).to(device)  # [total + n, 64]
+        self.sums = torch.from_numpy(sums).to(device)  # [total + n, dim]
         self.starts = torch.from_numpy(starts.astype(np.int64)).to(device)  # [n]
         self.lengths = torch.from_numpy(lengths.astype(np.int64)).to(device)  # [n]
 

@@ -118,8 +118,6 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
             setup=setup,
             place=place("sampler", folder / "sampler", f"{label}, sampler"),
         )
-    for old in () if stages.plays(study.params) else (folder / "log.jsonl", folder / "samples.npz"):
-        old.unlink(missing_ok=True)  # of a training with other parameters
     if stages.plays(study.params):
         trained = gan.train(
             given.pairs,
@@ -132,6 +130,8 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
         generator = trained.generator.cpu().eval()
     else:
         assert given.code is not None
+        for old in ("log.jsonl", "samples.npz"):  # of a training with other parameters
+            (folder / old).unlink(missing_ok=True)
         generator = given.code.decoder
     if who.primary:
         encoder = inference.load_encoder(voice)

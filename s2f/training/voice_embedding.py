@@ -47,6 +47,7 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
     ------
     CorpusError: a corpus without sound, and an encoder that needs it
     CheckpointError: packaged or released weights that are missing, broken or of another shape
+    TrainingError: as `speaker.train` raises it
     """
     voice, machine = study.params.voice, study.params.machine
     if voice.encoder == "own" and voice.checkpoint is None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -226,3 +226,16 @@ def test_workers_and_a_kill_change_nothing(tmp_path):
     manifest = build(root, sizes, n_workers=2)
     pd.testing.assert_frame_equal(manifest, alone)
     assert _digests(root) == _digests(tmp_path / "alone")
+
+
+def test_two_runs_that_come_at_the_same_time_make_one_corpus(tmp_path):
+    code = (
+        "import json, sys; from s2f.corpora.synthetic.build import Sizes, build; "
+        "build(sys.argv[1], Sizes(**json.loads(sys.argv[2])), n_workers=1)"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "both"), json.dumps(asdict(SMALL))]
+    runs = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [run.communicate()[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    build(tmp_path / "alone", SMALL, n_workers=1)
+    assert _digests(tmp_path / "both") == _digests(tmp_path / "alone")

@@ -395,8 +395,8 @@ def measure(measured, found, **changed):
 
 def test_the_general_variant_says_why_it_has_no_row_general(measured):
     own = measured.found["model"]
-    alone = measure(measured, {"model": own}, protocol="closed")
-    assert alone["protocol"] == "closed" and "general" not in alone["differences"]
+    alone = measure(measured, {"model": own})
+    assert alone["protocol"] == "held_out" and "general" not in alone["differences"]
     for entry in alone["rows"]["general"].values():
         assert entry["value"] is None and entry["reason"] == "this is the General model"
     both = measure(measured, {"model": own, "general": own})
@@ -835,3 +835,16 @@ def test_what_the_packaged_network_reads_of_photographs_is_kept_beside_the_store
     np.testing.assert_array_equal(subject.of_photos.embed(faces), Reader().embed(faces))
     assert len(list(tmp_path.glob(".readings/*/*.safetensors"))) == packaged
     assert packaged or subject.of_photos is reader
+
+
+def test_a_closed_set_has_no_measure_that_needs_people_who_were_not_trained_on(measured):
+    rows = {name: measured.found[name] for name in ("model", "neighbour")}
+    open_, closed = (measure(measured, rows, protocol=protocol) for protocol in ("held_out", "closed"))
+    assert closed["protocol"] == "closed" and "neighbour" not in closed["differences"]
+    assert open_["rows"]["model"]["copies"]["value"] is not None
+    for entry in (closed["rows"]["model"]["copies"], *closed["rows"]["neighbour"].values()):
+        assert entry["value"] is None and entry["reason"] == "the people who are measured were trained on"
+    assert closed["rows"]["model"]["matching_2way"] == open_["rows"]["model"]["matching_2way"]
+    nobody = metrics.seen_unseen(None, own := rows["model"], own, protocol="closed", rng=np.random.default_rng(0))
+    assert set(nobody["speakers"]) == {"unseen", "seen in training"} and nobody["value"].isna().all()
+    assert set(nobody["reason"]) == {"the people who are measured were trained on"}

@@ -298,6 +298,8 @@ def test_a_part_makes_its_own_shards_and_none_twice(corpus, built, tmp_path, mon
     pack.build(table, tmp_path, **again)
     assert made == [paths[10:20], paths[:10], paths[20:30], paths[30:40], paths[40:]]
     assert contents(tmp_path) == contents(built)
+    assert pack.build_part(table, tmp_path, share=(1, 4), **again) == 0  # the store is built
+    assert len(made) == 5 and contents(tmp_path) == contents(built)
 
 
 @pytest.mark.parametrize(("part", "n_parts"), [(-1, 2), (2, 2), (0, 0), (0, -1)])
@@ -317,6 +319,7 @@ def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
     with monkeypatch.context() as patch:
         patch.setattr(pack, "_make_shard", None)
         pack.build(table, copied, root=root, settings=same, progress=False)  # nothing to do
+    (copied / "index.parquet").unlink()
     pack.build_part(table, copied, share=(0, 1), root=root, settings=same, progress=False)
     if other.processed:  # neither sound nor photographs of faces that are not 64×64 yet
         monkeypatch.setattr(
@@ -448,6 +451,8 @@ def test_too_many_bad_files_stop_and_are_named(own_corpus, tmp_path):
     assert list((tmp_path / "store" / "shards").iterdir())  # the work is kept for a larger max_rejected
     pack.build(table, tmp_path / "store", root=root, max_rejected=0.2, progress=False)
     assert len(Store.open(tmp_path / "store").photos()) == 15
+    with pytest.raises(StoreError, match=r"leave out 3 of 18 face files \(16\.7 %: empty 3\), more than 5 %"):
+        pack.build(table, tmp_path / "store", root=root, progress=False)  # a finished one as well
 
 
 def test_someone_without_a_face_is_left_out(own_corpus, tmp_path):

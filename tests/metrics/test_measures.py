@@ -144,3 +144,16 @@ def test_every_metric_has_a_function_and_every_function_a_metric():
 def test_what_is_asked_of_a_missing_part_names_it():
     with pytest.raises(MetricError, match=r"FaceSet\.pixels is missing"):
         FaceSet(np.array(["a"])).part("pixels")
+
+
+def test_recordings_are_counted_of_those_who_are_compared(study):
+    study.people["nationality"] = ["x"] * 9 + ["alone"]
+    study.people.loc[0, "gender"] = None
+    model = evaluate(study)["rows"]["model"]
+    counts = {name: (entry["n_recordings"], entry["n_identities"]) for name, entry in model.items()}
+    assert counts["matching_2way"] == (60, 10)
+    assert counts["matching_within_gender"] == counts["diversity"] == (54, 9)  # six recordings a person
+    assert counts["matching_within_gender_nationality"] == (48, 8)
+    study.model = study.model.take(np.arange(60) >= 5)  # the first person has one recording left
+    model = evaluate(study)["rows"]["model"]
+    assert (model["consistency"]["n_recordings"], model["consistency"]["n_identities"]) == (54, 9)

@@ -45,11 +45,11 @@ def test_the_decoder_is_the_generator_of_the_poster():
     assert {key: value.shape for key, value in network.decoder.state_dict().items()} == shapes
 
 
-def test_spectral_norm_bounds_every_layer_of_the_judge(generator):
-    judge = codes.Judge(width=0.0625)
+def test_spectral_norm_bounds_every_layer_of_the_discriminator(generator):
+    discriminator = codes.FaceDiscriminator(width=0.0625)
     for _ in range(50):
-        judge(torch.randn(2, 3, 64, 64, generator=generator))
-    for layer in [*judge.layers, judge.parts, judge.whole]:
+        discriminator(torch.randn(2, 3, 64, 64, generator=generator))
+    for layer in [*discriminator.layers, discriminator.parts, discriminator.whole]:
         assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
 
 

@@ -741,6 +741,14 @@ def test_the_banner_says_what_a_run_is(tmp_path, run, kind, words):
         assert word in shown["text"]
 
 
+@pytest.mark.parametrize(("kind", "words"), [("synthetic", "synthetic voices"), ("table", "real recordings")])
+def test_the_banner_of_a_profile_of_ones_own_goes_by_its_corpus(tmp_path, kind, words):
+    (folder := tmp_path / "mine" / "s0" / "corpus").mkdir(parents=True)
+    resolved = params.resolve("smoke", overrides={"corpus.kind": kind}, root=ROOT)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params.plain(resolved)), encoding="utf-8")
+    assert book.status(tmp_path / "mine")["text"].startswith(f"Profile mine: {words}")
+
+
 def test_every_citation_is_in_the_bibliography_and_every_entry_is_cited():
     text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md"))
     cited = {key.strip() for keys in re.findall(r"\{cite:[pt]\}`([^`]+)`", text) for key in keys.split(",")}
@@ -754,10 +762,11 @@ def test_the_page_on_citing_says_what_the_file_for_programs_says():
     authors = " and ".join(author["name"] for author in record["authors"])
     spoken, entry = re.search(r"^> ([^\n]+)$.*?```bibtex\n(.+?)```", PROSE["cite"], re.M | re.S).groups()
     title, version, licence = record["title"], record["version"], record["license"]
-    assert spoken == f"{authors}. *{title}* Version {version}. {licence} licence."
+    year = max(re.findall(r"\b20\d\d\b", entry))
+    assert spoken == f"{authors}. *{title}* Version {version}, {year}. {licence} licence."
     fields = dict(re.findall(r"^  (\w+) = \{(.+)\},$", entry, re.M))
     plain = {name: value.replace("{", "").replace("}", "") for name, value in fields.items()}
-    assert plain == {"title": title, "author": authors, "version": version, "license": licence}
+    assert plain == {"title": title, "author": authors, "version": version, "year": year, "license": licence}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (version, licence) == (project["version"], project["license"])
     wen = re.search(r"@\w+\{wen2019,.*?title = \{(.+?)\},\n", BIBLIOGRAPHY, re.S)

@@ -133,3 +133,9 @@ def test_a_saved_figure_has_its_words(tmp_path):
             key: text for key, text in image.text.items() if key == "Software"
         }
         assert image.convert("RGBA").getpixel((0, 0))[3] == 0  # it stands on the ground of whatever page shows it
+
+
+def test_what_is_shown_is_spread_evenly_over_all():
+    assert style.evenly(79, most=40).tolist()[:3] == [0, 2, 4] and style.evenly(79, most=40)[-1] == 78
+    assert len(style.evenly(258, most=40)) == 40 and style.evenly(258, most=40)[-1] == 257
+    assert style.evenly(3, most=8).tolist() == [0, 1, 2] and style.evenly(0, most=8).tolist() == []

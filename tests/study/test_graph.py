@@ -172,6 +172,11 @@ def test_more_seeds_are_pooled_by_the_first_one_s_pages(project):
     assert runs.open_study("07_results", profile="smoke", variant="general", seed=0, label="", overrides={}).seeds()
     made = json.loads((project / "runs/smoke/s0/notebooks/07_results.json").read_text())["inputs"]
     assert "smoke/s1/males:06_metrics" in made
+    (project / "runs/smoke/s0/notebooks/06_metrics_males.ipynb").unlink()
+    waiting = {str(job) for job in graph(project, n_seeds=2).unfinished()}
+    assert "06_metrics_males (runs/smoke/s0)" in waiting and "07_results (runs/smoke/s0)" in waiting
+    study(project, n_seeds=2)  # the page of the second seed shows the first one's, which it does not wait for
+    assert graph(project, n_seeds=2).unfinished() == {}
 
 
 def test_a_labelled_run_shares_what_is_the_same(project):

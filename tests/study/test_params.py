@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -65,7 +66,9 @@ def test_every_key_is_declared_once_and_every_declared_key_has_a_value():
         for section, field in Settings.model_fields.items()
         for key in getattr(field.annotation, "model_fields", [""])
     }
-    assert declared - {"voice.checkpoint_sha256"} == set(flat(ROOT / "params" / "base.yaml"))  # that one is derived
+    derived = {key for key in declared if key.endswith("_sha256")}
+    assert len(derived) == 5
+    assert declared - derived == set(flat(ROOT / "params" / "base.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -218,3 +221,54 @@ def test_no_profile_shares_the_folder_of_another_ones_label(tmp_path):
     shutil.copy(tmp_path / "params" / "profiles" / "smoke.yaml", tmp_path / "params" / "profiles" / "smoke-big.yaml")
     with pytest.raises(ParameterError, match=r"smoke-big.yaml has a hyphen in its name.*to smoke_big.yaml"):
         params.resolve("smoke-big", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"split.seed": -1}, "It must lie in 0 to 2147483648."),
+        ({"split.seed": "two"}, "It must be of type int or null."),
+        ({"sampler.dropped": 1.0}, "It must lie in 0.0 to 0.99."),
+        (
+            {"sampler.dropped": 0.0, "sampler.guidance": 1.5},
+            "Set 'sampler.guidance' to 1, or 'sampler.dropped' above 0.",
+        ),
+    ],
+)
+def test_what_cannot_be_says_what_can(overrides, said):
+    with pytest.raises(ParameterError) as error:
+        params.resolve("demo", overrides=overrides, root=ROOT)
+    assert str(error.value).startswith(("overrides: parameter '", "parameter 'sampler.guidance'"))
+    assert said in str(error.value)
+
+
+def test_what_is_in_a_file_that_a_parameter_names_decides(tmp_path):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    for key in ("corpus.table", "voice.checkpoint", "measure.inception"):
+        found = []
+        for content in ("a", "b", "a"):
+            (tmp_path / "file.csv").write_text(content)
+            resolved = params.resolve("demo", overrides={key: "file.csv"}, root=tmp_path)
+            found.append(params.fingerprint(resolved, "06_metrics", seed=0))
+        assert found[0] == found[2] != found[1], key
+
+
+def test_a_stage_that_a_run_does_not_have_makes_nothing_stale():
+    for recipe, stale in (("codes", True), ("poster", False)):
+        one, other = (
+            params.resolve("demo", overrides={"recipe": recipe, "code.steps": n}, root=ROOT) for n in (50, 60)
+        )
+        prints = (params.fingerprint(each, "05_training", seed=0) for each in (one, other))
+        assert (len(set(prints)) == 2) == stale
+
+
+def test_a_raised_version_makes_what_depends_on_it_anew(monkeypatch):
+    resolved = params.resolve("demo", root=ROOT)
+    before = {name: params.fingerprint(resolved, name, seed=0) for name in stages.STAGES}
+    for name in ("07_results", "05_training"):
+        raised = stages.STAGES | {name: dataclasses.replace(stages.STAGES[name], version=2)}
+        monkeypatch.setattr(stages, "STAGES", raised)
+        after = {each: params.fingerprint(resolved, each, seed=0) for each in raised}
+        changed = {each for each in before if before[each] != after[each]}
+        assert changed == {each for each in raised if raised[name] in stages.before(each)}
+        monkeypatch.undo()

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from s2f.settings import Code, Gan, Sampler
+from s2f.settings import Gan, Sampler
 from s2f.training import gan, processes
-from tests.training.small import learn_code, learn_sampler, run
+from tests.training.small import learn_sampler, run
 
-TRAIN = {"code": (learn_code, Code), "sampler": (learn_sampler, Sampler)}
+TRAIN = {"sampler": (learn_sampler, Sampler)}
 
 
 @record

@@ -37,7 +37,7 @@ PLAIN = but(SETTINGS, norm="none", batch_size=8)  # batch norm is each process's
 
 CODE = Code(
     more_photos=[],
-    judge_width=0.0625,
+    discriminator_width=0.0625,
     width=0.0625,
     dim=6,
     smooth_start=True,
@@ -50,7 +50,7 @@ CODE = Code(
     beta_1=0.5,
     beta_2=0.999,
     decay_from=0.5,
-    critics_from=0.25,
+    discriminator_from=0.25,
     noise=0.1,
     flip=True,
     weight_pixel=10.0,

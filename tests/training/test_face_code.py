@@ -18,7 +18,10 @@ from s2f.study import params, runs
 from s2f.training import autoencoder, data, face_code
 from tests.training.small import ROOT
 
-SMALL = {"code.width": 0.0625, "code.judge_width": 0.0625, "code.steps": 4, "code.batch_size": 4, "code.log_every": 2}
+SMALL = {
+    **{"code.width": 0.0625, "code.discriminator_width": 0.0625},
+    **{"code.steps": 4, "code.batch_size": 4, "code.log_every": 2},
+}
 FACES = np.random.default_rng(0).integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
 
 

@@ -95,12 +95,11 @@ def test_the_loss_of_one_step_is_the_energy_score_of_two_draws():
 
 def test_noise_on_a_voice_is_in_deviations_among_recordings_of_one_person():
     rng = np.random.default_rng(3)
-    people = np.array([0, 0, 0, 1, 2, 2])
-    values = rng.normal(size=(6, 4)).astype(np.float32)
-    squares = [((values[people == each] - values[people == each].mean(0)) ** 2).sum(0) for each in range(3)]
+    people = np.repeat([0, 1, 2, 3], [12, 1, 10, 2])
+    values = rng.normal(size=(25, 4)).astype(np.float32)
+    squares = [((values[people == each] - values[people == each].mean(0)) ** 2).sum(0) for each in range(4)]
     found = sampler.within_people(torch.from_numpy(values), torch.from_numpy(people))
-    np.testing.assert_allclose(found.numpy(), np.sqrt(sum(squares) / 3), rtol=1e-5)
-    assert torch.equal(sampler.within_people(torch.from_numpy(values), torch.arange(6)), torch.ones(4))
+    np.testing.assert_allclose(found.numpy(), np.sqrt(sum(squares) / 21), rtol=1e-5)
 
     using = pairs()
     quiet, loud = trainer(using=using, noise=0.0), trainer(using=using, noise=1.75)
@@ -194,3 +193,17 @@ def test_two_processes_give_the_result_of_one(two, tmp_path, kind):
     del alone["centre"], alone["axes"]
     shares = apart({key: two[f"average.{key}"] for key in alone}, alone, start)
     assert max(shares.values()) < 0.05, shares
+
+
+def test_where_hardly_anybody_has_two_recordings_the_noise_is_small_and_it_is_said(capsys, monkeypatch):
+    assert sampler.within_people(torch.randn(6, 4), torch.tensor([0, 0, 0, 1, 2, 2])) is None
+    monkeypatch.setattr(sampler, "within_people", lambda values, people: None)
+    t = trainer(noise=1.75)
+    torch.testing.assert_close(t.unsure, torch.full_like(t.unsure, 0.35))
+    assert "Too few people have two recordings" in capsys.readouterr().out
+
+
+def test_the_noise_of_a_resumed_training_is_that_which_it_began_with():
+    one, other = trainer(noise=1.75), trainer(noise=0.5)
+    other.take_extra({name: value.clone() for name, value in one.extra().items()})
+    assert torch.equal(one.unsure, other.unsure)

@@ -63,6 +63,7 @@ s2fLive.page = (() => {
     }
     const { run } = state;
     if (run.problem) return stop(run.problem);
+    if (!run.synthetic) $("warning").textContent = "Do not trust a face drawn from a voice: what these networks get right of strangers, and what not, is on the results page.";
     state.voice = networks.layers(run.voice);
     state.noise = networks.numbers(run.noise);
     people();
@@ -332,18 +333,19 @@ s2fLive.page = (() => {
     $(`row-${name}`).querySelector(".live-note").textContent = `${who ? `Learned from ${who} alone. ` : ""}${text}`;
   }
 
-  /** Standard deviation of each pixel over the draws, in grey levels, a mean over red, green and blue. */
+  /** Standard deviation of each pixel over the draws, in grey levels, of red, green and blue as one. */
   function differ(name, faces, canvas) {
     const image = new ImageData(64, 64), n = faces.length;
     let all = 0;
     for (let p = 0; p < 64 * 64; p++) {
-      let sum = 0;
+      let variance = 0;
       for (let c = 0; c < 3; c++) {
         const values = faces.map((face) => face[4 * p + c]), mean = values.reduce((a, b) => a + b) / n;
-        sum += Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / n) / 3;
+        variance += values.reduce((a, b) => a + (b - mean) ** 2, 0) / n / 3;
       }
-      all += sum / (64 * 64);
-      image.data.set([...colour(sum / MOST_DEVIATION), 255], 4 * p);
+      const deviation = Math.sqrt(variance);
+      all += deviation / (64 * 64);
+      image.data.set([...colour(deviation / MOST_DEVIATION), 255], 4 * p);
     }
     canvas.getContext("2d").putImageData(image, 0, 0);
     note(name, `Draws differ by ${all.toFixed(0)} grey levels on average.`);

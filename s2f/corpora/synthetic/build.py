@@ -6,24 +6,23 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from s2f import files, provenance
+from s2f import files, provenance, workers
 from s2f.corpora.synthetic import camera, population, voices
 from s2f.errors import CorpusError, OutputError
-from s2f.workers import end_with_parent
 
 N_RECORDINGS_A_VIDEO = 3  # at most
 N_PHOTOS_A_SOURCE = 3
-_MARKER = "complete.json"
+_MARKER, _LOCK = "complete.json", ".lock"
 _MADE = ("voices", "faces", "people.parquet", _MARKER)  # beside parameters.json, which is written first
 _PURPOSES = ("duration", "recording", "channel", "photos")  # order is part of the streams: append only
 
@@ -94,16 +93,19 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") 
     Raises
     ------
     CorpusError: `root` holds a corpus of other sizes, or files that were not made here
+    RunError: a worker process died
     """
     root = Path(root)
     made_of = asdict(sizes) | {"prefix": prefix, "generator": provenance.code_key(__name__)}
     people = population.sample(sizes.n_identities, seed=sizes.seed, leak=sizes.leak, prefix=prefix)
-    _claim(root, made_of, people=people["identity"])
-    if not (root / _MARKER).is_file():
-        _make(root, people, sizes, n_workers=n_workers)
-        with files.whole(root / "people.parquet") as beside:
-            people.to_parquet(beside)
-        files.write_text(root / _MARKER, json.dumps(made_of, indent=1))
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / _LOCK):  # runs of several seeds may come at the same time
+        _claim(root, made_of, people=people["identity"])
+        if not (root / _MARKER).is_file():
+            _make(root, people, sizes, n_workers=n_workers)
+            with files.whole(root / "people.parquet") as beside:
+                people.to_parquet(beside)
+            files.write_text(root / _MARKER, json.dumps(made_of, indent=1))
     return _manifest(root, people, sizes)
 
 
@@ -157,15 +159,9 @@ def _make(root: Path, people: pd.DataFrame, sizes: Sizes, *, n_workers: int) -> 
             for job in jobs:
                 bar.update(_make_person(*job))
             return
-        # Started afresh rather than forked: a process forked after a library has used threads can hang.
-        with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
-            futures = [pool.submit(_make_person, *job) for job in jobs]
-            try:
-                for future in as_completed(futures):
-                    bar.update(future.result())
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with workers.pool(n_workers, at=root) as pool:
+            for future in as_completed([pool.submit(_make_person, *job) for job in jobs]):
+                bar.update(future.result())
 
 
 def _make_person(root: Path, person: dict, number: int, sizes: Sizes) -> int:
