@@ -57,7 +57,7 @@ def main(words: list[str] | None = None) -> int:
     except S2FError as error:
         said = error
     except OSError as error:
-        refused = files.refusal(error, doing="read or written")
+        refused = files.refusal(error)
         if refused is None or error.errno is None:
             raise
         said = refused

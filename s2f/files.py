@@ -39,18 +39,19 @@ _REFUSALS: Mapping[int, tuple[str, str]] = MappingProxyType(
         errno.EISDIR: ("a folder is where the file would be", _IN_THE_WAY),
     }
 )
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _NAME = 40  # letters of a file's name in that of its temporary one, which must not be too long
 
 
-def refusal(error: OSError, path: str | Path | None = None, *, doing: str = "written") -> OutputError | None:
+def refusal(error: OSError, path: str | Path | None = None) -> OutputError | None:
     """What the system says against writing, for the user; None where the error is about something else.
 
     Parameters
     ----------
     path : str or Path, optional, what was being written; if not given, it is the file that the error names
-    doing : str, what was tried, where that may have been something else
     """
     subject = path or error.filename or "the output"
+    doing = "written" if path or error.errno in (None, *_OF_WRITING) else "read or written"
     if error.errno is None:  # numpy and Pillow say nothing more where a disk is full
         return OutputError(subject, f"cannot be {doing} ({error})", remedy="Look whether the disk is full.")
     if error.errno not in _REFUSALS:

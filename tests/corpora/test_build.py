@@ -233,9 +233,10 @@ def test_two_runs_that_come_at_the_same_time_make_one_corpus(tmp_path):
         "import json, sys; from s2f.corpora.synthetic.build import Sizes, build; "
         "build(sys.argv[1], Sizes(**json.loads(sys.argv[2])), n_workers=1)"
     )
-    words = [sys.executable, "-c", code, str(tmp_path / "both"), json.dumps(asdict(SMALL))]
+    sizes = replace(SMALL, min_s=1.0, max_s=1.2)
+    words = [sys.executable, "-c", code, str(tmp_path / "both"), json.dumps(asdict(sizes))]
     runs = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [run.communicate()[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
-    build(tmp_path / "alone", SMALL, n_workers=1)
+    build(tmp_path / "alone", sizes, n_workers=1)
     assert _digests(tmp_path / "both") == _digests(tmp_path / "alone")

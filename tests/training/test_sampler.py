@@ -93,7 +93,7 @@ def test_the_loss_of_one_step_is_the_energy_score_of_two_draws():
     assert found.item() == pytest.approx(np.diag(scores).mean(), rel=1e-4)
 
 
-def test_noise_on_a_voice_is_in_deviations_among_recordings_of_one_person():
+def test_noise_on_a_voice_is_in_deviations_among_recordings_of_one_person(monkeypatch):
     rng = np.random.default_rng(3)
     people = np.repeat([0, 1, 2, 3], [12, 1, 10, 2])
     values = rng.normal(size=(25, 4)).astype(np.float32)
@@ -102,6 +102,7 @@ def test_noise_on_a_voice_is_in_deviations_among_recordings_of_one_person():
     np.testing.assert_allclose(found.numpy(), np.sqrt(sum(squares) / 21), rtol=1e-5)
 
     using = pairs()
+    monkeypatch.setattr(sampler, "N_REPEATED", 1)
     quiet, loud = trainer(using=using, noise=0.0), trainer(using=using, noise=1.75)
     for one in (quiet, loud):
         one._normal = lambda shape: torch.ones(shape)
@@ -127,7 +128,7 @@ def test_a_batch_joins_voices_with_photographs_of_the_same_people():
     assert known_.mean() == pytest.approx(0.75, abs=0.03) and set(known_.tolist()) == {0.0, 1.0}
     assert times.mean() == pytest.approx(0.5, abs=0.03) and times.min() >= 0 and times.max() < 1
     assert noise.shape == (4000, 2, 2) and noise.std() == pytest.approx(1, abs=0.05)
-    noisy = trainer(using=using, made=made, batch_size=4000, noise=0.5)._batch()[0]
+    noisy = trainer(using=using, made=made, batch_size=4000, noise=0.5 / sampler.TYPICAL)._batch()[0]
     assert noisy.var(0).sum() == pytest.approx((voices.var(0) + 0.25).sum().item(), rel=0.1)
 
 

@@ -22,7 +22,7 @@ from s2f.errors import CorpusError, OutputError
 
 N_RECORDINGS_A_VIDEO = 3  # at most
 N_PHOTOS_A_SOURCE = 3
-_MARKER, _LOCK = "complete.json", ".lock"
+_MARKER = "complete.json"
 _MADE = ("voices", "faces", "people.parquet", _MARKER)  # beside parameters.json, which is written first
 _PURPOSES = ("duration", "recording", "channel", "photos")  # order is part of the streams: append only
 
@@ -98,8 +98,8 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") 
     root = Path(root)
     made_of = asdict(sizes) | {"prefix": prefix, "generator": provenance.code_key(__name__)}
     people = population.sample(sizes.n_identities, seed=sizes.seed, leak=sizes.leak, prefix=prefix)
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / _LOCK):  # runs of several seeds may come at the same time
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(root.with_name(f".{root.name}.lock")):  # runs of several seeds may come at the same time
         _claim(root, made_of, people=people["identity"])
         if not (root / _MARKER).is_file():
             _make(root, people, sizes, n_workers=n_workers)
