@@ -11,6 +11,7 @@ import pytest
 
 from s2f import provenance
 from s2f.errors import RunError
+from s2f.networks import ge2e
 
 ROOT = Path(__file__).resolve().parents[1]
 # A program of two modules, whose first imports the second where it is called.
@@ -106,6 +107,13 @@ def test_modules_are_found_through_imports():
     assert "s2f.features.align" in provenance.modules_of(source="from s2f.features import pack")
     with pytest.raises(ModuleNotFoundError, match=r"s2f\.nothing"):
         provenance.code_key("s2f.nothing")
+
+
+def test_what_is_kept_of_the_speaker_encoder_is_of_its_code(monkeypatch):
+    parts = [["0.wav", "1.wav"], ["2.wav"]]
+    before = ge2e._keys(parts, "a")
+    monkeypatch.setattr(provenance, "code_key", lambda module: "edited")
+    assert len({*before, *ge2e._keys(parts, "a")}) == 4
 
 
 def facts():

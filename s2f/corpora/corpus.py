@@ -92,6 +92,11 @@ def synthetic_folder(root: Path, sizes: Sizes, **more: str) -> Path:
     return root / f"synthetic-{name}"
 
 
+def files_root(folder: Path, *, project: Path) -> Path:
+    """Where the paths of a corpus start, as ``summary.json`` in its folder of a run says."""
+    return project / json.loads((folder / "summary.json").read_text(encoding="utf-8"))["root"]
+
+
 def processed(kind: str) -> bool:
     """Whether a kind of corpus holds log-mel frames and aligned faces instead of sound and photographs."""
     return kind == "wen2019"

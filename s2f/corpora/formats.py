@@ -6,8 +6,10 @@ import os
 from collections.abc import Hashable, Sequence
 from pathlib import PurePath
 
-_LOSSLESS = {".wav", ".flac", ".aif", ".aiff", ".caf", ".au", ".w64", ".png", ".bmp", ".tif", ".tiff"}
-_FOLDERS = {"wav", "flac", "aac", "m4a", "mp3", "mp4", "ogg", "opus", "webm", "jpg", "jpeg", "png", "webp", "bmp"}
+_LOSSLESS = frozenset({".wav", ".flac", ".aif", ".aiff", ".caf", ".au", ".w64", ".png", ".bmp", ".tif", ".tiff"})
+_FOLDERS = frozenset(
+    {"wav", "flac", "aac", "m4a", "mp3", "mp4", "ogg", "opus", "webm", "jpg", "jpeg", "png", "webp", "bmp"}
+)
 
 
 def place(path: str, *, whole: bool) -> tuple[str, ...]:

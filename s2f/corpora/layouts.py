@@ -9,10 +9,10 @@ from pathlib import PurePath
 
 _SEEN = 5_000  # files that are looked at
 _DEEPEST = 6  # folders
-_SOUND = {".wav", ".m4a", ".flac", ".mp3", ".ogg", ".opus", ".aac", ".mp4", ".webm", ".mkv", ".wma", ".amr"}
-_PHOTOS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
-_ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
-_LISTS = {".txt", ".csv", ".tsv", ".json", ".lst"}
+_SOUND = frozenset({".wav", ".m4a", ".flac", ".mp3", ".ogg", ".opus", ".aac", ".mp4", ".webm", ".mkv", ".wma", ".amr"})
+_PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
+_ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
+_LISTS = frozenset({".txt", ".csv", ".tsv", ".json", ".lst"})
 _TABLE = "or list them in a table of pairs (corpus.kind: table)"
 
 

@@ -25,6 +25,7 @@ import os
 import re
 import unicodedata
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -36,7 +37,9 @@ from s2f.errors import CorpusError
 
 REQUIRED = ("identity", "recording", "face")
 KNOWN = (*REQUIRED, "gender", "nationality", "source_id", "landmarks", "split")
-GENDER_CODES = {"": None, "unknown": None, "f": "f", "female": "f", "woman": "f", "m": "m", "male": "m", "man": "m"}
+GENDER_CODES = MappingProxyType(
+    {"": None, "unknown": None, "f": "f", "female": "f", "woman": "f", "m": "m", "male": "m", "man": "m"}
+)
 SPLIT_NAMES = {"": None, "training": "train", **dict.fromkeys(("val", "valid", "dev"), "validation")} | {
     name: name for name in SPLITS[:3]
 }

@@ -10,12 +10,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
 from s2f.errors import CorpusError
 
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"}
+_SEPARATORS = MappingProxyType({",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"})
 _SEARCHED = 20  # lines in which the header is looked for
 _WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # of spreadsheet programs
 

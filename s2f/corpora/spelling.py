@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from types import MappingProxyType
 
 # Letters that Unicode does not take apart into a plain one and an accent.
 _PLAIN_LETTERS = str.maketrans("øØłŁđĐðÐı", "oOlLdDdDi") | str.maketrans(
@@ -23,7 +24,7 @@ def _without_punctuation(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFC", name) if c.isalnum() or unicodedata.category(c)[0] == "M")
 
 
-_RULES = {"accents": _without_accents, "case": str.casefold, "punctuation": _without_punctuation}
+_RULES = MappingProxyType({"accents": _without_accents, "case": str.casefold, "punctuation": _without_punctuation})
 
 
 def plain(name: str, *, but: str | None = None) -> str:

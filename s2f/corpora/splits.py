@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,9 @@ from s2f.corpora.manifest import GENDERS, SPLITS
 from s2f.errors import CorpusError, nearest
 
 RULES = ("by_fraction", "by_initial", "given", "none")
-INITIALS = {"validation": "AB", "test": "CDE"}  # Wen et al. 2019, section 4; every other letter is training
+INITIALS = MappingProxyType(
+    {"validation": "AB", "test": "CDE"}
+)  # Wen et al. 2019, section 4; every other letter is training
 
 
 def split(

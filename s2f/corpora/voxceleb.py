@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -29,25 +30,34 @@ from s2f.errors import CorpusError, nearest
 VOICE_SUFFIXES = (".wav", ".m4a")
 PROCESSED_SUFFIXES = (".npy",)
 FACE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-RELEASES = {
-    "VoxCeleb1": {"VoxCeleb1 ID": "id", "VGGFace1 ID": "identity", "Gender": "gender", "Nationality": "nationality"},
-    "VoxCeleb2": {"VoxCeleb2 ID": "id", "VGGFace2 ID": "identity", "Gender": "gender"},
-}
+RELEASES = MappingProxyType(
+    {
+        "VoxCeleb1": {
+            "VoxCeleb1 ID": "id",
+            "VGGFace1 ID": "identity",
+            "Gender": "gender",
+            "Nationality": "nationality",
+        },
+        "VoxCeleb2": {"VoxCeleb2 ID": "id", "VGGFace2 ID": "identity", "Gender": "gender"},
+    }
+)
 # What VoxCeleb1 ∩ VGGFace holds in full (Wen, Raj and Singh 2019, section 4, and the poster).
-REFERENCE = {"n_identities": 1_225, "n_recordings": 149_354, "n_faces": 139_572}
+REFERENCE = MappingProxyType({"n_identities": 1_225, "n_recordings": 149_354, "n_faces": 139_572})
 
 # Where the folders of each corpus lie below its root; all that exist are read.
-PLACES: dict[str, dict[str, tuple[str, ...]]] = {
-    "voxceleb": {
-        "voices": (
-            *("voxceleb1/wav", "voxceleb1/dev/wav", "voxceleb1/test/wav"),
-            *("voxceleb2/aac", "voxceleb2/dev/aac", "voxceleb2/test/aac", "voxceleb2/wav"),
-        ),
-        "faces": ("vggface", "vggface2/train", "vggface2/test"),
-        "metas": ("vox1_meta.csv", "vox2_meta.csv"),
-    },
-    "wen2019": {"voices": ("fbank",), "faces": ("VGG_ALL_FRONTAL",), "metas": ("vox1_meta.csv",)},
-}
+PLACES: Mapping[str, dict[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "voxceleb": {
+            "voices": (
+                *("voxceleb1/wav", "voxceleb1/dev/wav", "voxceleb1/test/wav"),
+                *("voxceleb2/aac", "voxceleb2/dev/aac", "voxceleb2/test/aac", "voxceleb2/wav"),
+            ),
+            "faces": ("vggface", "vggface2/train", "vggface2/test"),
+            "metas": ("vox1_meta.csv", "vox2_meta.csv"),
+        },
+        "wen2019": {"voices": ("fbank",), "faces": ("VGG_ALL_FRONTAL",), "metas": ("vox1_meta.csv",)},
+    }
+)
 
 _HOW = 'The book\'s page "Getting the data" says how to get it and which parameter holds its place.'
 

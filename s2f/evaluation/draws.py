@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,15 +41,17 @@ TARP_LEVELS = tuple(k / 10 for k in range(1, 10))
 N_BINS = 10  # of a rank histogram
 N_REFERENCES = 16  # points of TARP for each photograph
 N_AT_ONCE = 2048  # faces drawn and read at a time
-GROUPS = {"overall": None, "women": "f", "men": "m"}
-NEIGHBOURS = {
-    "draws": "draws for the voice",
-    "sex_alone": "draws for any voices of the sex",
-    "typical": "one face, the most typical draw",
-    "shuffled_voice": "draws for everyone else's voices",
-    "shuffled_within_sex": "draws for others' voices of the sex",
-    "photographs": "another photo of the person",
-}
+GROUPS = MappingProxyType({"overall": None, "women": "f", "men": "m"})
+NEIGHBOURS = MappingProxyType(
+    {
+        "draws": "draws for the voice",
+        "sex_alone": "draws for any voices of the sex",
+        "typical": "one face, the most typical draw",
+        "shuffled_voice": "draws for everyone else's voices",
+        "shuffled_within_sex": "draws for others' voices of the sex",
+        "photographs": "another photo of the person",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
@@ -20,18 +21,20 @@ _D65 = (0.3127, 0.3290)
 _SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 _P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 _ADOBE = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06))
-_PRIMARIES = {  # ITU-T H.273, table 2: primaries and white
-    1: (_SRGB, _D65),
-    4: (((0.67, 0.33), (0.21, 0.71), (0.14, 0.08)), (0.310, 0.316)),
-    5: (((0.64, 0.33), (0.29, 0.60), (0.15, 0.06)), _D65),
-    6: (((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)), _D65),
-    7: (((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)), _D65),
-    9: (((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)), _D65),
-    11: (_P3, (0.314, 0.351)),
-    12: (_P3, _D65),
-}
+_PRIMARIES = MappingProxyType(
+    {  # ITU-T H.273, table 2: primaries and white
+        1: (_SRGB, _D65),
+        4: (((0.67, 0.33), (0.21, 0.71), (0.14, 0.08)), (0.310, 0.316)),
+        5: (((0.64, 0.33), (0.29, 0.60), (0.15, 0.06)), _D65),
+        6: (((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)), _D65),
+        7: (((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)), _D65),
+        9: (((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)), _D65),
+        11: (_P3, (0.314, 0.351)),
+        12: (_P3, _D65),
+    }
+)
 # Table 3: the power of light; 0 is sRGB's curve, as which programs also show those of television cameras.
-_CURVES = {1: 0.0, 4: 2.2, 5: 2.8, 6: 0.0, 8: 1.0, 13: 0.0, 14: 0.0, 15: 0.0}
+_CURVES = MappingProxyType({1: 0.0, 4: 2.2, 5: 2.8, 6: 0.0, 8: 1.0, 13: 0.0, 14: 0.0, 15: 0.0})
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _ROWS = 256  # of an image, at a time
 _REMEDY = "Save it anew as sRGB, or without its colour profile."

@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from s2f.errors import AudioError
@@ -30,28 +31,30 @@ _ASF_LATER = tuple(map(bytes.fromhex, ("3626b275", "90080033", "d329e2d6", "f803
 _W64 = bytes.fromhex("726966662e91cf11")
 _FLAC = b"fLaC\0\0\0\x22"  # with the head of its first block, which always has 34 bytes
 _TS_BYTES = 188
-_AMR = {b"#!AMR\n": ("amr", 160), b"#!AMR-WB\n": ("amr-wb", 320)}  # samples a frame
-_UNREAD = {
-    b"wvpk": "WavPack",
-    b"MAC ": "Monkey's Audio",
-    b"TTA1": "True Audio",
-    b"MPCK": "Musepack",
-    b"MP+": "Musepack",
-    b"DSD ": "DSD",
-    b"FRM8": "DSDIFF",
-    b"\x0b\x77": "AC-3",
-    b"\x7f\xfe\x80\x01": "DTS",
-    b"FLV\x01": "Flash video",
-    b".RMF": "RealMedia",
-    b".ra\xfd": "RealAudio",
-    b"MThd": "MIDI, which is notes without sound",
-    b"#!SILK": "SILK",
-    b"\x02#!SILK": "SILK",
-    b"nut/mult": "NUT",
-    b"ajkg": "Shorten",
-    b"ADIF": "AAC in the ADIF form",
-    b"\0\0\x01\xba": "an MPEG programme stream",
-}
+_AMR = MappingProxyType({b"#!AMR\n": ("amr", 160), b"#!AMR-WB\n": ("amr-wb", 320)})  # samples a frame
+_UNREAD = MappingProxyType(
+    {
+        b"wvpk": "WavPack",
+        b"MAC ": "Monkey's Audio",
+        b"TTA1": "True Audio",
+        b"MPCK": "Musepack",
+        b"MP+": "Musepack",
+        b"DSD ": "DSD",
+        b"FRM8": "DSDIFF",
+        b"\x0b\x77": "AC-3",
+        b"\x7f\xfe\x80\x01": "DTS",
+        b"FLV\x01": "Flash video",
+        b".RMF": "RealMedia",
+        b".ra\xfd": "RealAudio",
+        b"MThd": "MIDI, which is notes without sound",
+        b"#!SILK": "SILK",
+        b"\x02#!SILK": "SILK",
+        b"nut/mult": "NUT",
+        b"ajkg": "Shorten",
+        b"ADIF": "AAC in the ADIF form",
+        b"\0\0\x01\xba": "an MPEG programme stream",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from s2f.corpora import corpus, manifest
 from s2f.features.pack import Settings, build_part
@@ -19,10 +18,9 @@ def inputs(study: Study) -> dict:
     RunError: the corpus is not made yet, or with other parameters
     """
     folder = study.read("corpus")
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return {
         "manifest": manifest.read(folder / "manifest.parquet"),
-        "root": study.root / summary["root"],
+        "root": corpus.files_root(folder, project=study.root),
         "settings": settings(study),
         "shard_size": study.params.store.shard_size,
     }

@@ -22,8 +22,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,15 +39,17 @@ from s2f.errors import StoreError, nearest
 VERSION = 4  # of the files of a store
 N_MELS, FACE_PX = 64, 64
 # What every store of this version is made with; one made otherwise is refused.
-FRONT_END: dict[str, Any] = {
-    "sample_rate_hz": 16_000,
-    "window_ms": 25,
-    "hop_ms": 10,
-    "n_mels": N_MELS,
-    "vad_mode": 2,
-    "resampler": "kaiser",
-    "face_px": FACE_PX,
-}
+FRONT_END: Mapping[str, Any] = MappingProxyType(
+    {
+        "sample_rate_hz": 16_000,
+        "window_ms": 25,
+        "hop_ms": 10,
+        "n_mels": N_MELS,
+        "vad_mode": 2,
+        "resampler": "kaiser",
+        "face_px": FACE_PX,
+    }
+)
 MIN_VOICE_S = 0.5  # s of voice, the least that a recording is accepted with where nothing else is said
 FILES = ("mels.npy", "mel_offsets.npy", "faces.npy", "rejected.csv", "meta.json", "index.parquet")
 

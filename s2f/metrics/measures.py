@@ -22,7 +22,7 @@ from s2f.metrics.resampling import Measured, why
 from s2f.metrics.standins import FaceSet
 
 RECALL_AT, TOP = (1, 5, 10), (1, 5)
-SEXES = {"women": "f", "men": "m"}
+SEXES = MappingProxyType({"women": "f", "men": "m"})
 NO_FACES = "this row has no faces of this kind"
 
 

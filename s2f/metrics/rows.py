@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,9 @@ from s2f.metrics.standins import FaceSet, halves, shuffled, someone_else
 N_SHUFFLES = 20  # ways of giving the drawn faces to others, at most as many as there are others
 _ONE_PHOTO = "no person has two photos"
 TRAINED_ON = "the people who are measured were trained on"
-DEFAULTS = {"ceiling": _ONE_PHOTO, "random_real": _ONE_PHOTO, "shuffled_voice": "there is nobody else"}
+DEFAULTS = MappingProxyType(
+    {"ceiling": _ONE_PHOTO, "random_real": _ONE_PHOTO, "shuffled_voice": "there is nobody else"}
+)
 
 
 def evaluate(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from s2f.evaluation.known_answer import DRAWS, LEVELS, MODES, UNKNOWN, Answer
 from s2f.metrics import recovery
+from s2f.report import prose
 from s2f.report.grids import styled
 from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, canvas, in_theme, listed, say
 
@@ -17,15 +19,16 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 # Level: its name, colour, marker, size of the marker.
-MARKS = {
-    "ceiling": ("true parameters of the voice", GREY, "d", 4.4),
-    "embedding": ("voice embedding", BLUE, "s", 3.6),
-    "face": ("drawn face", GREEN, "o", 4.4),
-    "draws": ("mean of many draws", ORANGE, "v", 4.4),
-}
+MARKS = MappingProxyType(
+    {
+        "ceiling": ("true parameters of the voice", GREY, "d", 4.4),
+        "embedding": ("voice embedding", BLUE, "s", 3.6),
+        "face": ("drawn face", GREEN, "o", 4.4),
+        "draws": ("mean of many draws", ORANGE, "v", 4.4),
+    }
+)
 PHOTOGRAPHS = ("real face, read alike", PURPLE)
-TITLES = {"overall": "All people", "within sex": "Women and men apart"}
-SHORT = {"age_years": "age", "height_cm": "height", "bmi": "body mass index"}
+TITLES = MappingProxyType({"overall": "All people", "within sex": "Women and men apart"})
 BAND = "#E9E9E9"
 FAILS = (recovery.MISSED, recovery.ABOVE)
 UNASKED = (recovery.NOT_LEGIBLE, recovery.NOT_READ, recovery.NOT_IN_VOICE)
@@ -64,7 +67,7 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
         ax.set_xlabel("held-out R²")
     ax = axes[1, 0]
     ax.set(ylim=(max(places.values()) + 0.7, -1.5), xlim=(-0.06, max(0.8, shares["high"].max() + 0.02)))
-    ax.set_yticks(list(places.values()), [_said(name) for name in places])
+    ax.set_yticks(list(places.values()), [prose.trait(name) for name in places])
     first = min(places[name] for name in shares.loc[~shares["caused"], "attribute"])
     for ax in axes[1]:
         for at, text in ((-1, "shares causes with the voice"), (first - 1, "independent of the voice")):
@@ -74,7 +77,7 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
     figure.legend(handles=_handles(table), loc="outside upper center", ncols=3, fontsize=7.5, columnspacing=1.4)
     figure.set_layout_engine("constrained", wspace=0.02, hspace=0.01)
     face = table[(table["level"] == "face") & (table["mode"] == modes[0])]
-    told = [f"{verdict}: {listed(map(_said, part['attribute']))}." for verdict, part in face.groupby("verdict")]
+    told = [f"{verdict}: {listed(map(prose.trait, part['attribute']))}." for verdict, part in face.groupby("verdict")]
     about = "A line an attribute, with dots for what the voice's parameters, the voice embedding and the face recover."
     say(figure, f"{about} In the drawn face, over all people: {' '.join(told)}")
     return figure
@@ -100,10 +103,6 @@ def leak(table: pd.DataFrame) -> Figure:
     told = [f"leak {row.planted}: {row.value:z.2f}, {row.verdict}" for row in face.itertuples()]
     say(figure, f"How much of the skin tone is recovered from the drawn face, as held-out R²: {listed(told)}.")
     return figure
-
-
-def _said(name: str) -> str:
-    return SHORT.get(name, name.replace("_", " "))
 
 
 def _places(shares: pd.DataFrame) -> dict[str, float]:
@@ -207,7 +206,7 @@ def exceptions(answer: Answer | None) -> Styler | str:
     shown = values.map(lambda value: "–" if pd.isna(value) else f"{value:z.2f}")
     shown = shown.join(rows[["verdict"]], how="right")
     shown.index = pd.MultiIndex.from_tuples(
-        [(TITLES.get(mode, mode), _said(name)) for mode, name in shown.index], names=["of whom", "attribute"]
+        [(TITLES.get(mode, mode), prose.trait(name)) for mode, name in shown.index], names=["of whom", "attribute"]
     )
     shown = shown.rename(columns={level: _level(level) for level in (*LEVELS, DRAWS)})
     return styled(shown, notes="Held-out R²; of sex the area under the ROC curve.")

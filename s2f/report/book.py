@@ -41,7 +41,7 @@ BEHIND = (  # of a seed's folder: what its tables are made of
     *("corpus/*.csv", "corpus/summary.json", "store/rejected.csv", "voice/metrics.json", "measure/quality.json"),
     *("*/metrics.json", "*/experiments.csv", "*/draws.json", "answer/answer.json", "answer/pooled.json"),
 )
-MADE = {"status", "downloads"}  # pages that the build writes
+MADE = frozenset({"status", "downloads"})  # pages that the build writes
 
 
 def build(

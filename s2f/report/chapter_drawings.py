@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from s2f.report.method_drawing import arrow, box
@@ -16,19 +17,21 @@ if TYPE_CHECKING:
 
 # Boxes: name to (x, y, words, colour); a width of 100 is the page's.
 Boxes = Mapping[str, tuple[float, float, str, str]]
-WHAT = {  # a notebook does, in the drawing of the study
-    "01_corpus": "who is there",
-    "02_preprocessing": "files to features",
-    "03_models": "the networks",
-    "04_face_code": "faces as numbers",
-    "04_voice_embedding": "voices as numbers",
-    "05_training": "voices to faces",
-    "06_metrics": "faces to numbers",
-    "07_results": "numbers to tables",
-    "08_your_voice": "a voice of your own",
-    "09_known_answer": "is the study right?",
-    "10_poster": "the poster's figures",
-}
+WHAT = MappingProxyType(
+    {  # a notebook does, in the drawing of the study
+        "01_corpus": "who is there",
+        "02_preprocessing": "files to features",
+        "03_models": "the networks",
+        "04_face_code": "faces as numbers",
+        "04_voice_embedding": "voices as numbers",
+        "05_training": "voices to faces",
+        "06_metrics": "faces to numbers",
+        "07_results": "numbers to tables",
+        "08_your_voice": "a voice of your own",
+        "09_known_answer": "is the study right?",
+        "10_poster": "the poster's figures",
+    }
+)
 
 
 @in_theme

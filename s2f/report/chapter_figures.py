@@ -20,9 +20,10 @@ import pandas as pd
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from s2f import files
+from s2f.corpora.corpus import files_root
 from s2f.metrics.catalogue import METRICS
 from s2f.report import chapter_drawings, method_drawing, moving_figures, style
-from s2f.report.style import BLUE, GREEN, GREY, ORANGE, RED, canvas, in_theme, listed, say, spelled
+from s2f.report.style import BLUE, DASHED, GREEN, GREY, ORANGE, RED, canvas, in_theme, listed, say, spelled
 from s2f.report.tables import POSTER, POSTER_COLUMNS
 from s2f.study.finished import Finished
 from s2f.study.stages import VARIANTS
@@ -79,7 +80,7 @@ class Run(Finished):
         corpus, store = self.folder("corpus"), self.folder("store")
         if not (corpus / "people.parquet").is_file() or not store.is_dir():
             return None
-        home = self.root / json.loads((corpus / "summary.json").read_text(encoding="utf-8"))["root"]
+        home = files_root(corpus, project=self.root)
         voices = Store.open(store).voices(split="test")
         path = home / voices["path"].iloc[0] if len(voices) else home
         return (sound_files.read(path), path) if path.is_file() else None
@@ -98,7 +99,7 @@ class Run(Finished):
         if self.person() is None or not (folder / "tracks.npy").is_file():
             return []
         store, causes = Store.open(self.folder("store")), pd.read_parquet(corpus / "people.parquet")
-        home = self.root / json.loads((corpus / "summary.json").read_text(encoding="utf-8"))["root"]
+        home = files_root(corpus, project=self.root)
         rows, photos = store.voices(split="test"), store.photos(split="test").groupby("identity").head(1)
         ages, faces = causes.set_index("identity")["age_years"], photos.set_index("identity")["row"]
         means = pd.DataFrame(data.embeddings(folder, rows).double().numpy()).groupby(rows["identity"].to_numpy()).mean()
@@ -282,7 +283,7 @@ def nearer_strangers(found: Mapping[str, Mapping]) -> Figure:
     figure, axes = canvas(2.9)
     ax = axes[0, 0]
     among = np.array(STRANGERS)
-    ax.plot(among, among / 2, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2, label="a coin")
+    ax.plot(among, among / 2, color=GREY, linestyle=DASHED, linewidth=1.2, label="a coin")
     told = []
     looks = {"model": ("drawn face", RED, "o"), "ceiling": ("another photograph of the speaker", GREEN, "s")}
     for row, (label, colour, marker) in looks.items():

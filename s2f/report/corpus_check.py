@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,7 @@ from s2f.report.style import evenly
 from s2f.study import params
 
 PAGE = 'The book\'s page "Getting the data" says where each is published, and its usual places.'
-SORTS = {"voices": "recordings", "faces": "photographs", "metas": "metadata"}
+SORTS = MappingProxyType({"voices": "recordings", "faces": "photographs", "metas": "metadata"})
 MODALITIES = (("voice", "recordings"), ("face", "photographs"))
 
 

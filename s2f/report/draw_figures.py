@@ -11,9 +11,11 @@ import pandas as pd
 from s2f.evaluation.attributes import NAMES
 from s2f.evaluation.draws import GROUPS, LEVELS, N_BINS, NEIGHBOURS, Spread
 from s2f.evaluation.known_answer import AS_PEOPLE, MADE_UP, SHARED
+from s2f.report import prose
 from s2f.report.grids import styled
 from s2f.report.style import (
     BLUE,
+    DASHED,
     GREEN,
     GREY,
     INK,
@@ -33,9 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas.io.formats.style import Styler
 
-SHORT = {"age_years": "age", "height_cm": "height", "bmi": "body mass index", "mean": "mean of all"}
 COLOUR_OF = dict(zip(LEVELS, (ORANGE, BLUE, PURPLE), strict=True))
-DASHED = (0, (4, 3))
 LINE_IN = 0.17
 N_COLUMNS = 6  # of rank histograms
 
@@ -265,7 +265,7 @@ def known(found: Spread | str) -> str:
 def said(name: str) -> str:
     """What readers see for a column of `attributes.columns`, or an attribute."""
     name, _, value = name.partition("=")
-    return SHORT.get(name, name.replace("_", " ")) + (f": {value}" if value else "")
+    return prose.trait(name) + (f": {value}" if value else "")
 
 
 def _why(found: Spread | str, part: str) -> str:

@@ -1,5 +1,5 @@
 """Figures of the experiments: each takes the frame of the function of its name in `s2f.evaluation.experiments`, or
-one that it describes. They share the look of `s2f.report.figures`.
+one that it describes. They share the look of `s2f.report.style`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,27 @@ import pandas as pd
 
 from s2f.metrics.catalogue import METRICS
 from s2f.metrics.frechet import MIN_FACES
-from s2f.report.style import BLUE, COLOURS, GREY, ORANGE, RED, absent, canvas, in_theme, listed, say, sentence, spelled
+from s2f.report.style import (
+    BLUE,
+    COLOURS,
+    DASHED,
+    GREY,
+    ORANGE,
+    RED,
+    absent,
+    canvas,
+    in_theme,
+    listed,
+    say,
+    sentence,
+    spelled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-DASHED = (0, (4, 3))
 PANELS_IN_A_ROW = 4
 
 

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -29,19 +30,28 @@ from s2f.study.stages import VARIANTS
 MAX_BYTES = 1_000_000  # of a file; the project holds no larger ones
 TABLE1 = "results/table1.npz"
 KEPT = (TABLE1, "results/table2.csv", "results/table2.json", f"answer/{draws.FILE}")  # below the folder of a seed
-KEPT_OF_VARIANT = {"metrics": ("metrics.json",), "model": ("log.jsonl", "sampler/log.jsonl", "samples.npz")}
+KEPT_OF_VARIANT = MappingProxyType(
+    {"metrics": ("metrics.json",), "model": ("log.jsonl", "sampler/log.jsonl", "samples.npz")}
+)
 NOTED = "provenance.json"  # what made every notebook of the run; a folder with it is a kept run
 PAGE = "index.md"
-DRAWS = {  # of what many draws say: how it is drawn, and what it is
-    "energy": (draw_figures.energy, "Energy scores of the draws and of what could stand in for them, lower is better"),
-    "coverage": (draw_figures.coverage, "How many photographs the central intervals of the draws hold"),
-    "shares": (draw_figures.shares, "What draws of a voice share and what they make up, attribute by attribute"),
-}
-TRAINING = {  # of a variant's training: what a figure shows
-    "samples": "Faces that it drew from the same voices as its training went on.",
-    "curves": "What its training logged of its losses.",
-    "health": "Length of its gradients, variety of its faces, speed and memory, as far as its training logged them.",
-}
+DRAWS = MappingProxyType(
+    {  # of what many draws say: how it is drawn, and what it is
+        "energy": (
+            draw_figures.energy,
+            "Energy scores of the draws and of what could stand in for them, lower is better",
+        ),
+        "coverage": (draw_figures.coverage, "How many photographs the central intervals of the draws hold"),
+        "shares": (draw_figures.shares, "What draws of a voice share and what they make up, attribute by attribute"),
+    }
+)
+TRAINING = MappingProxyType(
+    {  # of a variant's training: what a figure shows
+        "samples": "Faces that it drew from the same voices as its training went on.",
+        "curves": "What its training logged of its losses.",
+        "health": "Length of its gradients, variety of its faces, speed and memory, as far as its training logged.",
+    }
+)
 
 
 def keep(root: Path, run: Path) -> Path:

@@ -11,12 +11,14 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from s2f import files
+from s2f.corpora.corpus import files_root
 from s2f.errors import CheckpointError
 from s2f.features import front_end, sound_files
 from s2f.features.store import Store
@@ -24,21 +26,23 @@ from s2f.study.finished import Finished
 
 FOLDER = Path("_static", "live", "run")  # below the built pages
 FIRST = "run.js"
-LEARNED_FROM = {"general": None, "females": "women", "males": "men"}  # alone; None: from everybody
+LEARNED_FROM = MappingProxyType({"general": None, "females": "women", "males": "men"})  # alone; None: from everybody
 N_A_SEX = 3  # held-out people to listen to
 N_NOISE = 16  # rows of noise, the first ones of `Model.draw` with seed 0
 N_AXES = (3, 5)
 STILL_GAP_PX = 2
 HELD = 0.9  # share of the variance that is enough
 # What an axis may follow, as people's attributes are called; a frequency by its logarithm.
-TRAITS = {
-    "f0_hz": "pitch",
-    "vocal_tract_cm": "vocal-tract length",
-    "age_years": "age",
-    "breathiness": "breathiness",
-    "tilt_db_octave": "brightness",
-    "syllables_s": "speed",
-}
+TRAITS = MappingProxyType(
+    {
+        "f0_hz": "pitch",
+        "vocal_tract_cm": "vocal-tract length",
+        "age_years": "age",
+        "breathiness": "breathiness",
+        "tilt_db_octave": "brightness",
+        "syllables_s": "speed",
+    }
+)
 
 
 def write(run: Path, pages: Path, *, seed: int) -> str | None:
@@ -250,7 +254,7 @@ def _array(values: np.ndarray, *, kind: str = "f2") -> dict[str, str]:
 
 def _people(store: Store, corpus: Path, *, root: Path) -> list[dict[str, Any]]:
     """The first test people of each sex, with one recording and one photograph."""
-    sound_root = root / json.loads((corpus / "summary.json").read_text(encoding="utf-8"))["root"]
+    sound_root = files_root(corpus, project=root)
     people = pd.read_parquet(corpus / "people.parquet").set_index("identity")
     voices = store.voices(split="test").groupby("identity").head(1)
     photos = store.photos(split="test").groupby("identity").head(1).set_index("identity")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from s2f.metrics import catalogue
-from s2f.report.style import BLUE, GREY, RED, absent, canvas, in_theme, listed, say, sentence, spacing, spelled
+from s2f.report.style import BLUE, DASHED, GREY, RED, absent, canvas, in_theme, listed, say, sentence, spacing, spelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ def metric_rows(rows: Mapping[str, Mapping], metrics: str | Sequence[str], *, ch
     for ax, metric in zip(axes[0], metrics, strict=True):
         scale = catalogue.METRICS[metric].form.scale
         if chance is not None:
-            ax.axvline(chance * scale, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+            ax.axvline(chance * scale, color=GREY, linestyle=DASHED, linewidth=1)
         for place, row in enumerate(names):
             entry = rows[row][metric]
             if entry["value"] is None:

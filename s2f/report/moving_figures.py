@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ import pandas as pd
 from s2f import files
 from s2f.report import style
 from s2f.report.style import BLUE, SEXES, canvas, in_theme, listed, say
-from s2f.report.training_figures import HEALTH, LOGGED
+from s2f.report.training_figures import LOGGED, NO_LOSS
 from s2f.training import saves
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ PARTS = (  # of a training: its name, and where its log may be
 )
 N_SHOWN = 24  # people on the map who can be seen and heard
 VOICES = Path("_static", "voices")  # below the built pages
-WORD = {"f": "woman", "m": "man"}
+WORD = MappingProxyType({"f": "woman", "m": "man"})
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,6 @@ def courses(folders: Mapping[str, Path]) -> list[Course]:
     folders : mapping of the name of a run's folder ("voice", "code", "general" …) to where it is
     """
     found = []
-    apart = {"step", *(name for names in HEALTH.values() for name in names)}
     for part, places in PARTS:
         paths = [folders[place.partition("/")[0]] / place.partition("/")[2] for place in places]
         path = next((path for path in paths if path.is_file()), None)
@@ -84,7 +84,7 @@ def courses(folders: Mapping[str, Path]) -> list[Course]:
             continue
         log = pd.DataFrame(saves.read_log(path))
         for column in log.select_dtypes("number").columns:
-            own = log[["step", column]].dropna() if column not in apart else log.head(0)
+            own = log[["step", column]].dropna() if column not in NO_LOSS else log.head(0)
             own = own[np.isfinite(own[column])] if len(own) else own
             if len(own):
                 steps, values = own["step"].astype(int).to_list(), own[column].astype(float).to_list()

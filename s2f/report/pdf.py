@@ -21,7 +21,7 @@ from s2f.study import params
 NAME = "speech-to-face.pdf"  # in the built book
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LIMIT_S = 300
-_ON_SCREEN = {"live"}  # chapters that say little on paper
+_ON_SCREEN = frozenset({"live"})  # chapters that say little on paper
 _SHEETS = re.compile(r'<link\b[^>]*rel="stylesheet"[^>]*>')
 _FORMULAS = re.compile(
     r"<script\b[^>]*>\s*window\.MathJax\s*=.*?</script>|<script\b[^>]*tex-svg\.js[^>]*></script>", re.S

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,19 +33,19 @@ IMPOSSIBLE, NOT_CHECKABLE = "impossible under a reading", "not checkable here"
 CLASSES = (REPRODUCED, NOT_COMPARABLE, IMPOSSIBLE, NOT_CHECKABLE)
 N_DIMS = 512  # of the face embeddings of later systems, such as SF2F (2022), whose L1 is summed over them
 # Wen, Raj and Singh (2019) give train, validation and test; the poster gives totals.
-SPLITS_2019: Mapping[str, tuple[int, int, int]] = {
-    "n_identities": (924, 112, 189),
-    "n_recordings": (113_322, 14_182, 21_850),
-    "n_faces": (106_584, 12_533, 20_455),
-}
-COUNTED = {"n_recordings": "voice recordings", "n_faces": "face images", "n_identities": "persons"}
-READINGS: Mapping[str, str] = {
-    "l1_embedding_sum": f"sum over unit {N_DIMS}-d embeddings",
-    "l1_embedding_mean": f"mean over unit {N_DIMS}-d embeddings",
-    "l1_pixel_unit": "mean over pixels, on −1 to 1",
-    "l1_pixel_255": "mean over pixels, on 0 to 255",
-    "": "sum over embeddings of any length",
-}
+SPLITS_2019: Mapping[str, tuple[int, int, int]] = MappingProxyType(
+    {"n_identities": (924, 112, 189), "n_recordings": (113_322, 14_182, 21_850), "n_faces": (106_584, 12_533, 20_455)}
+)
+COUNTED = MappingProxyType({"n_recordings": "voice recordings", "n_faces": "face images", "n_identities": "persons"})
+READINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "l1_embedding_sum": f"sum over unit {N_DIMS}-d embeddings",
+        "l1_embedding_mean": f"mean over unit {N_DIMS}-d embeddings",
+        "l1_pixel_unit": "mean over pixels, on −1 to 1",
+        "l1_pixel_255": "mean over pixels, on 0 to 255",
+        "": "sum over embeddings of any length",
+    }
+)
 # Realism, diversity, coherence and visual appeal: what stands for each here, and how it is read.
 CRITERIA = (
     ("realism", "kid", "lower is nearer to real faces"),

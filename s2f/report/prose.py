@@ -6,8 +6,10 @@ import html
 import math
 import re
 from collections.abc import Iterable
+from types import MappingProxyType
 
 MISSING = "not measured"
+TRAITS = MappingProxyType({"age_years": "age", "height_cm": "height", "bmi": "body mass index", "mean": "mean of all"})
 ABSENT = "s2f_absent"  # in the metadata of an output: it says that something is not there
 # To be said where a real voice can be given to networks that learned from synthetic people.
 REAL_VOICES = "Networks that learned from synthetic people never heard a real voice, and are often wrong about one."
@@ -16,6 +18,11 @@ REAL_VOICES = "Networks that learned from synthetic people never heard a real vo
 def met(protocols: Iterable[str]) -> str:
     """Whether networks met the people who are measured, by the protocols of the metrics: a relative clause."""
     return "whom the networks never met" if set(protocols) == {"held_out"} else "whom the networks also learned from"
+
+
+def trait(name: str) -> str:
+    """An attribute of a person in words."""
+    return TRAITS.get(name, name.replace("_", " "))
 
 
 def number(value: float | None, *, digits: int = 1, why: str | None = None) -> str:

@@ -30,6 +30,7 @@ BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 SEXES = (("f", "female", ORANGE), ("m", "male", BLUE))
 INK, FAINT = "#222222", "#E4E4E4"
+DASHED = (0, (4, 3))  # of a line that shows chance, or what should be
 BETWEEN = "#757575"  # 4.6:1 on white and on black: words beside photographs, whose lightness no page may turn around
 
 

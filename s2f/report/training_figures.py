@@ -29,7 +29,8 @@ HEALTH: Mapping[str, Sequence[str]] = MappingProxyType(
         "highest memory (MB)": ("memory_mb",),
     }
 )
-FROM_ZERO = {"iterations a second", "highest memory (MB)"}  # how much, not how it moves
+NO_LOSS = frozenset({"step", *(name for names in HEALTH.values() for name in names)})  # columns of a log
+FROM_ZERO = frozenset({"iterations a second", "highest memory (MB)"})  # how much, not how it moves
 LOGGED: Mapping[str, str] = MappingProxyType(
     {
         "d": "discriminator: real or fake?",
@@ -63,8 +64,7 @@ def loss_curves(
     """
     smooth = smooth or max(1, len(log) // 50)
     if panels is None:
-        apart = {"step", *(name for names in HEALTH.values() for name in names)}
-        panels = {LOGGED.get(c, c): [c] for c in log.select_dtypes("number").columns if c not in apart}
+        panels = {LOGGED.get(c, c): [c] for c in log.select_dtypes("number").columns if c not in NO_LOSS}
     n_columns = min(2, len(panels))
     n_rows = int(np.ceil(len(panels) / n_columns))
     figure, axes = canvas(2.1 * n_rows + 0.2, n_rows=n_rows, n_columns=n_columns, sharex=True)

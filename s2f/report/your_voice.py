@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import traitlets
 from IPython.display import Audio, display
 
+from s2f.corpora.corpus import files_root
 from s2f.errors import AudioError, OutputError, S2FError
 from s2f.features import front_end, listening, sound_files
 from s2f.features.store import Store
@@ -72,12 +72,9 @@ class Recorder(anywidget.AnyWidget):
 
 def corpus_recordings(study: Study, *, n: int = 20) -> dict[str, Path]:
     """Up to `n` test recordings of the corpus, each of another person, by a name to show."""
-    summary = json.loads((study.read("corpus") / "summary.json").read_text(encoding="utf-8"))
+    root = files_root(study.read("corpus"), project=study.root)
     voices = Store.open(study.read("store")).voices(split="test").groupby("identity").head(1).head(n)
-    return {
-        row.identity + (f" ({row.gender})" if row.gender else ""): study.root / summary["root"] / row.path
-        for row in voices.itertuples()
-    }
+    return {row.identity + (f" ({row.gender})" if row.gender else ""): root / row.path for row in voices.itertuples()}
 
 
 def example(study: Study) -> Path:

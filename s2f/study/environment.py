@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 # Names, or their beginnings, of variables that change what Python, Jupyter or the engine do, or how numbers round.
@@ -23,7 +24,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 LIMITS = (*THREADS, "OMP_DYNAMIC", "OMP_THREAD_LIMIT")
 # How text is printed, and where bytecode is kept: no result depends on it.
 HARMLESS = frozenset({"PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"})
-OWN = {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+OWN = MappingProxyType({"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"})
 LIBRARY = Path(__file__).resolve().parents[2]  # folder that s2f is imported from
 
 

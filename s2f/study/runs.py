@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -373,13 +374,15 @@ def refuse_unknown_parameters(cells: list[str]) -> None:
 
 
 # What a notebook's parameters are by default, and what may be given in their place.
-_KINDS: dict[type, tuple[str, tuple[type, ...]]] = {
-    str: ("text", (str,)),
-    bool: ("True or False", (bool,)),
-    int: ("a whole number", (int,)),
-    float: ("a number", (int, float)),
-    dict: ("a mapping", (dict, str, type(None))),
-}
+_KINDS: Mapping[type, tuple[str, tuple[type, ...]]] = MappingProxyType(
+    {
+        str: ("text", (str,)),
+        bool: ("True or False", (bool,)),
+        int: ("a whole number", (int,)),
+        float: ("a number", (int, float)),
+        dict: ("a mapping", (dict, str, type(None))),
+    }
+)
 
 
 def _check_kind(name: str, *, default: ast.expr, value: ast.expr) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from s2f.settings import Settings
@@ -65,89 +66,93 @@ class Stage:
         return not any(name == self.notebook for stage in STAGES.values() for name, _ in stage.needs)
 
 
-STAGES = {
-    stage.notebook: stage
-    for stage in (
-        Stage(
-            "01_corpus",
-            sections=("corpus", "split"),
-            writes={"corpus": "corpus"},
-            done="corpus/manifest.parquet",
-            is_wide=True,
-        ),
-        Stage(
-            "02_preprocessing",
-            sections=("store", "readers"),
-            after=("01_corpus",),
-            needs=(("01_corpus", OWN),),
-            writes={"store": "store", "measure": "measure"},
-            done="store/index.parquet",
-            is_wide=True,
-        ),
-        Stage("03_models", after=("05_training",)),
-        Stage(
-            "04_face_code",
-            sections=("code", "machine"),
-            after=("02_preprocessing",),
-            needs=(("02_preprocessing", OWN),),
-            writes={"code": "code"},
-            done="code/code.safetensors",
-            is_wide=True,
-        ),
-        Stage(
-            "04_voice_embedding",
-            sections=("voice", "machine"),
-            after=("02_preprocessing",),
-            needs=(("02_preprocessing", OWN),),
-            writes={"voice": "voice"},
-            done="voice/metrics.json",
-            is_wide=True,
-        ),
-        Stage(
-            "05_training",
-            sections=("sampler", "gan", "variant"),
-            after=("04_voice_embedding", "04_face_code"),
-            needs=(("04_voice_embedding", OWN), ("04_face_code", OWN)),
-            writes={"model": "{variant}"},
-            done="{variant}/checkpoint.safetensors",
-        ),
-        Stage(
-            "06_metrics",
-            sections=("measure",),
-            after=("05_training",),
-            needs=(("05_training", OWN), ("05_training", GENERAL)),  # General draws the same people
-            writes={"metrics": "{variant}"},
-            done="{variant}/metrics.json",
-        ),
-        Stage(
-            "07_results",
-            after=("06_metrics",),
-            needs=(
-                ("06_metrics", ALL),
-                ("04_voice_embedding", OWN),  # Table 1 draws from its embeddings
-                ("05_training", GENERAL),
+STAGES = MappingProxyType(
+    {
+        stage.notebook: stage
+        for stage in (
+            Stage(
+                "01_corpus",
+                sections=("corpus", "split"),
+                writes={"corpus": "corpus"},
+                done="corpus/manifest.parquet",
+                is_wide=True,
             ),
-            writes={"results": "results"},
-            done="results/table2.json",
-            pools=("06_metrics", ALL),
-        ),
-        Stage("08_your_voice", after=("05_training",), needs=(("05_training", ALL),)),
-        Stage(
-            "09_known_answer",
-            sections=("answer",),
-            after=("05_training",),
-            needs=(("05_training", GENERAL),),
-            writes={"answer": "answer"},
-            pools=("09_known_answer", GENERAL),
-        ),
-        Stage("10_poster", after=("06_metrics",), needs=(("06_metrics", ALL),)),
-    )
-}
+            Stage(
+                "02_preprocessing",
+                sections=("store", "readers"),
+                after=("01_corpus",),
+                needs=(("01_corpus", OWN),),
+                writes={"store": "store", "measure": "measure"},
+                done="store/index.parquet",
+                is_wide=True,
+            ),
+            Stage("03_models", after=("05_training",)),
+            Stage(
+                "04_face_code",
+                sections=("code", "machine"),
+                after=("02_preprocessing",),
+                needs=(("02_preprocessing", OWN),),
+                writes={"code": "code"},
+                done="code/code.safetensors",
+                is_wide=True,
+            ),
+            Stage(
+                "04_voice_embedding",
+                sections=("voice", "machine"),
+                after=("02_preprocessing",),
+                needs=(("02_preprocessing", OWN),),
+                writes={"voice": "voice"},
+                done="voice/metrics.json",
+                is_wide=True,
+            ),
+            Stage(
+                "05_training",
+                sections=("sampler", "gan", "variant"),
+                after=("04_voice_embedding", "04_face_code"),
+                needs=(("04_voice_embedding", OWN), ("04_face_code", OWN)),
+                writes={"model": "{variant}"},
+                done="{variant}/checkpoint.safetensors",
+            ),
+            Stage(
+                "06_metrics",
+                sections=("measure",),
+                after=("05_training",),
+                needs=(("05_training", OWN), ("05_training", GENERAL)),  # General draws the same people
+                writes={"metrics": "{variant}"},
+                done="{variant}/metrics.json",
+            ),
+            Stage(
+                "07_results",
+                after=("06_metrics",),
+                needs=(
+                    ("06_metrics", ALL),
+                    ("04_voice_embedding", OWN),  # Table 1 draws from its embeddings
+                    ("05_training", GENERAL),
+                ),
+                writes={"results": "results"},
+                done="results/table2.json",
+                pools=("06_metrics", ALL),
+            ),
+            Stage("08_your_voice", after=("05_training",), needs=(("05_training", ALL),)),
+            Stage(
+                "09_known_answer",
+                sections=("answer",),
+                after=("05_training",),
+                needs=(("05_training", GENERAL),),
+                writes={"answer": "answer"},
+                pools=("09_known_answer", GENERAL),
+            ),
+            Stage("10_poster", after=("06_metrics",), needs=(("06_metrics", ALL),)),
+        )
+    }
+)
 # What can be read, by name: the stage that makes it.
-WRITERS = {what: stage for stage in STAGES.values() for what in stage.writes}
+WRITERS = MappingProxyType({what: stage for stage in STAGES.values() for what in stage.writes})
 
 # Label -> overrides of what the thorough study runs beside a profile: nobody held out, and a planted leak.
-THOROUGH: dict[str, dict[str, Any]] = {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
+THOROUGH: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {"closed": {"split.rule": "none"}, "leak": {"corpus.leak": 1.0}}
+)
 
 
 def in_run(name: str, settings: Settings) -> bool:

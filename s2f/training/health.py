@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from types import MappingProxyType
 
 from s2f.errors import TrainingError
 
@@ -12,19 +13,23 @@ PATIENCE = 10  # reports in a row before a sign counts: a bad batch is not a tre
 
 
 # Of each sign the quantity of the log, and the bounds beyond which it shows.
-SIGNS = {
-    "discriminator_won": ("d_right", 0.0, 0.999),
-    "discriminator_collapsed": ("score_gap", 1e-4, inf),
-    "no_diversity": ("diversity", 0.05, inf),
-}
-MEANINGS = {
-    "discriminator_won": "the discriminator tells every real face from every drawn one, and so tells the generator "
-    "nothing: lower {section}.learning_rate_discriminator",
-    "discriminator_collapsed": "the discriminator gives real and drawn faces the same score: raise "
-    "{section}.learning_rate_discriminator",
-    "no_diversity": "the generator draws nearly the same face whatever it is given: lower "
-    "{section}.learning_rate_generator, or try another seed",
-}
+SIGNS = MappingProxyType(
+    {
+        "discriminator_won": ("d_right", 0.0, 0.999),
+        "discriminator_collapsed": ("score_gap", 1e-4, inf),
+        "no_diversity": ("diversity", 0.05, inf),
+    }
+)
+MEANINGS = MappingProxyType(
+    {
+        "discriminator_won": "the discriminator tells every real face from every drawn one, and so tells the generator "
+        "nothing: lower {section}.learning_rate_discriminator",
+        "discriminator_collapsed": "the discriminator gives real and drawn faces the same score: raise "
+        "{section}.learning_rate_discriminator",
+        "no_diversity": "the generator draws nearly the same face whatever it is given: lower "
+        "{section}.learning_rate_generator, or try another seed",
+    }
+)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,9 @@ from PIL import Image
 from s2f import weights
 from s2f.errors import CheckpointError, ImageError
 from s2f.evaluation import face_quality, face_readers
-from s2f.metrics import frechet
+from s2f.metrics import frechet, standins
 from s2f.metrics.standins import FaceSet
+from tests.metrics.loops import slow_fid
 
 
 @pytest.fixture
@@ -72,13 +74,16 @@ def test_rates_equal_counting(photos):
 def test_the_floor_of_fid_is_between_halves_of_the_same_people():
     rng = np.random.default_rng(0)
     identities = np.repeat([f"p{k}" for k in range(60)], 4).astype(object)
-    sources = np.tile(["x", "x", "y", "z"], 60).astype(object)
     features = (rng.normal(size=(240, 8)) + np.repeat(rng.normal(size=(60, 8)), 4, axis=0)).astype(np.float32)
-    photos = FaceSet(identities, inception=features, sources=sources)
+    photos = FaceSet(identities, inception=features, sources=np.tile(["x", "x", "y", "y"], 60).astype(object))
     floor = face_quality.fid_floor(photos, rng=np.random.default_rng(1))
-    assert 60 <= floor["n"] <= 120 and floor["reason"] is None
-    # Far below that of halves of different people.
-    assert floor["value"] < frechet.fid(features[:120] + 1, features[120:])
+    one, other = standins.halves(photos, rng=np.random.default_rng(1))
+    assert floor["value"] == pytest.approx(slow_fid(one.inception, other.inception), rel=1e-4)
+    assert len(one) == len(other) == floor["n"] == 120 and floor["reason"] is None
+    assert floor["value"] < frechet.fid(features[:120], features[120:])  # of halves of different people
+    photos = replace(photos, sources=np.tile(["x", "x", "y", "z"], 60).astype(object))
+    one, other = standins.halves(photos, rng=np.random.default_rng(1))
+    assert face_quality.fid_floor(photos, rng=np.random.default_rng(1))["n"] == len(other) < len(one)
     assert face_quality.fid_floor(photos.take(np.arange(40)), rng=rng)["value"] is None
     assert face_quality.fid_floor(FaceSet(identities), rng=rng)["reason"] == "no Inception features"
 
@@ -150,7 +155,12 @@ def test_readers_of_drawn_heads_learn_numbers_and_categories(monkeypatch):
     )
     photos = pd.DataFrame({"identity": ["a", "b", "a"], "gender": ["m", "f", "m"], "row": [0, 1, 2]})
     selection = SimpleNamespace(photos=photos, codes=lambda frame: np.array([0, 1, 0]))
-    monkeypatch.setattr(face_quality, "select", lambda store, split: selection)
+
+    def select(store, *, split):
+        assert split == "train"
+        return selection
+
+    monkeypatch.setattr(face_quality, "select", select)
     monkeypatch.setattr(face_quality.readers, "train", lambda faces, **given: faces)
     store = SimpleNamespace(faces=np.zeros((3, 64, 64, 3), np.uint8))
     faces = face_quality.train_readers(store, people, seed=0, n_steps=1, device="cpu", n_threads=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -56,6 +57,27 @@ def test_packaged_readers_give_unit_vectors_and_probabilities(packaged, images):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert female.shape == (6,) and ((female >= 0) & (female <= 1)).all()
     np.testing.assert_allclose(packaged.embed(images[::-1])[::-1], vectors, atol=1e-5)
+
+
+def test_gender_equals_a_plain_forward_pass(packaged, images):
+    """As the package describes its network: the order of colours, what is subtracted, and which output is "f"."""
+    import onnxruntime
+
+    path = weights.locate("face_gender")
+    described = json.loads(path.with_name("manifest.json").read_text())["models"]["gender"]
+    assert described["input"]["color_order"] == "RGB"
+    scaling, column = described["input"]["normalization"], described["labels"].index("female")
+    network = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def plain(chips):
+        x = (chips - np.array(scaling["means"])) * scaling["scale"]  # [n, 32, 32, 3]
+        x = np.moveaxis(x, 3, 1).astype(np.float32, order="C")  # [n, 3, 32, 32]
+        return network.run(["probabilities"], {"images": x})[0][:, column]
+
+    chips, female = face_readers.dlib_chips(images, size_px=32, padding=0.2), packaged.gender(images)
+    np.testing.assert_allclose(female, plain(chips), rtol=1e-3, atol=1e-6)
+    swapped = plain(chips[..., ::-1])
+    assert np.abs(swapped - female).max() > 0.01 and np.abs(female - 0.5).max() > 0.01, "these images can tell"
 
 
 def test_chips_are_what_dlib_cuts():

@@ -97,13 +97,15 @@ def test_features_of_a_set_of_photographs_are_extracted_once(tmp_path, faces):
     assert second.n_read == 6
 
 
-@pytest.mark.parametrize("changed", ["file", "pixel", "threads", "device", "damage"])
+@pytest.mark.parametrize("changed", ["file", "code", "pixel", "threads", "device", "damage"])
 def test_features_of_another_kind_are_extracted_anew(tmp_path, faces, monkeypatch, changed):
     KeptFeatures(Inception(), tmp_path / "kept").features(faces)
     path, other, inception = None, faces.copy(), Inception()
     if changed == "file":
         path = tmp_path / "network.pt"
         path.write_bytes(b"weights")
+    elif changed == "code":
+        monkeypatch.setattr(kept_readings.provenance, "code_key", lambda module: "edited")
     elif changed == "pixel":
         other[2, 5, 5, 1] ^= 1
     elif changed == "threads":

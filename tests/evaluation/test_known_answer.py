@@ -80,11 +80,14 @@ def finish(study, found):
     return folder
 
 
+def made(project, **asked):
+    """Folders of people that were made with these parameters."""
+    files = {path.parent: json.loads(path.read_text()) for path in (project / "data").glob("*/parameters.json")}
+    return [folder for folder, facts in files.items() if facts | asked == facts]
+
+
 def test_measuring_people_are_others_than_the_corpus_has_and_are_made_once(measured, project, monkeypatch):
-    made = [path for path in (project / "data").iterdir() if path.is_dir()]
-    assert len(made) == 1
-    facts = json.loads((made[0] / "parameters.json").read_text())
-    assert (facts["seed"], facts["prefix"]) == (1_000_003, "m")  # the corpus has seed 0 and "s"
+    assert len(made(project, prefix="m", seed=1_000_003)) == 1  # the corpus has seed 0 and "s"
     assert not set(measured.identities) & set(population.sample(24, seed=0)["identity"])
     monkeypatch.setattr(build, "_make", lambda *args, **kwargs: pytest.fail("made again"))
     again = known_answer.measure(open_study("09_known_answer"))
@@ -97,7 +100,7 @@ def test_what_is_measured_is_what_a_user_gets_from_a_recording(measured, project
     """From the files, one by one, by the functions that reconstruct a face."""
     study = open_study("09_known_answer")
     model, readers = inference.load(study.read("model")), Readers.load(study.read("measure"))
-    (root,) = (path for path in (project / "data").glob("synthetic-*") if path.is_dir())
+    (root,) = made(project, prefix="m", seed=1_000_003)
     people = pd.read_parquet(root / "people.parquet").set_index("identity").loc[measured.identities]
     vectors, said = [], []
     for name in measured.identities:
@@ -161,6 +164,7 @@ def test_what_is_written_is_read_again_and_is_plain_json(measured):
 def test_seeds_of_the_same_people_are_averaged_and_others_are_left_out(measured, monkeypatch, capsys):
     first, second = open_study("09_known_answer"), open_study("09_known_answer", seed=1)
     other = known_answer.measure(second)
+    finish(first, measured)
     assert known_answer.pooled(second, other).seeds == (0, 1)  # the first is finished, the second is at hand
     finish(second, other)
     answer = known_answer.pooled(first, measured)
@@ -171,7 +175,7 @@ def test_seeds_of_the_same_people_are_averaged_and_others_are_left_out(measured,
     assert known_answer.pooled(first, measured).seeds == (0,)
     with monkeypatch.context() as older:
         older.setattr(runs, "code_of", lambda *_, **__: "older")
-        finish(second, other)
+        finish(open_study("09_known_answer", seed=1), other)
     assert known_answer.pooled(first, measured).seeds == (0,)
     assert "s1 is left out, since other code made it" in capsys.readouterr().out
     strangers = known_answer.Measured(other.identities, {m: t + 1 for m, t in other.truth.items()}, other.levels)
@@ -269,7 +273,7 @@ def many(project):
         patch.setattr(known_answer, "trained_on", lambda study: voices)
         patch.setattr(attributes, "legible", lambda values, truth: np.isfinite(values).all(0))
         study = open_study("09_known_answer", seed=3, label="drawing", **{"measure.n_draws": 12})
-        yield study, known_answer.measure(study)
+        return study, known_answer.measure(study)
 
 
 def test_the_mean_of_many_draws_is_a_level_of_its_own(many):
@@ -427,8 +431,7 @@ def test_the_check_passes_what_is_sound_and_fails_what_shows_too_much(project, m
 
 def test_the_offset_says_which_people_are_asked(measured, project):
     others = known_answer.measure(open_study("09_known_answer", **{"answer.offset": 5}))
-    made = [json.loads(path.read_text())["seed"] for path in (project / "data").glob("*/parameters.json")]
-    assert 5 in made
+    assert made(project, prefix="m", seed=5)
     ages = measured.truth["overall"][:, attributes.NAMES.index("age_years")]
     assert not np.isclose(others.truth["overall"][:, attributes.NAMES.index("age_years")], ages).any()
 

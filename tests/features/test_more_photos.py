@@ -1,5 +1,7 @@
 """Photographs without voices: where they are looked for, and what is kept of them."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -53,6 +55,18 @@ def test_faces_are_aligned_as_the_store_does_and_the_rest_is_listed(tmp_path, ph
     assert np.array_equal(again, faces) and same.equals(rejected)
     photos[0].write_bytes(photos[1].read_bytes())
     assert more_photos._key(photos, settings) not in [path.stem for path in (tmp_path / "kept").iterdir()]
+
+
+def test_what_is_kept_counts_for_the_same_photographs_settings_and_code_alone(photos, monkeypatch):
+    settings = pack.Settings()
+    keys = [more_photos._key(photos, settings)]
+    assert more_photos._key(photos, pack.Settings()) == keys[0]
+    keys.append(more_photos._key(photos[:2], settings))
+    for change in ({"several_faces": "reject"}, {"max_turn": 0.5}, {"processed": True}):
+        keys.append(more_photos._key(photos, replace(settings, **change)))
+    monkeypatch.setattr(more_photos.provenance, "code_key", lambda module: "edited")
+    keys.append(more_photos._key(photos, settings))
+    assert len(set(keys)) == 6
 
 
 SET_UP = CorpusError("the set-up", "is broken", remedy="Mend it.")

@@ -345,6 +345,24 @@ def test_other_settings_make_another_store(corpus, copied, monkeypatch, change):
             pack.build(table, copied, root=root, settings=same, progress=False)
 
 
+def test_edited_code_takes_neither_a_store_nor_its_shards_for_its_own(corpus, copied, tmp_path, monkeypatch):
+    root, table = corpus
+    again = dict(root=root, shard_size=20, progress=False)
+    pack.build_part(table, tmp_path / "part", share=(0, 1), **again)
+    make, made = pack._make_shard, []
+
+    def count(part, place, *rest):
+        made.append(place.parent.parent.name)
+        make(part, place, *rest)
+
+    monkeypatch.setattr(pack, "_make_shard", count)
+    monkeypatch.setattr(pack.provenance, "code_key", lambda module: "edited")
+    for _ in range(2):  # the second time there is nothing to do
+        pack.build(table, copied, **again)
+        pack.build(table, tmp_path / "part", **again)
+    assert made == [copied.name] * 3 + ["part"] * 3  # 42 files in shards of 20
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

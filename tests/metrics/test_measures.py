@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +38,85 @@ def test_videos_have_to_be_known(study):
         study.model = replace(study.model, sources=part)
         model = evaluate(study)["rows"]["model"]
         assert all(model[metric]["value"] is None and reason in model[metric]["reason"] for metric in videos)
+
+
+def by_person(faces, part):
+    """What the faces of each person have."""
+    return {name: getattr(faces, part)[faces.identities == name] for name in sorted(set(faces.identities))}
+
+
+def slow_own(faces, photos, part, distance):
+    """Mean over a person's faces and photographs, and over people."""
+    theirs, people = by_person(photos, part), []
+    for name, each in by_person(faces, part).items():
+        people.append(np.mean([distance(face, photo) for face in each for photo in theirs[name]]))
+    return np.mean(people)
+
+
+def slow_rms(one, other):
+    return np.sqrt(((one / 127.5 - other / 127.5) ** 2).mean())
+
+
+def slow_diversity(faces, sexes):
+    """Mean over the others of one sex, and over people."""
+    pixels, people = by_person(faces, "pixels"), []
+    for name, sex in sexes.items():
+        others = [
+            np.mean([slow_rms(one, two) for one in pixels[name] for two in pixels[other]])
+            for other in sexes
+            if other != name and sexes[other] == sex
+        ]
+        people.append(np.mean(others))
+    return np.mean(people)
+
+
+def slow_consistency(faces):
+    """Mean over pairs of recordings, and over people with two or more."""
+    pairs = [list(itertools.combinations(pixels, 2)) for pixels in by_person(faces, "pixels").values()]
+    return np.mean([np.mean([slow_rms(*pair) for pair in each]) for each in pairs if each])
+
+
+@pytest.fixture
+def uneven(study):
+    """The same people with 1 to 6 recordings and 5 to 7 photographs; of one of them no gender is known."""
+    study.model = study.model.take(np.arange(60) % 6 <= np.arange(60) // 6 % 6)
+    study.photos = study.photos.take(np.arange(80) % 8 > np.arange(80) // 8 % 3)
+    study.people["gender"] = [None, *study.people["gender"][1:]]
+    return study
+
+
+def test_distances_and_diversity_against_loops(uneven):
+    model, photos = uneven.model, uneven.photos
+    sexes = dict(zip(uneven.people["identity"][1:], uneven.people["gender"][1:], strict=True))
+    diversity, real = (slow_diversity(faces, sexes) for faces in (model, photos))
+    expected = {
+        "diversity": diversity,
+        "diversity_share": diversity / real,
+        "consistency": slow_consistency(model),
+        "l1_pixel_unit": slow_own(model, photos, "pixels", lambda x, y: np.abs(x / 127.5 - y / 127.5).mean()),
+        "l1_embedding_sum": slow_own(model, photos, "embeddings", lambda x, y: np.abs(x - y).sum()),
+        "l1_embedding_mean": slow_own(model, photos, "embeddings", lambda x, y: np.abs(x - y).mean()),
+    }
+    row = evaluate(uneven)["rows"]["model"]
+    assert {metric: row[metric]["value"] for metric in expected} == pytest.approx(expected, rel=1e-5)
+
+
+def test_recall_in_galleries_against_a_ranking(uneven):
+    # With one photograph of each of ten people, there is one gallery of all of them.
+    uneven.photos = uneven.photos.take(np.unique(uneven.photos.identities.astype(str), return_index=True)[1])
+    photos = {name: photo for name, (photo,) in by_person(uneven.photos, "embeddings").items()}
+    above = {
+        name: [sum(face @ photo > face @ photos[name] for photo in photos.values()) for face in faces]
+        for name, faces in by_person(uneven.model, "embeddings").items()
+    }
+    row = evaluate(uneven)["rows"]["model"]
+    found = [row[f"recall_at_{k}"]["value"] for k in (1, 5)]
+    assert found == pytest.approx([np.mean([np.mean(np.array(each) < k) for each in above.values()]) for k in (1, 5)])
+    assert 0 < found[0] < found[1]
+    # Of four people, three are drawn from the nine others.
+    first = np.mean([np.mean([math.comb(9 - n, 3) / math.comb(9, 3) for n in each]) for each in above.values()])
+    entry = evaluate(uneven, n_way=4)["rows"]["model"]["recall_at_1"]
+    assert entry["value"] == pytest.approx(first, abs=0.06) and "4 people, chance 0.250" in entry["reference"]
 
 
 def test_women_and_men_are_matched_apart(study):

@@ -61,12 +61,6 @@ def test_released_weights_load_as_they_are():
     assert set(Classifier(n_outputs=924).state_dict()) == {"model.weight"}
 
 
-def test_batch_norm_1d_on_flattened_maps_is_batch_norm_2d():
-    x = torch.randn(4, 5, 8, 8)
-    flat = torch.nn.BatchNorm1d(5)(x.flatten(2)).view_as(x)
-    assert torch.allclose(flat, torch.nn.BatchNorm2d(5)(x), atol=1e-6)
-
-
 def test_seeded_weights_depend_on_their_generator_alone():
     torch.manual_seed(1)
     one = models.seeded(lambda: FaceEmbedding(width=0.0625), generator=torch.Generator().manual_seed(5))

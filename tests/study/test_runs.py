@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from s2f import provenance
 from s2f.errors import ParameterError, RunError
@@ -79,6 +80,33 @@ def test_how_often_a_training_is_saved_makes_nothing_stale(project):
     assert len(keys) == 1
 
 
+def resume_key(monkeypatch, *, digest="data", code="code", caller=(), **what):
+    monkeypatch.setattr(runs.provenance, "code_key", {"s2f.training.gan": code}.get)
+    one = study("05_training", label="a", **what)
+    one.caller = list(caller)
+    return one.resume_key("s2f.training.gan", digest)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"overrides": {"gan.noise": 0.5}},
+        {"seed": 1},
+        {"digest": "other"},
+        {"code": "edited"},
+        {"caller": ["PYTHONPATH"]},
+    ],
+    ids=["parameter", "seed", "data", "code", "caller"],
+)
+def test_a_training_does_not_go_on_where_something_else_is_trained(project, monkeypatch, what):
+    assert resume_key(monkeypatch, **what) != resume_key(monkeypatch)
+
+
+@pytest.mark.parametrize("overrides", [{"gan.save_every": 7}, {"gan.on_trouble": "stop"}, {"code.on_trouble": "stop"}])
+def test_a_training_goes_on_where_nothing_that_it_learns_is_changed(project, monkeypatch, overrides):
+    assert resume_key(monkeypatch, overrides=overrides) == resume_key(monkeypatch)
+
+
 def test_records_of_a_stage_that_is_no_more_are_dropped(project):
     one = study("05_training")
     folder = one.write("model")
@@ -117,6 +145,22 @@ def test_a_folder_is_written_by_one_process_at_a_time(project):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project, check=True)
     assert "refused" in done.stdout and "another process" in done.stdout and "other folder free" in done.stdout
     assert holder.locks
+
+
+def test_a_folder_is_emptied_where_it_is_asked_for_and_no_other(project):
+    one = study("01_corpus")
+    markers = [one.write("corpus") / "marker", study("02_preprocessing").write("store") / "marker"]
+    for marker in markers:
+        marker.touch()
+    assert one.write("corpus") == markers[0].parent and markers[0].exists()
+    with pytest.raises(RunError, match="without overrides"):
+        study("01_corpus", overrides={"corpus.min_s": 1.5}).write("corpus", keep=False)
+    one.locks.pop("corpus").release()
+    with FileLock(one.run / ".locks" / "corpus.lock"), pytest.raises(RunError, match="written by another process"):
+        study("01_corpus").write("corpus", keep=False)
+    assert all(marker.exists() for marker in markers)
+    study("01_corpus").write("corpus", keep=False)
+    assert [marker.exists() for marker in markers] == [False, True] and markers[0].parent.is_dir()
 
 
 def test_a_notebook_writes_its_own_folders_only(project):

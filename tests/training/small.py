@@ -46,7 +46,7 @@ CODE = Code(
     log_every=2,
     save_every=4,
     learning_rate_generator=5e-4,
-    learning_rate_discriminator=5e-4,
+    learning_rate_discriminator=2.5e-4,
     beta_1=0.5,
     beta_2=0.999,
     decay_from=0.5,
@@ -119,6 +119,16 @@ def apart(got, expected, start):
         assert way > 0, f"{key} has not moved"
         shares[key] = float((got[key].float() - value.float()).norm() / way)
     return shares
+
+
+def margin_loss(vectors, prototypes, labels, *, scale, margin):
+    """Cross-entropy of cosines, that of the right one lowered by a margin, written plainly."""
+    losses = []
+    for vector, label in zip(vectors, labels, strict=True):
+        cosines = [vector @ each / np.linalg.norm(vector) / np.linalg.norm(each) for each in prototypes]
+        logits = scale * (np.array(cosines) - margin * (np.arange(len(prototypes)) == label))
+        losses.append(np.log(np.exp(logits).sum()) - logits[label])
+    return np.mean(losses)
 
 
 def run(folder, *, settings=SETTINGS, key="k", seed=0, using=None, **setup):

@@ -18,8 +18,9 @@ def plain_iteration(t):
     """The description of an iteration, written plainly."""
     s = t.settings
     t.step += 1
-    rate = s.learning_rate_generator * min(1, (s.steps - t.step + 1) / (s.steps / 2))
-    t.network_adam.param_groups[0]["lr"] = t.discriminator_adam.param_groups[0]["lr"] = rate
+    factor = min(1, (s.steps - t.step + 1) / (s.steps / 2))
+    t.network_adam.param_groups[0]["lr"] = factor * s.learning_rate_generator
+    t.discriminator_adam.param_groups[0]["lr"] = factor * s.learning_rate_discriminator
     picked = torch.randint(15, (s.batch_size,), generator=t.batches)
     mirrored = torch.rand(s.batch_size, generator=t.batches) < 0.5
     faces = [(t.photos.faces[i].float() - 127.5) / 127.5 for i in picked]

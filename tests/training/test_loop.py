@@ -148,6 +148,18 @@ def test_gradient_norm_is_the_length_of_all_gradients():
     assert loop.gradient_norm(list(layer.parameters())).item() == pytest.approx(flat.norm().item(), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("decay_from", "expected"),
+    [
+        (0.5, [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]),
+        (0.0, [1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]),
+        (1.0, [1, 1, 1, 1, 1, 1, 1, 1]),
+    ],
+)
+def test_a_rate_falls_from_a_share_of_the_steps_on(decay_from, expected):
+    assert [loop.decayed(step, 8, decay_from=decay_from) for step in range(1, 9)] == expected
+
+
 def test_the_precision_is_chosen(monkeypatch):
     assert loop.choose_precision("bfloat16", "cpu") == "bfloat16"
     assert loop.choose_precision("float32", "cuda") == "float32"

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from s2f.errors import TrainingError
+from s2f.training import readers
 from s2f.training.readers import Faces, train
 from tests.networks.test_readers import toy
+from tests.training.small import margin_loss
 
 
 def test_readers_of_one_seed_are_equal_and_leave_the_global_generator_alone():
@@ -22,6 +24,15 @@ def test_readers_of_one_seed_are_equal_and_leave_the_global_generator_alone():
     np.testing.assert_array_equal(first, one(1))
     assert not np.allclose(first, one(2))
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_the_loss_of_identity_lowers_the_cosine_of_the_right_person_by_the_margin():
+    rng, labels = np.random.default_rng(0), np.array([0, 2, 1, 1])
+    vectors, prototypes = rng.normal(size=(4, 64)), rng.normal(size=(3, 64))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = readers._identity_loss(*map(torch.from_numpy, (vectors, prototypes, labels)))
+    scale, margin = readers.COSINE_SCALE, readers.COSINE_MARGIN
+    assert found.item() == pytest.approx(margin_loss(vectors, prototypes, labels, scale=scale, margin=margin))
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from s2f import tensors
 from s2f.errors import TrainingError
 from s2f.training import saves, speaker, tracks
-from tests.training.small import equal, speak, weights
+from tests.training.small import equal, margin_loss, speak, weights
 
 
 @pytest.mark.parametrize("loss", [{"scale": 0.0, "margin": 0.0}, {"scale": 20.0, "margin": 0.1}])
@@ -22,6 +23,20 @@ def test_speakers_with_different_spectra_are_learned(tmp_path, loss):
     assert (logits(whole).argmax(1) == np.arange(12) % 3).mean() > 0.9
     lines = saves.read_log(tmp_path / "log.jsonl")
     assert lines[-1]["loss"] < 1 and lines[-1]["accuracy"] > 0.8
+
+
+def test_the_head_lowers_the_cosine_of_the_right_speaker_by_the_margin():
+    rng, labels = np.random.default_rng(0), np.array([0, 2, 1, 1])
+    vectors, prototypes = (rng.normal(size=(n, 64)).astype(np.float32) for n in (4, 3))
+    given, right = torch.from_numpy(vectors), torch.from_numpy(labels)
+    head, plain = (speaker._Head(n_speakers=3, scale=scale, margin=0.1) for scale in (20.0, 0.0))
+    for each in (head, plain):
+        each.linear.weight.data = torch.from_numpy(prototypes)
+    for margin, logits in ((0.1, head(given, right)), (0.0, head(given))):
+        expected = margin_loss(vectors, prototypes, labels, scale=20.0, margin=margin)
+        assert F.cross_entropy(logits, right).item() == pytest.approx(expected, rel=1e-4)
+    expected = vectors @ prototypes.T + plain.linear.bias.detach().numpy()
+    np.testing.assert_allclose(plain(given, right).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_one_speaker_is_refused(tmp_path):

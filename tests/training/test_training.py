@@ -73,6 +73,17 @@ def test_several_processes_are_started_by_words_that_open_the_same_run(study, tm
     assert len(asked) == 2  # as many steps of another training are none of this one
 
 
+@pytest.mark.parametrize(("variant", "gender"), [("general", None), ("females", "f")])
+def test_a_variant_is_trained_on_its_own_training_people(study, tmp_path, monkeypatch, variant, gender):
+    study.params = params.resolve("smoke", variant=variant, overrides=SMALL | {"machine.n_devices": 1}, root=ROOT)
+    asked, given = [], []
+    monkeypatch.setattr(data, "select", lambda store, **where: asked.append(where) or "theirs")
+    monkeypatch.setattr(data, "pairs", lambda *found, **where: given.append(found) or pairs())
+    training.train(study, tmp_path / "model")
+    assert asked == [{"split": "train", "gender": gender}]
+    assert given == [(None, tmp_path / "voice", "theirs")]
+
+
 @pytest.mark.parametrize("game", [False, True])
 def test_with_a_face_code_a_variant_is_a_sampler_and_the_codes_generator(study, tmp_path, monkeypatch, game):
     given = SMALL | {"recipe": "codes", "machine.n_devices": 1, "gan.norm": "batch", "sampler.game": game}

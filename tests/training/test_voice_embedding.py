@@ -19,7 +19,7 @@ from s2f.networks import ge2e, inference, layers
 from s2f.networks.models import GE2EEmbedding, VoiceEmbedding
 from s2f.report import training_figures
 from s2f.study import params, runs
-from s2f.training import data, saves, tracks, voice_embedding
+from s2f.training import data, saves, speaker, tracks, voice_embedding
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 0.0625
@@ -85,6 +85,19 @@ def test_an_encoder_that_is_trained_here_names_speakers_and_no_file(tmp_path):
     assert header == {"encoder": "own", "width": WIDTH, "weights_sha256": None}
     assert (tmp_path / "tracks.npy").is_file() and other.is_dir()
     assert list((tmp_path / "state").glob("*/step-*"))  # to go on from
+
+
+def test_recordings_that_are_set_aside_are_not_trained_on(tmp_path, monkeypatch):
+    heard, recordings = [], speaker.Recordings
+
+    def watched(frames, *parts, **how):
+        heard.append([part.tolist() for part in parts])
+        return recordings(frames, *parts, **how)
+
+    monkeypatch.setattr(speaker, "Recordings", watched)
+    voice_embedding.make(study(tmp_path), store(), selection(), folder=tmp_path)
+    starts, lengths, speakers = [0, 1000], [500, 500], [0, 1]  # of recordings 0 and 2
+    assert heard == [[starts, lengths, speakers]]
 
 
 def test_a_checkpoint_is_kept_with_the_hash_of_its_content(tmp_path, capsys):

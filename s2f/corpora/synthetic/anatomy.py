@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,36 +19,40 @@ SHAPES = (
     *("eye_spacing", "eye_tilt", "brow_tilt", "nose_bridge", "mouth_width"),
 )
 # Weights of targets for one standard deviation. Those with a dash at their end are bumps and stretches of `_OWN`.
-MOVES: Mapping[str, Mapping[str, float]] = {
-    "jaw_width": {"chin-bones-incr": 0.14, "jaw": 0.45},
-    "chin_size": {"chin-prominent-incr": 0.14, "chin-height-incr": 0.12, "chin-width-incr": 0.12},
-    "brow_ridge": {"ridge": 1.5},
-    "brow_height": {"eyebrows-trans-up": 0.34},
-    "face_length": {"length": 0.70},
-    "cheek_fullness": {"cheek-volume-incr": 0.30, "head-fat-incr": 0.26, "cheek-inner-incr": 0.18},
-    "nose_size": {"nose-volume-incr": 0.12, "nose-scale-horiz-incr": 0.18, "nose-scale-depth-incr": 0.16},
-    "lip_fullness": {
-        **{"mouth-upperlip-height-incr": 0.20, "mouth-lowerlip-height-incr": 0.20},
-        **{"mouth-upperlip-volume-incr": 0.15, "mouth-lowerlip-volume-incr": 0.15},
-    },
-    "eye_size": {"eye-scale-incr": 0.12, "eye-height2-incr": 0.20},
-    "eyelid_droop": {"eye-eyefold-up": -0.30, "eye-height2-incr": -0.14, "eye-bag-incr": 0.20},
-    "neck_width": {"neck-scale-horiz-incr": 0.12, "neck": 0.30},
-    "jowls": {"jowl": 1.3, "neck-double-incr": 0.20},
-    "eye_spacing": {"eye-trans-out": 0.24},
-    "eye_tilt": {"eye-corner1-up": 0.35, "eye-corner2-up": -0.25},
-    "brow_tilt": {"eyebrows-angle-up": 0.25},
-    "nose_bridge": {"nose-hump-incr": 0.25, "nose-curve-convex": 0.15, "nose-width1-incr": -0.12},
-    "mouth_width": {"mouth-scale-horiz-incr": 0.24},
-}
+MOVES: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "jaw_width": {"chin-bones-incr": 0.14, "jaw": 0.45},
+        "chin_size": {"chin-prominent-incr": 0.14, "chin-height-incr": 0.12, "chin-width-incr": 0.12},
+        "brow_ridge": {"ridge": 1.5},
+        "brow_height": {"eyebrows-trans-up": 0.34},
+        "face_length": {"length": 0.70},
+        "cheek_fullness": {"cheek-volume-incr": 0.30, "head-fat-incr": 0.26, "cheek-inner-incr": 0.18},
+        "nose_size": {"nose-volume-incr": 0.12, "nose-scale-horiz-incr": 0.18, "nose-scale-depth-incr": 0.16},
+        "lip_fullness": {
+            **{"mouth-upperlip-height-incr": 0.20, "mouth-lowerlip-height-incr": 0.20},
+            **{"mouth-upperlip-volume-incr": 0.15, "mouth-lowerlip-volume-incr": 0.15},
+        },
+        "eye_size": {"eye-scale-incr": 0.12, "eye-height2-incr": 0.20},
+        "eyelid_droop": {"eye-eyefold-up": -0.30, "eye-height2-incr": -0.14, "eye-bag-incr": 0.20},
+        "neck_width": {"neck-scale-horiz-incr": 0.12, "neck": 0.30},
+        "jowls": {"jowl": 1.3, "neck-double-incr": 0.20},
+        "eye_spacing": {"eye-trans-out": 0.24},
+        "eye_tilt": {"eye-corner1-up": 0.35, "eye-corner2-up": -0.25},
+        "brow_tilt": {"eyebrows-angle-up": 0.25},
+        "nose_bridge": {"nose-hump-incr": 0.25, "nose-curve-convex": 0.15, "nose-width1-incr": -0.12},
+        "mouth_width": {"mouth-scale-horiz-incr": 0.24},
+    }
+)
 # What of the traits is bone and flesh of either sex: in proportion they turn a head into a man's or a woman's.
 _SEXED = (
     *("jaw_width", "chin_size", "brow_ridge", "face_length", "nose_size", "eye_size", "neck_width"),
     *("cheek_fullness", "lip_fullness"),
 )
-BEARD_KEPT = {"shaven": 0.75, "stubble": 0.85, "moustache": 0.75, "full": 1.0}
+BEARD_KEPT = MappingProxyType({"shaven": 0.75, "stubble": 0.85, "moustache": 0.75, "full": 1.0})
 # By how much an average face is unlike the body model's: a longer chin, more flesh.
-USUAL = {"chin-height-incr": 0.12, "chin-jaw-drop-incr": 0.05, "head-fat-incr": 0.15, "eye-scale-incr": -0.18}
+USUAL = MappingProxyType(
+    {"chin-height-incr": 0.12, "chin-jaw-drop-incr": 0.05, "head-fat-incr": 0.15, "eye-scale-incr": -0.18}
+)
 _FITS = 0.8
 LIMIT = 3.2  # standard deviations: beyond, a trait would be a caricature
 

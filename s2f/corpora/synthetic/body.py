@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -28,14 +29,9 @@ SEXES, ORIGINS = ("female", "male"), ("african", "asian", "caucasian")
 PARTS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
 FOLDERS = ("head", "nose", "eyes", "mouth", "ears", "chin", "cheek", "forehead", "eyebrows", "neck", "asym")
 # Two files make one target, named after the one of its positive direction.
-PAIRS = {
-    "incr": "decr",
-    "up": "down",
-    "out": "in",
-    "forward": "backward",
-    "convex": "concave",
-    "uncompress": "compress",
-}
+PAIRS = MappingProxyType(
+    {"incr": "decr", "up": "down", "out": "in", "forward": "backward", "convex": "concave", "uncompress": "compress"}
+)
 _BASE, _TARGETS, _ACTIONS = "mpfb2/3dobjs/base.obj", "mpfb2/targets", "faceunits01/targets/faceunits"
 _LIPS = "mpfb2/textures/mpfb_lips.jpg"
 

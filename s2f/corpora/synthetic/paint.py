@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -21,33 +22,34 @@ from s2f.corpora.synthetic.raster import floats
 
 SIZE_PX = 320  # of the picture
 SKIN_ROWS = 240  # of it
-_FLAT = {"distance_dm": 50.0, "half_dm": 1.0}  # a view without perspective
+_FLAT = MappingProxyType({"distance_dm": 50.0, "half_dm": 1.0})  # a view without perspective
 TOP_DM, BOTTOM_DM = 1.25, -2.45  # of the skin's rows
 AXIS_Z_DM = -0.10  # of the cylinder on which the skin is unrolled
-PATCHES = {  # left, top, right, bottom in pixels
-    "hair": (0, 244, 176, 318),
-    "eye": (180, 244, 254, 318),
-    "white": (260, 244, 268, 252),
-    "gum": (272, 244, 280, 252),
-    "frame": (284, 244, 292, 252),
-    "glint": (296, 244, 304, 252),
-}
-_PART_PATCH = {1: "eye", 2: "eye", 3: "white", 4: "white"}
+PATCHES = MappingProxyType(
+    {  # left, top, right, bottom in pixels
+        "hair": (0, 244, 176, 318),
+        "eye": (180, 244, 254, 318),
+        "white": (260, 244, 268, 252),
+        "gum": (272, 244, 280, 252),
+        "frame": (284, 244, 292, 252),
+        "glint": (296, 244, 304, 252),
+    }
+)
+_PART_PATCH = MappingProxyType({1: "eye", 2: "eye", 3: "white", 4: "white"})
 IRIS_DM, PUPIL_DM, EYE_DM = 0.066, 0.028, 0.16  # radii; the last is half of what the eye's patch shows
 
 SKIN = ((0.87, 0.74, 0.68), (0.81, 0.66, 0.58), (0.68, 0.53, 0.44), (0.50, 0.38, 0.31), (0.35, 0.26, 0.22))
-HAIR = {
-    "black": (0.13, 0.115, 0.11),
-    "brown": (0.27, 0.19, 0.14),
-    "auburn": (0.42, 0.24, 0.15),
-    "blond": (0.72, 0.59, 0.42),
-}
-IRIS = {
-    "brown": (0.27, 0.17, 0.11),
-    "hazel": (0.42, 0.33, 0.20),
-    "green": (0.34, 0.44, 0.32),
-    "blue": (0.36, 0.48, 0.62),
-}
+HAIR = MappingProxyType(
+    {
+        "black": (0.13, 0.115, 0.11),
+        "brown": (0.27, 0.19, 0.14),
+        "auburn": (0.42, 0.24, 0.15),
+        "blond": (0.72, 0.59, 0.42),
+    }
+)
+IRIS = MappingProxyType(
+    {"brown": (0.27, 0.17, 0.11), "hazel": (0.42, 0.33, 0.20), "green": (0.34, 0.44, 0.32), "blue": (0.36, 0.48, 0.62)}
+)
 GREY = (0.70, 0.70, 0.71)
 
 
