@@ -42,6 +42,20 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {name: file.get_tensor(name) for name in file.keys()}, _header(file)  # noqa: SIM118 (no mapping)
 
 
+@contextmanager
+def of_this_version(path: Path, *, remedy: str = "Train it again with this version.") -> Iterator[None]:
+    """Say of what does not fit the networks of this version, while they are built from a file's content.
+
+    Raises
+    ------
+    CheckpointError: a value or a weight that misses, or is of another shape
+    """
+    try:
+        yield
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(path, f"is of another architecture ({error})", remedy=remedy) from error
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """Plain values of a file made by `save`, without its tensors.
 

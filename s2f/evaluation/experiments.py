@@ -28,15 +28,15 @@ from s2f.evaluation import face_quality, face_readers
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end, ge2e_front_end, sound_files
 from s2f.features.pixels import HALF
-from s2f.metrics import bootstrap, catalogue, matching, pairs
+from s2f.metrics import bootstrap, catalogue, matching, pairs, standins
 from s2f.metrics.standins import FaceSet
+from s2f.training.tracks import FRAMES_PER_S
 
 METRICS = tuple(catalogue.comparable())
 FILE = "experiments.csv"
 GROUPS, SEEN = ("gender_agreement", "matching_within_gender"), (*METRICS[:2], "cosine_matched")
 SPEAKERS = ("unseen", "seen in training")
 RESULT = ("metric", "value", "low", "high", "n_recordings", "n_identities", "reason")
-FRAMES_PER_S = 100
 SEX_GROUPS = (("f", "women"), ("m", "men"))
 
 
@@ -333,10 +333,7 @@ def _frame(records: list[dict]) -> pd.DataFrame:
 def places(faces: FaceSet, names: np.ndarray) -> np.ndarray:
     """Places of the identities in `names`, which is sorted."""
     identities = faces.identities.astype(str)
-    unknown = np.setdiff1d(identities, names)
-    if len(unknown):
-        problem = f"and {len(unknown) - 1} more identities are not among the people"
-        raise MetricError(unknown[0], problem, remedy="Give every person a row in people.", reason="unknown_identity")
+    standins.refuse_unknown(np.setdiff1d(identities, names))
     return np.searchsorted(names, identities)
 
 

@@ -355,8 +355,8 @@ def save_readings(folder: Path, faces: FaceSet, photos: FaceSet, held_out: Selec
         if part.sources is not None:
             arrays[f"{name}_sources"] = part.sources.astype(str)
         if part.inception is not None:
-            extracted = np.flatnonzero(np.isfinite(part.inception[:, 0]))
-            arrays[f"{name}_extracted"], arrays[f"{name}_inception"] = extracted, part.inception[extracted]
+            rows_of = part.extracted
+            arrays[f"{name}_extracted"], arrays[f"{name}_inception"] = rows_of, part.inception[rows_of]
     with files.whole(folder / FACES) as beside:
         np.save(beside, faces.part("pixels"))
     with files.whole(folder / READINGS) as beside, open(beside, "wb") as stream:

@@ -61,7 +61,7 @@ def draws(
         reason = f"{len(with_features)} people have a face and a photo with Inception features"
         everyone["fid"] = (np.nan, len(with_features))
     else:
-        faces, photos, names = _extracted(faces), _extracted(photos), with_features
+        faces, photos, names = faces.take(faces.extracted), photos.take(photos.extracted), with_features
     rows, photo_rows = (_rows_by_name(part, names) for part in (faces, photos))
     n_people = min(n_people, len(names))
     records = []
@@ -132,21 +132,15 @@ def _everyone(faces: FaceSet, photos: FaceSet, names: np.ndarray) -> dict[str, t
     l1 = pairs.by_identity(pairs.l1_pixel(pixels[0], codes, pixels[1], photo_codes), codes, n_identities=n)
     cosine = pairs.cosine_matrix(vectors[0], codes, vectors[1], photo_codes, n_identities=n)
     found = {"l1_pixel_255": (float(l1.mean()), n), "cosine_matched": (float(np.diag(cosine).mean()), n)}
-    faces, photos = _extracted(faces), _extracted(photos)
+    faces, photos = faces.take(faces.extracted), photos.take(photos.extracted)
     fid = np.nan
     if min(len(faces), len(photos)) > 1:
         fid = frechet.fid(faces.part("inception"), photos.part("inception"), min_n=2)
     return found | {"fid": (fid, len(set(faces.identities)))}
 
 
-def _extracted(faces: FaceSet) -> FaceSet:
-    if faces.inception is None:
-        return faces.take(np.zeros(len(faces), bool))
-    return faces.take(np.isfinite(faces.inception).all(1))
-
-
 def _with_features(faces: FaceSet, photos: FaceSet, names: np.ndarray) -> np.ndarray:
-    left, right = (_extracted(part).identities.astype(str) for part in (faces, photos))
+    left, right = (part.identities[part.extracted].astype(str) for part in (faces, photos))
     return np.intersect1d(np.intersect1d(left, right), names)
 
 

@@ -428,12 +428,7 @@ def averaged(metric: str, comparisons: Sequence[Comparison]) -> Measured | str:
     return replace(several[0], value=bootstrap.average([one.statistic for one in several]), people=people)
 
 
-def extracted(faces: FaceSet) -> np.ndarray:
-    """Rows of the faces that have Inception features."""
-    return np.flatnonzero(np.isfinite(faces.part("inception")[:, 0]))
-
-
 def sample(faces: FaceSet, n: int, *, rng: np.random.Generator) -> FaceSet:
     """n of the faces that have Inception features, in their order."""
-    rows = extracted(faces)
+    rows = faces.extracted
     return faces.take(rows[np.sort(rng.permutation(len(rows))[:n])])

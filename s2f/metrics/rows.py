@@ -18,7 +18,7 @@ from s2f.errors import MetricError, nearest
 from s2f.metrics import bootstrap, catalogue, frechet, guesses, measures
 from s2f.metrics.measures import Comparison, Given, RealSets, Sizes
 from s2f.metrics.resampling import Measured, Resampling
-from s2f.metrics.standins import FaceSet, halves, shuffled, someone_else
+from s2f.metrics.standins import FaceSet, halves, refuse_unknown, shuffled, someone_else
 
 N_SHUFFLES = 20  # ways of giving the drawn faces to others, at most as many as there are others
 _ONE_PHOTO = "no person has two photos"
@@ -153,7 +153,7 @@ def _streams(rng: np.random.Generator) -> dict[str, np.random.Generator]:
 
 def _n_compared(sets: Iterable[FaceSet], sizes: Sizes) -> int:
     sets = list(sets)
-    each = [len(measures.extracted(faces)) for faces in sets if faces.inception is not None]
+    each = [len(faces.extracted) for faces in sets if faces.inception is not None]
     each = each or [len(faces) for faces in sets if faces.drawable]
     most = [] if sizes.n_fid is None else [sizes.n_fid]
     return min(each + most, default=0)
@@ -169,7 +169,4 @@ def _real_sets(
 
 
 def _known(sets: Iterable[FaceSet], people: pd.DataFrame) -> None:
-    unknown = sorted({identity for faces in sets for identity in faces.identities} - set(people["identity"]))
-    if unknown:
-        problem = f"and {len(unknown) - 1} more identities are not among the people"
-        raise MetricError(unknown[0], problem, remedy="Give every person a row in people.", reason="unknown_identity")
+    refuse_unknown({identity for faces in sets for identity in faces.identities} - set(people["identity"]))

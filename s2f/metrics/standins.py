@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,11 @@ class FaceSet:
             if part is not None and len(part) != len(self.identities):
                 problem = f"has {len(part)} rows for {len(self.identities)} identities"
                 raise MetricError(f"FaceSet.{name}", problem, remedy="Give one row a face.")
+
+    @property
+    def extracted(self) -> np.ndarray:
+        """Rows that have Inception features: int [k]."""
+        return np.array([], int) if self.inception is None else np.flatnonzero(np.isfinite(self.inception[:, 0]))
 
     def part(self, name: str) -> np.ndarray:
         """One of the parts; it is a MetricError if it is missing."""
@@ -200,3 +205,17 @@ def nearest_voice(voices: np.ndarray, identities: Sequence[str], new_voices: np.
     new_voices : ndarray, float [m, v], unit embeddings
     """
     return np.asarray(identities, object)[(new_voices @ voices.T).argmax(1)]
+
+
+def refuse_unknown(identities: Iterable[str]) -> None:
+    """Refuse identities that are not among the people who are measured.
+
+    Raises
+    ------
+    MetricError: there is one; says how many more
+    """
+    unknown = sorted(map(str, identities))
+    if unknown:
+        others = f"and {len(unknown) - 1} more identities are" if unknown[1:] else "is"
+        remedy = "Give every person a row in people."
+        raise MetricError(unknown[0], f"{others} not among the people", remedy=remedy, reason="unknown_identity")

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from s2f import seeding, tensors
-from s2f.errors import CheckpointError
 from s2f.networks.models import Generator, scaled, unit
 
 CODE_DIM = 64
@@ -113,12 +112,9 @@ def load(folder: Path) -> FaceCode:
     CheckpointError: missing, or of another architecture
     """
     weights, header = tensors.load(folder / FILE)
-    try:
+    with tensors.of_this_version(folder / FILE):
         network = FaceCode(width=header["width"], dim=header["dim"])
         network.load_state_dict(weights)
-    except (KeyError, RuntimeError) as error:
-        problem = f"is of another architecture ({error})"
-        raise CheckpointError(folder / FILE, problem, remedy="Train it again with this version.") from error
     return network.eval()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -172,7 +170,7 @@ def load_encoder(voice_folder: Path) -> VoiceEmbedding | GE2EEmbedding:
     """
     path = voice_folder / "encoder.safetensors"
     weights, header = tensors.load(path)
-    with _of_this_version(path):
+    with tensors.of_this_version(path):
         ge2e = header["encoder"] == "ge2e"
         network = GE2EEmbedding() if ge2e else VoiceEmbedding(width=header["width"])
         network.load_state_dict(weights)
@@ -191,7 +189,7 @@ def load(variant_folder: str | Path) -> Model:
         remedy = f"Train it first: {provenance.again(Path(variant_folder))}"
         raise CheckpointError(variant_folder, f"holds no {CHECKPOINT}", remedy=remedy)
     weights, header = tensors.load(path)
-    with _of_this_version(path):
+    with tensors.of_this_version(path):
         architecture = Architecture(**header["architecture"])
         voice, generator = architecture.voice_embedding(), architecture.generator()
         parts: dict[str, nn.Module] = {"voice_embedding.": voice, "generator.": generator}
@@ -203,15 +201,6 @@ def load(variant_folder: str | Path) -> Model:
             network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
             network.eval()
         return Model(voice, generator, architecture, str(header.get("name", "")), sampler)
-
-
-@contextlib.contextmanager
-def _of_this_version(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, TypeError, RuntimeError) as error:
-        problem = f"is of another architecture ({error})"
-        raise CheckpointError(path, problem, remedy="Train it again with this version.") from error
 
 
 def draw(generator: Generator, embeddings: Tensor) -> np.ndarray:

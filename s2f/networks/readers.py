@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from s2f import tensors
-from s2f.errors import CheckpointError
 from s2f.features import pixels
 
 EMBEDDING_DIM = 64
@@ -111,13 +110,10 @@ class Readers:
         """
         path = Path(folder) / FILE
         state, header = tensors.load(path)
-        try:
+        with tensors.of_this_version(path, remedy="Train the readers again."):
             names, centre, scale = (header[key] for key in ("attribute_names", "centre", "scale"))
             network = Trunk(len(names))
             network.load_state_dict(state)
-        except (KeyError, RuntimeError) as error:
-            problem = f"holds other networks ({type(error).__name__}: {error})"
-            raise CheckpointError(path, problem, remedy="Train the readers again.") from error
         return cls(network.to(device).eval(), tuple(names), np.array(centre, np.float32), np.array(scale, np.float32))
 
 
