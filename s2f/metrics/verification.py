@@ -85,10 +85,11 @@ def error_rates(
     estimate = interval(statistic, len(people), rng=rng, n_resamples=n_resamples)
     false_accept, false_reject = _rates(same, np.ones(len(same)))
     step = max(1, len(scores) // 2000)  # enough for a curve
+    at = np.searchsorted(scores, scores[::step])  # of equal scores all are accepted, or none
     return ErrorRates(
         thresholds=scores[::step],
-        false_accept=false_accept[::step],
-        false_reject=false_reject[::step],
+        false_accept=false_accept[at],
+        false_reject=false_reject[at],
         equal_error_rate=estimate,
         n_same=int(same.sum()),
         n_different=int((~same).sum()),

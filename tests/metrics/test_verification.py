@@ -85,3 +85,10 @@ def test_equal_error_rate_of_perfect_and_of_useless_embeddings(rng):
     assert verification.error_rates(perfect, people, rng=rng, n_resamples=50).equal_error_rate.value < 1e-9
     useless = verification.error_rates(unit(rng.normal(size=(80, 8))), people, rng=rng, n_resamples=50)
     assert useless.equal_error_rate.value == pytest.approx(0.5, abs=0.1)
+
+
+def test_of_equal_scores_all_are_accepted_or_none(rng):
+    result = verification.error_rates(np.eye(2)[[0, 0, 0, 1]], np.array(list("aabb")), rng=rng, n_resamples=50)
+    assert result.thresholds.tolist() == [0, 0, 0, 1, 1, 1]
+    assert result.false_accept.tolist() == [1, 1, 1, 0.5, 0.5, 0.5]
+    assert result.false_reject.tolist() == [0, 0, 0, 0.5, 0.5, 0.5]
