@@ -30,6 +30,7 @@ BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 SEXES = (("f", "female", ORANGE), ("m", "male", BLUE))
 INK, FAINT = "#222222", "#E4E4E4"
+MOST_PX = 1_300_000  # of a picture of photographs in a notebook: about 0.8 MB, of the 3 that a page may load
 DASHED = (0, (4, 3))  # of a line that shows chance, or what should be
 BETWEEN = "#757575"  # 4.6:1 on white and on black: words beside photographs, whose lightness no page may turn around
 
@@ -75,7 +76,9 @@ def picture(figure: Figure) -> tuple[str, dict[str, str]]:
     from IPython.core.pylabtools import print_figure
 
     kind = "photographs" if _photographs(figure) else "drawing"
-    data = print_figure(figure, "png", base64=True, facecolor="none", pil_kwargs={"optimize": True})
+    size_px = np.prod(figure.get_size_inches()) * figure.dpi**2
+    dpi = figure.dpi * min(1.0, (MOST_PX / size_px) ** 0.5) if kind == "photographs" else figure.dpi
+    data = print_figure(figure, "png", base64=True, facecolor="none", dpi=dpi, pil_kwargs={"optimize": True})
     return data, {"alt": str(figure.get_label()), "kind": kind}
 
 

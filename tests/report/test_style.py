@@ -119,6 +119,17 @@ def test_a_notebook_keeps_a_figure_with_its_words_on_no_ground(kind, values, col
     assert (((0x75,) * 3) in greys) == (kind == "photographs")  # words that both pages can be read by
 
 
+def test_a_large_sheet_of_photographs_is_kept_within_what_a_page_may_load():
+    for n_rows, fits in ((4, True), (40, False)):
+        figure = face_figures.face_sheet(np.zeros((8 * n_rows, 64, 64, 3), np.uint8), n_columns=8)
+        size_px = np.prod(figure.get_size_inches()) * figure.dpi**2
+        data, _ = style.picture(figure)
+        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+            shown = image.width * image.height
+        assert (shown > 0.9 * size_px) == fits == (size_px < style.MOST_PX)
+        assert shown < 1.1 * style.MOST_PX
+
+
 def test_the_words_beside_photographs_can_be_read_on_white_and_on_black():
     level = int(style.BETWEEN[1:3], 16) / 255
     light = ((level + 0.055) / 1.055) ** 2.4
