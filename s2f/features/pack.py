@@ -323,7 +323,7 @@ def _merge(
     with whole(folder / "index.parquet") as beside:
         _write_index(index, beside)
         Meta(
-            parameters=FRONT_END | asdict(settings),
+            parameters={**FRONT_END, **asdict(settings)},
             n_frames=int(offsets[-1]),
             n_recordings=len(offsets) - 1,
             n_faces=n_faces,
