@@ -170,7 +170,7 @@ def collect(*, root: Path, device: str, seed: int, n_threads: int, started: floa
     """
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
+    unit = 1 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
     return Facts(
         packages={"python": platform.python_version()} | _versions(),
         commit=_commit(root),
@@ -180,7 +180,7 @@ def collect(*, root: Path, device: str, seed: int, n_threads: int, started: floa
         threads=n_threads,
         finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         wall_time_s=round(time.time() - started, 1),
-        peak_memory_mb=round(max(own, children) / unit, 1),
+        peak_memory_mb=round(max(own, children) * unit / 1e6, 1),
     )
 
 

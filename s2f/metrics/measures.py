@@ -297,7 +297,7 @@ def _diversity(c: Comparison, *, share: bool) -> Measured | str:
 def _consistency(c: Comparison) -> Measured | str:
     within = np.diag(c.rms)
     if not np.isfinite(within).any():
-        return "no person has two recordings"
+        return "no person has two faces in this set" if len(c.faces) else NO_FACES
     text = "root mean square pixel difference on -1 to 1, recordings of one person"
     return c.of_people(within, text, c.n_of(np.isfinite(within)))
 

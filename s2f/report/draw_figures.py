@@ -10,7 +10,7 @@ import pandas as pd
 
 from s2f.evaluation.attributes import NAMES
 from s2f.evaluation.draws import GROUPS, LEVELS, N_BINS, NEIGHBOURS, Spread
-from s2f.evaluation.known_answer import AS_PEOPLE, MADE_UP, SHARED
+from s2f.evaluation.known_answer import AS_PEOPLE, MADE_UP, MARGIN, SHARED, sharing
 from s2f.report import prose
 from s2f.report.grids import styled
 from s2f.report.style import (
@@ -154,7 +154,7 @@ def shares(found: Spread | str) -> Figure:
     """
     if isinstance(found, str) or found.shares.empty:
         return sentence(f"Not measured: {_why(found, 'shares')}.")
-    table = found.shares
+    table = _shares(found)
     if "caused" in table:
         table = table.sort_values(["caused", "shared_value"], ascending=False, ignore_index=True)
     figure, axes = canvas(0.19 * len(table) + 1.0)
@@ -198,10 +198,10 @@ def shares_table(found: Spread | str) -> Styler | str:
     """What was expected of each attribute and what came of it; a sentence where nothing is known."""
     if isinstance(found, str) or found.shares.empty:
         return f"Not measured: {_why(found, 'shares')}."
-    table = found.shares
+    table, text = _shares(found), "{value:z.{n}f} [{low:z.{n}f}, {high:z.{n}f}]"
     shown = {
         {"shared": "shared", "made_up": "made up", "total": "together"}[part]: [
-            f"{value:z.2f} [{low:z.2f}, {high:z.2f}]"
+            text.format(value=value, low=low, high=high, n=3 if part == "shared" else 2)
             for value, low, high in table[[f"{part}_{end}" for end in ("value", "low", "high")]].itertuples(index=False)
         ]
         for part in ("shared", "made_up", "total")
@@ -221,18 +221,28 @@ def shares_table(found: Spread | str) -> Styler | str:
 
 def verdict(found: Spread | str) -> str:
     """In a sentence or two: of how many attributes the shares and the spread are what they must be."""
-    if isinstance(found, str) or found.shares.empty or "sharing" not in found.shares:
+    if isinstance(found, str) or found.shares.empty or "in_voice" not in found.shares:
         return f"Not measured: {_why(found, 'shares')}."
-    table = found.shares
-    told = table[table["in_voice"]]
-    rest = table[~table["in_voice"]]
+    table = _shares(found)
+    in_voice, caused = table["in_voice"].astype(bool), table["caused"].astype(bool)
+    told, free, rest = table[in_voice], table[~in_voice & ~caused], table[~in_voice & caused]
     unread = [name for name in NAMES if name != "sex" and name not in set(table["attribute"])]
-    n_shared, n_made_up = (told["sharing"] == SHARED).sum(), (rest["sharing"] == MADE_UP).sum()
     n_varied = (table["spread"] == AS_PEOPLE).sum()
     text = (
-        f"Of {len(told)} attributes that the voice tells within a sex, draws share {n_shared}; of {len(rest)} others, "
-        f"{n_made_up} are made up; and {n_varied} of all {len(table)} vary as they do among people."
+        f"Of {len(told)} attributes that the voice tells within a sex, draws share {(told['sharing'] == SHARED).sum()}."
     )
+    for part, which in (
+        (free, "nothing that shapes the voice causes"),
+        (rest, "share causes with the voice but cannot be told from it within a sex"),
+    ):
+        if len(part):
+            low, high = part["shared_value"].min(), part["shared_value"].max()
+            made_up = (part["sharing"] == MADE_UP).sum()
+            text += (
+                f" Of {len(part)} that {which}, {made_up} are made up; draws share {low:z.3f} to {high:z.3f} of them."
+            )
+    text += f" {n_varied} of all {len(table)} vary as they do among people. Shares are of the variance within a sex; "
+    text += f"made up is what is not shared to more than {MARGIN:g} of it, as far as the interval says."
     return text + (f" Not legible in photographs: {', '.join(map(said, unread))}." if unread else "")
 
 
@@ -247,7 +257,10 @@ def covered(found: Spread | str) -> str:
         value, low, high = (100 * mean[part] for part in ("value", "low", "high"))
         text = f"The central {100 * level:.0f} % of the draws hold {value:.1f} % [{low:.1f}, {high:.1f}]"
         off = [said(name) for name, row in own.drop("mean").iterrows() if not row["low"] <= level <= row["high"]]
-        parts.append(text + (f"; {', '.join(map(str, off))} miss" if off else "; no attribute misses") + ".")
+        text += "" if low <= 100 * level <= high else f", {'fewer' if value < 100 * level else 'more'} than they should"
+        parts.append(
+            text + (f"; missed by: {'; '.join(map(str, off))}" if off else "; no single attribute misses") + "."
+        )
     return " ".join(parts)
 
 
@@ -266,6 +279,11 @@ def said(name: str) -> str:
     """What readers see for a column of `attributes.columns`, or an attribute."""
     name, _, value = name.partition("=")
     return prose.trait(name) + (f": {value}" if value else "")
+
+
+def _shares(found: Spread) -> pd.DataFrame:
+    """What draws share, judged where it is known what the voice tells."""
+    return sharing(found.shares) if "in_voice" in found.shares else found.shares
 
 
 def _why(found: Spread | str, part: str) -> str:

@@ -186,7 +186,8 @@ def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
         ax.plot(own["n"], own["fid"], "o-", color=colour, markersize=4, label=name)
     ax.set_xscale("log")
     sizes = np.unique(np.concatenate([frame["n"].to_numpy() for frame in frames.values()]))
-    ax.set_xticks(_apart(sizes), [f"{n:,}" for n in _apart(sizes)])
+    shown = _apart(sizes)
+    ax.set_xticks(shown, [f"{n:,}" for n in shown])
     ax.set_xticks([], minor=True)
     ax.set(xlabel="faces on each side", ylabel="FID")
     ax.set_ylim(bottom=0)
@@ -276,9 +277,9 @@ def _say_missing(ax: Axes, own: pd.DataFrame, *, n_panels: int) -> bool:
 
 
 def _apart(sizes: np.ndarray) -> list[int]:
-    """Of sorted sizes, those whose labels do not meet on a log axis."""
-    kept: list[int] = []
-    for n in sizes:
-        if not kept or n / kept[-1] > 1.25:
+    """Of sorted sizes, those whose labels do not meet on a log axis as long as they reach."""
+    kept, gap = [int(sizes[0])], (sizes[-1] / sizes[0]) ** 0.12
+    for n in sizes[1:]:
+        if n / kept[-1] > gap:
             kept.append(int(n))
     return kept

@@ -95,9 +95,8 @@ def styled(frame: pd.DataFrame, *, notes: str = "", lines: str | Sequence[str] =
     return styler.set_caption(prose.plain_html(notes)) if notes else styler
 
 
-def nothing(why: str = "") -> HTML:
-    """What stands where a table has no line: "None.", and why, a line a reason."""
+def nothing(why: str) -> HTML:
+    """What stands where a table has no line: why, a line a reason."""
     from IPython.display import HTML
 
-    lines = ["None.", *why.splitlines()]
-    return HTML(f"<p>{'<br>'.join(map(prose.plain_html, lines))}</p>")
+    return HTML(f"<p>{'<br>'.join(map(prose.plain_html, why.splitlines()))}</p>")

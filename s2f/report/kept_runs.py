@@ -49,7 +49,7 @@ TRAINING = MappingProxyType(
     {  # of a variant's training: what a figure shows
         "samples": "Faces that it drew from the same voices as its training went on.",
         "curves": "What its training logged of its losses.",
-        "health": "Length of its gradients, variety of its faces, speed and memory, as far as its training logged.",
+        "health": "Length of its gradients, speed and memory; of a game also the variety of its faces.",
     }
 )
 

@@ -175,7 +175,7 @@ def without_value(entries: Mapping[str, Mapping], metrics: Iterable[str]) -> str
     for metric in metrics:
         if (entry := entries[metric])["value"] is None:
             names.setdefault(entry["reason"] or MISSING, []).append(label(metric))
-    return "\n".join(f"{', '.join(own)}: {reason}" for reason, own in names.items())
+    return "\n".join(f"{'; '.join(own)}: {reason}" for reason, own in names.items())
 
 
 def _cells(entries: Mapping[str, Mapping], metrics: Iterable[str], *, notes: Notes) -> dict[str, str]:
@@ -200,7 +200,8 @@ def metrics_table(metrics: Mapping, group: str) -> Styler | HTML:
     found = [row for row in measured if any(measured[row][m]["value"] is not None for m in shown)]
     why = without_value(measured["model"], [m for m in asked if m not in shown])
     if not shown:
-        return nothing(why)
+        reasons = {measured["model"][metric]["reason"] or MISSING for metric in asked}
+        return nothing("\n".join(f"Not measured: {reason}." for reason in sorted(reasons)))
     notes = Notes()
     cells = [_cells(measured[row], shown, notes=notes) for row in found]
     frame = pd.DataFrame(cells, index=pd.Index([label(row) for row in found], name="set of faces"))
@@ -404,13 +405,20 @@ def _share(value: Mapping | int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def counts_table(frame: pd.DataFrame, *, shares: Sequence[str] = (), lines: str | Sequence[str] = ()) -> Styler | HTML:
+def counts_table(
+    frame: pd.DataFrame,
+    *,
+    shares: Sequence[str] = (),
+    lines: str | Sequence[str] = (),
+    empty: str = "There is nothing to list.",
+) -> Styler | HTML:
     """Counts with thousands separated, shares in per cent, and a dash where something does not apply.
 
     `shares` are the columns that hold shares from 0 to 1; the others hold numbers or text. `lines` as in `styled`.
+    `empty` is what stands where the frame has no line.
     """
     if frame.empty:
-        return nothing()
+        return nothing(empty)
 
     def shown(value, is_share: bool) -> str:
         if value is None or value is pd.NA or value != value:  # the last: NaN

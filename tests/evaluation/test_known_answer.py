@@ -319,7 +319,7 @@ def test_draws_are_measured_and_kept(many, tmp_path):
         ("chin_size", 0.3, 1.0, known_answer.SHARED, known_answer.AS_PEOPLE),
         ("chin_size", 0.0, 0.5, known_answer.NOT_SHARED, known_answer.TOO_LITTLE),
         ("skin_tone", 0.0, 1.0, known_answer.MADE_UP, known_answer.AS_PEOPLE),
-        ("skin_tone", 0.3, 1.5, known_answer.UNCAUSED, known_answer.TOO_MUCH),
+        ("skin_tone", 0.3, 1.5, known_answer.UNTOLD, known_answer.TOO_MUCH),
         ("lip_colour", 0.0, 1.0, known_answer.MADE_UP, known_answer.AS_PEOPLE),  # caused, and not told in a sex
     ],
 )

@@ -37,8 +37,7 @@ def test_a_table_has_one_row_of_headers_and_none_that_says_nothing(index, lines,
 
 
 def test_a_table_without_a_line_says_so_and_why():
-    assert grids.nothing().data == "<p>None.</p>"
-    assert grids.nothing("A: few\nB: <b>").data == "<p>None.<br>A: few<br>B: &lt;b&gt;</p>"
+    assert grids.nothing("A: few\nB: <b>").data == "<p>A: few<br>B: &lt;b&gt;</p>"
 
 
 def test_names_of_files_are_words_in_a_table():
@@ -64,7 +63,7 @@ def test_a_group_of_metrics_that_chance_alone_has_is_no_table():
     none = {"value": None, "low": None, "high": None, "reason": "no video is known"}
     rows = {"model": dict.fromkeys(names, none), "chance": dict.fromkeys(names, none | {"value": 0.5})}
     page = tables.metrics_table({"rows": rows, "differences": {}}, "videos").data
-    assert page.startswith("<p>None.<br>") and "no video is known" in page
+    assert page == "<p>Not measured: no video is known.</p>"
 
 
 def test_words_stand_on_the_left_and_numbers_on_the_right():

@@ -173,7 +173,7 @@ def test_metrics_table_says_where_nothing_can_be_measured():
         for metric in catalogue.groups()["videos"]:
             content["rows"][row][metric] |= {"value": None, "reason": "no videos"}
     page = tables.metrics_table(content, "videos").data
-    assert page.startswith("<p>None.<br>matching, own video, matching, other videos") and ": no videos</p>" in page
+    assert page == "<p>Not measured: no videos.</p>"
 
 
 FEW = "too few faces: 24 a side"
@@ -311,4 +311,6 @@ def test_styled_escapes_text():
 
 
 def test_a_count_of_nothing_is_none_and_not_unmeasured():
-    assert tables.counts_table(pd.DataFrame({"files": []})).data == "<p>None.</p>"
+    empty = pd.DataFrame({"files": []})
+    assert tables.counts_table(empty).data == "<p>There is nothing to list.</p>"
+    assert tables.counts_table(empty, empty="No file is left out.").data == "<p>No file is left out.</p>"
