@@ -29,7 +29,7 @@ MARKS = MappingProxyType(
 )
 PHOTOGRAPHS = ("real face, read alike", PURPLE)
 TITLES = MappingProxyType({"overall": "All people", "within sex": "Women and men apart"})
-BAND = "#E9E9E9"
+BAND = "#CCCCCC"
 FAILS = (recovery.MISSED, recovery.ABOVE)
 UNASKED = (recovery.NOT_LEGIBLE, recovery.NOT_READ, recovery.NOT_IN_VOICE)
 VERDICTS = (recovery.RECOVERED, recovery.MISSED, recovery.CHANCE, recovery.ABOVE)
@@ -124,7 +124,7 @@ def _lines(ax: Axes, part: pd.DataFrame, places: dict[str, float], *, chance: fl
     for row in part.itertuples():
         at = places[row.attribute]
         if row.level == "photographs":
-            ax.plot([row.value] * 2, [at - 0.38, at + 0.38], color=PHOTOGRAPHS[1], alpha=0.55, linewidth=1.6, zorder=2)
+            ax.plot([row.value] * 2, [at - 0.38, at + 0.38], color=PHOTOGRAPHS[1], alpha=0.85, linewidth=1.6, zorder=2)
             continue
         _, colour, marker, size = MARKS[row.level]
         shift = height * (levels.index(row.level) - (len(levels) - 1) / 2)
@@ -158,7 +158,7 @@ def _handles(table: pd.DataFrame, *, photographs: bool = True) -> list:
     ]
     if photographs:
         label, colour = PHOTOGRAPHS
-        tick = Line2D([], [], color=colour, alpha=0.55, marker="|", markersize=8, linewidth=0, label=label)
+        tick = Line2D([], [], color=colour, alpha=0.85, marker="|", markersize=8, linewidth=0, label=label)
         tick.set_markeredgewidth(1.6)
         shown.append(tick)
     return [*shown, Patch(color=BAND, label="what chance reaches"), Patch(color=RED, label="fails the check")]

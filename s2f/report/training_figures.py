@@ -80,7 +80,7 @@ def loss_curves(
             ax.plot(values["step"], mean, color=colour, label=name.replace("_", " "), marker=marker)
         ax.set_title(title)
         if title in FROM_ZERO:
-            ax.set_ylim(bottom=0)
+            ax.set_ylim(bottom=0, top=1.08 * ax.get_ylim()[1])
         if len(names) > 1:
             ax.legend(loc="best")
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
