@@ -13,7 +13,8 @@ import pytest
 
 from s2f import provenance
 from s2f.errors import S2FError
-from s2f.evaluation import experiments, face_quality, known_answer, measured, metrics, ten_people, voice_quality
+from s2f.evaluation import experiments, face_quality, known_answer, measured, ten_people, voice_quality
+from s2f.evaluation.measured import FACES, load_readings
 from s2f.features.store import Store
 from s2f.metrics import catalogue
 from s2f.networks import inference
@@ -76,7 +77,7 @@ def finished():
         for variant in VARIANTS:
             inference.load(RUN / variant)
             measured.read(RUN / variant)
-            metrics.load_readings(RUN / variant, store)
+            load_readings(RUN / variant, store)
     except S2FError as error:
         stop(f"made by another version: {error}")
     return RUN
@@ -98,7 +99,7 @@ def content(finished, absent):
 def test_the_results_page_reads_what_06_metrics_wrote(finished, content, tmp_path):
     folder, store = finished / "general", Store.open(finished / "store")
     held_out = data.select(store, split="test")
-    general = results.Variant(content["general"], np.load(folder / metrics.FACES), held_out, store)
+    general = results.Variant(content["general"], np.load(folder / FACES), held_out, store)
     assert len(general.faces) == len(held_out.voices)
     others = {name: results.Variant(content[name], general.faces, held_out, store) for name in VARIANTS}
     assert all(isinstance(text, str) and text for text in results.quotes(others | {"general": general}).values())
@@ -140,7 +141,7 @@ def test_the_poster_page_reads_what_06_metrics_wrote(finished, content):
 def test_readings_are_of_the_faces_and_photographs_of_the_store(finished):
     store = Store.open(finished / "store")
     for name in VARIANTS:
-        read = metrics.load_readings(finished / name, store)
+        read = load_readings(finished / name, store)
         for rows_of, part, kind in ((read.voice_rows, read.faces, "voice"), (read.photo_rows, read.photos, "face")):
             index = store.index[store.index["modality"] == kind].set_index("row").loc[rows_of]
             assert list(index["identity"]) == list(part.identities) and set(index["split"]) == {"test"}

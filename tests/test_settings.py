@@ -56,6 +56,8 @@ def test_few_parameters_reach_less_than_their_section():
         "machine.rendezvous",
         "store.n_jobs",
         *(f"{section}.save_every" for section in ("voice", "code", "sampler", "gan")),
+        "code.on_trouble",
+        "gan.on_trouble",
     }
     assert {key for key, mark in marked.items() if mark is Reach.GAN} == {"machine.compile"}
     assert {key for key, mark in marked.items() if mark is Reach.SHARED} == {"machine.n_devices", "machine.n_nodes"}

@@ -226,7 +226,7 @@ def measure(people: People, found: Many, *, rng: np.random.Generator, n_resample
                 if error.reason != "too_few":
                     raise
                 reasons[name] = str(error)
-        if missing := [level for level in LEVELS if not _enough(m, level)]:
+        if missing := [level for level in LEVELS if m < calibration.n_least(level)]:
             said = ", ".join(f"{100 * level:.0f} %" for level in missing)
             reasons["levels"] = f"{m} draws are too few for intervals of {said}"
     else:
@@ -289,7 +289,7 @@ class _Legible:
 
 def _coverage(people: People, own: _Legible, places: calibration.Places, counts: np.ndarray) -> pd.DataFrame:
     pictured, records = np.isin(np.arange(own.n), own.codes), []
-    for level in (level for level in LEVELS if _enough(places.n_draws, level)):
+    for level in (level for level in LEVELS if places.n_draws >= calibration.n_least(level)):
         held = own.of_people(places.covered(level))  # [n, L]
         for group, sex in GROUPS.items():
             members = pictured & (np.ones(own.n, bool) if sex is None else people.genders == sex)
@@ -302,14 +302,6 @@ def _coverage(people: People, own: _Legible, places: calibration.Places, counts:
             about = {"group": group, "level": level}
             records += [{**about, "attribute": name, **_parts(estimate)} for name, estimate in said.items()]
     return pd.DataFrame(records, columns=["group", "attribute", "level", "value", "low", "high"])
-
-
-def _enough(n_draws: int, level: float) -> bool:
-    try:
-        calibration.Places(np.zeros(1), np.ones(1), n_draws).covered(level)
-    except MetricError:
-        return False
-    return True
 
 
 def _ranks(own: _Legible, places: calibration.Places, counts: np.ndarray) -> pd.DataFrame:

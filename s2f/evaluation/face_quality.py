@@ -14,12 +14,12 @@ from s2f import files, provenance, seeding
 from s2f.corpora import corpus
 from s2f.errors import CheckpointError, MetricError, RunError
 from s2f.evaluation import attributes, face_readers
-from s2f.features import landmarks, photo_files, preprocessing
+from s2f.features import landmarks, photo_files
 from s2f.features.store import Store
 from s2f.metrics import bootstrap, frechet, pairs, standins, verification
 from s2f.metrics.standins import FaceSet
 from s2f.networks.readers import Readers
-from s2f.study.runs import Study
+from s2f.settings import Settings
 from s2f.training import readers
 from s2f.training.data import select
 
@@ -108,24 +108,23 @@ def described_photos(
     )
 
 
-def make(study: Study, store: Store, *, folder: Path) -> dict:
+def make(store: Store, settings: Settings, *, people: Path, root: Path, folder: Path, seed: int, device: str) -> dict:
     """Train a synthetic corpus's readers, measure what reads the run's faces, and write both into `folder`.
 
-    Gives `network_quality` on the validation people, and under "reader" the name of what reads.
+    Gives `network_quality` on the validation people, and under "reader" the name of what reads. Photographs lie
+    below `root`; `people` is the folder of the corpus in the run, where the causes of a synthetic one are.
     """
-    p = study.params
-    if p.corpus.kind == "synthetic":
+    if settings.corpus.kind == "synthetic":
         train_readers(
             store,
-            corpus.read_people(study.read("corpus")),
-            seed=study.seed,
-            n_steps=p.readers.steps,
-            device=study.device,
-            n_threads=p.machine.n_threads,
+            corpus.read_people(people),
+            seed=seed,
+            n_steps=settings.readers.steps,
+            device=device,
+            n_threads=settings.machine.n_threads,
         ).save(folder)
-    found, name = reader(p.corpus.kind, folder)
-    root = preprocessing.inputs(study)["root"]
-    quality = network_quality(found, store, root=root, split="validation", seed=study.seed)
+    found, name = reader(settings.corpus.kind, folder)
+    quality = network_quality(found, store, root=root, split="validation", seed=seed)
     write(quality, folder, reader_name=name)
     return quality | {"reader": name}
 

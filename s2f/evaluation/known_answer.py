@@ -43,9 +43,6 @@ N_LEAKED, LEAKED_PX = 150, 64  # people of the planted leak, and the side of the
 MODES = ("overall", "within sex")
 LEVELS = ("ceiling", "embedding", "face", "photographs")
 DRAWS = "draws"  # one more level, between face and photographs, where many faces of one voice can be drawn
-SHARED, NOT_SHARED, MADE_UP, UNTOLD = "shared", "not shared", "made up", "shared, though no voice tells it"
-MARGIN = 0.02  # of the variance within a sex: what draws share beyond it counts, a correlation of 0.14 (ours)
-AS_PEOPLE, TOO_LITTLE, TOO_MUCH = "as people", "too little", "too much"
 UNKNOWN = "The answer is not known here: only the synthetic corpus says what causes what."
 
 
@@ -296,14 +293,13 @@ def judged(measured: Measured | None, answer: Answer | None) -> Measured | None:
     """What draws share and make up, with what each attribute's shares mean, in further columns of `spread.shares`.
 
     What the voice tells within a sex must be shared, where the interval of what is shared lies above 0; nothing else
-    may be, so its interval must reach down to `MARGIN`. All together must vary as photographs do: the interval of the
-    total holds 1.
+    may be, so its interval must reach down to `recovery.MARGIN`. All together must vary as photographs do: the
+    interval of the total holds 1.
 
     Returns
     -------
     Measured
-        The same with the columns caused, ceiling (R² within a sex), in_voice, sharing (`SHARED`, `NOT_SHARED`,
-        `MADE_UP`, `UNTOLD`), spread (`AS_PEOPLE`, `TOO_LITTLE`, `TOO_MUCH`) and holds.
+        The same with the columns caused, ceiling (R² within a sex), in_voice, and what `recovery.sharing` adds.
     """
     if measured is None or answer is None or isinstance(measured.spread, str) or measured.spread.shares.empty:
         return measured
@@ -312,16 +308,7 @@ def judged(measured: Measured | None, answer: Answer | None) -> Measured | None:
     told = ceiling.loc[shares["attribute"]]
     in_voice = (told["caused"] & (told["verdict"] == recovery.RECOVERED)).to_numpy()
     said = {"caused": told["caused"].to_numpy(), "ceiling": told["value"].to_numpy(), "in_voice": in_voice}
-    return replace(measured, spread=replace(measured.spread, shares=sharing(shares.assign(**said))))
-
-
-def sharing(shares: pd.DataFrame) -> pd.DataFrame:
-    """What draws share, of which it is known whether the voice tells it, with the verdicts of `judged`."""
-    low, told = shares["shared_low"], shares["in_voice"].astype(bool)
-    found = np.where(told, np.where(low > 0, SHARED, NOT_SHARED), np.where(low > MARGIN, UNTOLD, MADE_UP))
-    varied = np.where(shares["total_high"] < 1, TOO_LITTLE, np.where(shares["total_low"] > 1, TOO_MUCH, AS_PEOPLE))
-    holds = np.isin(found, (SHARED, MADE_UP)) & (varied == AS_PEOPLE)
-    return shares.assign(sharing=found, spread=varied, holds=holds)
+    return replace(measured, spread=replace(measured.spread, shares=recovery.sharing(shares.assign(**said))))
 
 
 def spread(measured: Measured | None) -> Spread | str:

@@ -1,17 +1,28 @@
-"""``metrics.json``: the one form in which what was measured lies in a file, and its only writer and reader."""
+"""``metrics.json``: the one form in which what was measured lies in a file, and its only writer and reader.
+
+Beside it lies what was read of the faces, which later notebooks look at again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from s2f import files, provenance
 from s2f.errors import RunError
+from s2f.metrics.standins import FaceSet
+
+if TYPE_CHECKING:
+    from s2f.features.store import Store
+    from s2f.training.data import Selection
 
 VERSION, FILE = 1, "metrics.json"
+FACES, READINGS = "faces.npy", "readings.npz"
 
 
 def again(path: Path) -> str:
@@ -89,3 +100,70 @@ def read(folder: Path) -> dict[str, Any]:
             path, f"is of another form: {where}: {first['msg']}", remedy=again(path), reason="format"
         ) from None
     return found
+
+
+# What was read of the faces
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Drawn faces and photographs with all that was read from them, and where the store has what they are of.
+
+    Attributes
+    ----------
+    faces, photos : FaceSet
+    voice_rows, photo_rows : ndarray of int, rows of the recordings and of the photographs in the store
+    """
+
+    faces: FaceSet
+    photos: FaceSet
+    voice_rows: np.ndarray
+    photo_rows: np.ndarray
+
+
+def save_readings(folder: Path, faces: FaceSet, photos: FaceSet, held_out: Selection) -> None:
+    """Write the drawn faces, ``faces.npy``, and ``readings.npz``: what was read, and which files of the store.
+
+    The photographs' pixels stay in the store.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for name, part, files_of in (("faces", faces, held_out.voices), ("photos", photos, held_out.photos)):
+        arrays[f"{name}_rows"] = files_of["row"].to_numpy()
+        arrays[f"{name}_identities"] = part.identities.astype(str)
+        arrays[f"{name}_embeddings"], arrays[f"{name}_female"] = part.part("embeddings"), part.part("female")
+        if part.sources is not None:
+            arrays[f"{name}_sources"] = part.sources.astype(str)
+        if part.inception is not None:
+            rows_of = part.extracted
+            arrays[f"{name}_extracted"], arrays[f"{name}_inception"] = rows_of, part.inception[rows_of]
+    with files.whole(folder / FACES) as beside:
+        np.save(beside, faces.part("pixels"))
+    with files.whole(folder / READINGS) as beside, open(beside, "wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def load_readings(folder: Path, store: Store) -> Readings:
+    """What `save_readings` wrote, with the pixels.
+
+    Raises
+    ------
+    RunError: written by a version that did not keep which photographs it read
+    """
+    sets, rows = [], []
+    with np.load(folder / READINGS) as arrays:
+        for name in ("faces", "photos"):
+            if f"{name}_rows" not in arrays:
+                problem = "does not say which files of the store were read"
+                raise RunError(folder / READINGS, problem, remedy=again(folder), reason="format")
+            rows.append(arrays[f"{name}_rows"])
+            n = len(rows[-1])
+            inception = None
+            if f"{name}_inception" in arrays:
+                inception = np.full((n, arrays[f"{name}_inception"].shape[1]), np.nan, np.float32)
+                inception[arrays[f"{name}_extracted"]] = arrays[f"{name}_inception"]
+            pixels = np.load(folder / FACES) if name == "faces" else np.asarray(store.faces[rows[-1]])
+            sources = arrays[f"{name}_sources"].astype(object) if f"{name}_sources" in arrays else None
+            identities = arrays[f"{name}_identities"].astype(object)
+            vectors, female = arrays[f"{name}_embeddings"], arrays[f"{name}_female"]
+            sets.append(FaceSet(identities, pixels, vectors, female, inception, sources))
+    return Readings(sets[0], sets[1], rows[0], rows[1])

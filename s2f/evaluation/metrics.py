@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from s2f import files, seeding
-from s2f.errors import RunError
-from s2f.evaluation import experiments, face_quality, face_readers, kept_readings, measured
+from s2f import seeding
+from s2f.evaluation import experiments, face_quality, face_readers, kept_readings
 from s2f.evaluation.draws import NO_SAMPLER
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end, preprocessing
@@ -27,7 +25,6 @@ from s2f.study.runs import Study
 from s2f.training import data
 from s2f.training.data import Selection
 
-FACES, READINGS = "faces.npy", "readings.npz"
 MOST_AVERAGED = 512  # recordings, of which many draws are read each
 PENALTIES = tuple(10.0**k for k in range(-4, 4))  # of the linear probe, tried on validation people
 N_PROBE_PHOTOS = 4  # of each training person, whose mean embedding the probe learns
@@ -324,70 +321,6 @@ def probe(subject: Subject, new_voices: np.ndarray) -> np.ndarray:
 
     best = max(PENALTIES, key=matched) if n_heard > 1 else 1.0
     return standins.linear_probe(voices, targets, new_voices, penalty=best)
-
-
-@dataclass(frozen=True)
-class Readings:
-    """Drawn faces and photographs with all that was read from them, and where the store has what they are of.
-
-    Attributes
-    ----------
-    faces, photos : FaceSet
-    voice_rows, photo_rows : ndarray of int, rows of the recordings and of the photographs in the store
-    """
-
-    faces: FaceSet
-    photos: FaceSet
-    voice_rows: np.ndarray
-    photo_rows: np.ndarray
-
-
-def save_readings(folder: Path, faces: FaceSet, photos: FaceSet, held_out: Selection) -> None:
-    """Write the drawn faces, ``faces.npy``, and ``readings.npz``: what was read, and which files of the store.
-
-    The photographs' pixels stay in the store.
-    """
-    arrays: dict[str, np.ndarray] = {}
-    for name, part, files_of in (("faces", faces, held_out.voices), ("photos", photos, held_out.photos)):
-        arrays[f"{name}_rows"] = files_of["row"].to_numpy()
-        arrays[f"{name}_identities"] = part.identities.astype(str)
-        arrays[f"{name}_embeddings"], arrays[f"{name}_female"] = part.part("embeddings"), part.part("female")
-        if part.sources is not None:
-            arrays[f"{name}_sources"] = part.sources.astype(str)
-        if part.inception is not None:
-            rows_of = part.extracted
-            arrays[f"{name}_extracted"], arrays[f"{name}_inception"] = rows_of, part.inception[rows_of]
-    with files.whole(folder / FACES) as beside:
-        np.save(beside, faces.part("pixels"))
-    with files.whole(folder / READINGS) as beside, open(beside, "wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
-
-
-def load_readings(folder: Path, store: Store) -> Readings:
-    """What `save_readings` wrote, with the pixels.
-
-    Raises
-    ------
-    RunError: written by a version that did not keep which photographs it read
-    """
-    sets, rows = [], []
-    with np.load(folder / READINGS) as arrays:
-        for name in ("faces", "photos"):
-            if f"{name}_rows" not in arrays:
-                problem = "does not say which files of the store were read"
-                raise RunError(folder / READINGS, problem, remedy=measured.again(folder), reason="format")
-            rows.append(arrays[f"{name}_rows"])
-            n = len(rows[-1])
-            inception = None
-            if f"{name}_inception" in arrays:
-                inception = np.full((n, arrays[f"{name}_inception"].shape[1]), np.nan, np.float32)
-                inception[arrays[f"{name}_extracted"]] = arrays[f"{name}_inception"]
-            pixels = np.load(folder / FACES) if name == "faces" else np.asarray(store.faces[rows[-1]])
-            sources = arrays[f"{name}_sources"].astype(object) if f"{name}_sources" in arrays else None
-            identities = arrays[f"{name}_identities"].astype(object)
-            vectors, female = arrays[f"{name}_embeddings"], arrays[f"{name}_female"]
-            sets.append(FaceSet(identities, pixels, vectors, female, inception, sources))
-    return Readings(sets[0], sets[1], rows[0], rows[1])
 
 
 def general(study: Study) -> Model | None:

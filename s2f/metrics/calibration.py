@@ -21,6 +21,11 @@ import numpy as np
 from s2f.errors import MetricError
 
 
+def n_least(level: float) -> int:
+    """Fewest draws among which a central interval of a level lies."""
+    return math.ceil(2 / (1 - level) - 1 - 1e-9)
+
+
 @dataclass(frozen=True)
 class Places:
     """Where truths lie among draws: the parts of [0, 1] that their ranks stand for.
@@ -47,10 +52,9 @@ class Places:
         ------
         MetricError: so few draws that the interval would reach beyond all of them, and hold truths that they miss
         """
-        n_least = math.ceil(2 / (1 - level) - 1 - 1e-9)
-        if self.n_draws < n_least:
+        if self.n_draws < (needed := n_least(level)):
             problem = f"has {self.n_draws} draws for a central interval of {100 * level:.0f} %"
-            remedy = f"Give at least {n_least} draws for each truth."
+            remedy = f"Give at least {needed} draws for each truth."
             raise MetricError("coverage", problem, remedy=remedy, reason="too_few")
         return self.share((1 - level) / 2, (1 + level) / 2)
 

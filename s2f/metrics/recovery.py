@@ -23,6 +23,9 @@ LEGIBLE_FROM = 0.05  # R² on real photographs below which an attribute counts a
 SIGNIFICANT = 0.05  # corrected p-value below which an independent attribute is above chance
 RECOVERED, MISSED, CHANCE, ABOVE = "recovered", "not recovered", "at chance", "above chance"
 LEGIBLE, NOT_LEGIBLE, NOT_READ, NOT_IN_VOICE = "legible", "not legible", "not read", "too little in the voice"
+SHARED, NOT_SHARED, MADE_UP, UNTOLD = "shared", "not shared", "made up", "shared, though no voice tells it"
+MARGIN = 0.02  # of the variance within a sex: what draws share beyond it counts, a correlation of 0.14 (ours)
+AS_PEOPLE, TOO_LITTLE, TOO_MUCH = "as people", "too little", "too much"
 
 
 @dataclass(frozen=True)
@@ -360,3 +363,16 @@ def verdicts(levels: dict[str, pd.DataFrame], attributes: Attributes) -> pd.Data
 def _above(frame: pd.DataFrame, chance: np.ndarray) -> np.ndarray:
     """Permuted people can be predicted worse than by their mean, so that their quantile alone is no bound."""
     return frame["low"].to_numpy() > np.maximum(frame["null_high"], chance)
+
+
+def sharing(shares: pd.DataFrame) -> pd.DataFrame:
+    """Judge what draws share, a row an attribute, of which `in_voice` says whether the voice tells it.
+
+    Adds the columns sharing (`SHARED`, `NOT_SHARED`, `MADE_UP`, `UNTOLD`), spread (`AS_PEOPLE`, `TOO_LITTLE`,
+    `TOO_MUCH`) and holds.
+    """
+    low, told = shares["shared_low"], shares["in_voice"].astype(bool)
+    found = np.where(told, np.where(low > 0, SHARED, NOT_SHARED), np.where(low > MARGIN, UNTOLD, MADE_UP))
+    varied = np.where(shares["total_high"] < 1, TOO_LITTLE, np.where(shares["total_low"] > 1, TOO_MUCH, AS_PEOPLE))
+    holds = np.isin(found, (SHARED, MADE_UP)) & (varied == AS_PEOPLE)
+    return shares.assign(sharing=found, spread=varied, holds=holds)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from s2f.evaluation.attributes import NAMES
 from s2f.evaluation.draws import GROUPS, LEVELS, N_BINS, NEIGHBOURS, Spread
-from s2f.evaluation.known_answer import AS_PEOPLE, MADE_UP, MARGIN, SHARED, sharing
+from s2f.metrics.recovery import AS_PEOPLE, MADE_UP, MARGIN, SHARED, sharing
 from s2f.report import prose
 from s2f.report.grids import styled
 from s2f.report.style import (

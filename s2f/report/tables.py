@@ -406,11 +406,7 @@ def _share(value: Mapping | int | None) -> str:
 
 
 def counts_table(
-    frame: pd.DataFrame,
-    *,
-    shares: Sequence[str] = (),
-    lines: str | Sequence[str] = (),
-    empty: str = "There is nothing to list.",
+    frame: pd.DataFrame, *, shares: Sequence[str] = (), lines: str | Sequence[str] = (), empty: str = "Nothing to list."
 ) -> Styler | HTML:
     """Counts with thousands separated, shares in per cent, and a dash where something does not apply.
 

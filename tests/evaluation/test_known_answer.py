@@ -316,11 +316,11 @@ def test_draws_are_measured_and_kept(many, tmp_path):
 @pytest.mark.parametrize(
     ("attribute", "shared", "total", "sharing", "varied"),
     [
-        ("chin_size", 0.3, 1.0, known_answer.SHARED, known_answer.AS_PEOPLE),
-        ("chin_size", 0.0, 0.5, known_answer.NOT_SHARED, known_answer.TOO_LITTLE),
-        ("skin_tone", 0.0, 1.0, known_answer.MADE_UP, known_answer.AS_PEOPLE),
-        ("skin_tone", 0.3, 1.5, known_answer.UNTOLD, known_answer.TOO_MUCH),
-        ("lip_colour", 0.0, 1.0, known_answer.MADE_UP, known_answer.AS_PEOPLE),  # caused, and not told in a sex
+        ("chin_size", 0.3, 1.0, recovery.SHARED, recovery.AS_PEOPLE),
+        ("chin_size", 0.0, 0.5, recovery.NOT_SHARED, recovery.TOO_LITTLE),
+        ("skin_tone", 0.0, 1.0, recovery.MADE_UP, recovery.AS_PEOPLE),
+        ("skin_tone", 0.3, 1.5, recovery.UNTOLD, recovery.TOO_MUCH),
+        ("lip_colour", 0.0, 1.0, recovery.MADE_UP, recovery.AS_PEOPLE),  # caused, and not told in a sex
     ],
 )
 def test_what_the_voice_tells_must_be_shared_and_nothing_else(many, attribute, shared, total, sharing, varied):
@@ -338,7 +338,7 @@ def test_what_the_voice_tells_must_be_shared_and_nothing_else(many, attribute, s
         "records"
     )
     assert (said["sharing"], said["spread"]) == (sharing, varied)
-    assert said["holds"] == (sharing in (known_answer.SHARED, known_answer.MADE_UP) and varied == "as people")
+    assert said["holds"] == (sharing in (recovery.SHARED, recovery.MADE_UP) and varied == "as people")
 
 
 def test_without_a_sampler_draws_say_why_they_are_not_there(measured, tmp_path):

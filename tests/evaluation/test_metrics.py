@@ -15,6 +15,7 @@ from sklearn.linear_model import Ridge
 
 from s2f.errors import RunError
 from s2f.evaluation import draws, face_quality, face_readers, metrics
+from s2f.evaluation.measured import FACES, READINGS, load_readings, save_readings
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
 from s2f.features.store import Store
@@ -639,9 +640,9 @@ def test_readings_come_back_as_they_were(tmp_path, rng, sources, extracted):
     rows = rng.permutation(50)[:6], rng.permutation(30)[:9]
     sets[1] = replace(sets[1], pixels=stored[rows[1]])
     held_out = Selection(*(pd.DataFrame({"row": part}) for part in rows), np.array([]))
-    metrics.save_readings(tmp_path, *sets, held_out)
-    assert {path.name for path in tmp_path.iterdir()} == {metrics.READINGS, metrics.FACES}
-    read = metrics.load_readings(tmp_path, SimpleNamespace(faces=stored))
+    save_readings(tmp_path, *sets, held_out)
+    assert {path.name for path in tmp_path.iterdir()} == {READINGS, FACES}
+    read = load_readings(tmp_path, SimpleNamespace(faces=stored))
     np.testing.assert_array_equal(read.voice_rows, rows[0])
     np.testing.assert_array_equal(read.photo_rows, rows[1])
     for before, after in zip(sets, (read.faces, read.photos), strict=True):
@@ -659,15 +660,15 @@ def test_readings_are_of_the_photographs_that_were_read(tmp_path, model):
     subject = Subject(model, store, tmp_path, held_out, Reader())
     photos = metrics.photographs(subject)
     faces = metrics.drawn(subject, held_out.voices, data.embeddings(tmp_path, held_out.voices))
-    metrics.save_readings(tmp_path, faces, photos, held_out)
-    found = metrics.load_readings(tmp_path, store)
+    save_readings(tmp_path, faces, photos, held_out)
+    found = load_readings(tmp_path, store)
     np.testing.assert_array_equal(found.photos.pixels, photos.pixels)
     np.testing.assert_array_equal(Reader().embed(found.photos.pixels), found.photos.embeddings)
     assert list(found.photo_rows) == list(held_out.photos["row"]) and len(found.photo_rows) == 15
-    with np.load(tmp_path / metrics.READINGS) as arrays:
-        np.savez(tmp_path / metrics.READINGS, **{name: arrays[name] for name in arrays if name != "photos_rows"})
+    with np.load(tmp_path / READINGS) as arrays:
+        np.savez(tmp_path / READINGS, **{name: arrays[name] for name in arrays if name != "photos_rows"})
     with pytest.raises(RunError, match=r"readings\.npz does not say which files of the store were read\. Measure"):
-        metrics.load_readings(tmp_path, store)
+        load_readings(tmp_path, store)
 
 
 # FID by n

@@ -88,7 +88,7 @@ def test_equal_error_rate_of_perfect_and_of_useless_embeddings(rng):
 
 
 def test_of_equal_scores_all_are_accepted_or_none(rng):
-    result = verification.error_rates(np.eye(2)[[0, 0, 0, 1]], np.array(list("aabb")), rng=rng, n_resamples=50)
-    assert result.thresholds.tolist() == [0, 0, 0, 1, 1, 1]
-    assert result.false_accept.tolist() == [1, 1, 1, 0.5, 0.5, 0.5]
-    assert result.false_reject.tolist() == [0, 0, 0, 0.5, 0.5, 0.5]
+    result = verification.error_rates(np.eye(3)[[0, 0, 0, 1, 2, 2]], np.array(list("aabbcc")), rng=rng, n_resamples=50)
+    assert result.thresholds.tolist() == [0] * 11 + [1] * 4
+    assert result.false_accept.tolist() == pytest.approx([1] * 11 + [2 / 12] * 4)
+    assert result.false_reject.tolist() == pytest.approx([0] * 11 + [1 / 3] * 4)

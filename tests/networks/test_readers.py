@@ -95,7 +95,7 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="of another program"):
         Readers.load(tmp_path)
     tensors.save(path, weights, header={"attribute_names": [], "centre": [], "scale": []})
-    with pytest.raises(CheckpointError, match="other networks"):
+    with pytest.raises(CheckpointError, match="another architecture"):
         Readers.load(tmp_path)
 
 

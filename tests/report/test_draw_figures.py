@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from s2f.evaluation import draws, known_answer
+from s2f.evaluation import draws
 from s2f.evaluation.attributes import NAMES, columns
+from s2f.metrics import recovery
 from s2f.report import draw_figures, style
 from tests.report.figures import fits, texts
 
@@ -45,15 +46,11 @@ def found():
     shares = pd.DataFrame(
         {"attribute": attributes, **part("shared", 0.3), **part("made_up", 0.6), **part("total", 0.9)}
     )
-    second = np.arange(len(attributes)) == 1
     shares = shares.assign(
-        caused=np.arange(len(attributes)) < 22,
-        ceiling=0.3,
-        in_voice=np.arange(len(attributes)) < 10,
-        sharing=np.where(second, known_answer.NOT_SHARED, known_answer.SHARED),
-        spread=np.where(second, known_answer.TOO_LITTLE, known_answer.AS_PEOPLE),
-        holds=~second,
+        caused=np.arange(len(attributes)) < 22, ceiling=0.3, in_voice=np.arange(len(attributes)) < 10
     )
+    shares.loc[10:, ["shared_value", "shared_low", "shared_high"]] = 0.02, 0.01, 0.03
+    shares.loc[1, ["shared_low", "total_high"]] = -0.1, 0.95
     return draws.Spread(400, 64, energy, coverage, ranks, tarp, shares, {})
 
 
@@ -113,14 +110,27 @@ def test_what_was_left_out_is_said_below(found):
 
 def test_words_about_shares_and_coverage(found):
     text = draw_figures.verdict(found)
-    assert text.startswith("Of 10 attributes that the voice tells within a sex, draws share 9;") and "not" not in text
+    free = len(NAMES) - 1 - 22
+    assert text.startswith(
+        "Of 10 attributes that the voice tells within a sex, draws share 9. "
+        f"Of {free} that nothing that shapes the voice causes, {free} are made up; draws share 0.020 to 0.020 of them. "
+        "Of 12 that share causes with the voice but cannot be told from it within a sex, 12 are made up;"
+    )
     assert f"{len(NAMES) - 2} of all {len(NAMES) - 1} vary" in text
     without = replace(found, shares=found.shares[found.shares["attribute"] != "eye_tilt"])
     assert draw_figures.verdict(without).endswith("Not legible in photographs: eye tilt.")
     table = draw_figures.shares_table(found).data
-    assert table.loc["height", "found"] == known_answer.NOT_SHARED and table.loc["height", "expected"] == "shared"
+    assert table.loc["height", "found"] == recovery.NOT_SHARED and table.loc["height", "expected"] == "shared"
     assert table.loc["age", "together"] == "0.90 [0.70, 1.10]"
     words = draw_figures.covered(found)
-    assert "The central 80 % of the draws hold 80.0 % [75.0, 85.0]; height miss." in words
+    assert "The central 80 % of the draws hold 80.0 % [75.0, 85.0]; missed by: height." in words
     for say in (draw_figures.verdict, draw_figures.covered, draw_figures.shares_table):
         assert say(draws.NO_SAMPLER) == f"Not measured: {draws.NO_SAMPLER}."
+
+
+def test_what_is_shared_though_no_voice_tells_it_counts_from_a_margin_on(found):
+    shares = found.shares.copy()
+    shares.loc[10, "shared_low"], shares.loc[11, "shared_low"] = 1.1 * recovery.MARGIN, 0.9 * recovery.MARGIN
+    judged = recovery.sharing(shares)
+    assert judged["sharing"].tolist()[9:13] == [recovery.SHARED, recovery.UNTOLD, recovery.MADE_UP, recovery.MADE_UP]
+    assert judged["holds"].tolist()[:2] == [True, False] and judged["spread"][1] == recovery.TOO_LITTLE

@@ -312,5 +312,5 @@ def test_styled_escapes_text():
 
 def test_a_count_of_nothing_is_none_and_not_unmeasured():
     empty = pd.DataFrame({"files": []})
-    assert tables.counts_table(empty).data == "<p>There is nothing to list.</p>"
+    assert tables.counts_table(empty).data == "<p>Nothing to list.</p>"
     assert tables.counts_table(empty, empty="No file is left out.").data == "<p>No file is left out.</p>"
