@@ -8,7 +8,6 @@ the model's, on the same people in the same resamples, which is what says whethe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -98,9 +97,8 @@ def evaluate(
     n = _n_compared([reference, source, *firsts], sizes)
     few = too_few(n, min_n=sizes.min_n)
     real = None if few else _real_sets(reference, source, n, sizes, rng=streams["sets"])
-    given = Given(people, photos, real, sizes, draws=streams["draws"], too_few=few, training=training)
-    if protocol == "closed":
-        given = replace(given, training=None, no_training=TRAINED_ON)
+    known_to = {"training": training} if protocol != "closed" else {"no_training": TRAINED_ON}
+    given = Given(people, photos, real, sizes, draws=streams["draws"], too_few=few, **known_to)
     counts = bootstrap.resamples(len(people), rng=streams["resamples"], n_resamples=sizes.n_resamples)
     resampling = Resampling(counts, streams["subsamples"], sizes.n_subsamples)
     lines, measured = {}, []
