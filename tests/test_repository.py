@@ -269,6 +269,29 @@ def test_ci_can_be_run():
     assert ".ci/run" in [step.get("run") for step in workflow["jobs"]["study"]["steps"]]
 
 
+def test_parameters_named_in_commands_and_prose_exist():
+    """A renamed parameter leaves no command and no page behind that gives its old name."""
+    valid = {
+        f"{section}.{name}" if isinstance(values, dict) else section
+        for section, values in yaml.safe_load((ROOT / "params" / "base.yaml").read_text(encoding="utf-8")).items()
+        for name in (values if isinstance(values, dict) else [None])
+    }
+    sections = "|".join(sorted({key.partition(".")[0] for key in valid if "." in key}))
+    named = re.compile(rf"(?:--set|--try)[ =]['\"]?([a-z0-9_.]+)=|`((?:{sections})\.(?!safetensors|json)[a-z0-9_]+)`")
+    found = [
+        (name, key.group(1) or key.group(2))
+        for name, text in texts().items()
+        if not name.startswith("tests/") and name != "CHANGELOG.md"  # tests misspell; a log tells of former names
+        for key in named.finditer(text)
+    ]
+    assert {name for name, key in found if key in valid} >= {
+        ".ci/run",
+        "benchmarks/real_people.py",
+        "book/reproduce.md",
+    }
+    assert [(name, key) for name, key in found if key not in valid] == []
+
+
 def test_style_and_types_are_checked_by_ci():
     asked = make(ROOT, "-n", "-o", ".venv/.ready", "lint").stdout
     for command in ("ruff check", "ruff format --check", "mypy"):
