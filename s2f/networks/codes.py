@@ -177,11 +177,11 @@ class Sampler(nn.Module):
         self.register_buffer("centre", torch.zeros(embedding_dim))
         self.register_buffer("axes", torch.zeros(embedding_dim, n_axes))
         self.register_buffer("frequencies", torch.pi * 2.0 ** torch.linspace(-1, 6, N_FREQUENCIES), persistent=False)
-        self.take, self.clock, self.voice = (
+        self.code_in, self.time_in, self.voice_in = (
             nn.Linear(n, width) for n in (dim, 2 * N_FREQUENCIES, n_axes + 1)
-        )  # the last input of `voice` says whether there is one
+        )  # the last input of `voice_in` says whether there is one
         self.layers = nn.ModuleList(_Residual(width) for _ in range(n_layers))
-        self.give = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim))
+        self.code_out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim))
 
     @torch.no_grad()
     def learn_axes(self, embeddings: Tensor) -> None:
@@ -210,12 +210,12 @@ class Sampler(nn.Module):
         known : Tensor, float [B], 1 where the voice is told and 0 where it is left out
         """
         angles = time[:, None] * self.frequencies  # [B, n_frequencies]
-        told = self.clock(torch.cat([angles.sin(), angles.cos()], dim=1))
-        told = told + self.voice(torch.cat([condition * known[:, None], known[:, None]], dim=1))  # [B, width]
-        hidden = self.take(x)  # [B, width]
+        told = self.time_in(torch.cat([angles.sin(), angles.cos()], dim=1))
+        told = told + self.voice_in(torch.cat([condition * known[:, None], known[:, None]], dim=1))  # [B, width]
+        hidden = self.code_in(x)  # [B, width]
         for layer in self.layers:
             hidden = layer(hidden, told)
-        return self.give(hidden)  # [B, dim]
+        return self.code_out(hidden)  # [B, dim]
 
     @torch.no_grad()
     def draw(self, embeddings: Tensor, noise: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from s2f.evaluation.known_answer import DRAWS, LEVELS, MODES, UNKNOWN, Answer
 from s2f.metrics import recovery
 from s2f.report import prose
 from s2f.report.grids import styled
-from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, canvas, in_theme, listed, say
+from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SMALL_PT, canvas, in_theme, listed, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,10 +71,10 @@ def known_answer(table: pd.DataFrame, *, n_people: int, seeds: str) -> Figure:
     first = min(places[name] for name in shares.loc[~shares["caused"], "attribute"])
     for ax in axes[1]:
         for at, text in ((-1, "shares causes with the voice"), (first - 1, "independent of the voice")):
-            _at_the_right(ax, at, text, fontsize=7.5, fontweight="bold", color=INK)
+            _at_the_right(ax, at, text, fontsize=SMALL_PT, fontweight="bold", color=INK)
     note = f"{n_people} people made for this, {seeds}\nbars: 95 % intervals over people"
-    axes[0, -1].text(0.0, 0.5, note, transform=axes[0, -1].transAxes, va="center", fontsize=7.5, color=GREY)
-    figure.legend(handles=_handles(table), loc="outside upper center", ncols=3, fontsize=7.5, columnspacing=1.4)
+    axes[0, -1].text(0.0, 0.5, note, transform=axes[0, -1].transAxes, va="center", fontsize=SMALL_PT, color=GREY)
+    figure.legend(handles=_handles(table), loc="outside upper center", ncols=3, fontsize=SMALL_PT, columnspacing=1.4)
     figure.set_layout_engine("constrained", wspace=0.02, hspace=0.01)
     face = table[(table["level"] == "face") & (table["mode"] == modes[0])]
     told = [f"{verdict}: {listed(map(prose.trait, part['attribute']))}." for verdict, part in face.groupby("verdict")]
@@ -98,7 +98,7 @@ def leak(table: pd.DataFrame) -> Figure:
     ax.set(ylim=(len(places) - 0.4, -0.6), xlim=(-0.06, table["high"].max() + 0.04))
     ax.set_xlabel("held-out R² of the skin tone")
     ax.set_yticks(list(places.values()), [f"leak {name}" for name in places])
-    figure.legend(handles=_handles(table, photographs=False), loc="outside upper center", ncols=3, fontsize=7.5)
+    figure.legend(handles=_handles(table, photographs=False), loc="outside upper center", ncols=3, fontsize=SMALL_PT)
     face = table[table["level"] == "face"]
     told = [f"leak {row.planted}: {row.value:z.2f}, {row.verdict}" for row in face.itertuples()]
     say(figure, f"How much of the skin tone is recovered from the drawn face, as held-out R²: {listed(told)}.")
@@ -132,7 +132,7 @@ def _lines(ax: Axes, part: pd.DataFrame, places: dict[str, float], *, chance: fl
         ax.barh(at + shift, reached, left=left, height=height, color=BAND, linewidth=0, zorder=0)
         if row.level in ("face", DRAWS) and row.verdict in UNASKED:
             if row.level == "face":
-                _at_the_right(ax, at, row.verdict, fontsize=6.3, color=GREY)
+                _at_the_right(ax, at, row.verdict, fontsize=SMALL_PT, color=GREY)
             continue
         colour = RED if row.verdict in FAILS else colour
         ax.plot([row.low, row.high], [at + shift] * 2, color=colour, linewidth=1.1, alpha=0.8, zorder=3)

@@ -22,6 +22,7 @@ from s2f.report.style import (
     ORANGE,
     PURPLE,
     RED,
+    SMALL_PT,
     canvas,
     in_theme,
     listed,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 COLOUR_OF = dict(zip(LEVELS, (ORANGE, BLUE, PURPLE), strict=True))
 LINE_IN = 0.17
-N_COLUMNS = 6  # of rank histograms
+N_COLUMNS = 5  # of rank histograms
 
 
 @in_theme
@@ -89,7 +90,7 @@ def coverage(found: Spread | str) -> Figure:
             _interval(ax, names.index(row["attribute"]), scaled, "", colour=colour, size=3.2, width=1.1)
         ax.set_title({"overall": "All people"}.get(group, group.capitalize()), fontsize=9.5)
         ax.grid(axis="y", visible=False)
-    axes[0, 0].set_yticks(range(len(names)), [said(name) for name in names], fontsize=7)
+    axes[0, 0].set_yticks(range(len(names)), [said(name) for name in names], fontsize=SMALL_PT)
     axes[0, 0].set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 102))
     spacing(figure, wspace=0.03)
     shown = ", ".join(f"{100 * level:.0f} %" for level in sorted(set(table["level"])))
@@ -115,7 +116,7 @@ def ranks(found: Spread | str) -> Figure:
         colour = RED if bent else BLUE
         ax.bar((np.arange(N_BINS) + 0.5) / N_BINS, own, width=1 / N_BINS, color=colour, alpha=0.75, linewidth=0)
         ax.axhline(1, color=INK, linewidth=0.8)
-        ax.set_title(f"{'× ' * bent}{said(row['attribute'])}", fontsize=6.8, fontweight="normal", pad=2)
+        ax.set_title(f"{'× ' * bent}{said(row['attribute'])}", fontsize=SMALL_PT, fontweight="normal", pad=2)
         ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, max(2.2, heights.max() * 1.05)))
     for ax in axes.flat[len(table) :]:
         ax.axis("off")
@@ -175,14 +176,14 @@ def shares(found: Spread | str) -> Figure:
     ax.axvline(1, color=INK, linestyle=DASHED, linewidth=1)
     misses = [row.get("holds") is False for row in table.to_dict("records")]
     names = [f"{'× ' * missed}{said(name)}" for name, missed in zip(table["attribute"], misses, strict=True)]
-    ax.set_yticks(places, names, fontsize=7)
+    ax.set_yticks(places, names, fontsize=SMALL_PT)
     for label, missed in zip(ax.get_yticklabels(), misses, strict=True):
         label.set_color(RED if missed else INK)
     ax.set_ylim(places[-1] + 0.6, -0.6)
     ax.set_xlim(0, max(1.3, table["total_high"].max() * 1.03))
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("variance within a sex, in parts of that among photographs of people", fontsize=8.5)
-    figure.legend(loc="outside upper center", ncols=3, fontsize=7.5)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=SMALL_PT)
     told = (
         f"{said(row['attribute'])} {row['shared_value']:z.2f} and {row['made_up_value']:z.2f}"
         for row in table.to_dict("records")
@@ -243,7 +244,7 @@ def verdict(found: Spread | str) -> str:
             )
     text += f" {n_varied} of all {len(table)} vary as they do among people. Shares are of the variance within a sex; "
     text += f"made up is what is not shared to more than {MARGIN:g} of it, as far as the interval says."
-    return text + (f" Not legible in photographs: {', '.join(map(said, unread))}." if unread else "")
+    return prose.signed(text) + (f" Not legible in photographs: {', '.join(map(said, unread))}." if unread else "")
 
 
 def covered(found: Spread | str) -> str:
@@ -272,7 +273,7 @@ def known(found: Spread | str) -> str:
     value, low, high = (row[f"minus_{part}"] for part in ("value", "low", "high"))
     worse = f"{value:z.3f} worse [{low:z.3f}, {high:z.3f}] than those for the voice itself"
     verdict = "the draws know more than the sex" if low > 0 else "that they know more than the sex is not established"
-    return f"By the energy score, draws for any voice of the sex are {worse}: {verdict}."
+    return prose.signed(f"By the energy score, draws for any voice of the sex are {worse}: {verdict}.")
 
 
 def said(name: str) -> str:

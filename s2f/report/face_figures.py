@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2f import files
-from s2f.report.style import GREY, ORANGE, WIDTH_IN, canvas, in_theme, listed, say, tight, wrapped
+from s2f.report.style import GREY, ORANGE, SMALL_PT, WIDTH_IN, canvas, in_theme, listed, say, tight, wrapped
 
 GAP_IN = 0.06  # between the labels of neighbours
 GAP_PX = 2  # between the faces of a sheet of draws
@@ -44,15 +44,16 @@ def face_sheet(
     """
     n_rows = int(np.ceil(len(faces) / n_columns))
     cell = WIDTH_IN / n_columns
-    under = [wrapped(label, width_in=cell - GAP_IN, size_pt=7) for label in labels or ()]
-    line = _height_in(under, size_pt=7) + 0.08 if under else 0.0
+    under = [wrapped(label, width_in=cell - GAP_IN, size_pt=SMALL_PT) for label in labels or ()]
+    line = _height_in(under, size_pt=SMALL_PT) + 0.08 if under else 0.0
     figure, axes = canvas(n_rows * (cell + line) + (0.3 if title else 0), n_rows=n_rows, n_columns=n_columns)
     for k, ax in enumerate(axes.flat):
         ax.axis("off")
         if k < len(faces):
             _face(ax, faces[k])
             if under:
-                ax.text(0.5, -0.03, under[k], transform=ax.transAxes, ha="center", va="top", fontsize=7)
+                ax.set_anchor("N")  # what is left over is below, where the names are
+                ax.text(0.5, -0.03, under[k], transform=ax.transAxes, ha="center", va="top", fontsize=SMALL_PT)
     tight(figure)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
@@ -104,8 +105,8 @@ def face_rows(
     n = len(next(iter(rows.values())))
     margin = 0.95  # in, for the names of the rows
     cell = min((WIDTH_IN - margin) / n, 1.3, HEIGHT_IN / len(rows))
-    over = [wrapped(label, width_in=cell - GAP_IN, size_pt=7) for label in labels or ()]
-    top = _height_in(over, size_pt=7) + 0.12 if over else 0.0
+    over = [wrapped(label, width_in=cell - GAP_IN, size_pt=SMALL_PT) for label in labels or ()]
+    top = _height_in(over, size_pt=SMALL_PT) + 0.12 if over else 0.0
     figure, axes = canvas(len(rows) * cell + top, n_rows=len(rows), n_columns=n)
     for line, (name, faces) in zip(axes, rows.items(), strict=True):
         for ax, face in zip(line, faces, strict=True):
@@ -113,7 +114,7 @@ def face_rows(
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6)
     if over:
         for ax, label in zip(axes[0], over, strict=True):
-            ax.set_title(label, fontsize=7, fontweight="normal", loc="center", pad=3)
+            ax.set_title(label, fontsize=SMALL_PT, fontweight="normal", loc="center", pad=3)
     tight(figure)
     over_them = f"; over the columns: {listed(labels)}" if labels else ""
     say(figure, f"{what}: {n} in a row; rows from above: {listed(rows)}{over_them}.")
@@ -156,7 +157,7 @@ def draws(drawn: Draws, *, name: str = "") -> Figure:
     below.set_title("What is made up")
     bar = figure.colorbar(image, cax=scale, orientation="horizontal", extend="max")
     bar.set_label(f"standard deviation of {drawn.n_compared},\nin grey levels of 255", loc="left", fontsize=8)
-    bar.ax.tick_params(length=2, pad=1, labelsize=7.5)
+    bar.ax.tick_params(length=2, pad=1, labelsize=SMALL_PT)
     figure.set_label(
         f"{faces} drawn from one voice{f' by {name}' if name else ''}, the most typical one first and framed. Beside "
         f"them the mean of {drawn.n_compared} draws, and a map of how much they differ: by a standard deviation of "

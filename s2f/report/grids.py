@@ -87,7 +87,7 @@ def styled(frame: pd.DataFrame, *, notes: str = "", lines: str | Sequence[str] =
         if frame.iloc[:, n].map(lambda cell: NUMBER.match(str(cell)) is None).mean() > 0.5:
             looks[f"td.col{n}"] = "text-align: left"
     styles = [{"selector": selector, "props": props} for selector, props in looks.items()]
-    shown = frame.map(lambda cell: prose.plain_html(str(cell)))
+    shown = frame.map(lambda cell: prose.plain_html(prose.signed(cell)))
     shown = shown.rename(index=prose.plain_html, columns=prose.plain_html)
     shown.index.names = [lines] if isinstance(lines, str) else list(lines) or shown.index.names
     shown.columns.name = None

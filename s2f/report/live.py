@@ -209,15 +209,15 @@ def sampler(network: Any) -> dict[str, Any]:
     ------
     OverflowError: as `layers`
     """
-    norm, give = network.give
-    parts = {"take": network.take, "clock": network.clock, "voice": network.voice, "give": give}
+    norm, code_out = network.code_out
+    parts = {name: getattr(network, name) for name in ("code_in", "time_in", "voice_in")} | {"code_out": code_out}
     return {
         **{key: network.options[key] for key in ("kind", "dim", "n_steps", "guidance")},
         "centre": _array(network.centre.numpy(), kind="f4"),
         "axes": {"n_out": network.axes.shape[1], "weight": _array(network.axes.numpy(), kind="f4")},
         "frequencies": _array(network.frequencies.numpy(), kind="f4"),
         **{key: _linear(part) for key, part in parts.items()},
-        "give_norm": _norm(norm),
+        "out_norm": _norm(norm),
         "layers": [
             {"norm": _norm(each.norm), "first": _linear(each.first), "second": _linear(each.second)}
             for each in network.layers

@@ -21,7 +21,7 @@ import pandas as pd
 
 from s2f import files
 from s2f.report import style
-from s2f.report.style import BLUE, SEXES, canvas, in_theme, listed, say
+from s2f.report.style import BLUE, SEXES, SMALL_PT, canvas, in_theme, listed, say
 from s2f.report.training_figures import LOGGED, NO_LOSS
 from s2f.training import saves
 
@@ -105,7 +105,7 @@ def curves(found: Sequence[Course]) -> Figure:
         title = style.wrapped(f"{course.part}: {course.name}", width_in=style.WIDTH_IN / n_columns - 0.6, size_pt=8)
         ax.set_title(title, fontsize=8, fontweight="normal")
         ax.locator_params(nbins=4)
-        ax.tick_params(labelsize=7)
+        ax.tick_params(labelsize=SMALL_PT)
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     figure.supxlabel("training step", fontsize=8.5)
     told = [f"{each.part}: {each.name} {each.values[0]:.3g} to {each.values[-1]:.3g}" for each in found]

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 MISSING = "not measured"
 TRAITS = MappingProxyType({"age_years": "age", "height_cm": "height", "bmi": "body mass index", "mean": "mean of all"})
+HYPHEN = re.compile(r"(?<![\w.–−-])-(?=\.?\d)")  # before a number, where it is a minus: not in a date or a range
 ABSENT = "s2f_absent"  # in the metadata of an output: it says that something is not there
 # To be said where a real voice can be given to networks that learned from synthetic people.
 REAL_VOICES = "Networks that learned from synthetic people never heard a real voice, and are often wrong about one."
@@ -33,6 +34,11 @@ def number(value: float | None, *, digits: int = 1, why: str | None = None) -> s
     if value is not None and math.isfinite(value):
         return f"{value:z.{digits}f}"
     return f"{MISSING} ({why})" if why else MISSING
+
+
+def signed(text: object) -> str:
+    """Text whose negative numbers have a minus, which is as wide as a plus and breaks no line, for a hyphen."""
+    return HYPHEN.sub("−", str(text))
 
 
 def absent(text: str) -> None:

@@ -263,7 +263,7 @@ def _said(name: str, quote: Quote, content: Mapping | None) -> dict[str, str]:
         value = entry.get(part)
         if value is None:
             return prose.number(None, why=entry.get("reason"))
-        return prose.number(form.scale * value, digits=form.digits).replace("-", "−")  # a sign, in prose
+        return prose.signed(prose.number(form.scale * value, digits=form.digits))
 
     bounds = [entry.get(part) for part in ("low", "high")]
     interval = "[no interval]" if None in bounds else f"[{text('low')}, {text('high')}]"

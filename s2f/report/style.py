@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 WIDTH_IN = 7.0
+SMALL_PT = 8  # the smallest words of a figure: about 12 px on a page
 # Okabe and Ito (2008): told apart with any kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#6B6B6B"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
@@ -231,7 +232,7 @@ def absent(ax: Axes, why: str, *, width: int = 30) -> None:
     ax.set_xticks([])
     ax.grid(visible=False)
     text = textwrap.fill(f"not measured: {why}", width)
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, fontsize=7.5)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, fontsize=SMALL_PT)
 
 
 def spacing(figure: Figure, **inches: float) -> None:

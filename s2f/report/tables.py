@@ -210,18 +210,17 @@ def metrics_table(metrics: Mapping, group: str) -> Styler | HTML:
 
 
 def by_gender(metrics: Mapping[str, Mapping]) -> Styler | HTML:
-    """Each variant of one sex beside General on the same people and recordings, with the paired difference.
-
-    General's own is left out.
-    """
+    """Each variant of one sex (not General) beside General on the same people and recordings, and their difference."""
     lines, shown, notes = {}, catalogue.table2_metrics(), Notes()
     for variant, content in metrics.items():
         found = content["rows"]
         if all(found["general"][metric]["value"] is None for metric in shown):
             continue
-        lines[variant, variant] = _cells(found["model"], shown, notes=notes)
-        lines[variant, label("general")] = _cells(found["general"], shown, notes=notes)
-        lines[variant, f"{variant} minus General"] = _cells(content["differences"]["general"], shown, notes=notes)
+        n = max(entry["n_identities"] or 0 for entry in found["model"].values())
+        who, minus = f"{variant}, {n:,} people", _cells(content["differences"]["general"], shown, notes=notes)
+        lines[who, variant] = _cells(found["model"], shown, notes=notes)
+        lines[who, label("general")] = _cells(found["general"], shown, notes=notes)
+        lines[who, f"{variant} minus General"] = {name: text.replace(" %", " points") for name, text in minus.items()}
     if not lines:
         return nothing("This corpus has General alone.")
     index = pd.MultiIndex.from_tuples(lines, names=["variant", "drawn by"])

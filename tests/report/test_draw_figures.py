@@ -98,7 +98,8 @@ def test_whether_draws_know_more_than_the_sex_depends_on_the_interval(found, low
     energy = found.energy.set_index("who", drop=False)
     energy.loc["sex_alone", ["minus_value", "minus_low", "minus_high"]] = (0.007, low, 0.012)
     text = draw_figures.known(replace(found, energy=energy.reset_index(drop=True)))
-    assert f"0.007 worse [{low:.3f}, 0.012]" in text and said in text
+    bound = {0.003: "0.003", -0.001: "−0.001"}[low]
+    assert f"0.007 worse [{bound}, 0.012]" in text and said in text
     assert draw_figures.known(draws.NO_SAMPLER) == f"Not measured: {draws.NO_SAMPLER}."
 
 

@@ -77,3 +77,9 @@ def test_words_stand_on_the_left_and_numbers_on_the_right():
     page = grids.styled(frame).to_html()
     left = re.findall(r"td\.col(\d)\s*\{\s*text-align: left", page)
     assert left == ["1"]
+
+
+def test_negative_numbers_have_a_minus():
+    page = grids.styled(pd.DataFrame({"value": ["-3.2 [-4.1, 1.0]"], "day": ["2026-11-29"]})).to_html()
+    assert "−3.2 [−4.1, 1.0]" in page
+    assert "2026-11-29" in page

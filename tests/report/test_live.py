@@ -140,7 +140,7 @@ def test_a_labelled_run_takes_what_it_shares_from_the_plain_one_and_shares_are_s
     assert [each["about"].split(",")[0] for each in first["people"]] == ["woman", "man", "man", "man"]
     assert general["voice"] == females["voice"] == {"same_as": "run.js"}
     assert females["generator"] == {"same_as": "general"}  # the decoder of one face code
-    assert {"take", "layers"} <= set(females["sampler"])
+    assert {"code_in", "layers"} <= set(females["sampler"])
     wave, rate = soundfile.read(io.BytesIO(base64.b64decode(first["people"][0]["sound"])), dtype="float32")
     np.testing.assert_array_equal(wave, sound_files.read(tmp_path / "data" / "x" / f"{held_out.index[0]}.wav"))
     assert rate == SAMPLE_RATE

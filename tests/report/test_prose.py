@@ -27,6 +27,20 @@ def test_a_number_is_said_with_its_digits(value, digits, said):
     assert prose.number(value, digits=digits) == said
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("-3.0 [-4.1, -.5]", "−3.0 [−4.1, −.5]"),
+        ("a (-1) and\n-2", "a (−1) and\n−2"),
+        ("2026-11-29, id-1, 2-way, 0-255, 0.1-0.2, 3–-4", "2026-11-29, id-1, 2-way, 0-255, 0.1-0.2, 3–-4"),
+        ("--set x=1 -n 3", "--set x=1 -n 3"),
+        (-2, "−2"),
+    ],
+)
+def test_a_negative_number_has_a_minus(text, said):
+    assert prose.signed(text) == said
+
+
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), -float("inf"), np.float64("nan")])
 def test_what_is_no_number_is_said_in_words(value):
     assert prose.number(value) == "not measured"

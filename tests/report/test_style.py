@@ -2,6 +2,8 @@
 
 import base64
 import io
+import re
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -150,3 +152,14 @@ def test_what_is_shown_is_spread_evenly_over_all():
     assert style.evenly(79, most=40).tolist()[:3] == [0, 2, 4] and style.evenly(79, most=40)[-1] == 78
     assert len(style.evenly(258, most=40)) == 40 and style.evenly(258, most=40)[-1] == 257
     assert style.evenly(3, most=8).tolist() == [0, 1, 2] and style.evenly(0, most=8).tolist() == []
+
+
+def test_no_words_of_a_figure_are_too_small_to_read():
+    sources = {path.name: path.read_text(encoding="utf-8") for path in Path(style.__file__).parent.glob("*.py")}
+    sizes = {
+        (name, float(size))
+        for name, text in sources.items()
+        for size in re.findall(r"(?:fontsize|labelsize|size_pt|\.size|legend\.fontsize)\"?[=:] ?(\d+\.?\d*)", text)
+    }
+    assert len(sizes) > 10
+    assert {(name, size) for name, size in sizes if size < style.SMALL_PT} == set()

@@ -228,7 +228,9 @@ def test_by_gender_pairs_a_variant_with_general():
         content["General"]["rows"]["general"][metric] |= {"value": None}
     page = tables.by_gender(content).to_html()
     assert "Females minus General" in page and "General minus General" not in page
-    assert "2.0 %\n[-1.0, 5.0]" in page
+    assert "2.0 points\n[−1.0, 5.0]" in page, "a difference of shares is in points"
+    n = content["Females"]["rows"]["model"]["fid"]["n_identities"]
+    assert f"Females, {n} people" in page
     assert "General alone" in tables.by_gender({"General": content["General"]}).data
 
 

@@ -121,17 +121,17 @@ s2fLive.networks = (() => {
 
   function sampler(exported) {
     const out = { ...exported, centre: numbers(exported.centre), frequencies: numbers(exported.frequencies) };
-    for (const name of ["axes", "take", "clock", "voice", "give", "give_norm"]) out[name] = matrix(exported[name]);
+    for (const name of ["axes", "code_in", "time_in", "voice_in", "code_out", "out_norm"]) out[name] = matrix(exported[name]);
     out.layers = exported.layers.map((layer) => Object.fromEntries(Object.entries(layer).map(([name, each]) => [name, matrix(each)])));
     return out;
   }
 
   /** What the layers are told at a time: of it, and of the voice or of none. */
   function told(network, time, condition) {
-    const angles = network.frequencies.map((f) => f * time), axes = network.voice.weight.length / network.voice.n_out;
-    const clock = linear(network.clock, [...angles.map(Math.sin), ...angles.map(Math.cos)]);
-    const voice = linear(network.voice, condition ? [...condition, 1] : Array(axes).fill(0));
-    return clock.map((each, i) => each + voice[i]);
+    const angles = network.frequencies.map((f) => f * time), axes = network.voice_in.weight.length / network.voice_in.n_out;
+    const moment = linear(network.time_in, [...angles.map(Math.sin), ...angles.map(Math.cos)]);
+    const voice = linear(network.voice_in, condition ? [...condition, 1] : Array(axes).fill(0));
+    return moment.map((each, i) => each + voice[i]);
   }
 
   /** What a voice tells a sampler, at every time: it is the same for all of its draws. */
@@ -146,13 +146,13 @@ s2fLive.networks = (() => {
   }
 
   function velocity(network, x, said) {
-    let hidden = linear(network.take, x);
+    let hidden = linear(network.code_in, x);
     for (const layer of network.layers) {
       const first = linear(layer.first, layerNorm(layer.norm, hidden)).map((each, i) => each + said[i]);
       const second = linear(layer.second, first.map((each) => each / (1 + Math.exp(-each))));
       hidden = hidden.map((each, i) => each + second[i]);
     }
-    return linear(network.give, layerNorm(network.give_norm, hidden));
+    return linear(network.code_out, layerNorm(network.out_norm, hidden));
   }
 
   function guided(network, x, [voice, anybody]) {
