@@ -289,17 +289,13 @@ def _levels(
 # What draws share, and what they make up
 
 
-def judged(measured: Measured | None, answer: Answer | None) -> Measured | None:
-    """What draws share and make up, with what each attribute's shares mean, in further columns of `spread.shares`.
-
-    What the voice tells within a sex must be shared, where the interval of what is shared lies above 0; nothing else
-    may be, so its interval must reach down to `recovery.MARGIN`. All together must vary as photographs do: the
-    interval of the total holds 1.
+def with_causes(measured: Measured | None, answer: Answer | None) -> Measured | None:
+    """What draws share and make up, beside what the voice tells: what `recovery.sharing` judges them by.
 
     Returns
     -------
     Measured
-        The same with the columns caused, ceiling (R² within a sex), in_voice, and what `recovery.sharing` adds.
+        The same with the columns caused, ceiling (R² within a sex) and in_voice in `spread.shares`.
     """
     if measured is None or answer is None or isinstance(measured.spread, str) or measured.spread.shares.empty:
         return measured
@@ -308,7 +304,7 @@ def judged(measured: Measured | None, answer: Answer | None) -> Measured | None:
     told = ceiling.loc[shares["attribute"]]
     in_voice = (told["caused"] & (told["verdict"] == recovery.RECOVERED)).to_numpy()
     said = {"caused": told["caused"].to_numpy(), "ceiling": told["value"].to_numpy(), "in_voice": in_voice}
-    return replace(measured, spread=replace(measured.spread, shares=recovery.sharing(shares.assign(**said))))
+    return replace(measured, spread=replace(measured.spread, shares=shares.assign(**said)))
 
 
 def spread(measured: Measured | None) -> Spread | str:

@@ -368,6 +368,8 @@ def _above(frame: pd.DataFrame, chance: np.ndarray) -> np.ndarray:
 def sharing(shares: pd.DataFrame) -> pd.DataFrame:
     """Judge what draws share, a row an attribute, of which `in_voice` says whether the voice tells it.
 
+    What the voice tells must be shared, where the interval of what is shared lies above 0; nothing else may be, so its
+    interval must reach down to `MARGIN`. All together must vary as photographs do: the interval of the total holds 1.
     Adds the columns sharing (`SHARED`, `NOT_SHARED`, `MADE_UP`, `UNTOLD`), spread (`AS_PEOPLE`, `TOO_LITTLE`,
     `TOO_MUCH`) and holds.
     """

@@ -306,11 +306,11 @@ def test_draws_are_measured_and_kept(many, tmp_path):
     assert (spread.n_people, spread.n_draws) == (20, 12)
     assert set(spread.shares["attribute"]) == set(LEARNT)  # the sex has a metric of its own
     assert "sex_alone" in set(spread.energy["who"]) and "95 %" in spread.reasons["levels"]
-    judged = known_answer.judged(found, known_answer.alone(study, found))
-    known_answer.write(judged, {}, tmp_path)
+    told = known_answer.with_causes(found, known_answer.alone(study, found))
+    known_answer.write(told, {}, tmp_path)
     again = known_answer.read(tmp_path)
     assert again.names == found.names
-    pd.testing.assert_frame_equal(again.spread.shares, judged.spread.shares, check_dtype=False)
+    pd.testing.assert_frame_equal(again.spread.shares, told.spread.shares, check_dtype=False)
 
 
 @pytest.mark.parametrize(
@@ -334,18 +334,17 @@ def test_what_the_voice_tells_must_be_shared_and_nothing_else(many, attribute, s
         | {"verdict": recovery.RECOVERED if name == "chin_size" else recovery.NOT_IN_VOICE}
         for name in ("chin_size", "skin_tone", "lip_colour")
     ]
-    (said,) = known_answer.judged(found, known_answer.Answer(pd.DataFrame(rows), 20, (0,))).spread.shares.to_dict(
-        "records"
-    )
+    told = known_answer.with_causes(found, known_answer.Answer(pd.DataFrame(rows), 20, (0,)))
+    (said,) = recovery.sharing(told.spread.shares).to_dict("records")
     assert (said["sharing"], said["spread"]) == (sharing, varied)
     assert said["holds"] == (sharing in (recovery.SHARED, recovery.MADE_UP) and varied == "as people")
 
 
 def test_without_a_sampler_draws_say_why_they_are_not_there(measured, tmp_path):
     assert known_answer.spread(measured) == draws.NO_SAMPLER and "draws" not in measured.names
-    judged = known_answer.judged(measured, known_answer.alone(open_study("09_known_answer"), measured))
-    assert judged.spread == draws.NO_SAMPLER
-    known_answer.write(judged, {}, tmp_path)
+    told = known_answer.with_causes(measured, known_answer.alone(open_study("09_known_answer"), measured))
+    assert told.spread == draws.NO_SAMPLER
+    known_answer.write(told, {}, tmp_path)
     assert known_answer.read(tmp_path).spread == draws.NO_SAMPLER
     assert known_answer.spread(None).startswith("the answer is not known here")
 
