@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 STEPS = (-2, -1, 0, 1, 2)  # standard deviations
+STEP_LABELS = ("−2", "−1", "0", "+1", "+2")
 GREY = np.full((align.SIZE_PX, align.SIZE_PX, 3), 128, np.uint8)
 
 

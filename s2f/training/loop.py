@@ -26,6 +26,7 @@ from s2f.training.health import Watch
 from s2f.training.processes import ALONE, Peers, stacked
 
 PRECISIONS = ("float32", "bfloat16")
+MULTIPLIES_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # abilities of a CPU
 
 
 @dataclass(frozen=True)
@@ -220,14 +221,15 @@ def autocast(device: str, precision: str) -> torch.autocast:
 def choose_precision(precision: str, device: str) -> str:
     """ "float32" or "bfloat16" for "auto" and these two.
 
-    "auto" is bfloat16 where it is several times faster: on a GPU that has it, and on a CPU that multiplies such
-    matrices itself (AMX). Runs are bit-identical on machines that choose alike; "float32" chooses alike everywhere.
+    "auto" is bfloat16 where the hardware multiplies it, about twice as fast: on a GPU that has it, and on a CPU with
+    AMX or AVX-512 BF16. Runs are bit-identical on machines of one type; "float32" chooses alike everywhere.
     """
     if precision != "auto":
         return precision
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    return "bfloat16" if torch.cpu.get_capabilities().get("amx_bf16", False) else "float32"
+    found = torch.cpu.get_capabilities()
+    return "bfloat16" if any(found.get(name, False) for name in MULTIPLIES_BFLOAT16) else "float32"
 
 
 def compiled(function: Callable, *, compile_mode: str, device: str) -> Callable:

@@ -163,8 +163,14 @@ def test_a_rate_falls_from_a_share_of_the_steps_on(decay_from, expected):
 def test_the_precision_is_chosen(monkeypatch):
     assert loop.choose_precision("bfloat16", "cpu") == "bfloat16"
     assert loop.choose_precision("float32", "cuda") == "float32"
-    for amx, expected in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx})
+    without = {"avx512_f": True, "amx_bf16": False, "avx512_bf16": False}
+    for found, expected in (
+        (without | {"amx_bf16": True}, "bfloat16"),
+        (without | {"avx512_bf16": True}, "bfloat16"),
+        (without, "float32"),
+        ({}, "float32"),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found)
         assert loop.choose_precision("auto", "cpu") == expected
         assert loop.choose_precision("float32", "cpu") == "float32"
     assert loop.choose_precision("auto", "cpu") == "float32"
