@@ -19,8 +19,8 @@ from s2f.features.store import Store
 if TYPE_CHECKING:
     from IPython.display import HTML
 
-STEPS = (-2, -1, 0, 1, 2)  # standard deviations
-STEP_LABELS = ("−2", "−1", "0", "+1", "+2")
+STEPS = (-2, 0, 2)  # standard deviations
+STEP_LABELS = ("−2", "0", "+2")
 GREY = np.full((align.SIZE_PX, align.SIZE_PX, 3), 128, np.uint8)
 
 
