@@ -34,7 +34,10 @@ PACKS = {"fas": "fas", "fa-solid": "fas", "far": "far", "fa-regular": "far", "fa
 NARROW_PX = 700  # of a figure that a phone need not scroll
 SHELL = re.compile(r'<div class="highlight-(?:bash|console)\b.*?</div>', re.DOTALL)
 OPTION = re.compile(r"(?<=[>\s])(--?[A-Za-z][\w-]*)(?=[<\s=])")  # of a command
-PERCENT = re.compile(r"(\d(?:</\w+>)*) %(?=[^\w%])")
+UNIT = re.compile(r"(\d(?:</\w+>)*) (%|k?Hz|m?s|px|pt|[kMG]B|min)(?![\w%])")  # of a number
+BRACKET = re.compile(r"(\[[−+]?\d[\d.]*(?:\u00a0%)?), (?=[−+]?\d)")  # of an interval
+CODE_BLOCK = re.compile(r"(<pre\b.*?</pre>)", re.DOTALL)
+NAME = re.compile(r'(?<=<span class="pre">)[^<]*[_/][^<]*(?=</span>)')  # of a file or a parameter, in prose
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|</?p>)*</th>")
 TOGGLE = re.compile(r'<summary>(?=<span class="toctree-toggle")')  # of the sidebar: an arrow alone
 SPOKEN = (  # what programs that read a page aloud are told, where the theme tells them nothing or what they do not know
@@ -280,15 +283,21 @@ class Icons:
 def usable(page: str, icons: Icons) -> str:
     """A page whose buttons have names, with its own icons, and whose tables have no header that says nothing.
 
-    Lines break neither within an option of a command nor between a number and its percent sign.
+    Lines break neither within an option of a command, nor between a number and its unit, nor within an interval, and
+    they may break after each part of a name.
     """
     page = ICON.sub(icons.svg, ICON_SCRIPT.sub("", page))
     for part, spoken in SPOKEN:
         page = page.replace(part, spoken)
     page = SHELL.sub(lambda block: OPTION.sub(r'<span class="option">\1</span>', block.group(0)), page)
-    page = PERCENT.sub("\\1\u00a0%", page)
+    page = "".join(each if each.startswith("<pre") else _unbroken(each) for each in CODE_BLOCK.split(page))
     page = TOGGLE.sub('<summary aria-label="Pages below this one">', page)
     return BUTTON.sub(_named, EMPTY_HEADER.sub(r"<td\1></td>", page))
+
+
+def _unbroken(text: str) -> str:
+    text = BRACKET.sub("\\1,\u00a0", UNIT.sub("\\1\u00a0\\2", text))
+    return NAME.sub(lambda name: re.sub(r"([_/])(?=\w)", r"\1<wbr>", name.group(0)), text)
 
 
 def _named(match: re.Match) -> str:

@@ -22,8 +22,8 @@ def table(root: Path) -> pd.DataFrame:
     """Recordings beside photographs; some rows have one of them only."""
     rows = []
     for person in sorted(path for path in root.iterdir() if path.is_dir()):
-        sounds, pictures = of_kind(person, SOUNDS), of_kind(person, PICTURES)
-        rows += [(person.name, *pair) for pair in zip_longest(sounds, pictures)]
+        files = of_kind(person, SOUNDS), of_kind(person, PICTURES)
+        rows += [(person.name, *pair) for pair in zip_longest(*files)]
     return pd.DataFrame(rows, columns=["identity", "recording", "face"])
 
 

@@ -301,7 +301,9 @@ def _coverage(people: People, own: _Legible, places: calibration.Places, counts:
             said = {**dict(zip(own.names, each, strict=True)), "mean": bootstrap.estimate(mean, counts, people=members)}
             about = {"group": group, "level": level}
             records += [{**about, "attribute": name, **_parts(estimate)} for name, estimate in said.items()]
-    return pd.DataFrame(records, columns=["group", "attribute", "level", "value", "low", "high"])
+    table = pd.DataFrame(records, columns=["group", "attribute", "level", "value", "low", "high"])
+    table[["low", "high"]] = table[["low", "high"]].clip(0, 1)  # bounds of all attributes together are symmetric
+    return table
 
 
 def _ranks(own: _Legible, places: calibration.Places, counts: np.ndarray) -> pd.DataFrame:

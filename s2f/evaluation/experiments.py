@@ -190,7 +190,7 @@ def groups(
 
     Returns
     -------
-    DataFrame, columns by ("sex", "age"), group and those of `RESULT`
+    DataFrame, columns by ("sex", "age"), group and those of `RESULT`; no row of a group without people
     """
     names = np.unique(people["identity"].to_numpy(str))
     genders = _genders(people, names)
@@ -199,6 +199,8 @@ def groups(
         members += [("age", group, who) for group, who in _thirds(ages.reindex(names).to_numpy(float))]
     records = []
     for by, group, who in members:
+        if not who.any():
+            continue
         resamples, probes = _Resamples(rng, n_resamples), set(names[who])
         measured = _measured(faces, photos, people, metrics=GROUPS, probes=probes, resamples=resamples)
         records += [{"by": by, "group": group, **record} for record in measured]
@@ -395,8 +397,8 @@ def _thirds(ages: np.ndarray) -> list[tuple[str, np.ndarray]]:
     edges = np.nanquantile(ages, [1 / 3, 2 / 3])
     place = np.where(np.isfinite(ages), np.searchsorted(edges, ages, side="left"), -1)
     found = [(place == k) for k in range(3)]
-    ends = [(who, int(ages[who].min()), int(ages[who].max())) for who in found if who.any()]
-    return [(f"{low} to {high} years" if low < high else f"{low} years", who) for who, low, high in ends]
+    ends = [(who, ages[who].min(), ages[who].max()) for who in found if who.any()]
+    return [(f"{low:.3g} to {high:.3g} years" if low < high else f"{low:.3g} years", who) for who, low, high in ends]
 
 
 def write(tried: Mapping[str, pd.DataFrame], folder: Path) -> None:

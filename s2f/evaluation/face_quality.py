@@ -49,7 +49,7 @@ def reader(
             if path is not None:
                 problem = f"is given as the {what}, but drawn heads are read by networks trained on them"
                 raise CheckpointError(path, problem, remedy="Leave it out for a synthetic corpus.")
-        return Readers.load(measure_folder), "readers trained on the corpus's real training faces"
+        return Readers.load(measure_folder), "readers trained on the corpus's own training faces"
     name = "dlib identity embedding and the packaged gender network"
     if any(given.values()):
         name = " and ".join(f"{what} {Path(path).name if path else '(packaged)'}" for what, path in given.items())

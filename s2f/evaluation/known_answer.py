@@ -292,6 +292,9 @@ def _levels(
 def with_causes(measured: Measured | None, answer: Answer | None) -> Measured | None:
     """What draws share and make up, beside what the voice tells: what `recovery.sharing` judges them by.
 
+    Shares are within a sex, so attributes that photographs do not show within a sex are left out: of these, readings
+    say nothing.
+
     Returns
     -------
     Measured
@@ -299,9 +302,13 @@ def with_causes(measured: Measured | None, answer: Answer | None) -> Measured | 
     """
     if measured is None or answer is None or isinstance(measured.spread, str) or measured.spread.shares.empty:
         return measured
-    shares, table = measured.spread.shares, answer.table
-    ceiling = table[(table["mode"] == "within sex") & (table["level"] == "ceiling")].set_index("attribute")
-    told = ceiling.loc[shares["attribute"]]
+    shares, table = measured.spread.shares, answer.table[answer.table["mode"] == "within sex"]
+    faces = table[(table["level"] == "face") & table["verdict"].isin((recovery.NOT_LEGIBLE, recovery.NOT_READ))]
+    shares = shares[~shares["attribute"].isin(faces["attribute"])].reset_index(drop=True)
+    if shares.empty:
+        reasons = {**measured.spread.reasons, "shares": "no attribute can be told from photographs within a sex"}
+        return replace(measured, spread=replace(measured.spread, shares=pd.DataFrame(), reasons=reasons))
+    told = table[table["level"] == "ceiling"].set_index("attribute").loc[shares["attribute"]]
     in_voice = (told["caused"] & (told["verdict"] == recovery.RECOVERED)).to_numpy()
     said = {"caused": told["caused"].to_numpy(), "ceiling": told["value"].to_numpy(), "in_voice": in_voice}
     return replace(measured, spread=replace(measured.spread, shares=shares.assign(**said)))

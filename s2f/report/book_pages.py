@@ -168,7 +168,7 @@ def _what(place: Path) -> str:
 
 def _size(path: Path) -> str:
     kilobytes = path.stat().st_size / 1000
-    return f"{kilobytes:.0f} kB" if kilobytes >= 1 else "less than 1 kB"
+    return f"{kilobytes:.0f} kB" if kilobytes >= 1 else "below 1 kB"
 
 
 def status_page(shown: Mapping[str, Any], *, pages: Collection[str]) -> str:
@@ -185,7 +185,7 @@ def status_page(shown: Mapping[str, Any], *, pages: Collection[str]) -> str:
     each = [
         (
             Link(row["notebook"], f"{row['notebook']}.ipynb") if row["notebook"] in pages else row["notebook"],
-            *(_moment(row[key]) if key == "finished" and row.get(key) else row.get(key) for key in recorded),
+            *(prose.moment(row[key]) if key == "finished" and row.get(key) else row.get(key) for key in recorded),
             _minutes(_number(row.get("wall_time_s"))),
             _megabytes(_number(row.get("peak_memory_mb"))),
         )
@@ -224,11 +224,6 @@ def _cell(cell: Any) -> str:
     if isinstance(cell, Link):
         return f"{{download}}`{cell.text} <{cell.to}>`" if cell.is_file else f"[{text}]({cell.to})"
     return text
-
-
-def _moment(stamp: Any) -> str:
-    """A time stamp as it is read: 2026-01-02T03:04:05Z is 2026-01-02 03:04 UTC."""
-    return re.sub(r"^([\d-]{10})T(\d\d:\d\d):\d\d(?:\.\d+)?Z$", r"\1 \2 UTC", str(stamp))
 
 
 def _number(value: Any) -> float:

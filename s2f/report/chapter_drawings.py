@@ -136,7 +136,7 @@ def stages() -> Figure:
     for name, level in depth.items():
         columns.setdefault(level, []).append(name)
     n_rows, n_levels = max(map(len, columns.values())), max(columns) + 1
-    step, high, size = 100 / n_levels, 13, (100 / n_levels - 2.4, 8.5)
+    step, high, size = 100 / n_levels, 13, (100 / n_levels - 1.4, 9.5)
     figure, ax = _page(high * n_rows)
     places = {
         name: ((level + 0.5) * step, high * n_rows * (k + 0.5) / len(names))
@@ -145,7 +145,7 @@ def stages() -> Figure:
     }
     for name, (x, y) in places.items():
         colour = ORANGE if STAGES[name].each_variant else GREY if STAGES[name].is_last else BLUE
-        box(ax, x, y, name.replace("_", "\n"), colour=colour, size=size)
+        box(ax, x, y, name.replace("_", "\n").replace("prep", "pre-\np"), colour=colour, size=size)
         for need in _nearest(name):
             arrow(ax, (places[need][0] + size[0] / 2, places[need][1]), (x - size[0] / 2, y))
     told = [f"{name} ({WHAT[name]}) reads {_list(need for need, _ in stage.needs)}" for name, stage in STAGES.items()]

@@ -283,7 +283,7 @@ def nearer_strangers(found: Mapping[str, Mapping]) -> Figure:
     figure, axes = canvas(2.9)
     ax = axes[0, 0]
     among = np.array(STRANGERS)
-    ax.plot(among, among / 2, color=GREY, linestyle=DASHED, linewidth=1.2, label="a coin")
+    ax.plot(among, among / 2, color=GREY, linestyle=DASHED, linewidth=1.8, label="a coin", zorder=4)
     told = []
     looks = {"model": ("drawn face", RED, "o"), "ceiling": ("another photograph of the speaker", GREEN, "s")}
     for row, (label, colour, marker) in looks.items():
@@ -297,7 +297,7 @@ def nearer_strangers(found: Mapping[str, Mapping]) -> Figure:
         told.append(f"{label} {(1 - entry['value']) * 1000:.0f}")
     ax.set(xscale="log", yscale="symlog", xlabel="strangers of the speaker's sex", ylabel="of these nearer to the face")
     ax.set_xticks(among, [f"{n:,}" for n in STRANGERS])
-    ax.set_yticks([0, 1, 10, 100, 1000], ["0", "1", "10", "100", "1,000"])
+    ax.set_yticks([0, 1, 10, 100, 1000, 10_000], ["0", "1", "10", "100", "1,000", "10,000"])
     ax.set_ylim(-0.4, STRANGERS[-1])
     ax.minorticks_off()
     ax.legend(loc="upper left")

@@ -78,7 +78,7 @@ def population_overlap(people: pd.DataFrame, *, columns: Mapping[str, str] | Non
         densities = []
         for key, sex, colour in SEXES:
             values = people.loc[people["gender"] == key, name]
-            density, _, handle = ax.hist(values, bins=bins, density=True, color=colour, alpha=0.55)
+            density, _, handle = ax.hist(values, bins=bins, density=True, color=colour, alpha=0.75)
             densities.append(density)
             handles[f"{sex} ({len(values)})"] = handle
         shared = (np.minimum(*densities) * np.diff(bins)).sum()
@@ -134,7 +134,7 @@ def durations(seconds: np.ndarray, *, voiced: np.ndarray | None = None) -> Figur
     bins = np.histogram_bin_edges(np.concatenate([seconds, seconds if voiced is None else voiced]), bins=40)
     shown = {"recording": (seconds, BLUE)} | ({} if voiced is None else {"speech in it": (voiced, ORANGE)})
     for name, (values, colour) in shown.items():
-        ax.hist(values, bins=bins, color=colour, alpha=0.55, label=f"{name}, median {np.median(values):.1f} s")
+        ax.hist(values, bins=bins, color=colour, alpha=0.75, label=f"{name}, median {np.median(values):.1f} s")
     ax.set(xlabel="length (s)", ylabel="recordings")
     ax.set_xlim(left=0)
     ax.legend()

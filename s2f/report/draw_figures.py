@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from s2f.evaluation.attributes import NAMES
 from s2f.evaluation.draws import GROUPS, LEVELS, N_BINS, NEIGHBOURS, Spread
-from s2f.metrics.recovery import AS_PEOPLE, MADE_UP, MARGIN, SHARED, sharing
+from s2f.metrics.recovery import AS_PEOPLE, MADE_UP, MARGIN, SHARED, UNTOLD, sharing
 from s2f.report import prose
 from s2f.report.grids import styled
 from s2f.report.style import (
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 COLOUR_OF = dict(zip(LEVELS, (ORANGE, BLUE, PURPLE), strict=True))
-LINE_IN = 0.17
+LINE_IN = 0.2
 N_COLUMNS = 5  # of rank histograms
 
 
@@ -63,7 +64,8 @@ def energy(found: Spread | str) -> Figure:
     axes[0, 0].set_title("Energy score, lower is better", fontsize=9.5)
     axes[0, 1].set_title("… minus that of the draws", fontsize=9.5)
     spacing(figure, wspace=0.05)
-    _note(figure, found, ("sex_alone", "photographs"), "bar: 95 % interval over people")
+    note = "bar: 95 % interval over people; cross: not surely worse than the draws"
+    _note(figure, found, ("sex_alone", "photographs"), note)
     told = (f"{NEIGHBOURS[who]} {value:z.2f}" for who, value in zip(table["who"], table["value"], strict=True))
     say(figure, f"Energy scores, lower is better: {listed(told)}.")
     return figure
@@ -85,16 +87,20 @@ def coverage(found: Spread | str) -> Figure:
             ax.axvline(100 * level, color=COLOUR_OF[level], linestyle=DASHED, linewidth=0.9, zorder=1)
         for row in own.to_dict("records"):
             misses = row["high"] < row["level"] or row["low"] > row["level"]
-            colour = RED if misses else COLOUR_OF[row["level"]]
             scaled = {name: 100 * row[name] for name in ("value", "low", "high")}
-            _interval(ax, names.index(row["attribute"]), scaled, "", colour=colour, size=3.2, width=1.1)
+            place = names.index(row["attribute"]) + 0.25 * (LEVELS.index(row["level"]) - 1)
+            _interval(ax, place, scaled, "", colour=COLOUR_OF[row["level"]], size=3.2, width=1.1)
+            if misses:
+                ax.plot(scaled["value"], place, "X", color=RED, markersize=6, markeredgewidth=0, zorder=4)
         ax.set_title({"overall": "All people"}.get(group, group.capitalize()), fontsize=9.5)
         ax.grid(axis="y", visible=False)
     axes[0, 0].set_yticks(range(len(names)), [said(name) for name in names], fontsize=SMALL_PT)
     axes[0, 0].set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 102))
     spacing(figure, wspace=0.03)
-    shown = ", ".join(f"{100 * level:.0f} %" for level in sorted(set(table["level"])))
-    text = f"share of photographs within the central {shown} of {found.n_draws} draws (%)"
+    for level in sorted(set(table["level"])):
+        axes[0, 0].plot([], [], "o-", color=COLOUR_OF[level], markersize=3.2, label=f"central {100 * level:.0f} %")
+    figure.legend(loc="outside upper center", ncols=3, fontsize=SMALL_PT)
+    text = f"share of photographs that the central draws of {found.n_draws} hold (%)"
     _note(
         figure, found, ("levels",), f"{text}\nbars: intervals of all attributes together; cross: misses its dashed line"
     )
@@ -133,17 +139,16 @@ def tarp(found: Spread | str) -> Figure:
     if isinstance(found, str) or found.tarp.empty:
         return sentence(f"Not measured: {_why(found, 'tarp')}.")
     table = found.tarp
-    figure, axes = canvas(2.5)
-    ax = axes[0, 0]
+    figure, axes = canvas(2.5, n_columns=2)
+    ax, words = axes[0]
+    words.axis("off")
+    words.text(0, 0.5, textwrap.fill(together(found), 46), va="center", fontsize=SMALL_PT, color=GREY)
     ax.plot([0, 100], [0, 100], color=GREY, linestyle=DASHED, linewidth=1)
     ax.fill_between(100 * table["level"], 100 * table["low"], 100 * table["high"], color=BLUE, alpha=0.2, linewidth=0)
     ax.plot(100 * table["level"], 100 * table["value"], "o-", color=BLUE, markersize=3.5)
     ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     ax.set(xlabel="nearest share of the draws (%)", ylabel="photographs\namong them (%)")
-    middle = table.iloc[len(table) // 2]
-    level, value = 100 * middle["level"], 100 * middle["value"]
-    said_of = f"among the nearest {level:.0f} % of the draws lie {value:.0f} % of photographs"
-    say(figure, f"A curve beside the diagonal that calibrated draws would follow: {said_of}.")
+    say(figure, f"A curve beside the diagonal that calibrated draws would follow. {together(found)}")
     return figure
 
 
@@ -168,7 +173,7 @@ def shares(found: Spread | str) -> Figure:
     ax.barh(places, table["made_up_value"], left=low, color=ORANGE, height=0.66, linewidth=0, label="made up")
     for place, row in zip(places, table.to_dict("records"), strict=True):
         ax.plot([row["total_low"], row["total_high"]], [place + 0.12] * 2, color=INK, linewidth=1)
-        ax.plot([row["shared_low"], row["shared_high"]], [place - 0.12] * 2, color=GREY, linewidth=1)
+        ax.plot([row["shared_low"], row["shared_high"]], [place - 0.12] * 2, color=INK, linewidth=1)
         if "ceiling" in table and row["caused"]:
             ax.plot([max(row["ceiling"], 0)] * 2, [place - 0.33, place + 0.33], color=PURPLE, linewidth=2)
     if "ceiling" in table:
@@ -239,9 +244,10 @@ def verdict(found: Spread | str) -> str:
         if len(part):
             low, high = part["shared_value"].min(), part["shared_value"].max()
             made_up = (part["sharing"] == MADE_UP).sum()
-            text += (
-                f" Of {len(part)} that {which}, {made_up} are made up; draws share {low:z.3f} to {high:z.3f} of them."
-            )
+            text += f" Of {len(part)} that {which}, {made_up} {'is' if made_up == 1 else 'are'} made up; "
+            text += f"draws share {low:z.3f} to {high:z.3f} of them."
+    if (untold := table.loc[table["sharing"] == UNTOLD, "attribute"]).size:
+        text += f" Shared though no voice tells it: {', '.join(map(said, untold))}."
     text += f" {n_varied} of all {len(table)} vary as they do among people. Shares are of the variance within a sex; "
     text += f"made up is what is not shared to more than {MARGIN:g} of it, as far as the interval says."
     return prose.signed(text) + (f" Not legible in photographs: {', '.join(map(said, unread))}." if unread else "")
@@ -257,12 +263,26 @@ def covered(found: Spread | str) -> str:
         mean = own.loc["mean"]
         value, low, high = (100 * mean[part] for part in ("value", "low", "high"))
         text = f"The central {100 * level:.0f} % of the draws hold {value:.1f} % [{low:.1f}, {high:.1f}]"
-        off = [said(name) for name, row in own.drop("mean").iterrows() if not row["low"] <= level <= row["high"]]
         text += "" if low <= 100 * level <= high else f", {'fewer' if value < 100 * level else 'more'} than they should"
-        parts.append(
-            text + (f"; missed by: {'; '.join(map(str, off))}" if off else "; no single attribute misses") + "."
-        )
+        alone = own.drop("mean")
+        off = {"too few": alone.index[alone["high"] < level], "too many": alone.index[alone["low"] > level]}
+        which = "; ".join(f"{what} of {', '.join(map(said, names))}" for what, names in off.items() if len(names))
+        parts.append(f"{text}; {which or 'no single attribute misses'}.")
     return " ".join(parts)
+
+
+def together(found: Spread | str) -> str:
+    """At which levels the draws miss in the space of all attributes, in words."""
+    if isinstance(found, str) or found.tarp.empty:
+        return f"Not measured: {_why(found, 'tarp')}."
+    table = found.tarp
+    off = table[(table["low"] > table["level"]) | (table["high"] < table["level"])]
+    middle = table.iloc[len(table) // 2]
+    level, value, low, high = (100 * middle[name] for name in ("level", "value", "low", "high"))
+    text = f"The nearest {level:.0f} % of the draws hold {value:.1f} % [{low:.1f}, {high:.1f}] of photographs; "
+    if off.empty:
+        return f"{text}no level misses the diagonal."
+    return f"{text}the diagonal is missed at {', '.join(f'{100 * each:.0f} %' for each in off['level'])}."
 
 
 def known(found: Spread | str) -> str:

@@ -20,7 +20,7 @@ ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
 NAME = re.compile(r'<th class="index_name[^>]*>.*?</th>', re.DOTALL)
 BLANK = re.compile(r'<th class="blank[^>]*>&nbsp;</th>')
 EMPTY = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;)*</th>")
-NUMBER = re.compile(r"[−–+<>≤≥(\[-]*\s*(\d|$)")  # how a cell of numbers begins, or one without a value
+NUMBER = re.compile(r"[−–+<>≤≥(\[-]*\s*(\d|[⁰¹²³⁴-⁹]|$)")  # how a cell of numbers begins, or one without a value
 # Columns that are named otherwise than in words; of the others an underscore is a space.
 WORDS: Mapping[str, str] = MappingProxyType(
     {

@@ -35,6 +35,7 @@ KEPT_OF_VARIANT = MappingProxyType(
 )
 NOTED = "provenance.json"  # what made every notebook of the run; a folder with it is a kept run
 PAGE = "index.md"
+ROWS = ("model", "draws_mean", "probe", "gender_oracle", "shuffled_voice", "ceiling")  # of Table 2, of each variant
 DRAWS = MappingProxyType(
     {  # of what many draws say: how it is drawn, and what it is
         "energy": (
@@ -42,7 +43,11 @@ DRAWS = MappingProxyType(
             "Energy scores of the draws and of what could stand in for them, lower is better",
         ),
         "coverage": (draw_figures.coverage, "How many photographs the central intervals of the draws hold"),
-        "shares": (draw_figures.shares, "What draws of a voice share and what they make up, attribute by attribute"),
+        "shares": (
+            draw_figures.shares,
+            "What draws of a voice share and what they make up, attribute by attribute; a tick is what the voice's "
+            "parameters tell, lines are intervals, and the sum should meet the dashed line; a name with a cross misses",
+        ),
     }
 )
 TRAINING = MappingProxyType(
@@ -230,7 +235,7 @@ def _page(
 ) -> list[str]:
     profile, _, label = name.partition("-")
     lines = [f"# Kept results: {prose.plain_markdown(name)}", ""]
-    lines += ["These results were made once and are kept with the book, since not everybody can repeat the run."]
+    lines += ["These results were made once and are kept with the book."]
     lines += ["They are of the run named here, whatever this build of the book shows elsewhere.", ""]
     lines += ["## What made them", "", "| recorded | of all notebooks |", "|---|---|"]
     every = [facts for _, facts in noted]
@@ -240,7 +245,7 @@ def _page(
     trained = (facts.device for name, facts in noted if name.startswith("05_training"))
     table["device of the training"] = prose.several(trained)
     table["torch"] = prose.several(facts.packages.get("torch") for facts in every)
-    table["finished"] = max((facts.finished for facts in every), default="not recorded")
+    table["finished"] = max((prose.moment(facts.finished) for facts in every), default="not recorded")
     hours = sum(facts.wall_time_s for facts in every) / 3600
     table["time of all notebooks, one after another"] = f"{hours:.2f} h"
     table["seeds"] = ", ".join(seed.name[1:] for seed in seeds)
@@ -261,9 +266,11 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
     name, shown = seed.name, catalogue.table2_metrics()
     lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(map(catalogue.label, shown))} |"]
     lines.append("|---" * (2 + len(shown)) + "|")
-    of_model = [line for line in tables.read_table2(seed / "results" / "table2.json") if line.row == "model"]
-    for line in of_model:
-        cells = [prose.plain_markdown(line.variant), str(line.n_identities), *map(line.printed, shown)]
+    every = tables.read_table2(seed / "results" / "table2.json")
+    of_model = [line for line in every if line.row == "model"]
+    for line in (each for each in every if each.row in ROWS):
+        who = f"{line.variant}, {catalogue.label(line.row)}"
+        cells = [prose.plain_markdown(who), str(line.n_identities), *map(line.printed, shown)]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
     who = prose.met(line.data for line in of_model)
@@ -275,7 +282,7 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
     if found:
         lines += ["### Many draws of a voice", ""]
         lines += ["On the people of the known answer, whom no network has seen, by General.", ""]
-        for said in (draw_figures.verdict, draw_figures.covered, draw_figures.known):
+        for said in (draw_figures.verdict, draw_figures.covered, draw_figures.together, draw_figures.known):
             lines += [said(found), ""]
         of = f"of {found.n_people} people, {found.n_draws} draws a voice."
         for key, (_, what) in DRAWS.items():

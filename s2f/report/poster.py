@@ -221,8 +221,6 @@ def _settings(resolved: Mapping | None) -> list[tuple]:
         "length that short recordings are repeated to": ("10 s", f"{repeated_s:g} s"),
         "aligned face": ("64×64×3", f"{align.SIZE_PX}×{align.SIZE_PX}×3"),
         "pixel scale": ("(x − 127.5) / 127.5", _pixel_scale()),
-        "kernels of the face embedding": ("1, 4", _kernels(models.FaceEmbedding(width=0.125))),
-        "numbers in a face embedding": ("64", str(models.EMBEDDING_DIM)),
     }
     if resolved is not None:
         gan, voice, sampler = resolved["gan"], resolved["voice"], resolved["sampler"]
@@ -230,7 +228,10 @@ def _settings(resolved: Mapping | None) -> list[tuple]:
         crops = sampler if samples else gan
         read = {} if samples else {"norm": gan["norm"], "tanh": gan["tanh"], "head": gan["head"]}
         drawn = models.Generator(width=0.125, **read)
+        critic = models.FaceEmbedding(width=0.125)
         made |= {
+            "kernels of the face embedding": ("1, 4", "no such network" if samples else _kernels(critic)),
+            "numbers in a face embedding": ("64", "no such network" if samples else str(models.EMBEDDING_DIM)),
             "training crops": ("3 to 8 s", f"{crops['min_crop_s']:g} to {crops['max_crop_s']:g} s"),
             "kernels of the voice embedding": ("3", _kernels(models.VoiceEmbedding(width=0.125)) if own else "an LSTM"),
             "numbers in a voice embedding": ("64", str(models.EMBEDDING_DIM if own else models.GE2E_DIM)),

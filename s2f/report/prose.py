@@ -11,6 +11,7 @@ from types import MappingProxyType
 MISSING = "not measured"
 TRAITS = MappingProxyType({"age_years": "age", "height_cm": "height", "bmi": "body mass index", "mean": "mean of all"})
 HYPHEN = re.compile(r"(?<![\w.–−-])-(?=\.?\d)")  # before a number, where it is a minus: not in a date or a range
+LINES = re.compile(r"[ \t\r\n\f\v]+")  # a no-break space stays
 ABSENT = "s2f_absent"  # in the metadata of an output: it says that something is not there
 # To be said where a real voice can be given to networks that learned from synthetic people.
 REAL_VOICES = "Networks that learned from synthetic people never heard a real voice, and are often wrong about one."
@@ -36,9 +37,21 @@ def number(value: float | None, *, digits: int = 1, why: str | None = None) -> s
     return f"{MISSING} ({why})" if why else MISSING
 
 
+def interval(low: float | None, high: float | None, *, digits: int = 1) -> str:
+    """The ends of an interval in brackets, or that there is none."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return "[no interval]"
+    return f"[{number(low, digits=digits)}, {number(high, digits=digits)}]"
+
+
 def signed(text: object) -> str:
     """Text whose negative numbers have a minus, which is as wide as a plus and breaks no line, for a hyphen."""
     return HYPHEN.sub("−", str(text))
+
+
+def moment(stamp: object) -> str:
+    """A time stamp as it is read: 2026-01-02T03:04:05Z is 2026-01-02 03:04 UTC, on one line."""
+    return re.sub(r"^([\d-]{10})T(\d\d:\d\d):\d\d(?:\.\d+)?Z$", "\\1\u00a0\\2\u00a0UTC", str(stamp))
 
 
 def absent(text: str) -> None:
@@ -66,4 +79,4 @@ def plain_html(text: object) -> str:
 
 def plain_markdown(text: object) -> str:
     """Text on one line of a Markdown page, also in a table: no formulas, emphasis, code, links, roles or tags."""
-    return re.sub(r"([\\`*{}\[\]<>|$~&]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(str(text).split()))
+    return re.sub(r"([\\`*{}\[\]<>|$~&]|(?<!\w)_|_(?!\w))", r"\\\1", LINES.sub(" ", str(text)).strip(" "))

@@ -122,7 +122,7 @@ def embedding_scatter(
         for person in np.unique(whose[rows]):
             own = places[rows & (whose == person)]
             ends = np.stack([own, np.broadcast_to(own.mean(0), own.shape)], axis=1)  # [k, 2, 2]
-            ax.plot(*ends.T, color=colour, alpha=0.3, linewidth=0.6)
+            ax.plot(*ends.T, color=colour, alpha=0.6, linewidth=0.7)
         label = f"{name}: {len(np.unique(whose[rows]))} people, {rows.sum()} points"
         told.append(f"{label} around {places[rows, 0].mean():z.2f} on the first axis")
         ax.scatter(*places[rows].T, s=14, color=colour, marker=marker, alpha=0.8, linewidth=0, label=label)

@@ -306,7 +306,14 @@ def test_draws_are_measured_and_kept(many, tmp_path):
     assert (spread.n_people, spread.n_draws) == (20, 12)
     assert set(spread.shares["attribute"]) == set(LEARNT)  # the sex has a metric of its own
     assert "sex_alone" in set(spread.energy["who"]) and "95 %" in spread.reasons["levels"]
-    told = known_answer.with_causes(found, known_answer.alone(study, found))
+    answer = known_answer.alone(study, found)
+    faces = answer.table["level"] == "face"
+    answer.table.loc[faces, "verdict"] = recovery.NOT_LEGIBLE
+    why = known_answer.with_causes(found, answer).spread
+    assert why.shares.empty and "within a sex" in why.reasons["shares"]
+    answer.table.loc[faces & (answer.table["attribute"] != LEARNT[0]), "verdict"] = recovery.RECOVERED
+    told = known_answer.with_causes(found, answer)
+    assert set(told.spread.shares["attribute"]) == set(LEARNT[1:]), "what photographs do not show is not judged"
     known_answer.write(told, {}, tmp_path)
     again = known_answer.read(tmp_path)
     assert again.names == found.names

@@ -40,7 +40,7 @@ def test_no_words_stick_out_of_their_box():
 def test_the_graph_has_every_stage_and_what_each_waits_for():
     figure = fits(drawings.stages)
     (ax,) = figure.axes
-    assert {name.replace("_", "\n") for name in STAGES} <= texts(figure)
+    assert {name.replace("_", "\n").replace("prep", "pre-\np") for name in STAGES} <= texts(figure)
     arrows = [text for text in ax.texts if not text.get_text()]
     assert drawings._nearest("07_results") == {"06_metrics"}  # the others stand before that
     assert len(arrows) == sum(len(drawings._nearest(name)) for name in STAGES)

@@ -124,7 +124,7 @@ def test_words_about_shares_and_coverage(found):
     assert table.loc["height", "found"] == recovery.NOT_SHARED and table.loc["height", "expected"] == "shared"
     assert table.loc["age", "together"] == "0.90 [0.70, 1.10]"
     words = draw_figures.covered(found)
-    assert "The central 80 % of the draws hold 80.0 % [75.0, 85.0]; missed by: height." in words
+    assert "The central 80 % of the draws hold 80.0 % [75.0, 85.0]; too few of height." in words
     for say in (draw_figures.verdict, draw_figures.covered, draw_figures.shares_table):
         assert say(draws.NO_SAMPLER) == f"Not measured: {draws.NO_SAMPLER}."
 

@@ -137,7 +137,7 @@ def test_numbers_and_faces_of_a_run_are_kept_and_its_page_is_made_of_them(tmp_pa
         "python -m s2f study --profile synthetic --label x --set 'gan.steps=7'",
         "python -m s2f keep runs/synthetic-x",
         "| KID × 1000 | FID |",
-        "| General | 48 | – | – | – | – | – | 82.1 [70.0, 100.0] | – |",
+        "| General, generated | 48 | – | – | – | – | – | 82.1 [70.0, 100.0] | – |",
     ):
         assert said in text
     assert "114.4" not in text  # the poster's figures are no results of this run
@@ -192,7 +192,7 @@ def test_what_many_draws_say_is_kept_with_its_figures(tmp_path, run):
     drawn = sorted(path.name for path in (page.parent / "s0").glob("draws*"))
     assert drawn == ["draws_coverage.png", "draws_energy.png", "draws_shares.png"]
     text = page.read_text(encoding="utf-8")
-    assert "hold 79.0 % [76.0, 84.0]" in text and "missed by: " + draw_figures.said("glasses") in text
+    assert "hold 79.0 % [76.0, 84.0]" in text and f"too few of {draw_figures.said('glasses')}" in text
     assert set(shown_on(text)) >= {f"s0/{name}" for name in drawn}
     kept = tmp_path / "book" / "results" / run.name / "s0" / "answer" / "draws.json"
     assert json.loads(kept.read_text())["n_people"] == 400
