@@ -36,7 +36,7 @@ SHELL = re.compile(r'<div class="highlight-(?:bash|console)\b.*?</div>', re.DOTA
 OPTION = re.compile(r"(?<=[>\s])(--?[A-Za-z][\w-]*)(?=[<\s=])")  # of a command
 UNIT = re.compile(r"(\d(?:</\w+>)*) (%|k?Hz|m?s|px|pt|[kMG]B|min)(?![\w%])")  # of a number
 BRACKET = re.compile(r"(\[[−+]?\d[\d.]*(?:\u00a0%)?), (?=[−+]?\d)")  # of an interval
-CODE_BLOCK = re.compile(r"(<pre\b.*?</pre>)", re.DOTALL)
+VERBATIM = re.compile(r"(<(?:pre|script|style)\b.*?</(?:pre|script|style)>)", re.DOTALL)
 NAME = re.compile(r'(?<=<span class="pre">)[^<]*[_/][^<]*(?=</span>)')  # of a file or a parameter, in prose
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|&#160;|</?p>)*</th>")
 TOGGLE = re.compile(r'<summary>(?=<span class="toctree-toggle")')  # of the sidebar: an arrow alone
@@ -290,7 +290,7 @@ def usable(page: str, icons: Icons) -> str:
     for part, spoken in SPOKEN:
         page = page.replace(part, spoken)
     page = SHELL.sub(lambda block: OPTION.sub(r'<span class="option">\1</span>', block.group(0)), page)
-    page = "".join(each if each.startswith("<pre") else _unbroken(each) for each in CODE_BLOCK.split(page))
+    page = "".join(_unbroken(each) if k % 2 == 0 else each for k, each in enumerate(VERBATIM.split(page)))
     page = TOGGLE.sub('<summary aria-label="Pages below this one">', page)
     return BUTTON.sub(_named, EMPTY_HEADER.sub(r"<td\1></td>", page))
 

@@ -178,3 +178,16 @@ def test_metrics_are_those_of_the_variants_that_are_measured(tmp_path):
     for name, text in (("general", json.dumps({"rows": {"model": {}}})), ("females", "{}")):
         files.write_text(run.home / name / "metrics.json", text)
     assert list(run.metrics()) == ["general"]
+
+
+def test_lines_break_within_names_and_not_within_numbers(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    extension = importlib.import_module("study_pages")
+    assert extension._unbroken("<b>55.3</b> % [53.2, 57.5] in 8 s of 5 people [A, B]") == (
+        "<b>55.3</b>\u00a0% [53.2,\u00a057.5] in 8\u00a0s of 5 people [A, B]"
+    )
+    assert extension._unbroken('<span class="pre">s0/a_b.csv</span> a/b') == (
+        '<span class="pre">s0/<wbr>a_<wbr>b.csv</span> a/b'
+    )
+    kept = "<script>f([1, 2], 3 s)</script><pre>sleep 3 s</pre>"
+    assert "".join(extension.VERBATIM.split(kept)[1::2]) == kept
