@@ -190,7 +190,7 @@ def groups(
 
     Returns
     -------
-    DataFrame, columns by ("sex", "age"), group and those of `RESULT`; no row of a group without people
+    DataFrame, columns by ("sex", "age"), group and those of `RESULT`; no row of a group without people, unless all are
     """
     names = np.unique(people["identity"].to_numpy(str))
     genders = _genders(people, names)
@@ -198,9 +198,8 @@ def groups(
     if ages is not None:
         members += [("age", group, who) for group, who in _thirds(ages.reindex(names).to_numpy(float))]
     records = []
+    members = [each for each in members if each[2].any()] or members  # where nothing is known of anybody, that is said
     for by, group, who in members:
-        if not who.any():
-            continue
         resamples, probes = _Resamples(rng, n_resamples), set(names[who])
         measured = _measured(faces, photos, people, metrics=GROUPS, probes=probes, resamples=resamples)
         records += [{"by": by, "group": group, **record} for record in measured]

@@ -280,6 +280,14 @@ def test_a_group_of_nobody_is_no_line(people, rng):
     assert set(frame["group"]) == {"women"}
 
 
+def test_where_no_sex_and_no_age_is_known_every_group_has_a_reason(people, rng):
+    unknown = people.assign(gender=None)
+    faces, photos = (faces_of(unknown, rng, n_each=2, likeness=0.4) for _ in range(2))
+    frame = experiments.groups(faces, photos, unknown, rng=rng, n_resamples=50)
+    assert set(frame["group"]) == {"women", "men"}
+    assert frame["value"].isna().all() and frame["reason"].notna().all()
+
+
 def test_a_group_of_one_has_no_interval(people, rng):
     faces, photos = (faces_of(people, rng, n_each=2, likeness=0.4) for _ in range(2))
     ages = pd.Series([30.0, 40.0, 50.5], people["identity"][:3])
