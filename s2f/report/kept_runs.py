@@ -270,7 +270,11 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
     of_model = [line for line in every if line.row == "model"]
     for line in (each for each in every if each.row in ROWS):
         who = f"{line.variant}, {catalogue.label(line.row)}"
-        cells = [prose.plain_markdown(who), str(line.n_identities), *map(line.printed, shown)]
+        cells = [
+            prose.plain_markdown(who),
+            str(line.n_identities),
+            *(prose.signed(line.printed(metric)) for metric in shown),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
     who = prose.met(line.data for line in of_model)
