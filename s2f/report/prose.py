@@ -41,7 +41,7 @@ def interval(low: float | None, high: float | None, *, digits: int = 1) -> str:
     """The ends of an interval in brackets, or that there is none."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "[no interval]"
-    return f"[{number(low, digits=digits)}, {number(high, digits=digits)}]"
+    return signed(f"[{number(low, digits=digits)}, {number(high, digits=digits)}]")
 
 
 def signed(text: object) -> str:

@@ -255,20 +255,19 @@ def _said(name: str, quote: Quote, content: Mapping | None) -> dict[str, str]:
     """Value, interval and number of people of one quote."""
     if content is None:
         why = f"{prose.MISSING} (this run has no variant {quote.variant.title()})"
-        return {name: why, f"{name}_interval": "[no interval]", f"{name}_n": why}
+        return {name: why, f"{name}_interval": prose.interval(None, None), f"{name}_n": why}
     row = content["rows"].get(quote.row) if quote.against is None else content["differences"].get(quote.against)
     entry, form = (row or {}).get(quote.metric) or {}, catalogue.METRICS[quote.metric].form
 
-    def text(part: str) -> str:
-        value = entry.get(part)
-        if value is None:
-            return prose.number(None, why=entry.get("reason"))
-        return prose.signed(prose.number(form.scale * value, digits=form.digits))
-
-    bounds = [entry.get(part) for part in ("low", "high")]
-    interval = "[no interval]" if None in bounds else f"[{text('low')}, {text('high')}]"
-    n = prose.number(entry.get("n_identities"), digits=0, why=entry.get("reason"))
-    return {name: text("value"), f"{name}_interval": interval, f"{name}_n": n}
+    value, low, high = (
+        None if (each := entry.get(part)) is None else form.scale * each for part in ("value", "low", "high")
+    )
+    reason = entry.get("reason")
+    return {
+        name: prose.signed(prose.number(value, digits=form.digits, why=reason)),
+        f"{name}_interval": prose.interval(low, high, digits=form.digits),
+        f"{name}_n": prose.number(entry.get("n_identities"), digits=0, why=reason),
+    }
 
 
 def verdict(content: Mapping) -> str:

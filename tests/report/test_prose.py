@@ -27,6 +27,12 @@ def test_a_number_is_said_with_its_digits(value, digits, said):
     assert prose.number(value, digits=digits) == said
 
 
+def test_an_interval_has_both_ends_or_is_none():
+    assert prose.interval(-4.12, 3.0) == "[−4.1, 3.0]"
+    assert prose.interval(0.5, 0.75, digits=2) == "[0.50, 0.75]"
+    assert prose.interval(None, 1.0) == prose.interval(1.0, float("nan")) == "[no interval]"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
