@@ -25,7 +25,7 @@ from s2f.features import align, landmarks, photo_files
 from s2f.metrics import bootstrap, catalogue, matching, measures, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
 from s2f.networks import ge2e
-from s2f.report import tables
+from s2f.report.cells import printed
 
 N_FOLDS = 10
 LIMITS = {"equal_error_rate": 0.03, "gender_accuracy": 0.95}  # at 64×64
@@ -130,7 +130,7 @@ def _percent(entry: dict) -> str:
 def _cell(metric: str, entry: dict | None) -> str:
     if entry is None:
         return "–"
-    return tables.printed(metric, entry["value"], entry["low"], entry["high"]).replace("\n", " ")
+    return printed(metric, entry["value"], entry["low"], entry["high"]).replace("\n", " ")
 
 
 def main() -> None:

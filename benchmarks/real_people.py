@@ -23,7 +23,7 @@ from s2f import seeding
 from s2f.corpora import voxceleb
 from s2f.evaluation import face_readers, other_system
 from s2f.metrics import catalogue
-from s2f.report import tables
+from s2f.report.cells import printed
 
 PROJECT = Path(__file__).resolve().parents[1]
 LABEL = "people"
@@ -96,7 +96,7 @@ def published(real: Path, people: list[str], *, n_bootstrap: int) -> dict:
 def cell(metric: str, entry: dict | None) -> str:
     if entry is None or entry["value"] is None:
         return "–"
-    return tables.printed(metric, entry["value"], entry["low"], entry["high"]).replace("\n", " ")
+    return printed(metric, entry["value"], entry["low"], entry["high"]).replace("\n", " ")
 
 
 def show(rows: dict[str, dict]) -> None:

@@ -7,7 +7,7 @@ A new metric is an entry of `METRICS` and a function of `s2f.metrics.measures` u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Literal
@@ -15,14 +15,25 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Form:
-    """How a value is printed: times `scale`, with so many digits, followed by the unit."""
+    """How a value is printed: times `scale`, with so many digits, followed by the unit; a difference by its own."""
 
     scale: float = 1
     digits: int = 3
     unit: str = ""
+    unit_of_difference: str = ""
+
+    def number(self, value: float) -> str:
+        """A value without its unit."""
+        return f"{value * self.scale:z.{self.digits}f}"
+
+    @property
+    def difference(self) -> Form:
+        """How the difference of two such values is printed."""
+        return replace(self, unit=self.unit_of_difference)
 
 
-DECIMALS, TENTHS, THOUSANDFOLD, PERCENT = Form(), Form(digits=1), Form(1000, 1), Form(100, 1, " %")
+DECIMALS, TENTHS, THOUSANDFOLD = Form(), Form(digits=1), Form(1000, 1)
+PERCENT = Form(100, 1, " %", unit_of_difference=" points")
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,7 @@ _pixels = partial(Metric, group="distances", needs="pixels", better="lower", col
 _matching = partial(Metric, group="matching", needs="similarity", form=PERCENT, better="higher")
 _cosine = partial(_distance, needs="cosine")
 _by_video = partial(Metric, group="videos", needs="videos", form=PERCENT)
+_video_difference = partial(_by_video, form=PERCENT.difference, chance=0.0)
 _spread = partial(Metric, group="sets", needs="pixels")
 _METRICS = (  # in the order of metrics.json
     _set("fid", "FID", form=TENTHS, better="lower", interval=False, table2=7),
@@ -139,10 +151,10 @@ _METRICS = (  # in the order of metrics.json
     _matching("matching_within_men", "matching within men", chance=0.5),
     _by_video("matching_same_video", "matching, own video", better="higher", chance=0.5),
     _by_video("matching_other_video", "matching, other videos", better="higher", chance=0.5),
-    _by_video("matching_video_difference", "matching, own − other video", chance=0.0),
+    _video_difference("matching_video_difference", "matching, own − other video"),
     _by_video("matching_same_video_within_gender", "matching within sex, own video", better="higher", chance=0.5),
     _by_video("matching_other_video_within_gender", "matching within sex, other videos", better="higher", chance=0.5),
-    _by_video("matching_video_difference_within_gender", "matching within sex, own − other video", chance=0.0),
+    _video_difference("matching_video_difference_within_gender", "matching within sex, own − other video"),
     _matching("gender_agreement", "sex shown", needs="female", chance=0.5, column=1, table2=3, comparable=True),
     _spread("diversity", "diversity"),
     _spread("diversity_share", "diversity, share of real", form=PERCENT),

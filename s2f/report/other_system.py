@@ -30,6 +30,7 @@ from s2f.evaluation.picture_folders import UNREAD
 from s2f.metrics import catalogue
 from s2f.metrics.standins import FaceSet
 from s2f.report import face_figures, style, tables
+from s2f.report.cells import PARTS, Notes, printed
 
 OTHER = catalogue.OTHER.key
 WRITTEN = (measured.FILE, "table.csv", "readings.csv", "readings.npz", "rejected.csv", "pairs.png")
@@ -97,7 +98,7 @@ def table(metrics: Mapping) -> tuple[pd.DataFrame, str]:
     Where a metric was also compared with sex alone, or with another system, on the same people, the difference is in a
     column of its own. A metric without a value has a raised number, and the second part says why.
     """
-    rows, differences, notes = metrics["rows"], metrics["differences"], tables.Notes()
+    rows, differences, notes = metrics["rows"], metrics["differences"], Notes()
     controls = [row for row in CONTROLS if any(entry["value"] is not None for entry in rows[row].values())]
     minus = {row: differences[row] for row in (OTHER, "gender_oracle") if differences.get(row)}
     ours = notes.marked(rows["model"], rows["model"])
@@ -108,10 +109,10 @@ def table(metrics: Mapping) -> tuple[pd.DataFrame, str]:
         if other:
             cells[catalogue.label(OTHER)] = _on_a_line(other[metric])
         for row in controls:
-            cells[catalogue.label(row)] = tables.printed(metric, rows[row][metric]["value"], None, None)
+            cells[catalogue.label(row)] = printed(metric, rows[row][metric]["value"], None, None)
         for row, found in minus.items():
-            difference = found.get(metric) or dict.fromkeys(tables.PARTS)
-            text = tables.printed(metric, *(difference[part] for part in tables.PARTS))
+            difference = found.get(metric) or dict.fromkeys(PARTS)
+            text = printed(metric, *(difference[part] for part in PARTS), difference=True)
             cells[f"minus {catalogue.label(row)}"] = _on_a_line(text)
         lines[catalogue.label(metric)] = cells
     return pd.DataFrame.from_dict(lines, orient="index"), str(notes)

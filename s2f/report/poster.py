@@ -20,8 +20,9 @@ from s2f.corpora.voxceleb import REFERENCE
 from s2f.features import align, front_end, pixels, store
 from s2f.metrics.catalogue import label
 from s2f.networks import models
+from s2f.report.cells import PARTS, printed
 from s2f.report.grids import styled
-from s2f.report.tables import PARTS, POSTER, POSTER_COLUMNS, printed
+from s2f.report.tables import POSTER, POSTER_COLUMNS
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler

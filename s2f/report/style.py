@@ -102,7 +102,7 @@ def listed(parts: Iterable[str], *, most: int = 12) -> str:
 
 def spelled(value: float, low: float | None = None, high: float | None = None, *, form: Form) -> str:
     """A value of a metric in words: with its unit, and its interval where there is one."""
-    shown = [f"{each * form.scale:z.{form.digits}f}" for each in (value, low, high) if each is not None]
+    shown = [form.number(each) for each in (value, low, high) if each is not None]
     interval = f", interval {shown[1]} to {shown[2]}" if len(shown) == 3 and "nan" not in shown else ""
     return f"{shown[0]}{form.unit}{interval}"
 

@@ -7,14 +7,12 @@ content of one, or where a function takes several, of each variant's by its name
 from __future__ import annotations
 
 import json
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from s2f import files, provenance
@@ -22,6 +20,7 @@ from s2f.errors import RunError
 from s2f.metrics import catalogue
 from s2f.metrics.bootstrap import distinct
 from s2f.metrics.catalogue import label
+from s2f.report.cells import Notes, printed, without_value
 from s2f.report.grids import nothing, styled, words
 from s2f.report.prose import MISSING
 
@@ -45,7 +44,6 @@ POSTER_COLUMNS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"fid": ("fid", ".1f"), "l1_pixel_255": ("l1", ".2f"), "cosine_matched": ("cosine", ".3f")}
 )
 TABLE2_VERSION = 1
-PARTS = ("value", "low", "high")
 BOLD = "font-weight: bold"
 
 
@@ -140,49 +138,6 @@ def _emphasised(frame: pd.DataFrame, styles: Sequence[Sequence[str]], *, notes: 
     )
 
 
-class Notes:
-    """Reasons why something is not measured: a raised number where the value would stand, and the reasons below."""
-
-    def __init__(self) -> None:
-        self._marks: dict[str, str] = {}
-
-    def marked(self, entries: Mapping[str, Mapping], metrics: Iterable[str]) -> dict[str, str]:
-        """Entries of a row of `metrics.json` as text, by metric."""
-        found = {metric: entries.get(metric, {}) for metric in metrics}
-        shown = {metric: printed(metric, *(entry.get(part) for part in PARTS)) for metric, entry in found.items()}
-        for metric, entry in found.items():
-            if entry.get("value") is None and entry.get("reason"):
-                shown[metric] += self.mark(entry["reason"])
-        return shown
-
-    def mark(self, reason: str) -> str:
-        """The raised number of a reason."""
-        return self._marks.setdefault(reason, raised(len(self._marks) + 1))
-
-    def __str__(self) -> str:
-        """A line a reason."""
-        return "\n".join(f"{mark} {reason}" for reason, mark in self._marks.items())
-
-
-def raised(number: int) -> str:
-    """A number as superscript."""
-    return str(number).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def without_value(entries: Mapping[str, Mapping], metrics: Iterable[str]) -> str:
-    """Of metrics that a row has no value of, the names and the reasons, a line a reason."""
-    names: dict[str, list[str]] = {}
-    for metric in metrics:
-        if (entry := entries[metric])["value"] is None:
-            names.setdefault(entry["reason"] or MISSING, []).append(label(metric))
-    return "\n".join(f"{'; '.join(own)}: {reason}" for reason, own in names.items())
-
-
-def _cells(entries: Mapping[str, Mapping], metrics: Iterable[str], *, notes: Notes) -> dict[str, str]:
-    """Entries of `metrics.json` as text, by the metrics' labels."""
-    return {label(metric): text for metric, text in notes.marked(entries, metrics).items()}
-
-
 def metrics_table(metrics: Mapping, group: str) -> Styler | HTML:
     """A group of metrics of one variant, a line a row: what the generated faces should be compared with.
 
@@ -203,7 +158,7 @@ def metrics_table(metrics: Mapping, group: str) -> Styler | HTML:
         reasons = {measured["model"][metric]["reason"] or MISSING for metric in asked}
         return nothing("\n".join(f"Not measured: {reason}." for reason in sorted(reasons)))
     notes = Notes()
-    cells = [_cells(measured[row], shown, notes=notes) for row in found]
+    cells = [notes.labelled(measured[row], shown) for row in found]
     frame = pd.DataFrame(cells, index=pd.Index([label(row) for row in found], name="set of faces"))
     weights = [[BOLD if differs(metrics, row, m) else "" for m in shown] for row in found]
     return _emphasised(frame, weights, notes="\n".join(part for part in (str(notes), why) if part))
@@ -217,10 +172,10 @@ def by_gender(metrics: Mapping[str, Mapping]) -> Styler | HTML:
         if all(found["general"][metric]["value"] is None for metric in shown):
             continue
         n = max(entry["n_identities"] or 0 for entry in found["model"].values())
-        who, minus = f"{variant}, {n:,} people", _cells(content["differences"]["general"], shown, notes=notes)
-        lines[who, variant] = _cells(found["model"], shown, notes=notes)
-        lines[who, label("general")] = _cells(found["general"], shown, notes=notes)
-        lines[who, f"{variant} minus General"] = {name: text.replace(" %", " points") for name, text in minus.items()}
+        who, minus = f"{variant}, {n:,} people", content["differences"]["general"]
+        lines[who, variant] = notes.labelled(found["model"], shown)
+        lines[who, label("general")] = notes.labelled(found["general"], shown)
+        lines[who, f"{variant} minus General"] = notes.labelled(minus, shown, difference=True)
     if not lines:
         return nothing("This corpus has General alone.")
     index = pd.MultiIndex.from_tuples(lines, names=["variant", "drawn by"])
@@ -251,7 +206,7 @@ def beside_table(main: Mapping, others: Mapping[str, Mapping], *, row: str = "mo
     """
     columns = dict(zip(run_names(main, others), (main, *others.values()), strict=True))
     shown, notes = catalogue.table2_metrics(), Notes()
-    cells = {name: _cells(content["rows"][row], shown, notes=notes) for name, content in columns.items()}
+    cells = {name: notes.labelled(content["rows"][row], shown) for name, content in columns.items()}
     return styled(pd.DataFrame(cells), notes=str(notes), lines="metric")
 
 
@@ -426,17 +381,6 @@ def counts_table(
         words(name): [shown(value, name in shares) for value in column] for name, column in frame.astype(object).items()
     }
     return styled(pd.DataFrame(cells, index=frame.index).rename(index=words), lines=lines)
-
-
-def printed(metric: str, value: float | None, low: float | None, high: float | None, *, why: str | None = None) -> str:
-    """A value as text with its interval on a second line; a dash where there is none, with `why` in lines below."""
-    if value is None or not np.isfinite(value):
-        return "–" + (f"\n{textwrap.fill(why, 24)}" if why else "")
-    form = catalogue.METRICS[metric].form
-    text = f"{value * form.scale:z.{form.digits}f}{form.unit}"
-    if low is None or high is None or not np.isfinite(low):
-        return text
-    return f"{text}\n[{low * form.scale:z.{form.digits}f}, {high * form.scale:z.{form.digits}f}]"
 
 
 def records(frame: pd.DataFrame) -> list[dict]:

@@ -405,7 +405,7 @@ def test_another_system_is_compared_on_the_same_people(folders, networks, capsys
     expected = 1 - brute_force(shades["worse"], shades["real"], lambda a, b: True)
     assert difference["n_identities"] == 4 and difference["value"] == pytest.approx(expected)
     line = next(line for line in printed.splitlines() if line.startswith("matching "))
-    assert f"{100 * difference['value']:.1f} % [{100 * difference['low']:.1f}" in line
+    assert f"{100 * difference['value']:.1f} points [{100 * difference['low']:.1f}" in line
     assert "minus the other system" in printed
     read = pd.read_csv(folders / "out" / "readings.csv")
     assert (read["set"] == "other").sum() == 8

@@ -34,12 +34,15 @@ def test_table_2_is_in_the_order_of_its_places():
 def test_chance_of_a_share_is_a_share_or_no_difference():
     for metric in catalogue.METRICS.values():
         if metric.chance is not None:
-            assert metric.chance == (0 if "difference" in metric.key else 0.5) and metric.form == PERCENT
+            assert (metric.chance, metric.form) == (
+                (0, PERCENT.difference) if "difference" in metric.key else (0.5, PERCENT)
+            )
             assert (metric.better is None) == (metric.chance == 0)
 
 
 def test_titles_name_the_unit():
     assert catalogue.METRICS["matching_2way"].title == "matching (%)"
+    assert catalogue.METRICS["matching_video_difference"].title == "matching, own − other video (points)"
     assert catalogue.METRICS["fid"].title == "FID"
 
 

@@ -6,7 +6,6 @@ import csv
 import json
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -202,14 +201,6 @@ def test_a_dash_has_its_reason_below_the_table():
     assert "caption" not in tables.metrics_table(metrics(), "sets").to_html().replace("caption-side", "")
 
 
-def test_reasons_are_numbered_however_many_there_are():
-    notes = tables.Notes()
-    entries = {metric: {"value": None, "reason": f"reason {k}"} for k, metric in enumerate(catalogue.METRICS)}
-    marked = notes.marked(entries, entries)
-    assert marked["fid"] == "–¹" and list(marked.values())[11] == "–¹²"
-    assert str(notes).splitlines()[11] == "¹² reason 11"
-
-
 NAMES = ("Ba$$in", "a & b", "<b>bold</b>", "$x$")
 
 
@@ -288,21 +279,6 @@ def test_across_seeds_needs_every_seed():
     one_lacks = [*frames, tables.long(without_sets(), variant="females"), frames[0].assign(variant="females")]
     both = pd.concat([tables.across_seeds(frames), tables.across_seeds(one_lacks[3:])])
     assert "– not measured with every seed</caption>" in tables.seeds_table(both).to_html()
-
-
-@pytest.mark.parametrize(
-    ("metric", "numbers", "expected"),
-    [
-        ("matching_2way", (0.612, 0.55, 0.671), "61.2 %\n[55.0, 67.1]"),
-        ("kid", (0.0123, 0.01, 0.02), "12.3\n[10.0, 20.0]"),
-        ("fid", (114.44, None, None), "114.4"),
-        ("cosine_matched", (0.2448, np.nan, np.nan), "0.245"),
-        ("fid", (None, None, None), "–"),
-        ("kid", (-0.00004, -0.01, -0.00001), "0.0\n[-10.0, 0.0]"),
-    ],
-)
-def test_printed(metric, numbers, expected):
-    assert tables.printed(metric, *numbers) == expected
 
 
 def test_styled_escapes_text():
