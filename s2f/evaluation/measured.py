@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from s2f.features.store import Store
     from s2f.training.data import Selection
 
-VERSION, FILE = 1, "metrics.json"
+VERSION, FILE = 2, "metrics.json"
 FACES, READINGS = "faces.npy", "readings.npz"
 
 
@@ -35,7 +35,7 @@ class _Form(BaseModel):
 
 
 class Difference(_Form):
-    """The model's value minus another row's, or why there is none."""
+    """A row's value minus another's, or why there is none."""
 
     value: float | None
     low: float | None
@@ -56,7 +56,8 @@ class Measured(_Form):
 
     protocol: str
     rows: dict[str, dict[str, Entry]]
-    differences: dict[str, dict[str, Difference]]
+    differences: dict[str, dict[str, Difference]]  # of the row `model`
+    differences_of_mean: dict[str, dict[str, Difference]]  # of the row `draws_mean`
     seed: int
 
 

@@ -114,6 +114,13 @@ _ROWS = (
     Row("gender_oracle", "sex alone", NONE, table2=7),
     Row("noise_voice", "noise instead of a voice", ONE, table2=10),
     Row("shuffled_voice", "someone else's voice", ONE, no_video="the voice is someone else's", table2=9),
+    Row(
+        "shuffled_mean",
+        "someone else's voice, mean of draws",
+        f"mean of the embeddings of {N_MEAN} draws",
+        no_video="the voice is someone else's",
+        mean=True,
+    ),
     Row("probe", "linear map", NONE, direction=True, table2=5),
     Row("ceiling", "another photo of the person", NONE, no_video="a photograph, drawn from no voice", table2=12),
 )

@@ -2,7 +2,8 @@
 
 A row is nothing but a `FaceSet`. What a set does not carry, a metric that has too few faces, and a
 comparison that makes no sense are null with a reason, never a number. Every other row is also subtracted from
-the model's, on the same people in the same resamples, which is what says whether the two differ.
+the model's, on the same people in the same resamples, which is what says whether the two differ; some are from the
+mean of many draws.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from s2f.metrics.standins import FaceSet, halves, refuse_unknown, shuffled, some
 N_SHUFFLES = 20  # ways of giving the drawn faces to others, at most as many as there are others
 _ONE_PHOTO = "no person has two photos"
 TRAINED_ON = "the people who are measured were trained on"
-DEFAULTS = MappingProxyType(
-    {"ceiling": _ONE_PHOTO, "random_real": _ONE_PHOTO, "shuffled_voice": "there is nobody else"}
-)
+DEFAULTS = MappingProxyType({"ceiling": _ONE_PHOTO, "random_real": _ONE_PHOTO})
+SHUFFLED = MappingProxyType({"shuffled_voice": "model", "shuffled_mean": "draws_mean"})  # of which row each is made
+OF_MEAN = ("shuffled_mean", "probe")  # rows that the mean of many draws is compared with
 
 
 def evaluate(
@@ -44,8 +45,8 @@ def evaluate(
     ----------
     stand_ins : mapping of str to FaceSet
         One face (or embedding) a test recording, for any row of the catalogue, or for `OTHER`. Rows `chance`,
-        `gender_oracle`, `random_real` and `ceiling` are made here from the photos and people, and `shuffled_voice`
-        from the row `model`: the mean over `N_SHUFFLES` ways of giving its faces to others.
+        `gender_oracle`, `random_real` and `ceiling` are made here from the photos and people, and those of `SHUFFLED`
+        from the row that it names: the mean over `N_SHUFFLES` ways of giving its faces to others.
     photos : FaceSet, every held-out photo of the people
     people : DataFrame, columns identity, gender ("f", "m" or None), nationality (str or None), one row a person
     protocol : str, "held_out" or "closed" (the people were trained on), as it goes into the result
@@ -59,8 +60,9 @@ def evaluate(
     dict
         `{"protocol": …, "rows": {row: {metric: {"value", "low", "high", "n_recordings", "n_identities",
         "reference", "reason"}}}, "differences": {row: {metric: {"value", "low", "high", "n_identities",
-        "reason"}}}}`, ready for JSON. A difference is the model's value minus the row's; there is one for each row
-        that was measured and each metric that has an interval.
+        "reason"}}}, "differences_of_mean": …}`, ready for JSON. A difference is the model's value minus the row's;
+        there is one for each row that was measured and each metric that has an interval. Those of the mean are the
+        same of the row `draws_mean`, minus the rows of `OF_MEAN`.
 
     Raises
     ------
@@ -90,8 +92,9 @@ def evaluate(
         sets["ceiling"] = [source]
     if len(set(source.identities)) > 1:
         sets["random_real"] = [someone_else(source, rng=streams["random"])]
-    if "model" in stand_ins and len(set(stand_ins["model"].identities)) > 1:
-        sets["shuffled_voice"] = shuffled(stand_ins["model"], n=N_SHUFFLES, rng=streams["shuffles"])
+    for key, own in SHUFFLED.items():
+        if own in stand_ins and len(set(stand_ins[own].identities)) > 1:
+            sets[key] = shuffled(stand_ins[own], n=N_SHUFFLES, rng=streams["shuffles"])
     firsts = [several[0] for several in sets.values()]
     _known([photos, *firsts], people)
     n = _n_compared([reference, source, *firsts], sizes)
@@ -114,15 +117,19 @@ def evaluate(
             found = {metric: measures.averaged(metric, comparisons) for metric in catalogue.METRICS}
         else:
             default = DEFAULTS.get(key, "not measured")
+            if key in SHUFFLED:
+                default = "there is nobody else" if SHUFFLED[key] in stand_ins else absent.get(SHUFFLED[key], default)
             lines[key] = resampling.line(key, dict.fromkeys(catalogue.METRICS, absent.get(key, default)))
             continue
         lines[key] = resampling.line(key, found)
         measured.append(key)
     others = [key for key in measured if key != "model"] if "model" in measured else []
+    of_mean = [key for key in measured if key in OF_MEAN] if "draws_mean" in measured else []
     return {
         "protocol": protocol,
         "rows": {key: line.entries for key, line in lines.items()},
         "differences": {key: resampling.minus(lines["model"], lines[key]) for key in others},
+        "differences_of_mean": {key: resampling.minus(lines["draws_mean"], lines[key]) for key in of_mean},
     }
 
 

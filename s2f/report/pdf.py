@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from s2f import files
@@ -23,22 +24,31 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 LIMIT_S = 300
 _ON_SCREEN = frozenset({"live"})  # chapters that say little on paper
 _SHEETS = re.compile(r'<link\b[^>]*rel="stylesheet"[^>]*>')
-_FORMULAS = re.compile(
-    r"<script\b[^>]*>\s*window\.MathJax\s*=.*?</script>|<script\b[^>]*tex-svg\.js[^>]*></script>", re.S
+_FORMULAS = re.compile(  # what draws them: the settings, and the script, as `mathjax_path` of _config.yml names it
+    r'<script\b[^>]*>\s*window\.MathJax\s*=.*?</script>|<script\b[^>]*\bsrc="[^"]*/mathjax/[^"]*"[^>]*></script>', re.S
 )
+_SCRIPT = re.compile(r"<script\b.*?</script>", re.S)
 _ARTICLE = re.compile(r'<article class="bd-article">(.*?)</article>', re.S)
+_TITLE = re.compile(r"<h1>(.*?)(?:<a\b[^>]*headerlink.*?)?</h1>", re.S)
 _BANNER = re.compile(r'<span class="run-\w+">([^<]*)')
 _LINK = re.compile(r'\bhref="([^"#?:]*)(?:#([^"]*))?"')
 _ON_PAPER = """
-@page { size: A4; margin: 18mm 16mm 20mm; }
+@page { size: A4; margin: 18mm 16mm 20mm; @bottom-center { content: counter(page); font: 9pt sans-serif; } }
+@page :first { @bottom-center { content: none; } }
 html { font-size: 10.5pt; }
 body { display: block; background: #fff; line-height: 1.4; }
 h1 { font-size: 1.8rem; } h2 { font-size: 1.35rem; } h3 { font-size: 1.1rem; }
 a:not([href]) { color: inherit; text-decoration: none; }
 article { break-before: page; max-width: none; }
-a.headerlink, .toggle-hint, button, audio { display: none !important; }
-h1, h2, h3, .admonition-title { break-after: avoid; }
-img, figure, tr, .mjx-container { break-inside: avoid; }
+a.headerlink, .toggle-hint, button, audio, .moving, .player { display: none !important; }
+h1, h2, h3, dt, .admonition-title { break-after: avoid; }
+img, figure, tr, mjx-container, .admonition, div.highlight { break-inside: avoid; }
+mjx-container svg * { stroke: none; }
+div.math, mjx-container { overflow: visible !important; }
+h1 code, h2 code, h3 code { border: 0 !important; background: none !important; }
+.cover { padding-top: 60mm; }
+.cover h1 { font-size: 2.4rem; }
+.cover ol { columns: 2; line-height: 1.8; }
 figure img { max-height: 225mm; width: auto !important; }
 table { font-size: 8.5pt; width: 100%; }
 pre { white-space: pre-wrap; font-size: 8.5pt; }
@@ -92,7 +102,7 @@ def one_page(book: Path, names: list[str]) -> str:
     ------
     RunError: a chapter is not there, or holds no article
     """
-    articles, formulas, first = [], "", ""
+    articles, titles, formulas, first = [], {}, "", ""
     for name in names:
         path = book / f"{name}.html"
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -102,17 +112,28 @@ def one_page(book: Path, names: list[str]) -> str:
         first = first or text
         scripts = "".join(_FORMULAS.findall(text))
         formulas = max(formulas, scripts, key=len)  # pages without formulas have none
+        title = _TITLE.search(article.group(1))
+        titles[name] = title.group(1).strip() if title else name
         articles.append(f'<article id="{name}">{_apart(article.group(1), name=name, names=names)}</article>')
-    banner = _BANNER.search(first)
     return (
         '<!DOCTYPE html>\n<html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">'
         f"<title>Speech to face</title>{''.join(_SHEETS.findall(first))}<style>{_ON_PAPER}</style>{formulas}</head>"
-        f"<body><p>{banner.group(1) if banner else ''}</p>{''.join(articles)}</body></html>\n"
+        f"<body class='bd-content'>{_cover(titles, banner=_BANNER.search(first))}{''.join(articles)}</body></html>\n"
+    )
+
+
+def _cover(titles: Mapping[str, str], *, banner: re.Match | None) -> str:
+    """The first sheet: the book's title, which is its first chapter's, the run that it shows, and the chapters."""
+    first, *others = titles
+    chapters = "".join(f'<li><a href="#{name}">{titles[name]}</a></li>' for name in others)
+    run = f"<p>{banner.group(1).strip()}</p>" if banner else ""
+    return (
+        f'<header class="cover"><h1>{titles[first]}</h1>{run}<nav><h2>Chapters</h2><ol>{chapters}</ol></nav></header>'
     )
 
 
 def _apart(article: str, *, name: str, names: list[str]) -> str:
-    """An article whose names are unlike those of others, and whose links stay on paper or say where they lead."""
+    """An article without scripts, whose names are unlike those of others, and whose links stay on paper."""
 
     def led(match: re.Match) -> str:
         page, place = match.group(1), match.group(2) or ""
@@ -123,6 +144,7 @@ def _apart(article: str, *, name: str, names: list[str]) -> str:
             return ""  # a notebook's page: the words stay, the link goes
         return f'href="#{page}--{place}"' if place else f'href="#{page}"'
 
+    article = _SCRIPT.sub("", article)
     article = re.sub(r'\bid="([^"]*)"', rf'id="{name}--\1"', article)
     return _LINK.sub(led, article)
 

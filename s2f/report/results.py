@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quote:
-    """A number that the prose quotes: of a row, or with `against` the model's minus another row's."""
+    """A number that the prose quotes: of a row, or with `against` the row's minus another's."""
 
     row: str
     metric: str
@@ -56,12 +56,25 @@ QUOTED: Mapping[str, Quote] = MappingProxyType(
                 ("probe", "_probe"),
                 ("ceiling", "_ceiling"),
                 ("shuffled_voice", "_shuffled"),
+                ("neighbour", "_neighbour"),
+                ("gender_mean_face", "_gender_mean"),
             )
             for metric in ("matching_2way", "matching_within_gender")
         },
+        **{
+            f"{metric}_typical": Quote("typical", metric)
+            for metric in ("gender_agreement", "diversity_share", "recall")
+        },
+        "gender_agreement_neighbour": Quote("neighbour", "gender_agreement"),
+        "matching_within_gender_over_neighbour": Quote("model", "matching_within_gender", against="neighbour"),
         "matching_within_gender_over_shuffled": Quote("model", "matching_within_gender", against="shuffled_voice"),
         "matching_within_gender_over_probe": Quote("model", "matching_within_gender", against="probe"),
         "matching_within_gender_draws": Quote("draws_mean", "matching_within_gender"),
+        "matching_within_gender_draws_shuffled": Quote("shuffled_mean", "matching_within_gender"),
+        "matching_within_gender_draws_over_shuffled": Quote(
+            "draws_mean", "matching_within_gender", against="shuffled_mean"
+        ),
+        "matching_within_gender_draws_over_probe": Quote("draws_mean", "matching_within_gender", against="probe"),
         **{
             f"matching_{sex}{short}": Quote(row, f"matching_within_{sex}", against=against)
             for sex in ("women", "men")
@@ -69,6 +82,9 @@ QUOTED: Mapping[str, Quote] = MappingProxyType(
                 ("model", "", None),
                 ("shuffled_voice", "_shuffled", None),
                 ("model", "_over_shuffled", "shuffled_voice"),
+                ("draws_mean", "_draws", None),
+                ("shuffled_mean", "_draws_shuffled", None),
+                ("draws_mean", "_draws_over_shuffled", "shuffled_mean"),
             )
         },
         # Of the people of the variants of one sex: General's faces, and their own.
@@ -256,7 +272,8 @@ def _said(name: str, quote: Quote, content: Mapping | None) -> dict[str, str]:
     if content is None:
         why = f"{prose.MISSING} (this run has no variant {quote.variant.title()})"
         return {name: why, f"{name}_interval": prose.interval(None, None), f"{name}_n": why}
-    row = content["rows"].get(quote.row) if quote.against is None else content["differences"].get(quote.against)
+    minus = content["differences_of_mean" if quote.row == "draws_mean" else "differences"]
+    row = content["rows"].get(quote.row) if quote.against is None else minus.get(quote.against)
     entry, form = (row or {}).get(quote.metric) or {}, catalogue.METRICS[quote.metric].form
 
     value, low, high = (

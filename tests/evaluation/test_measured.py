@@ -16,6 +16,7 @@ CONTENT = {
     "protocol": "held_out",
     "rows": {"model": {"kid": ENTRY}},
     "differences": {"probe": {"kid": DIFFERENCE}},
+    "differences_of_mean": {"probe": {"kid": DIFFERENCE}},
     "variant": "general",
     "recipe": "codes",
     "reader": "networks",

@@ -278,9 +278,10 @@ def test_copies_are_looked_for_among_the_photographs_of_the_variant(measured):
 
 def test_without_a_sampler_rows_of_several_draws_say_why_they_are_not_there(measured):
     result = measure(measured, {"model": measured.found["model"]})
-    for row in ("draws_mean", "typical"):
+    for row in ("draws_mean", "typical", "shuffled_mean"):
         assert {entry["reason"] for entry in result["rows"][row].values()} == {draws.NO_SAMPLER}
         assert row not in result["differences"]
+    assert result["differences_of_mean"] == {}
 
 
 @pytest.fixture(scope="module")

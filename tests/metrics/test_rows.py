@@ -145,6 +145,25 @@ def test_as_a_set_shuffled_faces_are_the_models(study):
         assert rows["shuffled_voice"][key]["value"] == rows["model"][key]["value"]
 
 
+def test_the_mean_of_many_draws_is_compared_with_others_means_and_with_the_linear_map(study):
+    """By the algebra of `test_shuffled_voices_match_by_what_the_models_own_do`; the map here is what the model drew."""
+    means = FaceSet(study.model.identities, embeddings=study.model.embeddings)
+    result = evaluate(study, stand_ins={"draws_mean": means, "probe": study.model}, n_resamples=200)
+    own, others = (result["rows"][row]["matching_2way"]["value"] for row in ("draws_mean", "shuffled_mean"))
+    assert own > 0.6 and others == pytest.approx(0.5 - (own - 0.5) / (len(study.people) - 1), abs=1e-9)
+    minus = result["differences_of_mean"]
+    assert set(minus) == {"shuffled_mean", "probe"} and result["differences"] == {}
+    assert minus["shuffled_mean"]["matching_2way"]["value"] == pytest.approx(own - others)
+    assert minus["shuffled_mean"]["matching_2way"]["low"] > 0
+    assert [minus["probe"]["matching_2way"][part] for part in ("value", "low", "high")] == [0, 0, 0]
+    assert evaluate(study)["differences_of_mean"] == {}
+
+
+def test_where_there_is_no_mean_of_draws_others_have_none_for_the_same_reason(study):
+    rows = evaluate(study, absent={"draws_mean": "one face a voice"})["rows"]
+    assert {entry["reason"] for entry in rows["shuffled_mean"].values()} == {"one face a voice"}
+
+
 def test_one_person_has_nobody_elses_voice(study):
     alone = np.array(["p0"])
     study.model = study.model.take(np.isin(study.model.identities.astype(str), alone))

@@ -19,7 +19,7 @@ from PIL import Image
 
 from s2f import files
 from s2f.errors import RunError
-from s2f.report import book
+from s2f.report import book, pdf
 from s2f.study import params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +58,7 @@ PIXEL = {
     "drawing": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==",
     "photographs": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
 }
+CLICKED = "button, input, select, audio, summary, .moving"
 WORDS = "A dot of one colour, for {}."
 
 
@@ -240,6 +241,27 @@ def test_every_page_opens_in_a_browser_without_an_error_or_another_host(built, b
                     problems.append(f"{page.name}: asks for {url}")
     assert not problems
     assert n_formulas >= len(book.pages(ROOT))  # one in each fixture notebook, drawn by the MathJax of the book
+
+
+@pytest.mark.slow
+def test_on_paper_every_formula_is_drawn_and_nothing_asks_to_be_clicked(built, browser):
+    html = built[0] / "_build" / "html"
+    sheet = html / "_printed.html"
+    sheet.write_text(pdf.one_page(html, pdf.chapters(ROOT)), encoding="utf-8")
+    try:
+        browser.get(sheet.as_uri())
+        drawn, asked = browser.execute_async_script(
+            "const done = arguments[0], count = (what) => document.querySelectorAll(what).length;"
+            "MathJax.startup.promise.then(() => done([count('mjx-container'), count('.math')]));"
+        )
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        shown = [each.tag_name for each in browser.find_elements("css selector", CLICKED) if each.is_displayed()]
+        raw = browser.execute_script("return document.body.innerText.match(/\\\\[([].{0,40}/g)")
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        sheet.unlink()
+    assert drawn == asked > 40 and raw is None
+    assert shown == []
 
 
 # Contrast of an element's text with the first ground under it that is one; WCAG 2.2.

@@ -62,7 +62,7 @@ def test_a_group_of_metrics_that_chance_alone_has_is_no_table():
     names = catalogue.groups()["videos"]
     none = {"value": None, "low": None, "high": None, "reason": "no video is known"}
     rows = {"model": dict.fromkeys(names, none), "chance": dict.fromkeys(names, none | {"value": 0.5})}
-    page = tables.metrics_table({"rows": rows, "differences": {}}, "videos").data
+    page = tables.metrics_table({"rows": rows, "differences": {}, "differences_of_mean": {}}, "videos").data
     assert page == "<p>Not measured: no video is known.</p>"
 
 

@@ -16,8 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = """<html><head><link rel="stylesheet" href="_static/a.css"><link rel="preload" href="x.js">{scripts}</head><body>
 <div><span class="run-demo">Profile demo. <a href="runs/status.html">Status</a></span></div>
 <article class="bd-article">
-<section id="top"><h1>{title}</h1>{text}</section></article><footer>no</footer></body></html>"""
-FORMULA = '<script>window.MathJax = {"svg": 1}</script><script defer src="tex-svg.js"></script>'
+<section id="top"><h1>{title}<a class="headerlink" href="#top">#</a></h1>{text}
+<script>1 < 2</script></section></article><footer>no</footer></body></html>"""
+FORMULA = (
+    '<script>window.MathJax = {"svg": 1}</script><script defer="defer" src="_static/../mathjax/startup.js"></script>'
+)
 TEXTS = {
     "index": '<p id="a">First. <a href="two.html#b">to</a> <a href="two.html">page</a> <a href="#a">here</a></p>',
     "two": '<p id="b">Second. <a href="runs/07.html#x">a notebook</a> <a href="https://a.b/c.html#d">out</a></p>'
@@ -53,11 +56,15 @@ def test_one_page_holds_all_chapters_and_links_among_them_stay_in_it(project):
     ids = re.findall(r'id="([^"]*)"', page)
     assert len(ids) == len(set(ids)) and {"index", "two", "two--b", "index--a", "two--a"} <= set(ids)
     inside = re.findall(r'href="#([^"]*)"', page)
-    assert inside == ["two--b", "two", "index--a"] and set(inside) <= set(ids)
+    assert inside == ["two", "index--top", "two--b", "two", "index--a", "two--top"]
+    assert set(inside) <= set(ids)
     assert '<a >a notebook</a> <a href="https://a.b/c.html#d">out</a>' in page
     assert page.count('href="_static/a.css"') == 1 and "preload" not in page
-    assert page.count("tex-svg.js") == 1 and page.count("window.MathJax") == 1  # of the page that has formulas
-    assert "<p>Profile demo. </p>" in page
+    assert page.count("mathjax/startup.js") == 1 and page.count("window.MathJax") == 1  # of the page that has formulas
+    assert "1 < 2" not in page, "what moves on a screen stands still"
+    cover = page[page.index('<header class="cover">') : page.index("</header>")]
+    assert "<h1>Index</h1><p>Profile demo.</p>" in cover and cover.count("<li>") == 1
+    assert '<li><a href="#two">Two</a></li>' in cover
 
 
 def test_a_book_that_is_not_built_is_said(project):

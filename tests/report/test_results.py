@@ -55,7 +55,7 @@ def metrics(value=0.5, *, protocol="held_out"):
         for i, row in enumerate(ROWS)
     }
     about = {"variant": "general", "recipe": "codes", "reader": "made up", "seed": 0}
-    return {"protocol": protocol, "rows": rows, "differences": {}, **about}
+    return {"protocol": protocol, "rows": rows, "differences": {}, "differences_of_mean": {}, **about}
 
 
 def place(row, metric):
@@ -270,6 +270,7 @@ def variants(variant):
     others = {name: SimpleNamespace(metrics=metrics(0.5 + by)) for name, by in (("females", 10), ("males", 20))}
     for content in (variant.metrics, *(other.metrics for other in others.values())):
         content["differences"] = metrics(0.25)["rows"]
+        content["differences_of_mean"] = metrics(0.75)["rows"]
     return {"general": variant, **others}
 
 
@@ -288,7 +289,7 @@ def test_a_quote_is_its_row_and_metric_scaled_and_rounded_as_in_the_tables(varia
     found, quote = results.quotes(variants), results.QUOTED[name]
     value = {"general": 0.5, "females": 10.5, "males": 20.5}[quote.variant] + place(quote.row, quote.metric)
     if quote.against is not None:
-        value = 0.25 + place(quote.against, quote.metric)
+        value = (0.75 if quote.row == "draws_mean" else 0.25) + place(quote.against, quote.metric)
     assert found[name] == said(value, quote.metric)
     low, high = said(value - 0.1, quote.metric), said(value + 0.2, quote.metric)
     assert found[f"{name}_interval"] == f"[{low}, {high}]"

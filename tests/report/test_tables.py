@@ -43,6 +43,7 @@ def metrics(shift=0.0, **extra):
         "protocol": "held_out",
         "rows": {row: {metric: entry(row, k) for k, metric in enumerate(catalogue.METRICS)} for row in catalogue.ROWS},
         "differences": {row: {m: minus(row, m) for m in catalogue.METRICS} for row in catalogue.ROWS if row != "model"},
+        "differences_of_mean": {"probe": {m: minus("probe", m) for m in catalogue.METRICS}},
     } | extra
 
 
@@ -234,6 +235,7 @@ def test_write_rows_holds_values_and_differences(tmp_path):
     assert frame["what"].value_counts().to_dict() == {
         "value": n * len(catalogue.ROWS),
         "model minus row": n * (len(catalogue.ROWS) - 1),
+        "draws_mean minus row": n,
     }
 
 

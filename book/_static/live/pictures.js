@@ -65,6 +65,7 @@
     choice.addEventListener("change", choose);
     place.addEventListener("input", move);
     box.append(
+      make("p", {}, "One curve at a time: choose it, and move along it."),
       make("div", { class: "moving-row" }, make("label", { for: "moving-what" }, "Curve"), choice), picture,
       make("div", { class: "moving-row" }, make("label", { for: "moving-step" }, "Step"), place, said));
     choose();
