@@ -267,8 +267,9 @@ def write_rows(metrics: Mapping[str, Mapping], folder: str | Path) -> None:
     for variant, content in metrics.items():
         frames.append(long(content, variant=variant).assign(what="value"))
         for part, what in (("differences", "model minus row"), ("differences_of_mean", "draws_mean minus row")):
-            minus = {"protocol": content["protocol"], "rows": content[part]}
-            frames.append(long(minus, variant=variant).assign(what=what))
+            if content[part]:
+                minus = {"protocol": content["protocol"], "rows": content[part]}
+                frames.append(long(minus, variant=variant).assign(what=what))
     with files.whole(Path(folder) / "rows.csv") as beside:
         pd.concat(frames).to_csv(beside, index=False)
 

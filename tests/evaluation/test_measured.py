@@ -34,8 +34,8 @@ def test_what_is_written_is_read_and_the_version_stands_first(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"version": None}, "has version None, this program reads 1"),
-        ({"version": 2}, "has version 2, this program reads 1"),
+        ({"version": None}, "has version None, this program reads 2"),
+        ({"version": 3}, "has version 3, this program reads 2"),
         ({"same_speaker": []}, "is of another form: same_speaker: Extra"),
         ({"rows": {"model": {"kid": DIFFERENCE}}}, "is of another form: rows.model.kid.n_recordings: Field required"),
         ({"rows": {"model": {"kid": ENTRY | {"low": "0"}}}}, "is of another form: rows.model.kid.low: Input"),
@@ -44,7 +44,7 @@ def test_what_is_written_is_read_and_the_version_stands_first(tmp_path):
 def test_another_version_or_form_names_the_file_and_what_to_run(tmp_path, change, said):
     path = tmp_path / "runs" / "smoke" / "s0" / "general" / "metrics.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"version": 1, **CONTENT, **change}), encoding="utf-8")
+    path.write_text(json.dumps({"version": measured.VERSION, **CONTENT, **change}), encoding="utf-8")
     with pytest.raises(RunError) as caught:
         measured.read(path.parent)
     assert (
