@@ -111,7 +111,7 @@ def before_and_after(corpus: Corpus, kept: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, index "recordings", "photographs"; columns identities before, after, files before, after
+    DataFrame, index "recordings", "photographs"; columns identities before and after, files before and after
     """
     rows = {}
     for modality, what in (("voice", "recordings"), ("face", "photographs")):
@@ -125,7 +125,7 @@ def before_and_after(corpus: Corpus, kept: pd.DataFrame) -> pd.DataFrame:
             seen = both.loc[both["modality"] == modality, "identity"]
             n_people, n_files = seen.nunique(), len(seen)
         rows[what] = (n_people, after["identity"].nunique(), n_files, len(after))
-    columns = ["identities before", "after", "files before", "files after"]
+    columns = ["identities before", "identities after", "files before", "files after"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 

@@ -6,6 +6,7 @@ picking has to choose from.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import comb
 
 import numpy as np
@@ -31,8 +32,9 @@ def draws(
 ) -> pd.DataFrame:
     """The metrics of a handful of people, drawn over and over: one drawn face and one photograph of each.
 
-    Both drawn and real faces have embeddings and pixels, and Inception features where FID is wanted: only people whose
-    faces have features are drawn then, if there are `n_people` of them. Where there are fewer people, it is everyone.
+    Both drawn and real faces have embeddings and pixels, and Inception features where FID is wanted: a handful for FID
+    is drawn from the people whose faces have features, if there are `n_people` of them, and one for the others from
+    everyone. Where there are fewer people, it is all of them.
     `no_fid` says why the run has no FID of everyone, where it has none: then there is none of a handful either.
 
     Returns
@@ -60,19 +62,16 @@ def draws(
     elif len(with_features) < n_people and len(with_features) < len(names):
         reason = f"{len(with_features)} people have a face and a photo with Inception features"
         everyone["fid"] = (np.nan, len(with_features))
-    else:
-        faces, photos, names = faces.take(faces.extracted), photos.take(photos.extracted), with_features
-    rows, photo_rows = (_rows_by_name(part, names) for part in (faces, photos))
     n_people = min(n_people, len(names))
+    anybody = _handfuls(faces, photos, names, n_people=n_people, rng=rng)
+    extracted = faces.take(faces.extracted), photos.take(photos.extracted)
+    described = None if reason else _handfuls(*extracted, with_features, n_people=n_people, rng=rng)
     records = []
     for number in range(n_draws):
-        picked = rng.permutation(len(names))[:n_people]
-        left = faces.take(np.array([rng.choice(rows[k]) for k in picked]))
-        right = photos.take(np.array([rng.choice(photo_rows[k]) for k in picked]))
+        left, right = next(anybody)
         pixels, vectors = ([part.part(what) for part in (left, right)] for what in ("pixels", "embeddings"))
-        fid = np.nan if reason else frechet.fid(left.part("inception"), right.part("inception"), min_n=2)
         values = {
-            "fid": fid,
+            "fid": frechet.fid(*(part.part("inception") for part in next(described)), min_n=2) if described else np.nan,
             "l1_pixel_255": float(np.abs(pixels[0].astype(np.int16) - pixels[1].astype(np.int16)).mean()),
             "cosine_matched": float(np.einsum("nd,nd->n", *vectors).mean()),
         }
@@ -82,6 +81,17 @@ def draws(
             records.append((number, metric, value, full, n_people, n, why))
     columns = ["draw", "metric", "value", "everyone", "n_people", "n_everyone", "reason"]
     return pd.DataFrame(records, columns=columns)
+
+
+def _handfuls(
+    faces: FaceSet, photos: FaceSet, names: np.ndarray, *, n_people: int, rng: np.random.Generator
+) -> Iterator[tuple[FaceSet, FaceSet]]:
+    """A drawn face and a photograph of each of a few people, other ones each time."""
+    rows, photo_rows = (_rows_by_name(part, names) for part in (faces, photos))
+    while True:
+        picked = rng.permutation(len(names))[:n_people]
+        left, right = (np.array([rng.choice(own[k]) for k in picked]) for own in (rows, photo_rows))
+        yield faces.take(left), photos.take(right)
 
 
 def spread(drawn: pd.DataFrame, *, n_tries: int = 10) -> pd.DataFrame:

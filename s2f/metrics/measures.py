@@ -337,10 +337,12 @@ def _within_one(c: Comparison, *, who: str) -> Measured | str:
     return Measured(bootstrap.pair_mean(c.wins, allowed), people, c.n_of(people), c.reference)
 
 
-def _copies(c: Comparison) -> Measured:
+def _copies(c: Comparison) -> Measured | str:
     near, owners = c.given.to_training
     training = c.given.training
     assert training is not None  # as above
+    if c.faces.pixels is not None and len(np.unique(c.faces.pixels.reshape(len(c.faces), -1), axis=0)) == 1:
+        return "one picture, repeated"
     own = copies.nearest(c.faces.part("embeddings"), training)
     drawn, real = copies.nearer_than(own, c.codes, near, owners, n_identities=c.n)
     both = np.isin(np.arange(c.n), np.intersect1d(c.codes, owners))

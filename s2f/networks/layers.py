@@ -85,6 +85,8 @@ def summary(network: nn.Module, example: Tensor) -> dict[str, int | str]:
 def _described(module: nn.Module) -> str:
     # A layer with normalised weights is of a class made for it alone.
     name = next(kind.__name__ for kind in type(module).__mro__ if not kind.__name__.startswith("Parametrized"))
+    if isinstance(module, nn.Linear):
+        return f"{name} {module.in_features} → {module.out_features}"
     if not isinstance(module, nn.modules.conv._ConvNd):
         return f"{name} {module.num_features}" if hasattr(module, "num_features") else name
     size, stride, padding = module.kernel_size[0], module.stride[0], module.padding[0]

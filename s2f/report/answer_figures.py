@@ -11,7 +11,7 @@ from s2f.evaluation.known_answer import DRAWS, LEVELS, MODES, UNKNOWN, Answer
 from s2f.metrics import recovery
 from s2f.report import prose
 from s2f.report.grids import styled
-from s2f.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SMALL_PT, canvas, in_theme, listed, say
+from s2f.report.style import BLUE, GREEN, GREY, INK, PURPLE, RED, SMALL_PT, canvas, in_theme, listed, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ MARKS = MappingProxyType(
         "ceiling": ("true parameters of the voice", GREY, "d", 4.4),
         "embedding": ("voice embedding", BLUE, "s", 3.6),
         "face": ("drawn face", GREEN, "o", 4.4),
-        "draws": ("mean of many draws", ORANGE, "v", 4.4),
+        "draws": ("mean of many draws", INK, "v", 4.4),
     }
 )
 PHOTOGRAPHS = ("real face, read alike", PURPLE)
@@ -134,7 +134,8 @@ def _lines(ax: Axes, part: pd.DataFrame, places: dict[str, float], *, chance: fl
             if row.level == "face":
                 _at_the_right(ax, at, row.verdict, fontsize=SMALL_PT, color=GREY)
             continue
-        colour = RED if row.verdict in FAILS else colour
+        if row.verdict in FAILS:
+            colour, marker, size = RED, "X", 1.4 * size  # a fault shows by its shape as well
         ax.plot([row.low, row.high], [at + shift] * 2, color=colour, linewidth=1.1, alpha=0.8, zorder=3)
         ax.plot(row.value, at + shift, marker, color=colour, markersize=size, markeredgewidth=0, zorder=4)
 
@@ -161,7 +162,10 @@ def _handles(table: pd.DataFrame, *, photographs: bool = True) -> list:
         tick = Line2D([], [], color=colour, alpha=0.85, marker="|", markersize=8, linewidth=0, label=label)
         tick.set_markeredgewidth(1.6)
         shown.append(tick)
-    return [*shown, Patch(color=BAND, label="what chance reaches"), Patch(color=RED, label="fails the check")]
+    fault = Line2D(
+        [], [], color=RED, marker="X", markersize=6, markeredgewidth=0, linewidth=1.1, label="fails the check"
+    )
+    return [*shown, Patch(color=BAND, label="what chance reaches"), fault]
 
 
 # For the page

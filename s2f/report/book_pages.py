@@ -178,7 +178,7 @@ def status_page(shown: Mapping[str, Any], *, pages: Collection[str]) -> str:
     about |= {
         key: prose.several(row.get(key) for row in rows) for key in ("seed", "commit", "machine", "device", "threads")
     }
-    about["wall time of all notebooks"] = _minutes(sum(_number(row.get("wall_time_s")) for row in rows))
+    about["times of all notebooks together"] = _minutes(sum(_number(row.get("wall_time_s")) for row in rows))
     highest = max((_number(row.get("peak_memory_mb")) for row in rows), default=0)
     about["highest peak memory"] = _megabytes(highest)
     recorded = ("seed", "device", "threads", "finished")
@@ -231,7 +231,7 @@ def _number(value: Any) -> float:
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
 
 
 def _megabytes(megabytes: float) -> str:

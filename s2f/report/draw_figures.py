@@ -207,7 +207,7 @@ def shares_table(found: Spread | str) -> Styler | str:
     table, text = _shares(found), "{value:z.{n}f} [{low:z.{n}f}, {high:z.{n}f}]"
     shown = {
         {"shared": "shared", "made_up": "made up", "total": "together"}[part]: [
-            text.format(value=value, low=low, high=high, n=3 if part == "shared" else 2)
+            text.format(value=value, low=low, high=high, n=3)
             for value, low, high in table[[f"{part}_{end}" for end in ("value", "low", "high")]].itertuples(index=False)
         ]
         for part in ("shared", "made_up", "total")
@@ -234,9 +234,8 @@ def verdict(found: Spread | str) -> str:
     told, free, rest = table[in_voice], table[~in_voice & ~caused], table[~in_voice & caused]
     unread = [name for name in NAMES if name != "sex" and name not in set(table["attribute"])]
     n_varied = (table["spread"] == AS_PEOPLE).sum()
-    text = (
-        f"Of {len(told)} attributes that the voice tells within a sex, draws share {(told['sharing'] == SHARED).sum()}."
-    )
+    text = f"Of {len(told)} attributes that the voice tells within a sex, draws share something of "
+    text += f"{(told['sharing'] == SHARED).sum()}{_how_much(told)}."
     for part, which in (
         (free, "nothing that shapes the voice causes"),
         (rest, "share causes with the voice but cannot be told from it within a sex"),
@@ -249,7 +248,7 @@ def verdict(found: Spread | str) -> str:
     if (untold := table.loc[table["sharing"] == UNTOLD, "attribute"]).size:
         text += f" Shared though no voice tells it: {', '.join(map(said, untold))}."
     text += f" {n_varied} of all {len(table)} vary as they do among people. Shares are of the variance within a sex; "
-    text += f"made up is what is not shared to more than {MARGIN:g} of it, as far as the interval says."
+    text += f"an attribute counts as made up where its shared part is not surely above {MARGIN:g}."
     return prose.signed(text) + (f" Not legible in photographs: {', '.join(map(said, unread))}." if unread else "")
 
 
@@ -262,13 +261,33 @@ def covered(found: Spread | str) -> str:
         own = table[(table["level"] == level) & (table["group"] == "overall")].set_index("attribute")
         mean = own.loc["mean"]
         value, low, high = (100 * mean[part] for part in ("value", "low", "high"))
-        text = f"The central {100 * level:.0f} % of the draws hold {value:.1f} % [{low:.1f}, {high:.1f}]"
+        n = _digits(low, high, of=100 * level)
+        text = f"The central {100 * level:.0f} % of the draws hold {value:.{n}f} % [{low:.{n}f}, {high:.{n}f}] of the "
+        text += "photographs"
         text += "" if low <= 100 * level <= high else f", {'fewer' if value < 100 * level else 'more'} than they should"
         alone = own.drop("mean")
         off = {"too few": alone.index[alone["high"] < level], "too many": alone.index[alone["low"] > level]}
-        which = "; ".join(f"{what} of {', '.join(map(said, names))}" for what, names in off.items() if len(names))
+        which = "; ".join(f"{what} for {', '.join(map(said, names))}" for what, names in off.items() if len(names))
         parts.append(f"{text}; {which or 'no single attribute misses'}.")
     return " ".join(parts)
+
+
+def _digits(low: float, high: float, *, of: float, least: int = 1) -> int:
+    """Decimals that leave a bound on the side of an interval on which it is."""
+    inside = low <= of <= high
+    return next(n for n in range(least, 16) if (round(low, n) <= of <= round(high, n)) == inside)
+
+
+def _how_much(told: pd.DataFrame) -> str:
+    """Of attributes that the voice tells, how much draws share beside how much is told: medians, and the most."""
+    if told.empty:
+        return ""
+    shared, known = told["shared_value"], told["ceiling"]
+    most = told.loc[shared.idxmax()]
+    return (
+        f" (in the middle of them {shared.median():z.2f} of the variance where the voice tells {known.median():z.2f}; "
+        f"at most {most['shared_value']:z.2f} where it tells {most['ceiling']:z.2f}, of {said(most['attribute'])})"
+    )
 
 
 def together(found: Spread | str) -> str:
@@ -292,7 +311,8 @@ def known(found: Spread | str) -> str:
     row = found.energy.set_index("who").loc["sex_alone"]
     value, low, high = (row[f"minus_{part}"] for part in ("value", "low", "high"))
     worse = f"{value:z.3f} worse [{low:z.3f}, {high:z.3f}] than those for the voice itself"
-    verdict = "the draws know more than the sex" if low > 0 else "that they know more than the sex is not established"
+    verdict = "the draws for the voice know more than the sex"
+    verdict = verdict if low > 0 else f"it is not established that {verdict}"
     return prose.signed(f"By the energy score, draws for any voice of the sex are {worse}: {verdict}.")
 
 

@@ -51,7 +51,7 @@ h1 code, h2 code, h3 code { border: 0 !important; background: none !important; }
 .cover ol { columns: 2; line-height: 1.8; }
 figure img { max-height: 225mm; width: auto !important; }
 table { font-size: 8.5pt; width: 100%; }
-pre { white-space: pre-wrap; font-size: 8.5pt; }
+pre { white-space: pre-wrap !important; font-size: 8.5pt; }
 .wide-table, .pst-scrollable-table-container, .cell_output, figure { overflow: visible; background: none !important; }
 """
 

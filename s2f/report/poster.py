@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 REPRODUCED, NOT_COMPARABLE = "reproduced", "not comparable"
 IMPOSSIBLE, NOT_CHECKABLE = "impossible under a reading", "not checkable here"
+NO_CRITIC = "no such network in this recipe"
 CLASSES = (REPRODUCED, NOT_COMPARABLE, IMPOSSIBLE, NOT_CHECKABLE)
 N_DIMS = 512  # of the face embeddings of later systems, such as SF2F (2022), whose L1 is summed over them
 # Wen, Raj and Singh (2019) give train, validation and test; the poster gives totals.
@@ -231,8 +232,8 @@ def _settings(resolved: Mapping | None) -> list[tuple]:
         drawn = models.Generator(width=0.125, **read)
         critic = models.FaceEmbedding(width=0.125)
         made |= {
-            "kernels of the face embedding": ("1, 4", "no such network" if samples else _kernels(critic)),
-            "numbers in a face embedding": ("64", "no such network" if samples else str(models.EMBEDDING_DIM)),
+            "kernels of the face embedding": ("1, 4", NO_CRITIC if samples else _kernels(critic)),
+            "numbers in a face embedding": ("64", NO_CRITIC if samples else str(models.EMBEDDING_DIM)),
             "training crops": ("3 to 8 s", f"{crops['min_crop_s']:g} to {crops['max_crop_s']:g} s"),
             "kernels of the voice embedding": ("3", _kernels(models.VoiceEmbedding(width=0.125)) if own else "an LSTM"),
             "numbers in a voice embedding": ("64", str(models.EMBEDDING_DIM if own else models.GE2E_DIM)),

@@ -118,6 +118,7 @@ def show_table2(frame: pd.DataFrame, metrics: Mapping[str, Mapping] | None = Non
         if line["row"] == "poster":
             shown = {metric: format(line[name], digits) for metric, (name, digits) in POSTER_COLUMNS.items()}
             shown = {m: text if m == "fid" else f"{text}\n(undefined)" for m, text in shown.items()}
+            shown |= {m: f"–{notes.mark('the poster gives no such number')}" for m in asked if m not in shown}
             index.append((line["variant"], POSTER_ROW))
             styles.append(["font-style: italic"] * len(asked))
         else:
@@ -126,7 +127,7 @@ def show_table2(frame: pd.DataFrame, metrics: Mapping[str, Mapping] | None = Non
                 shown = notes.marked(contents[line["variant"]]["rows"][line["row"]], asked)
             index.append((line["variant"], label(line["row"])))
             styles.append([BOLD if line[f"{metric}_differs"] else "" for metric in asked])
-        cells.append({label(metric): shown.get(metric, "–") for metric in asked})
+        cells.append({label(metric): shown[metric] for metric in asked})
     lines = pd.MultiIndex.from_tuples(index, names=["variant", "set of faces"])
     return _emphasised(pd.DataFrame(cells, index=lines), styles, notes=str(notes))
 
@@ -161,7 +162,10 @@ def metrics_table(metrics: Mapping, group: str) -> Styler | HTML:
     cells = [notes.labelled(measured[row], shown) for row in found]
     frame = pd.DataFrame(cells, index=pd.Index([label(row) for row in found], name="set of faces"))
     weights = [[BOLD if differs(metrics, row, m) else "" for m in shown] for row in found]
-    return _emphasised(frame, weights, notes="\n".join(part for part in (str(notes), why) if part))
+    fid, n = measured["model"]["fid"], ""
+    if group == "sets" and fid["value"] is not None:
+        n = f"FID, KID, precision and recall: {fid['n_recordings']} faces beside as many photographs."
+    return _emphasised(frame, weights, notes="\n".join(part for part in (n, str(notes), why) if part))
 
 
 def by_gender(metrics: Mapping[str, Mapping]) -> Styler | HTML:

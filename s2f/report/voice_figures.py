@@ -71,7 +71,7 @@ def voice(
     bottom.set(xlabel="time within the speech (s)", ylabel="frequency (Hz)")
     bottom.set_title("Log-mel spectrogram of the speech")
     bottom.grid(visible=False)
-    figure.colorbar(image, ax=bottom, pad=0.01, aspect=14, label="log power")
+    figure.colorbar(image, ax=bottom, pad=0.01, aspect=14, label="natural log of power")
     say(figure, f"{told}The log-mel spectrogram of {length:.1f} s of speech, {log_mel.shape[1]} bands up to 7,200 Hz.")
     return figure
 

@@ -77,9 +77,9 @@ def corpus_recordings(study: Study, *, n: int = 20) -> dict[str, Path]:
     return {row.identity + (f" ({row.gender})" if row.gender else ""): root / row.path for row in voices.itertuples()}
 
 
-def example(study: Study) -> Path:
-    """A test recording of the corpus: the first person's first."""
-    return next(iter(corpus_recordings(study).values()))
+def example(study: Study) -> tuple[str, Path]:
+    """A test recording of the corpus: whose it is, the first person's, and its place."""
+    return next(iter(corpus_recordings(study).items()))
 
 
 def told(sound: Path | np.ndarray, *, name: str = "wave") -> str:

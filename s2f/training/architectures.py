@@ -28,7 +28,7 @@ def drawing(settings: Settings) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]
         network = FaceCode(width=code.width, dim=code.dim)
         found["encoder"] = network.encoder, (face,)
         found["decoder, the generator"] = network.decoder, (torch.zeros(1, code.dim),)
-        found["discriminator of the code"] = FaceDiscriminator(width=code.discriminator_width), (face,)
+        found["discriminator of the face code"] = FaceDiscriminator(width=code.discriminator_width), (face,)
         own = sampler.network(s, embedding_dim=described.embedding_dim, dim=code.dim)
         found["sampler"] = own, (torch.zeros(1, code.dim), some, torch.zeros(1, own.axes.shape[1]), some)
     else:

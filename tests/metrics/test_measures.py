@@ -147,6 +147,15 @@ def test_copies_are_those_nearer_to_training_than_half_of_the_photographs(study)
     assert copied["differences"]["neighbour"]["copies"]["value"] == pytest.approx(entry["value"] - 2)
 
 
+def test_one_picture_for_everybody_is_no_copy_of_many(study):
+    """It is inside the distance or outside, and an interval over people would say nothing of that."""
+    faces, first = study.model, np.zeros(len(study.model), int)
+    entry = compared(study, faces.take(first, identities=faces.identities), row="mean_face")["rows"]["mean_face"][
+        "copies"
+    ]
+    assert entry["value"] is None and entry["reason"] == "one picture, repeated"
+
+
 def test_a_mean_of_embeddings_is_matched_and_has_no_distance(study):
     mean = FaceSet(study.model.identities, embeddings=study.model.embeddings, sources=study.model.sources)
     result = compared(study, mean, row="draws_mean")

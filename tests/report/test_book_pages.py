@@ -102,5 +102,5 @@ def test_the_status_page_leads_to_the_pages_and_has_times_and_the_sum():
     assert "| [07_results](07_results.ipynb) | 0 |" in page
     assert "| 05_other |" in page
     assert "| 2026-01-02\u00a003:04\u00a0UTC |" in page
-    for time in ("60 s", "90 s", "2.5 min"):
+    for time in ("1.0 min", "1.5 min", "2.5 min"):
         assert f"| {time} |" in page

@@ -96,7 +96,7 @@ def test_one_recording_of_each_person_is_offered(study):
     data = study.root / "data"
     assert your_voice.corpus_recordings(study) == {"ann (f)": data / "a1.wav", "bo": data / "b1.wav"}
     assert list(your_voice.corpus_recordings(study, n=1)) == ["ann (f)"]
-    assert your_voice.example(study) == data / "a1.wav"
+    assert your_voice.example(study) == ("ann (f)", data / "a1.wav")
 
 
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3"])

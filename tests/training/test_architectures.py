@@ -27,7 +27,7 @@ def test_the_architecture_is_that_of_the_parameters():
 def test_the_networks_that_learn_to_draw_are_those_of_the_parameters(overrides):
     settings = params.resolve("smoke", overrides=overrides | {"code.width": 0.25}, root=ROOT)
     found = architectures.drawing(settings)
-    code = ["encoder", "decoder, the generator", "discriminator of the code", "sampler"]
+    code = ["encoder", "decoder, the generator", "discriminator of the face code", "sampler"]
     game = ["face embedding"]
     wanted = {"sampler.game": [*code, *game], "recipe": ["generator", *game]}.get(next(iter(overrides), ""), code)
     assert list(found) == wanted
@@ -37,5 +37,5 @@ def test_the_networks_that_learn_to_draw_are_those_of_the_parameters(overrides):
     if "sampler" in found:
         assert found["decoder, the generator"][0].state_dict().keys() == FaceCode().decoder.state_dict().keys()
         assert table.loc["encoder"].iloc[0]["what"] == "Conv2d 3 → 16, kernel 4, stride 2, padding 1"
-        assert table.loc["discriminator of the code"].iloc[0]["what"].startswith("Conv2d 3 → 8")
+        assert table.loc["discriminator of the face code"].iloc[0]["what"].startswith("Conv2d 3 → 8")
         assert table.loc["sampler"].iloc[0]["output"] == "64"
