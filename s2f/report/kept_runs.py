@@ -46,15 +46,9 @@ DRAWS = MappingProxyType(
         "shares": (
             draw_figures.shares,
             "What draws of a voice share and what they make up, attribute by attribute; a tick is what the voice's "
-            "parameters tell, lines are intervals, and the sum should meet the dashed line; a name with a cross misses",
+            "parameters tell, lines are intervals, and the sum should meet the dashed line; a cross marks a name that "
+            "misses",
         ),
-    }
-)
-TRAINING = MappingProxyType(
-    {  # of a variant's training: what a figure shows
-        "samples": "Faces that it drew from the same voices as its training went on.",
-        "curves": "What its training logged of its losses.",
-        "health": "Length of its gradients, speed and memory; of a game also the variety of its faces.",
     }
 )
 
@@ -293,8 +287,13 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
         for key, (_, what) in DRAWS.items():
             lines += _figure(f"{name}/draws_{key}.png", f"{what}: {of}")
     for variant in _variants(seed):
-        lines += [f"### {variant.name.title()}", ""]
-        for key, what in TRAINING.items():
+        lines += [f"### Training: {variant.name.title()}", ""]
+        figures = {
+            "samples": "Faces that it drew from the same voices as its training went on.",
+            "curves": training_figures.about(variant),
+            "health": training_figures.about(variant, health=True),
+        }
+        for key, what in figures.items():
             if (folder / f"{variant.name}_{key}.png").is_file():
                 lines += _figure(f"{name}/{variant.name}_{key}.png", f"{variant.name.title()}. {what}")
     return lines

@@ -144,7 +144,7 @@ def _table2(metrics: Mapping[str, Mapping]) -> list[tuple]:
         figures = POSTER[variant]
         why = (
             "The poster says neither how many faces are compared nor with which; FID depends on both, and its three "
-            "have three reference sets of people seen in training."
+            "FIDs have three reference sets, all of people seen in training."
         )
         ours, real = _value(metrics, variant, "fid"), _value(metrics, variant, "fid_real_real")
         ours = ours if real.startswith("–") else f"{ours} (real to real: {real})"
@@ -201,7 +201,7 @@ def _data(metrics: Mapping[str, Mapping], counts: Mapping[str, int] | None) -> l
         agrees = f"The 2019 paper's splits add up to it: {terms}." if sum(parts) == poster else f"{terms} differ."
         if counts is None:
             kind, ours = NOT_CHECKABLE, "–"
-            why = f"{agrees} 01_corpus counts it on the full VoxCeleb and VGGFace, which this run has not read."
+            why = f"{agrees} the corpus notebook counts it on all of VoxCeleb and VGGFace, which this run has not read."
         else:
             kind, ours = REPRODUCED if counts[name] == poster else NOT_COMPARABLE, f"{counts[name]:,}"
             why = agrees if counts[name] == poster else f"{agrees} The scan found {counts[name] - poster:+,}."

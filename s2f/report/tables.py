@@ -20,7 +20,7 @@ from s2f.errors import RunError
 from s2f.metrics import catalogue
 from s2f.metrics.bootstrap import distinct
 from s2f.metrics.catalogue import label
-from s2f.report.cells import Notes, printed, without_value
+from s2f.report.cells import PARTS, Notes, printed, without_value
 from s2f.report.grids import nothing, styled, words
 from s2f.report.prose import MISSING
 
@@ -153,6 +153,8 @@ def metrics_table(metrics: Mapping, group: str) -> Styler | HTML:
     asked = catalogue.groups()[group]
     sets = [entries for row, entries in measured.items() if row != "chance"]  # which is known of anything
     shown = [m for m in asked if any(entries[m]["value"] is not None for entries in sets)]
+    alike = _alike(measured, shown) if group == "matching" else {}
+    shown = [m for m in shown if m not in alike]
     found = [row for row in measured if any(measured[row][m]["value"] is not None for m in shown)]
     why = without_value(measured["model"], [m for m in asked if m not in shown])
     if not shown:
@@ -165,7 +167,19 @@ def metrics_table(metrics: Mapping, group: str) -> Styler | HTML:
     fid, n = measured["model"]["fid"], ""
     if group == "sets" and fid["value"] is not None:
         n = f"FID, KID, precision and recall: {fid['n_recordings']} faces beside as many photographs."
-    return _emphasised(frame, weights, notes="\n".join(part for part in (n, str(notes), why) if part))
+    same = "\n".join(f"{label(m)}: here the same as {label(first)}" for m, first in alike.items())
+    return _emphasised(frame, weights, notes="\n".join(part for part in (n, str(notes), why, same) if part))
+
+
+def _alike(measured: Mapping[str, Mapping], metrics: Sequence[str]) -> dict[str, str]:
+    """Metrics that say in every row what an earlier one says, with that one, as where all people are of one sex."""
+    columns = {m: [tuple(entries[m].get(part) for part in PARTS) for entries in measured.values()] for m in metrics}
+    first: dict[str, str] = {}
+    for at, metric in enumerate(metrics):
+        earlier = (m for m in metrics[:at] if m not in first and columns[m] == columns[metric])
+        if (found := next(earlier, None)) is not None:
+            first[metric] = found
+    return first
 
 
 def by_gender(metrics: Mapping[str, Mapping]) -> Styler | HTML:
@@ -267,15 +281,14 @@ def read_table2(path: Path) -> list[Table2Line]:
 
 def write_rows(metrics: Mapping[str, Mapping], folder: str | Path) -> None:
     """Write every row and metric of every variant, and every paired difference, as ``rows.csv`` in `folder`."""
-    frames = []
+    lines: list[dict] = []
     for variant, content in metrics.items():
-        frames.append(long(content, variant=variant).assign(what="value"))
+        lines += long(content, variant=variant).assign(what="value").to_dict("records")
         for part, what in (("differences", "model minus row"), ("differences_of_mean", "draws_mean minus row")):
-            if content[part]:
-                minus = {"protocol": content["protocol"], "rows": content[part]}
-                frames.append(long(minus, variant=variant).assign(what=what))
+            minus = {"protocol": content["protocol"], "rows": content[part]}
+            lines += long(minus, variant=variant).assign(what=what).to_dict("records")
     with files.whole(Path(folder) / "rows.csv") as beside:
-        pd.concat(frames).to_csv(beside, index=False)
+        pd.DataFrame(lines).to_csv(beside, index=False)
 
 
 def across_seeds(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

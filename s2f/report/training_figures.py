@@ -84,6 +84,8 @@ def loss_curves(
         if len(names) > 1:
             ax.legend(loc="best")
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        if ax.get_ylim()[1] >= 1000:
+            ax.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
     for ax in axes.flat[max(0, len(panels) - n_columns) : len(panels)]:  # the lowest of each column
         ax.set_xlabel("training step")
         ax.tick_params(labelbottom=True)
@@ -127,6 +129,35 @@ def sample_grids(samples: Mapping[str, np.ndarray], *, n_rows: int = 6, n_column
     picked = [steps[k] for k in evenly(len(steps), most=n_rows)]
     rows = {f"step {int(step):,}": samples[step][:n_columns] for step in picked}
     return face_rows(rows, what="Faces drawn from the same voices, at several moments of the training")
+
+
+def _game(folder: Path) -> bool:
+    """Whether a variant's training was a game of generator and discriminator, or came to one."""
+    return (folder / "log.jsonl").is_file()
+
+
+def about(folder: Path, *, health: bool = False) -> str:
+    """What `learning` shows of a variant's training."""
+    if health:
+        share, variety = (
+            "the discriminator's share of right answers",
+            "the variety of drawn faces beside that of real ones",
+        )
+        game = f"{share}, {variety}, " if _game(folder) else ""
+        return f"Length of the gradients, {game}iterations a second and memory. A point is one line of the log."
+    if not _game(folder):
+        return "The sampler's loss, which cannot reach 0, since one voice has many faces."
+    losses = "Losses of the generator and of the discriminator side"
+    scores = "the discriminator's mean scores of real and drawn faces; a curve begins where its network takes part"
+    return f"{losses}, and {scores}. Adversarial losses need not fall; they should not run away."
+
+
+def about_faces(folder: Path) -> str:
+    """What `what_it_draws` shows of a variant."""
+    if (folder / "samples.npz").is_file():
+        return "One column a person, one row a moment of the training."
+    shared = "What a row shares was heard, or learned by heart; what varies in it is made up."
+    return f"A row a voice, eight draws each. {shared}"
 
 
 def learning(folder: Path, *, health: bool = False) -> Figure:

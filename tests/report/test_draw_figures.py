@@ -128,7 +128,10 @@ def test_words_about_shares_and_coverage(found):
     assert table.loc["age", "together"] == "0.900 [0.700, 1.100]"
     words = draw_figures.covered(found)
     assert "The central 80 % of the draws hold 80.0 % [75.0, 85.0] of the photographs; too few for height." in words
-    beside = found.coverage.assign(high=lambda t: t["high"].where(t["attribute"] != "mean", t["level"] - 0.0003))
+    beside = found.coverage.copy()
+    middle = beside["attribute"] == "mean"
+    for name, below in (("value", 0.01), ("high", 0.0003)):
+        beside.loc[middle, name] = beside.loc[middle, "level"] - below
     text = draw_figures.covered(replace(found, coverage=beside))
     assert "79.97] of the photographs, fewer than they should" in text, "rounded, the interval would hold 80"
     for say in (draw_figures.verdict, draw_figures.covered, draw_figures.shares_table):

@@ -173,7 +173,8 @@ def test_a_sampler_is_kept_too_which_plays_no_game(tmp_path, run):
     assert "s0/general/sampler/log.jsonl" in inside(tmp_path / "book" / "results" / run.name)
     text = page.read_text(encoding="utf-8")
     shown = shown_on(text)
-    assert "### General" in text and shown == ["s0/table1.png", "s0/general_curves.png", "s0/general_health.png"]
+    assert "### Training: General" in text
+    assert shown == ["s0/table1.png", "s0/general_curves.png", "s0/general_health.png"]
 
 
 def test_what_many_draws_say_is_kept_with_its_figures(tmp_path, run):
@@ -192,7 +193,7 @@ def test_what_many_draws_say_is_kept_with_its_figures(tmp_path, run):
     drawn = sorted(path.name for path in (page.parent / "s0").glob("draws*"))
     assert drawn == ["draws_coverage.png", "draws_energy.png", "draws_shares.png"]
     text = page.read_text(encoding="utf-8")
-    assert "hold 79.0 % [76.0, 84.0]" in text and f"too few of {draw_figures.said('glasses')}" in text
+    assert "hold 79.0 % [76.0, 84.0]" in text and f"too few for {draw_figures.said('glasses')}" in text
     assert set(shown_on(text)) >= {f"s0/{name}" for name in drawn}
     kept = tmp_path / "book" / "results" / run.name / "s0" / "answer" / "draws.json"
     assert json.loads(kept.read_text())["n_people"] == 400

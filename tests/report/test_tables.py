@@ -199,7 +199,8 @@ def test_a_dash_has_its_reason_below_the_table():
         assert page.count(f"–{marks['one person']}<") == 1 and page.count(f"–{marks[FEW]}<") == 2
     sets = tables.metrics_table(content, "sets").to_html()
     assert sets.count("–¹<") == 2 and f"¹ {FEW}</caption>" in sets
-    assert "caption" not in tables.metrics_table(metrics(), "sets").to_html().replace("caption-side", "")
+    caption = re.search("<caption>(.*?)</caption>", tables.metrics_table(metrics(), "sets").to_html(), re.S)
+    assert caption and caption[1].startswith("FID, KID, precision and recall: ") and "\n" not in caption[1]
 
 
 NAMES = ("Ba$$in", "a & b", "<b>bold</b>", "$x$")
@@ -212,6 +213,15 @@ def test_names_are_text_and_neither_tags_nor_formulas():
     table = page[page.index("<table") :]
     assert "<b>" not in table and table.count("&lt;b&gt;bold&lt;/b&gt;") == table.count("a &amp; b") == n
     assert table.count("$") == table.count('<span class="tex2jax_ignore mathjax_ignore">$</span>') == 4 * n
+
+
+def test_a_column_that_repeats_an_earlier_one_is_left_out_and_named():
+    content = metrics()
+    for entries in content["rows"].values():
+        entries["matching_within_women"] = dict(entries["matching_within_gender"])
+    page = tables.metrics_table(content, "matching").to_html()
+    assert ">matching within women</th>" not in page and ">matching within men</th>" in page
+    assert "matching within women: here the same as matching within sex" in page
 
 
 def test_by_gender_pairs_a_variant_with_general():

@@ -40,3 +40,21 @@ def test_signs_of_health_are_drawn_apart_from_the_losses():
     assert list(health) == ["discriminator right, variety of drawn faces (shares)", "iterations a second"]
     assert health["iterations a second"].get_ylim()[0] == 0  # a hundredth more is no jump
     assert [ax.get_title("left") for ax in training_figures.loss_curves(log).axes] == ["discriminator: real or fake?"]
+
+
+def test_captions_tell_of_a_game_only_where_there_was_one(tmp_path):
+    for health in (False, True):
+        assert "discriminator" not in training_figures.about(tmp_path, health=health)
+    assert "A row a voice" in training_figures.about_faces(tmp_path)
+    (tmp_path / "log.jsonl").touch()
+    (tmp_path / "samples.npz").touch()
+    for health in (False, True):
+        assert "discriminator" in training_figures.about(tmp_path, health=health)
+    assert "a moment of the training" in training_figures.about_faces(tmp_path)
+
+
+def test_numbers_of_thousands_have_a_comma_on_both_axes():
+    log = pd.DataFrame({"step": [0, 2000], "memory_mb": [900.0, 1500.0]})
+    figure = training_figures.training_health(log)
+    figure.canvas.draw()
+    assert "1,500" in texts(figure) and not {"1500", "2000"} & set(texts(figure))
