@@ -139,10 +139,10 @@ def tarp(found: Spread | str) -> Figure:
     if isinstance(found, str) or found.tarp.empty:
         return sentence(f"Not measured: {_why(found, 'tarp')}.")
     table = found.tarp
-    figure, axes = canvas(2.5, n_columns=2)
-    ax, words = axes[0]
-    words.axis("off")
-    words.text(0, 0.5, textwrap.fill(together(found), 46), va="center", fontsize=SMALL_PT, color=GREY)
+    figure, axes = canvas(2.8)
+    ax = axes[0, 0]
+    ax.set_anchor("W")
+    figure.supxlabel(textwrap.fill(together(found), 56), x=0.01, ha="left", fontsize=SMALL_PT, color=GREY)
     ax.plot([0, 100], [0, 100], color=GREY, linestyle=DASHED, linewidth=1)
     ax.fill_between(100 * table["level"], 100 * table["low"], 100 * table["high"], color=BLUE, alpha=0.2, linewidth=0)
     ax.plot(100 * table["level"], 100 * table["value"], "o-", color=BLUE, markersize=3.5)
