@@ -77,7 +77,7 @@ def coverage(found: Spread | str) -> Figure:
     if isinstance(found, str) or found.coverage.empty:
         return sentence(f"Not measured: {_why(found, 'coverage')}.")
     table = found.coverage
-    groups = [group for group in GROUPS if group in set(table["group"])]
+    groups = _groups(table)
     names = list(dict.fromkeys(table["attribute"]))
     names = ["mean", *(name for name in names if name != "mean")]
     figure, axes = canvas(LINE_IN * len(names) + 1.1, n_columns=len(groups), sharey=True, sharex=True)
@@ -320,6 +320,13 @@ def said(name: str) -> str:
     """What readers see for a column of `attributes.columns`, or an attribute."""
     name, _, value = name.partition("=")
     return prose.trait(name) + (f": {value}" if value else "")
+
+
+def _groups(table: pd.DataFrame) -> list[str]:
+    """Groups of people that are there; all of them are none of their own where everyone is in the only other."""
+    groups = [group for group in GROUPS if group in set(table["group"])]
+    values = [table.loc[table["group"] == group, ["value", "low", "high"]].to_numpy() for group in groups]
+    return groups[1:] if len(groups) == 2 and np.array_equal(*values) else groups
 
 
 def _shares(found: Spread) -> pd.DataFrame:

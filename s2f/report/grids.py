@@ -74,7 +74,7 @@ def styled(frame: pd.DataFrame, *, notes: str = "", lines: str | Sequence[str] =
     ----------
     lines : str or sequence of str, optional, what the lines are, for each level of the index; its own names if none
     """
-    line = "1px solid #d0d0d0"
+    line = "1px solid color-mix(in srgb, currentcolor 22%, transparent)"
     looks = {
         "th.row_heading": f"text-align: left; border-bottom: {line}",
         "th.col_heading": "text-align: center",

@@ -259,7 +259,8 @@ def _page(
 def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[str]:
     """Of a seed whose figures lie in `folder`."""
     name, shown = seed.name, catalogue.table2_metrics()
-    lines = [f"## Seed {name[1:]}", "", f"| variant | people | {' | '.join(map(catalogue.label, shown))} |"]
+    lines = [f"## Seed {name[1:]}", "", "````{div} full-width"]
+    lines += [f"| variant | people | {' | '.join(map(catalogue.label, shown))} |"]
     lines.append("|---" * (2 + len(shown)) + "|")
     every = tables.read_table2(seed / "results" / "table2.json")
     of_model = [line for line in every if line.row == "model"]
@@ -271,7 +272,13 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
             *(prose.signed(line.printed(metric)) for metric in shown),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Values with 95 % intervals over identities where they have one.", ""]
+    lines += [
+        "````",
+        "",
+        "A dash: no such number.",
+        "Values with 95 % intervals over identities where they have one.",
+        "",
+    ]
     who = prose.met(line.data for line in of_model)
     lines += _figure(
         f"{name}/table1.png",
