@@ -231,7 +231,7 @@ def _page(
     lines = [f"# Kept results: {prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book."]
     lines += ["They are of the run named here, whatever this build of the book shows elsewhere."]
-    lines += [f"[The table of profiles](#profiles) says how large `{profile}` is.", ""]
+    lines += [f"`params/profiles/{profile}.yaml` says how large it is.", ""]
     lines += ["## What made them", "", "| recorded | of all notebooks |", "|---|---|"]
     every = [facts for _, facts in noted]
     table = {

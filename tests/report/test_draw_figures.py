@@ -93,18 +93,18 @@ def test_what_misses_is_red_and_has_a_cross(found):
     assert reds.count(True) == 1 and reds == [ax.get_title("left").startswith("× ") for ax in panels]
 
 
-@pytest.mark.parametrize(
-    ("low", "said"), [(0.003, ": the draws for the voice know more"), (-0.001, "it is not established that the draws")]
-)
 def test_where_all_are_of_one_sex_there_is_one_panel(found):
     women = found.coverage[found.coverage["group"] == "overall"].assign(group="women")
     both = pd.concat([women.assign(group="overall"), women])
-    assert [ax.get_title() for ax in draw_figures.coverage(replace(found, coverage=both)).axes] == ["Women"]
+    assert [ax.get_title("left") for ax in draw_figures.coverage(replace(found, coverage=both)).axes] == ["Women"]
     both.loc[both["group"] == "women", "value"] += 0.01  # some are of unknown sex
-    titles = [ax.get_title() for ax in draw_figures.coverage(replace(found, coverage=both)).axes]
+    titles = [ax.get_title("left") for ax in draw_figures.coverage(replace(found, coverage=both)).axes]
     assert titles == ["All people", "Women"]
 
 
+@pytest.mark.parametrize(
+    ("low", "said"), [(0.003, ": the draws for the voice know more"), (-0.001, "it is not established that the draws")]
+)
 def test_whether_draws_know_more_than_the_sex_depends_on_the_interval(found, low, said):
     energy = found.energy.set_index("who", drop=False)
     energy.loc["sex_alone", ["minus_value", "minus_low", "minus_high"]] = (0.007, low, 0.012)
