@@ -102,7 +102,7 @@ def many_faces() -> Figure:
         "photo": (11, 34, "photograph", GREY),
         "encoder": (36, 34, "encoder", ORANGE),
         "code": (62, 34, "face code\n64 numbers", PURPLE),
-        "voice": (11, 16, "voice embedding\n64 numbers", BLUE),
+        "voice": (11, 16, "voice embedding\n16 main axes", BLUE),
         "noise": (11, 5.5, "noise\nanother each time", GREY),
         "sampler": (36, 10, "sampler\n16 steps", GREEN),
         "drawn": (62, 10, "drawn code\n64 numbers", PURPLE),

@@ -282,7 +282,7 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
     who = prose.met(line.data for line in of_model)
     lines += _figure(
         f"{name}/table1.png",
-        f"Table 1: people {who}, drawn by the seed and never chosen. "
+        f"People {who}, drawn by the seed and never chosen. "
         "Above a photograph, below it what is drawn from the person's voice.",
     )
     if found:

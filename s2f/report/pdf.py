@@ -114,7 +114,8 @@ def one_page(book: Path, names: list[str]) -> str:
         formulas = max(formulas, scripts, key=len)  # pages without formulas have none
         title = _TITLE.search(article.group(1))
         titles[name] = title.group(1).strip() if title else name
-        articles.append(f'<article id="{name}">{_apart(article.group(1), name=name, names=names)}</article>')
+        text = _apart(article.group(1), name=name, names=names)
+        articles.append(f'<article id="{name}" class="bd-article">{text}</article>')
     return (
         '<!DOCTYPE html>\n<html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">'
         f"<title>Speech to face</title>{''.join(_SHEETS.findall(first))}<style>{_ON_PAPER}</style>{formulas}</head>"
