@@ -285,8 +285,9 @@ def write_rows(metrics: Mapping[str, Mapping], folder: str | Path) -> None:
     for variant, content in metrics.items():
         lines += long(content, variant=variant).assign(what="value").to_dict("records")
         for part, what in (("differences", "model minus row"), ("differences_of_mean", "draws_mean minus row")):
-            minus = {"protocol": content["protocol"], "rows": content[part]}
-            lines += long(minus, variant=variant).assign(what=what).to_dict("records")
+            if content[part]:  # a recipe without a sampler has no mean of draws
+                minus = {"protocol": content["protocol"], "rows": content[part]}
+                lines += long(minus, variant=variant).assign(what=what).to_dict("records")
     with files.whole(Path(folder) / "rows.csv") as beside:
         pd.DataFrame(lines).to_csv(beside, index=False)
 

@@ -163,7 +163,7 @@ def test_settings_are_read_from_the_run(metrics, resolved):
     sampled = json.loads(json.dumps(resolved))
     sampled["sampler"] |= {"kind": "flow", "min_crop_s": 1.0}
     sampled["gan"] |= {"head": "k1", "min_crop_s": 2.0}  # it plays no such game
-    without = dict.fromkeys(("kernels of the face embedding", "numbers in a face embedding"), "no such network")
+    without = dict.fromkeys(("kernels of the face embedding", "numbers in a face embedding"), poster.NO_CRITIC)
     assert settings(sampled)["ours"].to_dict() == same["ours"].to_dict() | {"training crops": "1 to 8 s"} | without
     other = json.loads(json.dumps(resolved))
     other["sampler"]["kind"] = "none"
