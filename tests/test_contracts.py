@@ -180,4 +180,4 @@ def test_every_other_file_of_the_run_opens(finished, absent):
 def test_a_run_can_be_kept(finished, tmp_path):
     kept_runs.keep(tmp_path, finished.parent)
     (page,) = kept_runs.write_pages(tmp_path, tmp_path / "pages")
-    assert "Table 1" in page.read_text(encoding="utf-8")
+    assert "s0/table1.png" in page.read_text(encoding="utf-8")
