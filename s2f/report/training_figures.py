@@ -168,8 +168,7 @@ def learning(folder: Path, *, health: bool = False) -> Figure:
     folder : Path, the variant's
     health : bool, `training_health` instead of losses
     """
-    path = folder / "log.jsonl"
-    log = pd.DataFrame(saves.read_log(path if path.is_file() else folder / "sampler" / path.name))
+    log = pd.DataFrame(saves.read_log((folder if _game(folder) else folder / "sampler") / "log.jsonl"))
     return training_health(log) if health else loss_curves(log)
 
 
