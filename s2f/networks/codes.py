@@ -153,6 +153,7 @@ class Sampler(nn.Module):
 
     centre: Tensor
     axes: Tensor
+    told: Tensor
     frequencies: Tensor
 
     def __init__(
@@ -176,6 +177,7 @@ class Sampler(nn.Module):
         }
         self.register_buffer("centre", torch.zeros(embedding_dim))
         self.register_buffer("axes", torch.zeros(embedding_dim, n_axes))
+        self.register_buffer("told", torch.zeros(dim, n_axes))
         self.register_buffer("frequencies", torch.pi * 2.0 ** torch.linspace(-1, 6, N_FREQUENCIES), persistent=False)
         self.code_in, self.time_in, self.voice_in = (
             nn.Linear(n, width) for n in (dim, 2 * N_FREQUENCIES, n_axes + 1)
@@ -194,6 +196,19 @@ class Sampler(nn.Module):
         seen = deviations > SMALLEST_AXIS * deviations[0]
         self.centre.copy_(centre)
         self.axes.copy_(torch.where(seen, axes / deviations.clamp(min=1e-12), 0))
+
+    @torch.no_grad()
+    def learn_told(self, embeddings: Tensor, codes: Tensor) -> None:
+        """Take what the voice tells of a code: the least squares of codes on the axes, which are learned before.
+
+        Parameters
+        ----------
+        embeddings : Tensor, float [n, embedding_dim], of training recordings
+        codes : Tensor, float [n, dim], the mean code of each recording's person
+        """
+        voices, codes = self.condition(embeddings).double(), codes.double()
+        moved = torch.linalg.pinv(voices - voices.mean(0)) @ (codes - codes.mean(0))  # [n_axes, dim]
+        self.told.copy_(moved.T)
 
     def condition(self, embeddings: Tensor) -> Tensor:
         """Voice embeddings float [B, embedding_dim] along the axes, each in deviations: [B, n_axes]."""
@@ -243,12 +258,15 @@ class Sampler(nn.Module):
     def typical(self, embeddings: Tensor) -> Tensor:
         """The most typical draw of each voice, always the same: codes float [B, dim].
 
-        Of `N_TYPICAL` draws from fixed noise, the one with the smallest mean distance to the others. It is a draw like
-        the others: their mean would be a code that no face has.
+        Of `N_TYPICAL` draws from fixed noise, the one with the smallest mean distance to the others, where only what
+        the voice tells of a code is compared. By the rest, which no voice tells, nearly all voices would get the draw
+        of the same noise, and share its luck. It is a draw like the others: their mean would be a code that no face
+        has.
         """
         fixed = noise(N_TYPICAL, dim=self.dim, seed=0).to(embeddings.device)
         draws = self.draw(embeddings, fixed.expand(len(embeddings), -1, -1))
-        nearest = torch.cdist(draws, draws).mean(2).argmin(1)  # [B]
+        told = draws @ self.told  # [B, n, n_axes]
+        nearest = torch.cdist(told, told).mean(2).argmin(1)  # [B]
         return draws[torch.arange(len(draws), device=draws.device), nearest]
 
 

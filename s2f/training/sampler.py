@@ -53,7 +53,11 @@ class Trainer(loop.Trainer):
         recordings = pairs.tracks.whole()
         self.network.learn_axes(recordings)
         # On the CPU, where sums have one order.
-        apart = within_people(self.network.condition(recordings).cpu(), pairs.recording_identities.cpu())
+        people = pairs.recording_identities.cpu()
+        means = mean_codes(codes.cpu(), pairs.face_identities.cpu())
+        self.network.cpu().learn_told(recordings.cpu(), means[people])
+        self.network.to(device)
+        apart = within_people(self.network.condition(recordings).cpu(), people)
         if apart is None:
             if self.peers.primary:
                 print(f"Too few people have two recordings to say how far these lie apart: {TYPICAL} deviations, then.")
@@ -143,6 +147,13 @@ def within_people(values: Tensor, people: Tensor) -> Tensor | None:
     totals = values.new_zeros(len(counts), values.shape[1]).index_add_(0, people, values)
     off = values - (totals / counts.clamp(min=1)[:, None])[people]
     return ((off**2).sum(0) / (counts - 1).clamp(min=0).sum()).sqrt()
+
+
+def mean_codes(codes: Tensor, people: Tensor) -> Tensor:
+    """Mean code float [n_people, dim] of each person's photographs: `codes` [k, n_faces, dim], `people` [n_faces]."""
+    each = codes.mean(0)  # [n_faces, dim]
+    counts = torch.bincount(people)
+    return each.new_zeros(len(counts), each.shape[1]).index_add_(0, people, each) / counts[:, None]
 
 
 def codes_of(code: FaceCode, pairs: Pairs, *, flip: bool) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -121,7 +122,9 @@ def test_one_step_draws_are_the_network_of_its_noise(generator):
 @pytest.mark.parametrize("kind", ["flow", "energy"])
 def test_the_most_typical_draw_is_a_draw_and_always_the_same(generator, kind):
     network = sampler(generator, kind=kind, n_steps=4)
-    network.learn_axes(torch.randn(50, 12, generator=generator))
+    training = torch.randn(50, 12, generator=generator)
+    network.learn_axes(training)
+    network.learn_told(training, torch.randn(50, DIM, generator=generator))
     voices = torch.randn(3, 12, generator=generator)
     typical = network.typical(voices)
     torch.rand(5)  # whatever else is drawn
@@ -129,9 +132,43 @@ def test_the_most_typical_draw_is_a_draw_and_always_the_same(generator, kind):
     torch.testing.assert_close(typical[1:2], network.typical(voices[1:2]))
     fixed = codes.noise(codes.N_TYPICAL, dim=DIM, seed=0)
     draws = network.draw(voices, fixed.expand(3, -1, -1))
-    distances = [[sum((x - y).norm() for y in own) for x in own] for own in draws]
+    distances = [[sum(((x - y) @ network.told).norm() for y in own) for x in own] for own in draws]
     for found, own, far in zip(typical, draws, distances, strict=True):
         torch.testing.assert_close(found, own[int(torch.tensor(far).argmin())])
+
+
+def test_what_a_voice_tells_of_a_code_is_its_least_squares(generator):
+    network = sampler(generator, n_axes=4)
+    training = torch.randn(80, 12, generator=generator)
+    network.learn_axes(training)
+    voices = network.condition(training)
+    found = 3 + voices @ torch.arange(4.0 * DIM).reshape(4, DIM) + torch.randn(80, DIM, generator=generator)
+    network.learn_told(training, found)
+    inputs = np.c_[np.ones(80), voices.numpy()]
+    expected = np.linalg.lstsq(inputs, found.numpy(), rcond=None)[0][1:]  # [n_axes, dim]
+    np.testing.assert_allclose(network.told.numpy(), expected.T, rtol=1e-3, atol=1e-3)
+
+
+def test_the_most_typical_draw_is_typical_in_what_the_voice_tells():
+    # Codes are noise. The first number is told and the second is not: nearness in the second must not count.
+    network = Sampler(embedding_dim=12, dim=2, n_axes=1, n_steps=1).eval()
+    with torch.no_grad():
+        for layer in network.parameters():
+            layer.zero_()
+    network.told.copy_(torch.tensor([[1.0], [0.0]]))
+    typical = network.typical(torch.ones(1, 12))
+    first = codes.noise(codes.N_TYPICAL, dim=2, seed=0)[:, 0]
+    far = (first[:, None] - first).abs().mean(1)
+    assert typical[0, 0] == first[far.argmin()]
+
+
+def test_an_axis_without_variance_tells_nothing(generator):
+    network = sampler(generator, n_axes=4)
+    training = torch.randn(30, 12, generator=generator)
+    training[:, 2:] = 0  # on the unit circle: two axes
+    network.learn_axes(training)
+    network.learn_told(training, torch.randn(30, DIM, generator=generator))
+    assert torch.isfinite(network.told).all() and (network.told[:, 2:].abs() < 1e-6).all()
 
 
 def test_noise_is_standard_normal_and_more_of_it_begins_the_same():

@@ -145,6 +145,16 @@ def test_only_the_weights_are_learned_and_the_axes_are_those_of_the_voices():
     torch.testing.assert_close(seen.std(0, unbiased=False), torch.ones(4), atol=1e-2, rtol=0)
 
 
+def test_what_the_voices_tell_is_learned_of_their_own_peoples_codes():
+    using, made, means, _ = known()
+    network = trainer(using=using, made=torch.cat([made, made]), batch_size=8).kept()
+    said = network.condition(using.tracks.whole()) @ network.told.T  # [n_people, dim]
+    for number in (0, 1):
+        assert np.corrcoef(said[:, number], means[:, number])[0, 1] > 0.95
+        assert said[:, number].std().item() == pytest.approx(np.std(means[:, number]), rel=0.15)
+    assert said[:, 2].std() < 0.1  # of which no voice says anything
+
+
 @pytest.mark.parametrize("kind", ["flow", "energy"])
 def test_resumed_equals_uninterrupted(tmp_path, kind):
     settings = but(SAMPLER, kind=kind)
