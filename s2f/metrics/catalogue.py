@@ -99,7 +99,7 @@ class Row:
     table2: int = 0
 
 
-N_MEAN = 32  # draws of a recording whose embeddings are averaged
+N_MEAN = 64  # draws of a recording whose embeddings are averaged
 ONE, NONE = "one draw", "no draw"
 _ROWS = (
     Row("model", "generated", ONE, table2=1),
