@@ -159,7 +159,27 @@ def mean(values: np.ndarray) -> Statistic:
     return statistic
 
 
-def pair_mean(matrix: np.ndarray, allowed: np.ndarray) -> Statistic:
+@dataclass(frozen=True)
+class PairMean:
+    """The statistic that `pair_mean` gives.
+
+    Attributes
+    ----------
+    values, pairs : ndarray, float [n, n], value of each pair, 0 where it does not count, and 1 where it does
+    """
+
+    values: np.ndarray
+    pairs: np.ndarray
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        n_partners = counts @ self.pairs.T  # [B, n]
+        weights = counts * (n_partners > 0)
+        means = counts @ self.values.T / np.maximum(n_partners, 1)
+        total = weights.sum(1)
+        return np.divide((weights * means).sum(1), total, out=np.full(len(counts), np.nan), where=total > 0)
+
+
+def pair_mean(matrix: np.ndarray, allowed: np.ndarray) -> PairMean:
     """Mean over pairs of identities: over partners first, then over probes, so that people weigh equally.
 
     Probe and partner identities are resampled together, and a person drawn twice is never paired with
@@ -172,16 +192,7 @@ def pair_mean(matrix: np.ndarray, allowed: np.ndarray) -> Statistic:
         Pairs that count. The diagonal never does.
     """
     pairs = (allowed & ~np.eye(len(matrix), dtype=bool)).astype(float)
-    values = np.where(pairs > 0, matrix, 0.0)
-
-    def statistic(counts: np.ndarray) -> np.ndarray:
-        n_partners = counts @ pairs.T  # [B, n]
-        weights = counts * (n_partners > 0)
-        means = counts @ values.T / np.maximum(n_partners, 1)
-        total = weights.sum(1)
-        return np.divide((weights * means).sum(1), total, out=np.full(len(counts), np.nan), where=total > 0)
-
-    return statistic
+    return PairMean(np.where(pairs > 0, matrix, 0.0), pairs)
 
 
 def ratio(numerator: Statistic, denominator: Statistic) -> Statistic:
@@ -201,6 +212,9 @@ def difference(first: Statistic, second: Statistic) -> Statistic:
 
 def average(statistics: Sequence[Statistic]) -> Statistic:
     """Mean of several statistics on the same resampled people, of those that are defined there."""
+    means = [one for one in statistics if isinstance(one, PairMean)]
+    if len(means) == len(statistics) and all(np.array_equal(one.pairs, means[0].pairs) for one in means):
+        return PairMean(np.mean([one.values for one in means], axis=0), means[0].pairs)  # alike, and so taken once
 
     def statistic(counts: np.ndarray) -> np.ndarray:
         values = np.stack([one(counts) for one in statistics])  # [k, B]

@@ -91,6 +91,11 @@ class Given:
         return {"": np.ones_like(gender), "gender": gender, "gender_nationality": gender & nationality}
 
     @cached_property
+    def rms(self) -> np.ndarray:
+        """Mean pixel distance between the photos of two people, and on the diagonal within one: float [n, n]."""
+        return pairs.rms_matrix(self.photos.part("pixels"), self.codes(self.photos), n_identities=len(self.people))
+
+    @cached_property
     def to_training(self) -> tuple[np.ndarray, np.ndarray]:
         """Distance of each photo to the nearest one that was trained on, and whose photo it is: [m] each."""
         assert self.training is not None  # what needs it is asked for nothing without it
@@ -190,7 +195,10 @@ class Comparison:
     @cached_property
     def diversity(self) -> tuple[np.ndarray, Statistic, Statistic]:
         """Pairs of one sex, and their mean distance among the faces and among the photos."""
-        real = pairs.rms_matrix(self.gallery.part("pixels"), self.photo_codes, n_identities=self.n)
+        if self.gallery is self.given.photos:
+            real = self.given.rms
+        else:
+            real = pairs.rms_matrix(self.gallery.part("pixels"), self.photo_codes, n_identities=self.n)
         both = self.given.strata["gender"] & np.isfinite(self.rms) & np.isfinite(real) & ~np.eye(self.n, dtype=bool)
         return both, bootstrap.pair_mean(self.rms, both), bootstrap.pair_mean(real, both)
 

@@ -99,10 +99,19 @@ def leak(table: pd.DataFrame) -> Figure:
     ax.set_xlabel("held-out R² of the skin tone")
     ax.set_yticks(list(places.values()), [f"leak {name}" for name in places])
     figure.legend(handles=_handles(table, photographs=False), loc="outside upper center", ncols=3, fontsize=SMALL_PT)
-    face = table[table["level"] == "face"]
-    told = [f"leak {row.planted}: {row.value:z.2f}, {row.verdict}" for row in face.itertuples()]
-    say(figure, f"How much of the skin tone is recovered from the drawn face, as held-out R²: {listed(told)}.")
+    say(figure, leaked(table))
     return figure
+
+
+def leaked(table: pd.DataFrame | None) -> str:
+    """What `leak` shows, in words; where nothing is known, that."""
+    if table is None:
+        return UNKNOWN
+    told = []
+    for planted, part in table.groupby("planted", sort=False):
+        levels = [f"{row.value:z.2f} from the {MARKS[row.level][0]}" for row in part.itertuples()]
+        told.append(f"with the leak {planted} it is {listed(levels)}")
+    return prose.signed(f"The held-out R² of the skin tone: {'; '.join(told)}.")
 
 
 def _places(shares: pd.DataFrame) -> dict[str, float]:

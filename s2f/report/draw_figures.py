@@ -11,7 +11,7 @@ import pandas as pd
 
 from s2f.evaluation.attributes import NAMES
 from s2f.evaluation.draws import GROUPS, LEVELS, N_BINS, NEIGHBOURS, Spread
-from s2f.metrics.recovery import AS_PEOPLE, MADE_UP, MARGIN, SHARED, UNTOLD, sharing
+from s2f.metrics.recovery import AS_PEOPLE, MADE_UP, MARGIN, SHARED, TOO_LITTLE, TOO_MUCH, UNTOLD, sharing
 from s2f.report import prose
 from s2f.report.grids import styled
 from s2f.report.style import (
@@ -247,9 +247,9 @@ def verdict(found: Spread | str) -> str:
             text += f"draws share {low:z.3f} to {high:z.3f} of them."
     if (untold := table.loc[table["sharing"] == UNTOLD, "attribute"]).size:
         text += f" Shared though no voice tells it: {', '.join(map(said, untold))}."
-    text += f" {n_varied} of all {len(table)} vary as they do among people. Shares are of the variance within a sex; "
+    text += f" {n_varied} of all {len(table)} vary as they do among people{_off(table)}. Shares are of the variance within a sex; "
     text += f"an attribute counts as made up where its shared part is not surely above {MARGIN:g}."
-    return prose.signed(text) + (f" Not legible in photographs: {', '.join(map(said, unread))}." if unread else "")
+    return prose.signed(text) + (f" Not legible within a sex: {', '.join(map(said, unread))}." if unread else "")
 
 
 def covered(found: Spread | str) -> str:
@@ -276,6 +276,13 @@ def _digits(low: float, high: float, *, of: float, least: int = 1) -> int:
     """Decimals that leave a bound on the side of an interval on which it is."""
     inside = low <= of <= high
     return next(n for n in range(least, 16) if (round(low, n) <= of <= round(high, n)) == inside)
+
+
+def _off(table: pd.DataFrame) -> str:
+    """Attributes that do not vary as they do among people, in brackets."""
+    parts = ((what, table.loc[table["spread"] == what, "attribute"]) for what in (TOO_LITTLE, TOO_MUCH))
+    which = "; ".join(f"{what}: {', '.join(map(said, names))}" for what, names in parts if len(names))
+    return f" ({which})" if which else ""
 
 
 def _how_much(told: pd.DataFrame) -> str:

@@ -126,6 +126,19 @@ def test_distinct_is_an_interval_without_zero(low, high, expected):
     assert bootstrap.distinct({"value": 0.1, "low": low, "high": high}) is expected
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_an_average_of_means_over_pairs_is_that_of_their_values(rng, alike):
+    """Taken at once where they count the same pairs, and otherwise one by one."""
+    matrices = rng.normal(size=(3, 6, 6))
+    allowed = np.array([rng.random((6, 6)) < 0.7] * 3)
+    allowed[1, 2, 3] ^= not alike
+    counts = bootstrap.resamples(6, rng=rng, n_resamples=20)
+    several = [bootstrap.pair_mean(*each) for each in zip(matrices, allowed, strict=True)]
+    average = bootstrap.average(several)
+    assert isinstance(average, bootstrap.PairMean) == alike
+    np.testing.assert_allclose(average(counts), np.mean([one(counts) for one in several], axis=0), rtol=1e-12)
+
+
 def test_an_average_is_over_what_is_defined():
     """Where two people have values of one thing, and one of another, resamples may hold nobody with the latter."""
     first, second = bootstrap.mean(np.array([1.0, 3.0])), bootstrap.mean(np.array([np.nan, 9.0]))
