@@ -49,13 +49,19 @@ def energy(found: Spread | str) -> Figure:
         return sentence(f"Not measured: {found}.")
     table = found.energy
     figure, axes = canvas(0.3 * len(table) + 0.8, n_columns=2, sharey=True)
+    crossed, beside = False, {"va": "center", "fontsize": SMALL_PT, "color": GREY}
+    axes[0, 1].margins(x=0.16)  # for the numbers
     for ax, prefix in zip(axes[0], ("", "minus_"), strict=True):
         for place, row in enumerate(table.to_dict("records")):
             own = row["who"] == "draws"
             if own and prefix:
                 continue
             colour = GREEN if own else RED if row["minus_low"] <= 0 and row["who"] != "photographs" else BLUE
+            crossed |= colour == RED
             _interval(ax, place, row, prefix, colour=colour)
+            if prefix:
+                at = (row["minus_high"], place)
+                ax.annotate(prose.signed(f"{row['minus_value']:z.3f}"), at, (6, 0), textcoords="offset points", **beside)
         ax.grid(axis="y", visible=False)
         ax.locator_params(axis="x", nbins=5)
     axes[0, 1].axvline(0, color=GREY, linestyle=DASHED, linewidth=1)
@@ -64,7 +70,7 @@ def energy(found: Spread | str) -> Figure:
     axes[0, 0].set_title("Energy score, lower is better", fontsize=9.5)
     axes[0, 1].set_title("… minus that of the draws", fontsize=9.5)
     spacing(figure, wspace=0.05)
-    note = "bar: 95 % interval over people; cross: not surely worse than the draws"
+    note = f"bar: 95 % interval over people{'; cross: not surely worse than the draws' if crossed else ''}"
     _note(figure, found, ("sex_alone", "photographs"), note)
     told = (f"{NEIGHBOURS[who]} {value:z.2f}" for who, value in zip(table["who"], table["value"], strict=True))
     say(figure, f"Energy scores, lower is better: {listed(told)}.")
@@ -246,10 +252,10 @@ def verdict(found: Spread | str) -> str:
             text += f" Of {len(part)} that {which}, {made_up} {'is' if made_up == 1 else 'are'} made up; "
             text += f"draws share {low:z.3f} to {high:z.3f} of them."
     if (untold := table.loc[table["sharing"] == UNTOLD, "attribute"]).size:
-        text += f" Shared though no voice tells it: {', '.join(map(said, untold))}."
-    text += f" {n_varied} of all {len(table)} vary as they do among people{_off(table)}. Shares are of the variance within a sex; "
-    text += f"an attribute counts as made up where its shared part is not surely above {MARGIN:g}."
-    return prose.signed(text) + (f" Not legible within a sex: {', '.join(map(said, unread))}." if unread else "")
+        text += f" Shared though no voice tells it: {listed(map(said, untold), most=40)}."
+    text += f" {n_varied} of all {len(table)} vary as they do among people{_off(table)}. "
+    text += f"Shares are of the variance within a sex; an attribute counts as made up where its shared part is not surely above {MARGIN:g}."
+    return prose.signed(text) + (f" Not legible within a sex: {listed(map(said, unread), most=40)}." if unread else "")
 
 
 def covered(found: Spread | str) -> str:
@@ -267,7 +273,7 @@ def covered(found: Spread | str) -> str:
         text += "" if low <= 100 * level <= high else f", {'fewer' if value < 100 * level else 'more'} than they should"
         alone = own.drop("mean")
         off = {"too few": alone.index[alone["high"] < level], "too many": alone.index[alone["low"] > level]}
-        which = "; ".join(f"{what} for {', '.join(map(said, names))}" for what, names in off.items() if len(names))
+        which = "; ".join(f"{what} for {listed(map(said, names), most=40)}" for what, names in off.items() if len(names))
         parts.append(f"{text}; {which or 'no single attribute misses'}.")
     return " ".join(parts)
 
@@ -281,7 +287,7 @@ def _digits(low: float, high: float, *, of: float, least: int = 1) -> int:
 def _off(table: pd.DataFrame) -> str:
     """Attributes that do not vary as they do among people, in brackets."""
     parts = ((what, table.loc[table["spread"] == what, "attribute"]) for what in (TOO_LITTLE, TOO_MUCH))
-    which = "; ".join(f"{what}: {', '.join(map(said, names))}" for what, names in parts if len(names))
+    which = "; ".join(f"{what}: {listed(map(said, names), most=40)}" for what, names in parts if len(names))
     return f" ({which})" if which else ""
 
 
@@ -307,8 +313,9 @@ def together(found: Spread | str) -> str:
     level, value, low, high = (100 * middle[name] for name in ("level", "value", "low", "high"))
     text = f"The nearest {level:.0f} % of the draws hold {value:.1f} % [{low:.1f}, {high:.1f}] of photographs; "
     if off.empty:
-        return f"{text}no level misses the diagonal."
-    return f"{text}the diagonal is missed at {', '.join(f'{100 * each:.0f} %' for each in off['level'])}."
+        return f"{text}calibrated draws would hold as many as the level says, and no level is missed."
+    missed = listed(f"{100 * each:.0f} %" for each in off["level"])
+    return f"{text}calibrated draws would hold as many as the level says, which is missed at {missed}."
 
 
 def known(found: Spread | str) -> str:

@@ -189,7 +189,7 @@ def fid_by_n(frames: Mapping[str, pd.DataFrame]) -> Figure:
     shown = _apart(sizes)
     ax.set_xticks(shown, [f"{n:,}" for n in shown])
     ax.set_xticks([], minor=True)
-    ax.set(xlabel="faces on each side", ylabel="FID")
+    ax.set(xlabel="faces on each side (logarithmic)", ylabel="FID")
     ax.set_ylim(bottom=0)
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=min(len(frames), 3))
     told = []

@@ -46,8 +46,8 @@ DRAWS = MappingProxyType(
         "shares": (
             draw_figures.shares,
             "What draws of a voice share and what they make up, attribute by attribute; a tick is what the voice's "
-            "parameters tell, lines are intervals, and the sum should meet the dashed line; a cross marks a name that "
-            "misses",
+            "parameters tell, lines are intervals, and the sum should meet the dashed line; a cross marks what is shared "
+            "though no voice tells it, or whose sum misses the line",
         ),
     }
 )
@@ -275,15 +275,17 @@ def _seed_lines(seed: Path, found: draws.Spread | None, folder: Path) -> list[st
     lines += [
         "````",
         "",
-        "A dash: no such number.",
-        "Values with 95 % intervals over identities where they have one.",
+        "Values with 95 % intervals over people where they have one; a dash where there is no such number.",
+        "Whoever knows the sex alone sets the bar for matching among anybody, and a coin that within a sex.",
+        "As a set, someone else's faces are those of the drawn row, so what is measured of sets is the same.",
         "",
     ]
     who = prose.met(line.data for line in of_model)
     lines += _figure(
         f"{name}/table1.png",
-        f"People {who}, drawn by the seed and never chosen. "
-        "Above a photograph, below it what is drawn from the person's voice.",
+        f"People {who}, picked at random by the seed. "
+        "Above a photograph, below it what General drew from the person's voice, the most typical face first where it "
+        "draws several.",
     )
     if found:
         lines += ["### Many draws of a voice", ""]

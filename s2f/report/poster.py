@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from s2f.study.runs import Study
 
 REPRODUCED, NOT_COMPARABLE = "reproduced", "not comparable"
-IMPOSSIBLE, NOT_CHECKABLE = "impossible under a reading", "not checkable here"
+IMPOSSIBLE, NOT_CHECKABLE = "impossible in this reading", "not checkable here"
 NO_CRITIC = "no such network in this recipe"
 CLASSES = (REPRODUCED, NOT_COMPARABLE, IMPOSSIBLE, NOT_CHECKABLE)
 N_DIMS = 512  # of the face embeddings of later systems, such as SF2F (2022), whose L1 is summed over them
@@ -99,7 +99,7 @@ def show_l1_bounds() -> pd.DataFrame:
             "L1, as the poster reports it": f"{row.l1:.2f}",
             f"most for any two unit vectors: 2·√{N_DIMS}": f"{row.bound:.1f}",
             f"most at the reported cosine c: √{N_DIMS}·√(2 − 2c)": f"{row.bound_at_cosine:.1f}",
-            "reported over most": f"{row.l1 / row.bound_at_cosine:.2f} times",
+            "reported, in multiples of that": f"{row.l1 / row.bound_at_cosine:.2f} times",
             "dimensions that it would take: L1² / (2 − 2c)": f"{row.fewest_dims:,}",
         }
     return pd.DataFrame(columns)
@@ -201,7 +201,7 @@ def _data(metrics: Mapping[str, Mapping], counts: Mapping[str, int] | None) -> l
         agrees = f"The 2019 paper's splits add up to it: {terms}." if sum(parts) == poster else f"{terms} differ."
         if counts is None:
             kind, ours = NOT_CHECKABLE, "–"
-            why = f"{agrees} the corpus notebook counts it on all of VoxCeleb and VGGFace, which this run has not read."
+            why = f"{agrees} The corpus notebook counts it on all of VoxCeleb and VGGFace, which this run has not read."
         else:
             kind, ours = REPRODUCED if counts[name] == poster else NOT_COMPARABLE, f"{counts[name]:,}"
             why = agrees if counts[name] == poster else f"{agrees} The scan found {counts[name] - poster:+,}."
@@ -339,7 +339,7 @@ def show_spread(frame: pd.DataFrame) -> Styler:
             "best": values["best"],
             "worst": values["worst"],
             "best of ten draws": values["best_of_tries"],
-            "… is better than everyone": "–" if share is None or share != share else f"{100 * share:.0f} %",
+            "best of ten beats everyone": "–" if share is None or share != share else f"{100 * share:.0f} %",
         }
     return styled(pd.DataFrame(lines).T, lines="metric")
 

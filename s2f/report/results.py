@@ -66,6 +66,7 @@ QUOTED: Mapping[str, Quote] = MappingProxyType(
             for metric in ("gender_agreement", "diversity_share", "recall")
         },
         "gender_agreement_neighbour": Quote("neighbour", "gender_agreement"),
+        "gender_agreement_shuffled": Quote("shuffled_voice", "gender_agreement"),
         "matching_within_gender_over_neighbour": Quote("model", "matching_within_gender", against="neighbour"),
         "matching_within_gender_over_shuffled": Quote("model", "matching_within_gender", against="shuffled_voice"),
         "matching_within_gender_over_probe": Quote("model", "matching_within_gender", against="probe"),
