@@ -35,6 +35,7 @@ HEADINGS = (
     "sex right (%)",
     "within sex (%)",
     "women; men (%)",
+    "the mean minus the linear map (points)",
     "energy score",
     "that minus the first row's",
     "any voice of the sex minus own",
@@ -73,6 +74,8 @@ class Bench:
         training = data.select(self.store, split="train")
         self.pairs = data.pairs(self.store, self.voice, training, device="cpu")
         self.first_scores: np.ndarray | None = None
+        subject = Subject(self.model, self.store, self.voice, data.select(self.store, split="validation"), self.readers)
+        self.map = self._wins(metrics.probe(subject, self.voices.numpy()))
 
     @property
     def n(self) -> int:
@@ -96,13 +99,11 @@ class Bench:
         again = inference.rendered(
             self.code.decoder, autoencoder.encode(self.code, data.Photos(own, device=self.pairs.device))
         )
-        subject = Subject(self.model, self.store, self.voice, data.select(self.store, split="validation"), self.readers)
-        told = metrics.probe(subject, self.voices.numpy())
         return {
-            "another photograph": self._sex(own, 1) | self._matched(self.read(own).embeddings, others),
+            "another photograph": self._sex(own, 1) | self._said(self._wins(self.read(own).embeddings, others)),
             "another photograph, by way of its code": self._sex(again, 1)
-            | self._matched(self.read(again).embeddings, others),
-            "linear map from the voice": self._matched(told),
+            | self._said(self._wins(self.read(again).embeddings, others)),
+            "linear map from the voice": self._said(self.map),
         }
 
     def measured(self, network: Sampler, *, seed: int) -> dict[str, str]:
@@ -121,24 +122,31 @@ class Bench:
         self.first_scores = scores if self.first_scores is None else self.first_scores
         vectors = many.own.embeddings / np.linalg.norm(many.own.embeddings, axis=2, keepdims=True)
         another = bootstrap.pair_mean(own, matching.same(self.genders) & ~np.eye(self.n, dtype=bool))
-        said = self._sex(faces.reshape(-1, *faces.shape[2:]), self.n_draws) | self._matched(vectors.mean(1))
+        of_mean = self._wins(vectors.mean(1))
+        said = self._sex(faces.reshape(-1, *faces.shape[2:]), self.n_draws) | self._said(of_mean)
+        said[HEADINGS[4]] = self._cell(bootstrap.difference(self._within(of_mean), self._within(self.map)), 100)
         means = (scores, scores - self.first_scores, np.diag(anybody) - scores)
         cells = [self._cell(bootstrap.mean(values), 1) for values in means]
         cells.append(self._cell(bootstrap.difference(another, bootstrap.mean(scores)), 1))
-        return said | dict(zip(HEADINGS[4:], cells, strict=True))
+        return said | dict(zip(HEADINGS[5:], cells, strict=True))
 
     def _sex(self, faces: np.ndarray, n_each: int) -> dict[str, str]:
         right = (self.readers.gender(faces) > 0.5).reshape(self.n, n_each) == (self.genders == "f")[:, None]
         return {HEADINGS[1]: self._cell(bootstrap.mean(right.mean(1)), 100)}
 
-    def _matched(self, vectors: np.ndarray, gallery: np.ndarray | None = None) -> dict[str, str]:
+    def _wins(self, vectors: np.ndarray, gallery: np.ndarray | None = None) -> np.ndarray:
+        """How often each person's vector is nearer to the person's photographs than to another's: [n, n]."""
         gallery = np.ones(len(self.photos), bool) if gallery is None else gallery
         photos = self.photos[gallery] / np.linalg.norm(self.photos[gallery], axis=1, keepdims=True)
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         of_whom = self.photo_codes[gallery]
-        wins = matching.win_matrix(vectors, np.arange(self.n), photos, of_whom, n_identities=self.n)
-        allowed = matching.same(self.genders) & np.isfinite(wins)
-        whole = self._cell(bootstrap.pair_mean(wins, allowed), 100)
+        return matching.win_matrix(vectors, np.arange(self.n), photos, of_whom, n_identities=self.n)
+
+    def _within(self, wins: np.ndarray) -> bootstrap.Statistic:
+        return bootstrap.pair_mean(wins, matching.same(self.genders) & np.isfinite(wins))
+
+    def _said(self, wins: np.ndarray) -> dict[str, str]:
+        whole = self._cell(self._within(wins), 100)
         each = (np.nanmean(wins[np.ix_(own, own)]) for own in (self.genders == "f", self.genders == "m"))
         return {HEADINGS[2]: whole, HEADINGS[3]: "; ".join(f"{100 * value:.1f}" for value in each)}
 

@@ -179,7 +179,7 @@ class PairMean:
         return np.divide((weights * means).sum(1), total, out=np.full(len(counts), np.nan), where=total > 0)
 
 
-def pair_mean(matrix: np.ndarray, allowed: np.ndarray) -> PairMean:
+def pair_mean(matrix: np.ndarray, allowed: np.ndarray) -> Statistic:
     """Mean over pairs of identities: over partners first, then over probes, so that people weigh equally.
 
     Probe and partner identities are resampled together, and a person drawn twice is never paired with

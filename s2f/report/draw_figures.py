@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,8 +60,8 @@ def energy(found: Spread | str) -> Figure:
             crossed |= colour == RED
             _interval(ax, place, row, prefix, colour=colour)
             if prefix:
-                at = (row["minus_high"], place)
-                ax.annotate(prose.signed(f"{row['minus_value']:z.3f}"), at, (6, 0), textcoords="offset points", **beside)
+                by = prose.signed(f"{row['minus_value']:z.3f}")
+                ax.annotate(by, (row["minus_high"], place), (6, 0), textcoords="offset points", **beside)
         ax.grid(axis="y", visible=False)
         ax.locator_params(axis="x", nbins=5)
     axes[0, 1].axvline(0, color=GREY, linestyle=DASHED, linewidth=1)
@@ -252,10 +252,11 @@ def verdict(found: Spread | str) -> str:
             text += f" Of {len(part)} that {which}, {made_up} {'is' if made_up == 1 else 'are'} made up; "
             text += f"draws share {low:z.3f} to {high:z.3f} of them."
     if (untold := table.loc[table["sharing"] == UNTOLD, "attribute"]).size:
-        text += f" Shared though no voice tells it: {listed(map(said, untold), most=40)}."
+        text += f" Shared though no voice tells it: {_named(untold)}."
     text += f" {n_varied} of all {len(table)} vary as they do among people{_off(table)}. "
-    text += f"Shares are of the variance within a sex; an attribute counts as made up where its shared part is not surely above {MARGIN:g}."
-    return prose.signed(text) + (f" Not legible within a sex: {listed(map(said, unread), most=40)}." if unread else "")
+    text += "Shares are of the variance within a sex; an attribute counts as made up where its shared part is not "
+    text += f"surely above {MARGIN:g}."
+    return prose.signed(text) + (f" Not legible within a sex: {_named(unread)}." if unread else "")
 
 
 def covered(found: Spread | str) -> str:
@@ -273,7 +274,7 @@ def covered(found: Spread | str) -> str:
         text += "" if low <= 100 * level <= high else f", {'fewer' if value < 100 * level else 'more'} than they should"
         alone = own.drop("mean")
         off = {"too few": alone.index[alone["high"] < level], "too many": alone.index[alone["low"] > level]}
-        which = "; ".join(f"{what} for {listed(map(said, names), most=40)}" for what, names in off.items() if len(names))
+        which = "; ".join(f"{what} for {_named(names)}" for what, names in off.items() if len(names))
         parts.append(f"{text}; {which or 'no single attribute misses'}.")
     return " ".join(parts)
 
@@ -287,7 +288,7 @@ def _digits(low: float, high: float, *, of: float, least: int = 1) -> int:
 def _off(table: pd.DataFrame) -> str:
     """Attributes that do not vary as they do among people, in brackets."""
     parts = ((what, table.loc[table["spread"] == what, "attribute"]) for what in (TOO_LITTLE, TOO_MUCH))
-    which = "; ".join(f"{what}: {listed(map(said, names), most=40)}" for what, names in parts if len(names))
+    which = "; ".join(f"{what}: {_named(names)}" for what, names in parts if len(names))
     return f" ({which})" if which else ""
 
 
@@ -334,6 +335,11 @@ def said(name: str) -> str:
     """What readers see for a column of `attributes.columns`, or an attribute."""
     name, _, value = name.partition("=")
     return prose.trait(name) + (f": {value}" if value else "")
+
+
+def _named(attributes: Iterable[str]) -> str:
+    """All of some attributes, in words."""
+    return listed(map(said, attributes), most=100)
 
 
 def _groups(table: pd.DataFrame) -> list[str]:

@@ -46,8 +46,8 @@ DRAWS = MappingProxyType(
         "shares": (
             draw_figures.shares,
             "What draws of a voice share and what they make up, attribute by attribute; a tick is what the voice's "
-            "parameters tell, lines are intervals, and the sum should meet the dashed line; a cross marks what is shared "
-            "though no voice tells it, or whose sum misses the line",
+            "parameters tell, lines are intervals, and the sum should meet the dashed line; a cross marks what is "
+            "shared though no voice tells it, or whose sum misses the line",
         ),
     }
 )
