@@ -102,7 +102,7 @@ def coverage(found: Spread | str) -> Figure:
         ax.grid(axis="y", visible=False)
     axes[0, 0].set_yticks(range(len(names)), [said(name) for name in names], fontsize=SMALL_PT)
     axes[0, 0].set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 102))
-    spacing(figure, wspace=0.03)
+    spacing(figure, wspace=0.08)
     for level in sorted(set(table["level"])):
         axes[0, 0].plot([], [], "o-", color=COLOUR_OF[level], markersize=3.2, label=f"central {100 * level:.0f} %")
     figure.legend(loc="outside upper center", ncols=3, fontsize=SMALL_PT)
