@@ -21,7 +21,7 @@ from s2f.networks import inference
 from s2f.networks.codes import Sampler
 from s2f.networks.models import Architecture
 from s2f.networks.readers import Readers, Trunk
-from s2f.report import answer_figures
+from s2f.report import answer_figures, prose
 from s2f.study import runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,6 +196,14 @@ def test_the_leak_is_found_in_people_and_in_the_run_that_was_trained_on_it(measu
     again = known_answer.leak(study, answer)
     assert list(again["planted"].unique()) == ["nowhere", "in the people measured", "in the training too"]
     assert answer_figures.show_leak(again).axes[0].get_yticklabels()[2].get_text() == "leak in the training too"
+    said, values = answer_figures.leaked(again), again.set_index(["planted", "level"])["value"]
+    for planted, level, name in (
+        ("nowhere", "face", "drawn face"),
+        ("in the people measured", "ceiling", "true parameters of the voice"),
+        ("in the training too", "face", "drawn face"),
+    ):
+        part = said.partition(f"with the leak {planted} it is ")[2].partition(";")[0]
+        assert prose.signed(f"{values[planted, level]:z.2f} from the {name}") in part
 
 
 def test_the_page_of_an_answer(measured):
@@ -238,6 +246,7 @@ def test_where_nothing_is_known_it_is_said(project, monkeypatch, tmp_path, capsy
     assert found is answer is known_answer.alone(study, found) is known_answer.leak(study, answer) is None
     assert answer_figures.counts(answer) == answer_figures.exceptions(answer) == known_answer.UNKNOWN
     assert answer_figures.show(answer) is answer_figures.show_leak(None) is None
+    assert answer_figures.leaked(None) == known_answer.UNKNOWN
     assert capsys.readouterr().out.count(known_answer.UNKNOWN) == 2
     assert answer_figures.sentence(answer) == known_answer.UNKNOWN
     known_answer.write(found, {"answer": answer}, tmp_path)

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 from s2f.evaluation import draws
 from s2f.evaluation.attributes import NAMES, columns
 from s2f.metrics import recovery
-from s2f.report import draw_figures, style
+from s2f.report import draw_figures, prose, style
 from tests.report.figures import fits, texts
 
 ALL = (draw_figures.energy, draw_figures.coverage, draw_figures.ranks, draw_figures.tarp, draw_figures.shares)
@@ -77,6 +77,13 @@ def test_figures_say_why_there_is_nothing(draw, found):
         assert draws.NO_ATTRIBUTES in " ".join(texts(fits(lambda: draw(bare)))).replace("\n", " ")
 
 
+def test_differences_of_energy_scores_stand_beside_them_and_a_cross_is_explained_where_there_is_one(found):
+    assert {"0.010", "0.200", "−0.050"} <= texts(draw_figures.energy(found))
+    assert any("cross: not surely worse" in text for text in texts(draw_figures.energy(found)))
+    sure = replace(found, energy=found.energy.assign(minus_low=0.1))
+    assert not any("cross" in text for text in texts(draw_figures.energy(sure)))
+
+
 def test_what_misses_is_red_and_has_a_cross(found):
     def red(figure):
         lines = [line for ax in figure.axes for line in ax.lines if line.get_marker() in ("o", "X")]
@@ -129,9 +136,10 @@ def test_words_about_shares_and_coverage(found):
         f"Of {free} that nothing that shapes the voice causes, {free} are made up; draws share 0.020 to 0.020 of them. "
         "Of 12 that share causes with the voice but cannot be told from it within a sex, 12 are made up;"
     )
-    assert f"{len(NAMES) - 2} of all {len(NAMES) - 1} vary" in text
+    off = prose.trait([name for name in NAMES if name != "sex"][1])
+    assert f"{len(NAMES) - 2} of all {len(NAMES) - 1} vary as they do among people (too little: {off})." in text
     without = replace(found, shares=found.shares[found.shares["attribute"] != "eye_tilt"])
-    assert draw_figures.verdict(without).endswith("Not legible in photographs: eye tilt.")
+    assert draw_figures.verdict(without).endswith("Not legible within a sex: eye tilt.")
     table = draw_figures.shares_table(found).data
     assert table.loc["height", "found"] == recovery.NOT_SHARED and table.loc["height", "expected"] == "shared"
     assert table.loc["age", "together"] == "0.900 [0.700, 1.100]"
