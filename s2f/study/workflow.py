@@ -80,7 +80,8 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
                 if (failed := pages.failure(root / job.page)) and failed != before[job]:
                     raise RunError(str(job), f"stopped: {failed.said}", remedy=f"The whole notebook: {job.page}")
             if stopped:
-                raise RunError("the study", f"stopped: {stopped}", remedy=f"The lines above say more, and {LOG} all.")
+                remedy = f"The lines above say more, and {LOG} all."
+                raise RunError("the study", f"stopped: {stopped.rstrip(':')}", remedy=remedy)
             for job, why in graph.unfinished().items():
                 problem = f"is not finished, though it ran: {why}"
                 raise RunError(str(job), problem, remedy="Run the notebook by hand to see what is wrong with it.")
