@@ -50,7 +50,7 @@ def energy(found: Spread | str) -> Figure:
     table = found.energy
     figure, axes = canvas(0.3 * len(table) + 0.8, n_columns=2, sharey=True)
     crossed, beside = False, {"va": "center", "fontsize": SMALL_PT, "color": GREY}
-    axes[0, 1].margins(x=0.16)  # for the numbers
+    axes[0, 1].margins(x=0.4)  # for the numbers
     for ax, prefix in zip(axes[0], ("", "minus_"), strict=True):
         for place, row in enumerate(table.to_dict("records")):
             own = row["who"] == "draws"
@@ -61,7 +61,9 @@ def energy(found: Spread | str) -> Figure:
             _interval(ax, place, row, prefix, colour=colour)
             if prefix:
                 by = prose.signed(f"{row['minus_value']:z.3f}")
-                ax.annotate(by, (row["minus_high"], place), (6, 0), textcoords="offset points", **beside)
+                after = row["minus_high"] > 0  # else before it: the line at zero comes after
+                at, side = (row["minus_high"], (6, "left")) if after else (row["minus_low"], (-6, "right"))
+                ax.annotate(by, (at, place), (side[0], 0), textcoords="offset points", ha=side[1], **beside)
         ax.grid(axis="y", visible=False)
         ax.locator_params(axis="x", nbins=5)
     axes[0, 1].axvline(0, color=GREY, linestyle=DASHED, linewidth=1)
