@@ -49,15 +49,13 @@ class Trainer(loop.Trainer):
         assert s.kind != "none"
         self.pairs, self.codes = pairs, codes.to(device)
         new = partial(network, s, embedding_dim=pairs.tracks.dim, dim=codes.shape[2])
-        self.network = seeded(new, generator=seeding.torch_stream(setup.seed, "init")).to(device).train()
-        recordings = pairs.tracks.whole()
-        self.network.learn_axes(recordings)
+        self.network = seeded(new, generator=seeding.torch_stream(setup.seed, "init"))
         # On the CPU, where sums have one order.
-        people = pairs.recording_identities.cpu()
-        means = mean_codes(codes.cpu(), pairs.face_identities.cpu())
-        self.network.cpu().learn_told(recordings.cpu(), means[people])
-        self.network.to(device)
-        apart = within_people(self.network.condition(recordings).cpu(), people)
+        recordings, people = pairs.tracks.whole().cpu(), pairs.recording_identities.cpu()
+        self.network.learn_axes(recordings)
+        self.network.learn_told(recordings, mean_codes(codes.cpu(), pairs.face_identities.cpu())[people])
+        apart = within_people(self.network.condition(recordings), people)
+        self.network.to(device).train()
         if apart is None:
             if self.peers.primary:
                 print(f"Too few people have two recordings to say how far these lie apart: {TYPICAL} deviations, then.")
