@@ -108,6 +108,10 @@ def show(rows: dict[str, dict]) -> None:
         print(f"| {name} | {' | '.join(cell(metric, row.get(metric)) for metric in SHOWN)} |")
 
 
+def _label(row: str) -> str:
+    return catalogue.ROWS[row].label
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     usual = os.environ.get("S2F_REAL", PROJECT.parent / "shared" / "real")
@@ -132,10 +136,10 @@ def main() -> None:
     rows, kept_back = {}, sorted(found.loc[found["split"] == "test", "identity"].unique())
     for seed in range(args.seeds):
         metrics = json.loads((PROJECT / f"runs/table-{LABEL}/s{seed}/general/metrics.json").read_text())
-        rows |= {f"{catalogue.ROWS[name].label}, seed {seed}": metrics["rows"][name] for name in ROWS}
-        rows |= {f"one draw less {name}, seed {seed}": metrics["differences"][name] for name in BESIDE}
+        rows |= {f"{_label(name)}, seed {seed}": metrics["rows"][name] for name in ROWS}
+        rows |= {f"one draw less {_label(name)}, seed {seed}": metrics["differences"][name] for name in BESIDE}
         of_mean = metrics["differences_of_mean"]
-        rows |= {f"mean of draws less {name}, seed {seed}": of_mean[name] for name in BESIDE_MEAN}
+        rows |= {f"mean of draws less {_label(name)}, seed {seed}": of_mean[name] for name in BESIDE_MEAN}
     rows["Speech2Face 2019"] = published(real, kept_back, n_bootstrap=args.bootstrap)
     show(rows)
 
