@@ -2,9 +2,10 @@
 
 Usage: python benchmarks/real_people.py [--real ../shared/real] [--seeds 1] [--set code.steps=6000] [--dry-run]
 The samplers learn from AVSpeech pairs and half of the VoxCeleb people, the face code from those photographs and from
-others without voices. Settings are chosen on a quarter of the VoxCeleb people, with `benchmarks/codes.py --run`, and
-the last quarter is measured, beside what Speech2Face (Oh et al. 2019) drew for the same clips. The run stays in
-`runs/table-people`, and a second call goes on from there. Two cores, 25 to 40 minutes; nothing where there is no data.
+others without voices. A quarter of the VoxCeleb people is for choosing settings (how, is in `benchmarks/RESULTS.md`),
+and the last quarter is measured, beside what Speech2Face (Oh et al. 2019) drew for the same clips. The run stays in
+`runs/table-people`, and a second call goes on from there. Three quarters of an hour on two slow cores; nothing where
+there is no data.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def study(table: Path, real: Path, *, n_seeds: int, given: list[str], dry_run: b
     command += ["--seeds", str(n_seeds), *(["--dry-run"] if dry_run else [])]
     for setting in [*(f"{key}={value}" for key, value in chosen.items()), *given]:
         command += ["--set", setting]
-    subprocess.run(command, cwd=PROJECT, check=True)
+    failed = subprocess.run(command, cwd=PROJECT, check=False).returncode
+    if failed:  # the study has said why
+        sys.exit(failed)
 
 
 def published(real: Path, people: list[str], *, n_bootstrap: int) -> dict:
