@@ -214,8 +214,8 @@ def compare(store: Store, code: FaceCode, network: Sampler, arguments: argparse.
     model = inference.load(run / "general")
     subject = Subject(model, store, run / "voice", selection, reader, inception)
     table["linear map"] = {_MEAN: matched(heard, metrics.probe(subject, voices.numpy()))}
-    today = inference.draw(model.generator, voices)
-    table["the run's own generator"] = one_face(heard, today, near, learned, seed=seed)
+    own_draw = model.draws(voices, seed=seed)[:, 0]
+    table["the run's own, one draw"] = one_face(heard, own_draw, near, learned, seed=seed)
     own = np.array([np.flatnonzero(codes[1] == code)[0] for code in codes[0]])
     between = energy.between_photographs(photos.part("embeddings"), codes[1], n_identities=len(selection.identities))
     table["a photograph of the person"] = measured(heard, pixels[own], seed=seed) | {
@@ -230,7 +230,7 @@ def compare(store: Store, code: FaceCode, network: Sampler, arguments: argparse.
     table["photograph of the nearest training voice"] = one_face(
         heard, np.asarray(store.faces[rows_of]), near, learned, seed=seed
     )
-    sheets = {"photographs": pixels[own][:, None], "codes": again[:, None], "today": today[:, None]}
+    sheets = {"photographs": pixels[own][:, None], "codes": again[:, None], "the run": own_draw[:, None]}
     for network.guidance in arguments.guidance:
         name = f"{network.kind}, guidance {network.guidance:g}"
         draws = drawn(code, network, voices, seed=seed)  # [n, 64, 64, 64, 3]

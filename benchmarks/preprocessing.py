@@ -53,12 +53,12 @@ _POLL_S = 0.1
 # Each measurement has a Python of its own, which loads what a build loads and nothing else.
 _BUILD = """
 import json, resource, sys, time
-from s2f import store
 from s2f.corpora import manifest
+from s2f.features import pack
 manifest_path, root, folder, n_workers = sys.argv[1:]
 table = manifest.read(manifest_path)
 started = time.perf_counter()
-store.build(table, folder, root=root, n_workers=int(n_workers), progress=False)
+pack.build(table, folder, root=root, n_workers=int(n_workers), progress=False)
 wall_s = time.perf_counter() - started
 usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -241,7 +241,7 @@ def parts(corpus: Corpus, n: int) -> dict[str, float]:
         table = Path(folder) / "manifest.parquet"
         manifests.write(corpus.manifest(n), table)
         words = [sys.executable, "-c", _PARTS, table, corpus.root, Path(folder) / "store"]
-        printed = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True).stdout
+        printed = subprocess.run(list(map(str, words)), check=True, stdout=subprocess.PIPE, text=True).stdout
     return dict.fromkeys(PARTS, 0.0) | json.loads(printed)
 
 

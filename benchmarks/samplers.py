@@ -1,10 +1,13 @@
-"""Samplers with other settings, trained on a finished run's people and compared on people made for this alone.
+"""Samplers and face codes with other settings, trained on a finished run's people and compared on people made for it.
 
 Usage: python benchmarks/samplers.py --profile demo --try sampler.noise=1.25 sampler.noise=1.75,sampler.n_axes=8
+       python benchmarks/samplers.py --faces --try code.discriminator_width=0.25 --code-seeds 0 1
 The people come from the synthetic population, as the known answer's do, from a seed of their own (`--offset`): neither
-a training nor a test person is looked at, so that settings can be chosen by this table. Nothing is trained but the
-samplers; face code, voice network and readers are the run's. Differences are paired by people, from the run's own
-sampler. Nothing is done where there is no finished run. Two cores, two minutes and 90 s a row at the demo's size.
+a training nor a test person is looked at, so that settings can be chosen by this table. A row trains a sampler, and
+a face code where it sets something of one; voice network and readers are the run's. `--faces` also compares draws with
+the people's photographs as sets, in Inception's features. Differences are paired by people, from the run's own sampler.
+Nothing is done where there is no finished run. Two cores, two minutes and 90 s a row at the demo's size; a face code
+takes three to ten minutes more, `--faces` one or two.
 """
 
 from __future__ import annotations
@@ -19,14 +22,15 @@ import torch
 
 from s2f import seeding
 from s2f.errors import RunError
-from s2f.evaluation import attributes, draws, known_answer, metrics
+from s2f.evaluation import attributes, draws, face_readers, known_answer, metrics
+from s2f.evaluation.attributes import Read
 from s2f.evaluation.subject import Subject
 from s2f.features.store import Store
-from s2f.metrics import bootstrap, energy, matching
+from s2f.metrics import bootstrap, copies, energy, frechet, manifolds, matching
 from s2f.networks import codes, inference
-from s2f.networks.codes import Sampler
+from s2f.networks.codes import FaceCode, Sampler
 from s2f.networks.readers import Readers
-from s2f.settings import Sampler as Settings
+from s2f.settings import Code, Settings
 from s2f.study import params, runs
 from s2f.training import autoencoder, data, loop, sampler
 
@@ -40,6 +44,10 @@ HEADINGS = (
     "that minus the first row's",
     "any voice of the sex minus own",
     "another voice of the sex minus own",
+    "nearer to training than the median (ratio)",
+    "KID × 1000",
+    "FID",
+    "precision; recall (%)",
 )
 
 
@@ -52,6 +60,7 @@ class Bench:
         self.n_draws, self.n_threads = arguments.draws, arguments.threads
         self.store, self.voice = Store.open(study.read("store")), study.read("voice")
         self.model, self.code = inference.load(study.read("model")), codes.load(study.read("code"))
+        self.inception = face_readers.Inception() if arguments.faces else None
         self.readers = Readers.load(study.read("measure"))
         self.read = functools.partial(attributes.read, self.readers)
         answer = study.params.answer
@@ -68,11 +77,15 @@ class Bench:
         photographs = found.photos()
         self.faces, self.photo_codes = np.asarray(found.faces), np.searchsorted(self.names, photographs["identity"])
         self.photos = self.read(self.faces).embeddings
+        self.first = np.unique(self.photo_codes, return_index=True)[1]  # a photograph of each person
+        self.features = None if self.inception is None else self.inception.features(self.faces[self.first])
         vectors = known_answer.embeddings(study, self.model, found, root)
         first = found.voices().reset_index(names="at").drop_duplicates("identity").set_index("identity")["at"]
         self.voices = torch.from_numpy(vectors[first.loc[self.names].to_numpy()])
         training = data.select(self.store, split="train")
         self.pairs = data.pairs(self.store, self.voice, training, device="cpu")
+        self.learned = self.readers.embed(np.asarray(self.store.faces[training.photos["row"].to_numpy()]))
+        self.near = copies.nearest(self.photos, self.learned)
         self.first_scores: np.ndarray | None = None
         subject = Subject(self.model, self.store, self.voice, data.select(self.store, split="validation"), self.readers)
         self.map = self._wins(metrics.probe(subject, self.voices.numpy()))
@@ -82,34 +95,42 @@ class Bench:
         """How many people there are."""
         return len(self.names)
 
-    def train(self, settings: Settings, *, seed: int) -> Sampler:
-        """A sampler of General's training people."""
-        setup = loop.Setup(seed, n_threads=self.n_threads, precision=loop.choose_precision("auto", "cpu"))
-        made = sampler.codes_of(self.code, self.pairs, flip=settings.flip)
-        trainer = sampler.Trainer(self.pairs, made, settings=settings, setup=setup)
+    def learn(self, settings: Code, *, seed: int) -> FaceCode:
+        """A face code of General's training photographs."""
+        trainer = autoencoder.Trainer(self.pairs, settings=settings, setup=self._setup(seed))
         for _ in range(settings.steps):
             trainer.iterate()
         return trainer.kept().cpu()
 
-    def bounds(self) -> dict[str, dict[str, str]]:
-        """Rows of what draws are compared with: photographs, the same by way of their code, a linear map."""
-        first = np.array([np.flatnonzero(self.photo_codes == code)[0] for code in range(self.n)])
-        own, others = self.faces[first], np.ones(len(self.faces), bool)
-        others[first] = False
-        again = inference.rendered(
-            self.code.decoder, autoencoder.encode(self.code, data.Photos(own, device=self.pairs.device))
-        )
-        return {
-            "another photograph": self._sex(own, 1) | self._said(self._wins(self.read(own).embeddings, others)),
-            "another photograph, by way of its code": self._sex(again, 1)
-            | self._said(self._wins(self.read(again).embeddings, others)),
-            "linear map from the voice": self._said(self.map),
-        }
+    def train(self, code: FaceCode, settings: Settings, *, seed: int) -> Sampler:
+        """A sampler of General's training people."""
+        made = sampler.codes_of(code, self.pairs, flip=settings.sampler.flip)
+        trainer = sampler.Trainer(self.pairs, made, settings=settings.sampler, setup=self._setup(seed))
+        for _ in range(settings.sampler.steps):
+            trainer.iterate()
+        return trainer.kept().cpu()
 
-    def measured(self, network: Sampler, *, seed: int) -> dict[str, str]:
+    def _setup(self, seed: int) -> loop.Setup:
+        return loop.Setup(seed, n_threads=self.n_threads, precision=loop.choose_precision("auto", "cpu"))
+
+    def bounds(self) -> dict[str, dict[str, str]]:
+        """Rows of what draws are compared with: another photograph, a linear map."""
+        return {"another photograph": self._another(self.faces), "linear map from the voice": self._said(self.map)}
+
+    def by_code(self, code: FaceCode) -> dict[str, str]:
+        """A row: a photograph of each person by way of its code."""
+        again = inference.rendered(code.decoder, autoencoder.encode(code, data.Photos(self.faces, device="cpu")))
+        return self._another(again)
+
+    def _another(self, faces: np.ndarray) -> dict[str, str]:
+        """The first of each person's photographs, as `faces` [k, 64, 64, 3] have it, beside the person's others."""
+        own, others = self.read(faces[self.first]), np.ones(len(faces), bool)
+        others[self.first] = False
+        return self._sex(own) | self._said(self._wins(own.embeddings, others))
+
+    def measured(self, code: FaceCode, network: Sampler, *, seed: int) -> dict[str, str]:
         """A row: what draws of a sampler show."""
-        model = dataclasses.replace(self.model, sampler=network)
-        faces = model.draws(self.voices, self.n_draws, seed=seed)  # [n, n_draws, 64, 64, 3]
+        model = dataclasses.replace(self.model, generator=code.decoder, sampler=network)
         of_the_sex = known_answer.trained_on(self.study)
         many = draws.many(
             model, self.voices, self.n_draws, genders=self.genders, training=of_the_sex, seed=seed, read=self.read
@@ -123,16 +144,32 @@ class Bench:
         vectors = many.own.embeddings / np.linalg.norm(many.own.embeddings, axis=2, keepdims=True)
         another = bootstrap.pair_mean(own, matching.same(self.genders) & ~np.eye(self.n, dtype=bool))
         of_mean = self._wins(vectors.mean(1))
-        said = self._sex(faces.reshape(-1, *faces.shape[2:]), self.n_draws) | self._said(of_mean)
+        said = self._sex(many.own) | self._said(of_mean)
         said[HEADINGS[4]] = self._cell(bootstrap.difference(self._within(of_mean), self._within(self.map)), 100)
         means = (scores, scores - self.first_scores, np.diag(anybody) - scores)
         cells = [self._cell(bootstrap.mean(values), 1) for values in means]
         cells.append(self._cell(bootstrap.difference(another, bootstrap.mean(scores)), 1))
-        return said | dict(zip(HEADINGS[5:], cells, strict=True))
+        near = copies.nearest(many.own.embeddings.reshape(self.n * self.n_draws, -1), self.learned)
+        of_whom = np.repeat(np.arange(self.n), self.n_draws)
+        drawn, theirs = copies.nearer_than(near, of_whom, self.near, self.photo_codes, n_identities=self.n)
+        cells.append(self._cell(bootstrap.ratio(drawn, theirs), 1))
+        said |= dict(zip(HEADINGS[5:10], cells, strict=True))
+        return said if self.inception is None else said | self._as_a_set(model.draws(self.voices, seed=seed)[:, 0])
 
-    def _sex(self, faces: np.ndarray, n_each: int) -> dict[str, str]:
-        right = (self.readers.gender(faces) > 0.5).reshape(self.n, n_each) == (self.genders == "f")[:, None]
-        return {HEADINGS[1]: self._cell(bootstrap.mean(right.mean(1)), 100)}
+    def _as_a_set(self, faces: np.ndarray) -> dict[str, str]:
+        """KID, FID, precision and recall of a face of everyone, uint8 [n, 64, 64, 3], beside a photograph of each."""
+        assert self.inception is not None
+        features, whole = self.inception.features(faces), np.ones((1, 1))
+        of_nobody = (np.zeros(len(part), int) for part in (features, self.features))
+        kid = frechet.kid(features, next(of_nobody), self.features, next(of_nobody), n_identities=1)(whole)[0]
+        precision, recall = manifolds.precision_recall(features, self.features)
+        cells = (f"{1000 * kid:.1f}", f"{frechet.fid(features, self.features):.1f}")
+        return dict(zip(HEADINGS[10:], (*cells, f"{100 * precision:.1f}; {100 * recall:.1f}"), strict=True))
+
+    def _sex(self, found: Read) -> dict[str, str]:
+        """How often the sex is right in what was read from faces of everyone, [n, m] or [n]."""
+        female = found.values[..., attributes.columns().index("sex")].reshape(self.n, -1) > 0.5
+        return {HEADINGS[1]: self._cell(bootstrap.mean((female == (self.genders == "f")[:, None]).mean(1)), 100)}
 
     def _wins(self, vectors: np.ndarray, gallery: np.ndarray | None = None) -> np.ndarray:
         """How often each person's vector is nearer to the person's photographs than to another's: [n, n]."""
@@ -165,6 +202,8 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE", help="of the run")
     parser.add_argument("--try", nargs="*", default=[], dest="trials", metavar="KEY=VALUE[,KEY=VALUE]", help="a row")
     parser.add_argument("--seeds", nargs="+", type=int, default=[10], help="of the samplers' trainings")
+    parser.add_argument("--code-seeds", nargs="+", type=int, default=[10], help="of the face codes' trainings")
+    parser.add_argument("--faces", action="store_true", help="KID, FID, precision and recall as well")
     parser.add_argument("--people", type=int, default=400)
     parser.add_argument("--offset", type=int, default=2_000_003, help="of the seed that the people are made from")
     parser.add_argument("--draws", type=int, default=16, help="of each person's recording")
@@ -186,14 +225,21 @@ def main() -> None:
 
     for name, cells in bench.bounds().items():
         show(name, cells)
-    show("the run's own sampler", bench.measured(bench.model.sampler, seed=0))
+    show("the run's own face code", bench.by_code(bench.code))
+    show("the run's own sampler", bench.measured(bench.code, bench.model.sampler, seed=0))
     for name, trial in trials.items():
-        settings = params.resolve(arguments.profile, overrides=given | trial, root=bench.study.root).sampler
-        for seed in arguments.seeds:
-            began = time.perf_counter()
-            network = bench.train(settings, seed=seed)
-            took = f"{time.perf_counter() - began:.0f}"
-            show(f"{name}, seed {seed}", bench.measured(network, seed=0) | {HEADINGS[0]: took})
+        settings = params.resolve(arguments.profile, overrides=given | trial, root=bench.study.root)
+        anew = any(key.startswith("code.") for key in trial)
+        for code_seed in arguments.code_seeds if anew else [None]:
+            began, code, title = time.perf_counter(), bench.code, name
+            if code_seed is not None:
+                code, title = bench.learn(settings.code, seed=code_seed), f"{name}, code {code_seed}"
+                show(title, bench.by_code(code) | {HEADINGS[0]: f"{time.perf_counter() - began:.0f}"})
+            for seed in arguments.seeds:
+                began = time.perf_counter()
+                network = bench.train(code, settings, seed=seed)
+                took = f"{time.perf_counter() - began:.0f}"
+                show(f"{title}, sampler {seed}", bench.measured(code, network, seed=0) | {HEADINGS[0]: took})
 
 
 if __name__ == "__main__":  # workers that make the people import this file

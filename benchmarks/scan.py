@@ -69,7 +69,9 @@ def main() -> None:
         generate(Path(folder), share=args.share)
         print(f"generated in {time.perf_counter() - started:.0f} s")
         words = [sys.executable, "-c", _SCAN, folder]
-        found = [json.loads(subprocess.run(words, check=True, capture_output=True).stdout) for _ in range(args.rounds)]
+        found = [
+            json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout) for _ in range(args.rounds)
+        ]
     one = found[0]
     seconds = sorted(f["seconds"] for f in found)
     print(one["differences"], end="\n\n")

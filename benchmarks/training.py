@@ -231,7 +231,7 @@ def operations(iterate: Callable[[], object], *, n: int) -> float:
 def memory_mb(variant: str, *, device: str, threads: int, quick: bool) -> float:
     """Highest memory of a fresh process over three iterations, less what it held with its data alone."""
     words = [sys.executable, __file__, "--alone", f"{device}/{variant}", "--threads", str(threads)]
-    done = subprocess.run([*words, *(["--quick"] if quick else [])], check=True, capture_output=True, text=True)
+    done = subprocess.run([*words, *(["--quick"] if quick else [])], check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

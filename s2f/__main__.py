@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import os
 import sys
 from pathlib import Path
 from types import MappingProxyType
@@ -46,16 +47,24 @@ BOUNDS = MappingProxyType(
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a command; an error a user can act on is one line on stderr and exit status 2."""
+    """Run a command; an error a user can act on is one line on stderr and exit status 2, and so is Ctrl-C, with 130."""
     arguments = parser().parse_args(words)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":  # names may hold any bytes
             stream.reconfigure(errors="backslashreplace")
     try:
         _in_bounds(arguments)
-        return importlib.import_module(COMMANDS[arguments.command]).main(arguments)
+        status = importlib.import_module(COMMANDS[arguments.command]).main(arguments)
+        sys.stdout.flush()
+        return status
     except S2FError as error:
         said = error
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130  # as a shell says it
+    except BrokenPipeError:  # whoever read the output, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         refused = files.refusal(error)
         if refused is None or error.errno is None:
@@ -96,7 +105,9 @@ def parser() -> argparse.ArgumentParser:
 
     study = command("study", "run the whole study of a profile and build the book", run)
     study.add_argument("--seeds", type=int, metavar="N", help="run seeds 0 to N-1 (default: 1)")
-    study.add_argument("--thorough", action="store_true", help="three seeds, and the closed-set protocol")
+    study.add_argument(
+        "--thorough", action="store_true", help="three seeds, the closed-set protocol and a planted leak"
+    )
     study.add_argument("--cores", type=int, default=2, metavar="N", help=f"cores to use {DEFAULT}")
     study.add_argument("--no-book", action="store_true", help="stop before the book is built")
     study.add_argument("--dry-run", action="store_true", help="only say what would run, and why")

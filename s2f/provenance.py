@@ -129,7 +129,8 @@ def again(path: Path) -> str:
     What a run recorded has its options: a label alone does not say its overrides.
     """
     seed = next((each for each in (path, *path.parents) if re.fullmatch(r"s\d+", each.name)), None)
-    if seed is None or not re.fullmatch(r"\w+(-[A-Za-z0-9_.]+)?", seed.parent.name):
+    # A run lies in <project>/runs/<run>/s<seed>; one that was taken elsewhere says of no project that it made it.
+    if seed is None or not re.fullmatch(r"\w+(-[A-Za-z0-9_.]+)?", seed.parent.name) or len(seed.parents) < 3:
         return "run the study that makes it"
     for record in sorted([*seed.glob(f"*/{FILE}"), *seed.glob("notebooks/*.json")]):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # a damaged one may be what this is about

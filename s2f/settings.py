@@ -80,8 +80,9 @@ class Corpus(Section):
     voice_roots: list[str]
     face_roots: list[str]
     metas: list[str]
+    metas_sha256: list[str] | None = None  # of the files; of such keys `params.resolve` sets those that have any
     table: str | None
-    table_sha256: str | None = None  # of the file; of such keys `params.resolve` sets those whose file is there
+    table_sha256: str | None = None
     duplicates: Literal["error", "drop"]
 
     @model_validator(mode="after")
@@ -167,6 +168,9 @@ class Voice(Hearing):
             problem = f"is {self.checkpoint!r}, and 'voice.encoder' is ge2e, which brings its own weights"
             remedy = "Set 'voice.encoder' to own, or 'voice.checkpoint' to null."
             raise ParameterError("parameter 'voice.checkpoint'", problem, remedy=remedy)
+        if self.margin and not self.scale:
+            problem = f"is {self.margin:g}, and 'voice.scale' is 0, so that there are no cosines to lower by it"
+            raise ParameterError("parameter 'voice.margin'", problem, remedy="Set 'voice.scale' above 0, such as 30.")
         return self
 
     @property
@@ -200,6 +204,7 @@ class Code(Training):
 
     dim: Annotated[int, _whole(2, 1024)]
     more_photos: list[str]
+    more_photos_sha256: list[str] | None = None
     discriminator_width: Annotated[float, _real(1 / 64, 8.0)]
     smooth_start: bool
     learning_rate_generator: Share
@@ -278,8 +283,9 @@ class Variant(Section):
 
 def _general_first(value: Any) -> Any:
     others = ["females", "males"]
-    if not isinstance(value, list) or value[:1] != ["general"] or set(value) - {"general", *others}:
-        raise ValueError(f"List general first, then any others of {others}.")
+    known = isinstance(value, list) and all(each in ("general", *others) for each in value)
+    if not known or value[:1] != ["general"] or len(set(value)) < len(value):
+        raise ValueError(f"List general first, then any others of {others}, each once.")
     return value
 
 

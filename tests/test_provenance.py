@@ -160,6 +160,7 @@ def test_a_run_says_what_makes_it_again(tmp_path, monkeypatch):
     assert provenance.again(run / "general" / "metrics.json") == f"run `cd {place} && {here}`"
     monkeypatch.chdir(tmp_path / "a b")
     assert provenance.again(run / "general") == f"run `{here}`"
-    assert provenance.again(tmp_path / "general") == "run the study that makes it"
+    for elsewhere in (tmp_path / "general", Path("/models/s0/general"), Path("/demo/s0")):
+        assert provenance.again(elsewhere) == "run the study that makes it"
     plain = provenance.again(tmp_path / "a b" / "runs" / "voxceleb" / "s0")
     assert plain == f"run `{shlex.quote(sys.executable)} -m s2f study --profile voxceleb`"

@@ -1,7 +1,9 @@
 """Contracts of the tree: what is in it, what is not, and which module may import which."""
 
 import ast
+import contextlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -379,6 +381,31 @@ def test_imports_point_one_way():
         assert free, f"modules import one another: {', '.join(sorted(rest))}"
         order += free
     assert len(order) == len(trees)
+
+
+def programs() -> dict[str, ast.Module]:
+    """Programs that benchmarks hold as text, for a Python of its own."""
+    found = {}
+    for path in (ROOT / "benchmarks").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and re.search(r"\b(from|import) s2f\b", str(node.value)):
+                with contextlib.suppress(SyntaxError):
+                    found[f"{path.relative_to(ROOT)}:{node.lineno}"] = ast.parse(node.value)
+    return found
+
+
+def test_programs_in_texts_import_what_is_there():
+    found = programs()
+    assert found
+    wrong = []
+    for place, tree in found.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "s2f":
+                module = importlib.import_module(node.module)
+                for name in node.names:
+                    if not hasattr(module, name.name) and not importlib.util.find_spec(f"{node.module}.{name.name}"):
+                        wrong.append(f"{place}: {node.module}.{name.name}")
+    assert not wrong
 
 
 def rooms() -> dict[str, tuple[set[str], set[str]]]:

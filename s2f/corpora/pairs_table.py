@@ -129,23 +129,13 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    import pyarrow as pa
-
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise CorpusError(path, f"(the table of pairs) {problem}", remedy=_HOW, reason="missing")
-    if (suffix := path.suffix.lower()) not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         remedy = f"Save it as one of {', '.join(SUFFIXES)}."
         raise CorpusError(path, f"ends in '{path.suffix}'", remedy=remedy, reason="extension")
-    if suffix == ".parquet":
-        try:
-            table = pd.read_parquet(path)
-        except (pa.ArrowException, ValueError, OSError) as error:
-            problem = f"cannot be read as a table ({error})"
-            raise CorpusError(path, problem, remedy="Save it anew.", reason="not_a_table") from error
-        table.index = pd.RangeIndex(1, len(table) + 1, name="row")
-    else:
-        table = sheet.read(path, wanted=[set(REQUIRED)])
+    table = sheet.read(path, wanted=[set(REQUIRED)])
     table.columns = [str(c).strip().lower() for c in table.columns]
     for column in REQUIRED:
         if column not in table.columns:

@@ -1,4 +1,4 @@
-"""A table in a text file, as programs, spreadsheets and people write it: its columns and its rows."""
+"""A table in a file, as programs, spreadsheets and people write it: its columns and its rows."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ Record = tuple[int, list[str]]  # the number of its last line, its cells
 def read(path: Path, *, wanted: Sequence[AbstractSet[str]]) -> pd.DataFrame:
     """Read a table as text: cells without spaces around them, "" where there is none.
 
-    It may be in UTF-8 or UTF-16 and separated by commas, semicolons, tabs or |. Above its header may stand a line such
-    as ``sep=;``, remarks that begin with #, or a title. Lines without content are left out, and so are columns without
-    name and content, and remarks in one cell.
+    A ``.parquet`` file gives its columns as they are, with the index "row". Any other is text: it may be in UTF-8 or
+    UTF-16 and separated by commas, semicolons, tabs or |. Above its header may stand a line such as ``sep=;``, remarks
+    that begin with #, or a title. Lines without content are left out, and so are columns without name and content, and
+    remarks in one cell.
 
     Parameters
     ----------
@@ -42,8 +43,10 @@ def read(path: Path, *, wanted: Sequence[AbstractSet[str]]) -> pd.DataFrame:
 
     Raises
     ------
-    CorpusError: empty, not text, a quote that does not end, a row longer than the header
+    CorpusError: damaged, empty, not text, a quote that does not end, a row longer than the header
     """
+    if path.suffix.lower() == ".parquet":
+        return _parquet(path)
     text = _text(path)
     known = [{name.lower() for name in names} for names in wanted]
     separator = _separator(path, text, known)
@@ -74,8 +77,24 @@ def read(path: Path, *, wanted: Sequence[AbstractSet[str]]) -> pd.DataFrame:
     return table.loc[:, [bool(name) or (table.iloc[:, i] != "").any() for i, name in enumerate(header)]]
 
 
+def _parquet(path: Path) -> pd.DataFrame:
+    import pyarrow as pa
+
+    try:
+        table = pd.read_parquet(path)
+    except (pa.ArrowException, ValueError, OSError) as error:
+        problem = f"cannot be read as a table ({error})"
+        raise CorpusError(path, problem, remedy="Save it anew.", reason="not_a_table") from error
+    table.index = pd.RangeIndex(1, len(table) + 1, name="row")
+    return table
+
+
 def _text(path: Path) -> str:
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        problem = f"cannot be read as a table ({error.strerror or error})"
+        raise CorpusError(path, problem, remedy="Check its permissions.", reason="not_a_table") from error
     if content.startswith(_WORKBOOKS):
         problem, remedy = "is a spreadsheet program's own file, and no text", "Save it as CSV, in UTF-8."
         raise CorpusError(path, problem, remedy=remedy, reason="not_a_table")

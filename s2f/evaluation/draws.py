@@ -209,7 +209,7 @@ def measure(people: People, found: Many, *, rng: np.random.Generator, n_resample
         reason = NO_ATTRIBUTES
     elif not people.legible.any():
         reason = NOT_LEGIBLE
-    parts, reasons = dict.fromkeys(FRAMES[1:], pd.DataFrame()), {}
+    parts, reasons = dict.fromkeys(FRAMES[1:], pd.DataFrame()), dict[str, str]()
     if reason is None:
         own = _Legible.of(people, found)
         least = calibration.places(own.draws[own.codes], own.truth)
@@ -220,12 +220,11 @@ def measure(people: People, found: Many, *, rng: np.random.Generator, n_resample
             "shares": lambda: _shares(people, own, counts),
         }
         for name, function in functions.items():
-            try:
-                parts[name] = function()
-            except MetricError as error:
-                if error.reason != "too_few":
-                    raise
-                reasons[name] = str(error)
+            part = bootstrap.unless_too_few(function)
+            if isinstance(part, str):
+                reasons[name] = part
+            else:
+                parts[name] = part
         if missing := [level for level in LEVELS if m < calibration.n_least(level)]:
             said = ", ".join(f"{100 * level:.0f} %" for level in missing)
             reasons["levels"] = f"{m} draws are too few for intervals of {said}"
@@ -235,10 +234,10 @@ def measure(people: People, found: Many, *, rng: np.random.Generator, n_resample
         reasons["sex_alone"] = "the sex of some people is unknown, or nobody of it was trained on"
     if np.bincount(people.codes, minlength=n).max(initial=0) < 2:
         reasons["photographs"] = "no person has two photographs"
-    return Spread(n, m, _energy(people, found, counts), **parts, reasons=reasons)
+    return Spread(n, m, _energy(people, found, counts, reasons), **parts, reasons=reasons)
 
 
-def _energy(people: People, found: Many, counts: np.ndarray) -> pd.DataFrame:
+def _energy(people: People, found: Many, counts: np.ndarray, reasons: dict[str, str]) -> pd.DataFrame:
     n, photos = len(people.genders), people.photos.embeddings
 
     def scores(draws: Read) -> np.ndarray:
@@ -254,14 +253,22 @@ def _energy(people: People, found: Many, counts: np.ndarray) -> pd.DataFrame:
     for who, allowed in (("shuffled_voice", everyone), ("shuffled_within_sex", everyone & alike)):
         statistics[who] = bootstrap.pair_mean(own, allowed), allowed.any(1)
     ours, have = statistics["draws"]
+
+    def record(who: str) -> dict[str, Any]:
+        statistic, theirs = statistics[who]
+        both = have & theirs
+        minus = bootstrap.within(bootstrap.difference(statistic, ours), both)
+        value = _parts(bootstrap.estimate(statistic, counts, people=theirs))
+        return {"who": who, **value, **_parts(bootstrap.estimate(minus, counts, people=both), "minus_")}
+
     records = []
     for who in NEIGHBOURS:
         if who in statistics and statistics[who][1].sum() > 1:
-            statistic, theirs = statistics[who]
-            both = have & theirs
-            minus = bootstrap.within(bootstrap.difference(statistic, ours), both)
-            record = _parts(bootstrap.estimate(statistic, counts, people=theirs))
-            records.append({"who": who, **record, **_parts(bootstrap.estimate(minus, counts, people=both), "minus_")})
+            one = bootstrap.unless_too_few(functools.partial(record, who))
+            if isinstance(one, str):
+                reasons[who] = one
+            else:
+                records.append(one)
     return pd.DataFrame(records)
 
 
@@ -395,12 +402,8 @@ def of_variant(subject: Subject, m: Measure, people: pd.DataFrame | None) -> Spr
         read=read_faces,
     )
     rng = seeding.stream(subject.seed, "bootstrap")
-    try:
-        return measure(People(genders, seen, codes, columns, legible), found, rng=rng, n_resamples=m.n_bootstrap)
-    except MetricError as error:
-        if error.reason != "too_few":
-            raise
-        return str(error)
+    people = People(genders, seen, codes, columns, legible)
+    return bootstrap.unless_too_few(lambda: measure(people, found, rng=rng, n_resamples=m.n_bootstrap))
 
 
 def _identity(reader: Reader, faces: np.ndarray) -> Read:

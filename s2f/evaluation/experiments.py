@@ -274,12 +274,10 @@ class _Resamples:
     def _record(
         self, metric: str, statistic: bootstrap.Statistic, n: int, counted: np.ndarray, people: np.ndarray
     ) -> dict:
-        try:
-            estimate = bootstrap.interval(statistic, n, rng=copy.deepcopy(self.rng), n_resamples=self.n)
-        except MetricError as error:
-            if error.reason != "too_few":
-                raise
-            return _null(metric, str(error))
+        rng = copy.deepcopy(self.rng)
+        estimate = bootstrap.unless_too_few(lambda: bootstrap.interval(statistic, n, rng=rng, n_resamples=self.n))
+        if isinstance(estimate, str):
+            return _null(metric, estimate)
         interval = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
         counts = {"n_recordings": int(counted.sum()), "n_identities": len(people)}
         return {"metric": metric, **interval, **counts, "reason": None}

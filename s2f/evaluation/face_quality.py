@@ -12,7 +12,7 @@ import pandas as pd
 
 from s2f import files, provenance, seeding
 from s2f.corpora import corpus
-from s2f.errors import CheckpointError, MetricError, RunError
+from s2f.errors import CheckpointError, RunError
 from s2f.evaluation import attributes, face_readers
 from s2f.features import landmarks, photo_files
 from s2f.features.store import Store
@@ -167,25 +167,23 @@ def read_quality(
     -------
     dict
         ``{"gender_accuracy": entry or None, "equal_error_rate": entry or None, "n_photos", "n_identities"}``, an
-        entry being value, low and high of a 95 % interval. No gender accuracy where no gender is known, and no equal
+        entry being value, low and high of a 95 % interval. No gender accuracy of fewer than two people, and no equal
         error rate where too few people have two photographs to compare.
     """
     identities = photos["identity"].to_numpy(str)
     sources = photos["source_id"].to_numpy(str) if photos["source_id"].notna().all() else None
-    rate = None
-    try:
-        rates = verification.error_rates(vectors, identities, sources=sources, rng=rng, n_resamples=n_resamples)
-        rate = asdict(rates.equal_error_rate)
-    except MetricError as error:
-        if error.reason != "too_few":  # such as one photo a person, which leaves nothing to compare
-            raise
+    rates = bootstrap.unless_too_few(  # such as one photo a person, which leaves nothing to compare
+        lambda: verification.error_rates(vectors, identities, sources=sources, rng=rng, n_resamples=n_resamples)
+    )
+    rate = None if isinstance(rates, str) else asdict(rates.equal_error_rate)
     has_one = photos["gender"].notna().to_numpy()
     accuracy = None
     if has_one.any():
         right = (female[has_one] > 0.5) == (photos["gender"].to_numpy()[has_one] == "f")
         names, codes = np.unique(identities[has_one], return_inverse=True)
         means = pairs.by_identity(right.astype(float), codes, n_identities=len(names))
-        accuracy = asdict(bootstrap.interval(bootstrap.mean(means), len(names), rng=rng))
+        if len(names) > 1:
+            accuracy = asdict(bootstrap.interval(bootstrap.mean(means), len(names), rng=rng))
     counts = {"n_photos": len(photos), "n_identities": len(np.unique(identities))}
     return {"gender_accuracy": accuracy, "equal_error_rate": rate, **counts}
 
@@ -242,12 +240,10 @@ def fid_floor(photos: FaceSet, *, rng: np.random.Generator) -> dict:
     one, other = standins.halves(photos, rng=rng)
     n = min(len(one), len(other))
     parts = [part.part("inception")[np.sort(rng.permutation(len(part))[:n])] for part in (one, other)]
-    try:
-        return {"value": frechet.fid(*parts), "n": n, "reason": None}
-    except MetricError as error:
-        if error.reason != "too_few":
-            raise
-        return {"value": None, "n": n, "reason": str(error)}
+    found = bootstrap.unless_too_few(lambda: frechet.fid(*parts))
+    return (
+        {"value": None, "n": n, "reason": found} if isinstance(found, str) else {"value": found, "n": n, "reason": None}
+    )
 
 
 def _no_originals(reader: face_readers.Reader, store: Store) -> str | None:

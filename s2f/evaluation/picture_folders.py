@@ -18,7 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from s2f import files
-from s2f.corpora import rejections, spelling, voxceleb
+from s2f.corpora import rejections, sheet, spelling, voxceleb
 from s2f.errors import CorpusError, nearest
 from s2f.features import align, photo_files
 
@@ -57,33 +57,33 @@ def read_people(path: str | Path) -> pd.DataFrame:
 
     Raises
     ------
-    CorpusError: not there, not a table, neither kind of header, a wrong gender, or somebody twice
+    CorpusError: not there, not a table, neither kind of header, a row of nobody, a wrong gender, or somebody twice
     """
     path = Path(path)
     remedy = "Give vox1_meta.csv, or a table with the columns identity, gender and, if known, nationality."
     if not path.is_file():
         raise CorpusError(path, "(the metadata: who is who) does not exist", remedy=remedy, reason="missing")
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            header = stream.readline()
-        separator = "\t" if "\t" in header else ","
-        columns = [name.strip() for name in header.split(separator)]
-        if any(next(iter(wanted)) in columns for wanted in voxceleb.RELEASES.values()):
-            return voxceleb.read_meta(path)[["id", "identity", "gender", "nationality"]]
-        for column in ("identity", "gender"):
-            if column not in columns:
-                problem = f"has no column '{column}', only {', '.join(map(repr, columns))}"
-                raise CorpusError(path, problem, remedy=remedy, reason="column")
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
-        raise CorpusError(path, f"cannot be read as a table ({error})", remedy=remedy, reason="not_a_table") from error
-    table = table.rename(columns=str.strip).reindex(columns=["identity", "gender", "nationality"], fill_value="")
-    table = table.apply(lambda values: values.str.strip()).drop_duplicates()
+    table = sheet.read(path, wanted=[*map(set, voxceleb.RELEASES.values()), {"identity", "gender"}])
+    if any(next(iter(wanted)) in table.columns for wanted in voxceleb.RELEASES.values()):
+        return voxceleb.read_meta(path)[["id", "identity", "gender", "nationality"]]
+    for column in ("identity", "gender"):
+        if column not in table.columns:
+            problem = f"has no column '{column}', only {', '.join(map(repr, table.columns))}"
+            raise CorpusError(path, problem, remedy=remedy, reason="column")
+    wanted = ["identity", "gender", "nationality"]
+    for column in wanted:
+        if list(table.columns).count(column) > 1:
+            raise CorpusError(path, f"has two columns '{column}'", remedy="Keep one.", reason="column")
+    table = table.reindex(columns=wanted, fill_value="")
+    if (nobody := table["identity"] == "").any():
+        problem = f"has no identity in line {nobody.idxmax()}"
+        raise CorpusError(path, problem, remedy="Say who it is of, or take it out.", reason="column")
+    table["gender"] = voxceleb.checked_genders(table, path)
+    table = table.drop_duplicates(ignore_index=True)
     twice = table["identity"].duplicated()
     if twice.any():
         name = table.loc[twice, "identity"].iloc[0]
         raise CorpusError(path, f"says two things about '{name}'", remedy="Keep one line a person.", reason="duplicate")
-    table["gender"] = voxceleb.checked_genders(table, path)
     table = table.astype(object).where(table != "", None)
     return table.assign(id=table["identity"])[["id", "identity", "gender", "nationality"]]
 

@@ -10,8 +10,7 @@ import pandas as pd
 import torch
 
 from s2f import seeding
-from s2f.errors import MetricError
-from s2f.metrics import verification
+from s2f.metrics import bootstrap, verification
 from s2f.training import data
 
 VERSION = 2  # of voice/metrics.json
@@ -92,12 +91,9 @@ def by_length(folder: Path, strangers: pd.DataFrame, *, seed: int, seconds: Sequ
 def _rates(vectors: np.ndarray, strangers: pd.DataFrame, *, seed: int) -> verification.ErrorRates | None:
     sources = strangers["source_id"].to_numpy(str) if strangers["source_id"].notna().all() else None
     names = strangers["identity"].to_numpy(str)
-    try:
-        return verification.error_rates(vectors, names, sources=sources, rng=seeding.stream(seed, "bootstrap"))
-    except MetricError as error:
-        if error.reason != "too_few":
-            raise
-        return None
+    rng = seeding.stream(seed, "bootstrap")
+    found = bootstrap.unless_too_few(lambda: verification.error_rates(vectors, names, sources=sources, rng=rng))
+    return None if isinstance(found, str) else found
 
 
 def metrics(

@@ -52,8 +52,10 @@ def find(places: Sequence[str], *, root: Path) -> list[Path]:
 
 
 def _of_table(place: Path) -> list[Path]:
-    is_parquet = place.suffix.lower() == ".parquet"
-    table = pd.read_parquet(place) if is_parquet else sheet.read(place, wanted=[{COLUMN}])
+    table = sheet.read(place, wanted=[{COLUMN}])
+    table.columns = [str(column).strip().lower() for column in table.columns]
+    if list(table.columns).count(COLUMN) > 1:
+        raise CorpusError(place, f"has two columns '{COLUMN}'", remedy="Keep one.", reason="not_a_table")
     if COLUMN not in table:
         problem = f"has no column '{COLUMN}' (it has {', '.join(map(str, table.columns))})"
         raise CorpusError(place, problem, remedy=f"Name the column of photographs '{COLUMN}'.", reason="not_a_table")

@@ -211,6 +211,8 @@ def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, pro
     from tqdm import tqdm
 
     todo = [i for i, place in enumerate(places) if not place.exists()]
+    if not todo:
+        return
     n_files = sum(map(len, parts))
     done = n_files - sum(len(parts[i]) for i in todo)
     with tqdm(total=n_files, initial=done, desc="preprocess", unit="file", mininterval=1, disable=not progress) as bar:
@@ -218,7 +220,7 @@ def _make_shards(parts, places, *, root, settings: Settings, n_workers: int, pro
             for i in todo:
                 _make_shard(parts[i], places[i], root, settings, bar.update)
             return
-        with workers.pool(min(n_workers, max(1, len(todo))), at=places[0].parent.parent) as pool:
+        with workers.pool(min(n_workers, len(todo)), at=places[0].parent.parent) as pool:
             jobs = {pool.submit(_make_shard, parts[i], places[i], root, settings): i for i in todo}
             for job in as_completed(jobs):
                 job.result()

@@ -10,12 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from s2f.errors import MetricError
 
 Statistic = Callable[[np.ndarray], np.ndarray]
+T = TypeVar("T")
+
+
+def unless_too_few(function: Callable[[], T]) -> T | str:
+    """What a function gives, or the reason in words where people are too few for it."""
+    try:
+        return function()
+    except MetricError as error:
+        if error.reason != "too_few":
+            raise
+        return str(error)
 
 
 @dataclass(frozen=True)

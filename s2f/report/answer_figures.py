@@ -252,8 +252,8 @@ def sentence(answer: Answer | None) -> str:
     if DRAWS in set(answer.table["level"]):
         (all_, none, *_), (some, other, *_) = (_tally(levels.get_group((DRAWS, mode))) for mode in MODES)
         together = (
-            f"These are single draws, which differ by what is made up. The mean of many draws for a recording shows "
-            f"{all_} of {all_ + none}, and within a sex {some} of {some + other}. "
+            f"These are one draw for each recording, read and averaged, and differ by what is made up. The mean of "
+            f"many draws for a recording shows {all_} of {all_ + none}, and within a sex {some} of {some + other}. "
         )
     return (
         f"On {answer.n_people} people and {seeds} of training, the drawn faces show {recovered} of the "

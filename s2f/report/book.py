@@ -21,7 +21,8 @@ import yaml
 from s2f import files
 from s2f.errors import RunError, S2FError
 from s2f.report import book_checks, book_pages, card, chapter_figures, kept_runs, live, moving_figures
-from s2f.study import params
+from s2f.settings import Settings
+from s2f.study import params, stages
 from s2f.study.finished import Finished, settings_of
 from s2f.study.graph import MADE_FROM, book_sources
 from s2f.study.pages import check_executed
@@ -133,14 +134,14 @@ def pages(root: Path) -> set[str]:
 
 
 def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Path]:
-    """The executed notebook of every page; for a variant that the run does not have, a page that says so.
+    """The executed notebook of every page; for what the run does not have, a page that says so.
 
     A labelled run takes the pages of what it shares with the plain run of its profile from there.
 
     Parameters
     ----------
     executed : Path, ``runs/<run>/s<seed>/notebooks``
-    instead : Path, folder for the pages of variants that the run does not have
+    instead : Path, folder for the pages of variants and stages that the run does not have
 
     Raises
     ------
@@ -150,13 +151,22 @@ def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Pa
     settings = settings_of(results) if (results / "params.yaml").is_file() else None
     finished, found = Finished(executed.parent), {}
     for name in pages(root):
-        stage, _, variant = name.rpartition("_")
         found[name] = finished.page(name)
-        if stage in ("05_training", "06_metrics") and settings and variant not in settings.variants:
+        if settings and (text := _absent(name, settings)):
             found[name] = instead / f"{name}.ipynb"
-            text = f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(settings.variants)}."
             nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), found[name])
     return found
+
+
+def _absent(name: str, settings: Settings) -> str | None:
+    """What a page says that a run with these parameters does not have; None where it has the page."""
+    stage, _, variant = name.rpartition("_")
+    if stage in ("05_training", "06_metrics") and variant not in settings.variants:
+        return f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(settings.variants)}."
+    if name in stages.STAGES and not stages.in_run(name, settings):
+        why = f"recipe `{settings.recipe}` draws a face from the voice embedding itself, by way of no face code"
+        return f"# Face code: not in this run\n\nThere is none to learn: {why}."
+    return None
 
 
 def main(words: list[str] | None = None) -> int:

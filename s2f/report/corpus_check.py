@@ -18,7 +18,7 @@ import pandas as pd
 from s2f import files
 from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, splits, voxceleb
 from s2f.corpora.corpus import processed
-from s2f.errors import AudioError, CorpusError, ImageError, OutputError
+from s2f.errors import CorpusError, OutputError, S2FError
 from s2f.features import pack
 from s2f.report.style import evenly
 from s2f.study import params
@@ -193,8 +193,9 @@ def _problems(rows: pd.DataFrame, *, is_processed: bool) -> Iterator[str]:
                 pack.recording(row.path, settings)
             else:
                 pack.photo(row.path, row.landmarks, settings)
-        except (AudioError, ImageError) as error:
-            yield f"[{error.reason}] {error}"
+        except Exception as error:
+            reason, said = rejections.why(error)
+            yield f"[{reason}] {error if isinstance(error, S2FError) else f'{row.path}: {said}'}"
 
 
 def _text(table: pd.DataFrame) -> str:

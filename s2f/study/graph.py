@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from s2f import provenance
-from s2f.errors import RunError
+from s2f.errors import ParameterError, RunError
 from s2f.study import pages, params, runs, stages
 from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, VARIANTS, Stage
 
 LAST = tuple(stage for stage in STAGES.values() if stage.is_last)
 BOOK = Path("_build", "html", "index.html")
 MADE_FROM = "made_from.json"  # beside it
+CODE_CHANGED = "its code changed"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,10 @@ class Graph:
         plain = params.resolve(self.profile, root=root)
         for each in (label, *plain.beside):
             params.check_label(each)
+        params.check_own(label, profile=self.profile, overrides=asked["overrides"], root=root)
+        if asked["thorough"] and label:
+            problem = f"is of a whole profile, and '{label}' is one run of it"
+            raise ParameterError("--thorough", problem, remedy="Give --seeds 3 instead, or no --label.")
         self.main, self.plain = self._folder(label), self._folder("")
         # The main run has every variant; those beside it have General alone.
         self.beside = {} if label else {self._folder(name): given for name, given in plain.beside.items()}
@@ -86,6 +91,8 @@ class Graph:
         extra = dict(THOROUGH) if asked["thorough"] and not label else {}
         if plain.corpus.kind != "synthetic" or plain.corpus.leak:
             extra.pop("leak", None)  # only there can one be planted
+        if plain.split.rule == "given":
+            extra.pop("closed", None)  # that people are held out was decided by who made the corpus
         self.extra = {name: self._folder(name) for name in extra}
         self.overrides = {self.plain: {}, self.main: asked["overrides"], **self.beside}
         self.overrides |= {self._folder(name): given for name, given in extra.items()}
@@ -187,7 +194,7 @@ class Graph:
         if made.fingerprint != params.fingerprint(self.settings[job.run, job.variant], job.notebook, seed=job.seed):
             yield "its parameters changed"
         if made.code != runs.code_of(job.notebook, root=self.root):
-            yield "its code changed"
+            yield CODE_CHANGED
         yield from self._problems_of_inputs(job, made)
         yield from self._problems_of_page(job, made)
 

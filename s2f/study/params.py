@@ -92,10 +92,19 @@ def resolve(
     for section, model in Settings.model_fields.items():
         for name in getattr(model.annotation, "model_fields", {}):
             key = name.removesuffix("_sha256")
-            if key != name and (file := resolved[section][key]) is not None and (root / file).is_file():
-                state = (root / file).stat()
-                resolved[section][name] = _sha256(root / file, (state.st_size, state.st_mtime_ns))
+            given = resolved[section][key] if key != name else None
+            found = [_sha256_now(root / place) for place in ([given] if isinstance(given, str) else given or [])]
+            if any(found):
+                resolved[section][name] = found[0] if isinstance(given, str) else [sha256 or "" for sha256 in found]
     return _together(resolved)
+
+
+def _sha256_now(path: Path) -> str | None:
+    """SHA-256 of a file as it is; None where there is none, or a folder."""
+    if not path.is_file():
+        return None
+    state = path.stat()
+    return _sha256(path, (state.st_size, state.st_mtime_ns))
 
 
 @functools.lru_cache(maxsize=32)
@@ -168,6 +177,23 @@ def check_label(label: Any) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_.]{0,100}", label):
         remedy = "Use letters, digits, dots and underscores, 100 at most."
         raise ParameterError("parameter 'label'", f"is {label!r}", remedy=remedy)
+
+
+def check_own(label: str, *, profile: str, overrides: Mapping[str, Any], root: Path) -> None:
+    """Refuse a label under which a study of the profile keeps a run of its own, which has other parameters.
+
+    Raises
+    ------
+    ParameterError: one run would be made in the other's folder, over it
+    """
+    given = {**stages.THOROUGH, **resolve(profile, root=root).beside}.get(label)
+    if given is None:
+        return
+    own, other = (resolve(profile, overrides=each, root=root) for each in (overrides, given))
+    if own != other:
+        shown = ", ".join(f"{key}={value}" for key, value in given.items())
+        problem = f"is '{label}', under which a study of '{profile}' keeps a run with {shown}"
+        raise ParameterError("parameter 'label'", problem, remedy="Give another name.")
 
 
 def fingerprint(settings: Settings, stage: str, *, seed: int) -> str:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from s2f import files
 from s2f.errors import ParameterError, RunError, nearest
 from s2f.study import environment, pages, params
-from s2f.study.graph import BOOK, Graph
+from s2f.study.graph import BOOK, CODE_CHANGED, Graph
 from s2f.study.screen import Screen
 
 LOG = Path("runs", "study.log")  # all that the last run of the engine said
@@ -52,6 +52,7 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
         raise ParameterError(f"--workflow-profile {workflow_profile}", problem, remedy=nearest(workflow_profile, known))
     if asked["overrides"] and not asked["label"]:
         raise ParameterError("--set", "needs --label", remedy="Name the run, as in --label mine.")
+    _check_networks(graph)
     (root / "runs").mkdir(exist_ok=True)
     lock = FileLock(root / "runs" / ".study.lock")
     try:
@@ -84,10 +85,24 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
                 raise RunError("the study", f"stopped: {stopped.rstrip(':')}", remedy=remedy)
             for job, why in graph.unfinished().items():
                 problem = f"is not finished, though it ran: {why}"
-                raise RunError(str(job), problem, remedy="Run the notebook by hand to see what is wrong with it.")
+                remedy = "Run the notebook by hand to see what is wrong with it."
+                if why == CODE_CHANGED:
+                    remedy = "A file of the code was saved meanwhile: run the study again."
+                raise RunError(str(job), problem, remedy=remedy)
         if asked["book"] and not dry_run:
             print(f"The book: {(root / BOOK).as_uri()}")
     return 0
+
+
+def _check_networks(graph: Graph) -> None:
+    """Refuse files of networks that are not there before hours go by until one is loaded."""
+    for settings in graph.settings.values():
+        named, own = {"voice.checkpoint": settings.voice.checkpoint}, settings.measure
+        named |= {f"measure.{key}": getattr(own, key) for key in ("inception", "face_identity", "face_gender")}
+        for key, file in named.items():
+            if file is not None and not (graph.root / file).is_file():
+                remedy = "Give a file's path, from the project's folder or whole, or null for none of your own."
+                raise ParameterError(f"parameter '{key}'", f"is '{file}', and no such file is there", remedy=remedy)
 
 
 def _run_engine(asked: Mapping[str, Any], root: Path, again: Sequence[str], *, words: Sequence[str]) -> str | None:
@@ -96,12 +111,13 @@ def _run_engine(asked: Mapping[str, Any], root: Path, again: Sequence[str], *, w
     home.mkdir(parents=True, exist_ok=True)  # or every notebook makes a temporary folder instead, and warns
     variables = environment.of_engine(os.environ, home=home)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
-    if any((root / ".snakemake" / "locks").glob("*")):
-        subprocess.run([*command, "--unlock", "--quiet", "all"], check=True, cwd=root, env=variables)
     config = root / "runs" / ".study.json"
     files.write_json(config, asked)
+    command += ["--configfile", str(config)]
+    if any((root / ".snakemake" / "locks").glob("*")):
+        subprocess.run([*command, "--unlock", "--quiet", "all"], check=True, cwd=root, env=variables)
     # What runs is decided: of Snakemake's own reasons, only times of files cannot be turned off.
-    command += ["--configfile", str(config), "--rerun-incomplete", "--rerun-triggers", "mtime", *words]
+    command += ["--rerun-incomplete", "--rerun-triggers", "mtime", *words]
     command += ["--quiet", "rules", "host", "--forcerun", *again]
     said = []
     pipe: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "encoding": "utf-8", "errors": "replace"}

@@ -7,10 +7,10 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -118,19 +118,19 @@ class Trainer(ABC):
 def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
     """Train to the last of ``trainer.settings.steps``, going on from the last good save of the same fingerprint.
 
-    Nothing is read back from the device but every ``log_every`` steps. Of several processes the first one writes.
+    It goes on in the precision that it was begun in. Nothing is read back from the device but every ``log_every``
+    steps. Of several processes the first one writes.
 
     Raises
     ------
-    TrainingError: a value that is not finite, or what the health checks stop for; the last good save stays
+    TrainingError
+        A value that is not finite, what the health checks stop for, or a device of another kind than it was begun on;
+        the last good save stays.
     """
     peers, folder = trainer.setup.peers, place.folder / "state"
     found = saves.latest(folder, fingerprint=place.fingerprint)
     if found is not None:
-        tensors, header = found
-        saves.restore(trainer.parts(), tensors)
-        trainer.take_extra(tensors)
-        trainer.step = header["step"]
+        _take(trainer, *found, place=place)
         if peers.primary:
             print(f"Going on from step {trainer.step} of {trainer.settings.steps}.")
     peers.agree(f"step {trainer.step} of {place.fingerprint}")
@@ -145,6 +145,25 @@ def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
         _train(trainer, place=place, watch=watch, log=log)
     finally:
         log.show(place.folder / "log.jsonl")
+
+
+def _take(trainer: Trainer, tensors: Mapping[str, Tensor], header: Mapping[str, Any], *, place: Place) -> None:
+    """Take up a save, in its own precision; of a finished training anywhere, else on a device of its kind."""
+    parts = trainer.parts()
+    if header["device"] != trainer.device:
+        if header["step"] < trainer.settings.steps:
+            own = saves.own(place.folder / "state", place.fingerprint)
+            problem = f"was begun on '{header['device']}' and cannot go on exactly on '{trainer.device}'"
+            remedy = f"Go on where it was begun, as 'machine.device' says it, or delete {own} to begin anew."
+            raise TrainingError(place.label, problem, remedy=remedy)
+        parts = {name: part for name, part in parts.items() if not isinstance(part, torch.Generator)}  # not drawn again
+    saves.restore(parts, tensors)
+    trainer.take_extra(tensors)
+    trainer.step = header["step"]
+    if header["precision"] != trainer.setup.precision:
+        trainer.setup = replace(trainer.setup, precision=header["precision"])
+        if trainer.peers.primary:
+            print(f"It was begun in {header['precision']}, and stays in it.")
 
 
 def _train(trainer: Trainer, *, place: Place, watch: Watch, log: saves.Log | None) -> None:
@@ -174,7 +193,8 @@ def _train(trainer: Trainer, *, place: Place, watch: Watch, log: saves.Log | Non
             trainer.observe(last=last)
             if save and log is not None:
                 tensors = saves.collect(trainer.parts()) | trainer.extra()
-                saves.save_step(place.folder / "state", step, tensors, fingerprint=place.fingerprint)
+                by = {"device": trainer.device, "precision": trainer.setup.precision}
+                saves.save_step(place.folder / "state", step, tensors, fingerprint=place.fingerprint, **by)
             progress.update()
 
 

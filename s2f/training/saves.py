@@ -69,10 +69,10 @@ def own(folder: Path, fingerprint: str) -> Path:
     return folder / hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
 
 
-def save_step(folder: Path, step: int, tensors: Mapping[str, Tensor], *, fingerprint: str) -> None:
-    """Save to resume from; of the saves of the same fingerprint, the last two are kept."""
+def save_step(folder: Path, step: int, tensors: Mapping[str, Tensor], *, fingerprint: str, **beside: Any) -> None:
+    """Save to resume from, with plain values `beside`; of the saves of the same fingerprint, the last two are kept."""
     path = own(folder, fingerprint) / f"step-{step:08d}.safetensors"
-    save(path, tensors, header={"fingerprint": fingerprint, "step": step})
+    save(path, tensors, header={**beside, "fingerprint": fingerprint, "step": step})
     for old in saved_steps(folder, fingerprint=fingerprint)[:-KEPT]:
         old.unlink(missing_ok=True)
 

@@ -98,8 +98,10 @@ class Trainer(loop.Trainer):
         self.head = head.to(device)
         weights = [*self.network.parameters(), *self.head.parameters()]
         self.optimiser = torch.optim.AdamW(weights, lr=s.learning_rate, weight_decay=s.weight_decay, foreach=True)
+        # The rate rises for a fifth of the steps, and for one at least: torch divides by how many these are.
+        total = s.steps + 1
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, max_lr=s.learning_rate, total_steps=s.steps + 1, pct_start=0.2
+            self.optimiser, max_lr=s.learning_rate, total_steps=total, pct_start=max(0.2, 2 / total)
         )
         self.draws = seeding.stream(setup.seed, "batches")
 

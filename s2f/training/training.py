@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch.distributed.elastic.multiprocessing.errors import record
 
+from s2f.errors import ParameterError
 from s2f.features.store import Store
 from s2f.networks import codes, inference
 from s2f.networks.codes import FaceCode
@@ -98,6 +99,7 @@ def _is_saved(study: Study, folder: Path) -> bool:
 def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> None:
     p, machine, device = study.params, study.params.machine, study.device
     given, voice = _Inputs.of(study, device=device), study.read("voice")
+    samples = watched_voices(study)  # at once: without validation people nothing that is trained could be looked at
     setup = loop.Setup(
         seed=study.seed,
         n_threads=max(1, study.n_threads // machine.n_devices),
@@ -124,7 +126,7 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
             settings=p.gan,
             setup=setup,
             place=place("gan", folder, label),
-            samples=watched_voices(study),
+            samples=samples,
             start=None if given.code is None or drawing is None else (drawing, given.code),
         )
         generator = trained.generator.cpu().eval()
@@ -148,7 +150,12 @@ def watched(store: Store, *, gender: str | None, n: int = 8) -> pd.DataFrame:
 
 
 def watched_voices(study: Study) -> torch.Tensor:
-    """Unit embeddings float32 [n, dim] of the recordings of `watched`."""
+    """Unit embeddings float32 [n, dim] of the recordings of `watched`.
+
+    Raises
+    ------
+    TrainingError: nobody of the variant is in the validation split
+    """
     recordings = watched(Store.open(study.read("store")), gender=study.params.variant.gender)
     return data.embeddings(study.read("voice"), recordings)
 
@@ -156,8 +163,12 @@ def watched_voices(study: Study) -> torch.Tensor:
 def main(arguments: argparse.Namespace) -> int:
     """``python -m s2f train``: as 05_training does; with ``--join``, for the machine that leads."""
     study = runs.open_asked("05_training", arguments)
+    several = study.params.machine.n_nodes > 1
+    if arguments.join and not several:
+        remedy = "Set machine.n_nodes to how many machines train together, or leave --join out."
+        raise ParameterError("--join", "is for a training of several machines", remedy=remedy)
     # Started by srun on every node, the first leads and the others join.
-    if arguments.join or int(os.environ.get("SLURM_PROCID", "0")) > 0:
+    if arguments.join or (several and int(os.environ.get("SLURM_PROCID", "0")) > 0):
         train(study, study.run / study.variant)
         return 0
     folder = study.write("model")

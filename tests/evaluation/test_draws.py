@@ -190,6 +190,17 @@ def test_people_of_unknown_sex_are_all_one_group():
     assert unknown.shares["total_value"].notna().all()
 
 
+@pytest.mark.parametrize("genders", [list("ffm"), [*"ff", *[None] * 8]])
+def test_one_pair_of_a_sex_takes_no_other_part_away(genders):
+    people, found = world()
+    n = len(genders)
+    theirs = {"photos": people.photos.take(slice(2 * n)), "codes": people.codes[: 2 * n]}
+    few = replace(people, genders=np.array(genders, object), **theirs)
+    spread = measure(few, Many(found.own.take(slice(n)), found.typical.take(slice(n))))
+    assert set(spread.energy["who"]) == {"draws", "typical", "shuffled_voice", "photographs"}
+    assert "bootstrap" in spread.reasons["shuffled_within_sex"]
+
+
 def test_what_is_written_is_read_again(right, tmp_path):
     draws.write(right, tmp_path)
     again = draws.read(tmp_path)

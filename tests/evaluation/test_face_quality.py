@@ -71,6 +71,16 @@ def test_rates_equal_counting(photos):
     assert 0 < quality["equal_error_rate"]["value"] < 0.5
 
 
+@pytest.mark.parametrize("genders", [["f", "f", None, None], ["f", "f", "f", "f"]])
+def test_one_person_of_known_sex_gives_no_accuracy(genders):
+    alone = len(set(genders)) == 1
+    names = ["a", "a", *(["a", "a"] if alone else ["b", "b"])]
+    photos = pd.DataFrame({"identity": names, "source_id": None, "gender": genders})
+    vectors = np.eye(4, dtype=np.float32)
+    quality = face_quality.read_quality(vectors, np.ones(4, np.float32), photos, rng=np.random.default_rng(0))
+    assert quality["gender_accuracy"] is None and quality["n_identities"] == len(set(names))
+
+
 def test_the_floor_of_fid_is_between_halves_of_the_same_people():
     rng = np.random.default_rng(0)
     identities = np.repeat([f"p{k}" for k in range(60)], 4).astype(object)

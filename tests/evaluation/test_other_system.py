@@ -213,6 +213,10 @@ def wrong_gender(folders):
     (folders / "people.csv").write_text("identity,gender\nAnn_A,x\n")
 
 
+def nobody(folders):
+    (folders / "people.csv").write_text("identity,gender\nAnn_A,f\n,\n,m\n")
+
+
 def contradiction(folders):
     (folders / "people.csv").write_text("identity,gender\nAnn_A,f\nAnn_A,m\n")
 
@@ -272,6 +276,7 @@ CASES = {
     ),
     "no metadata": (lambda f: (f / "people.csv").unlink(), "people.csv", "missing", "does not exist.*vox1_meta"),
     "columns": (wrong_columns, "people.csv", "column", "no column 'identity', only 'name', 'gender'.*vox1_meta"),
+    "nobody": (nobody, "people.csv", "column", "no identity in line 4.*take it out"),
     "gender": (wrong_gender, "people.csv", "gender", "gender 'x' for Ann_A.*Valid"),
     "two genders": (contradiction, "people.csv", "duplicate", "two things about 'Ann_A'.*Keep one"),
 }

@@ -64,3 +64,25 @@ def test_names_that_are_not_valid_are_left_out_by_name(tmp_path):
         file.write(b"picture")
     found, left_out = scan(tmp_path, "Ann_A/v_1.png")
     assert list(found) == ["Ann_A/v_1.png"] and list(left_out.values()) == ["file_name"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "identity,gender\nAnn_Lee,f\nBob_Ray,m\n",
+        "identity,gender\nAnn_Lee,f,\nBob_Ray,m,\n",  # a comma more, as some programs write
+        "identity,gender,\nAnn_Lee,f,\n,,\nBob_Ray,m,\n",  # filled up by a spreadsheet
+        '"identity","gender"\n"Ann_Lee","f"\n"Bob_Ray","m"\n',
+        "identity;gender\nAnn_Lee;F\nBob_Ray;M\n",
+        "sep=;\nidentity;gender\nAnn_Lee;f\nAnn_Lee;F\nBob_Ray;m\n",
+    ],
+)
+def test_who_is_who_is_read_as_programs_write_it(tmp_path, text):
+    (tmp_path / "people.csv").write_text(text)
+    found = picture_folders.read_people(tmp_path / "people.csv")
+    assert found.to_dict("list") == {
+        "id": ["Ann_Lee", "Bob_Ray"],
+        "identity": ["Ann_Lee", "Bob_Ray"],
+        "gender": ["f", "m"],
+        "nationality": [None, None],
+    }

@@ -26,7 +26,7 @@ def photos(tmp_path):
 
 def test_folders_and_tables_name_photographs_each_once(tmp_path, photos):
     pd.DataFrame({"face": ["photos/a/one.png", None], "age": [3, 4]}).to_parquet(tmp_path / "some.parquet")
-    (tmp_path / "others.csv").write_text("face;age\nphotos/a/b/two.JPG;30\n;31\n")
+    (tmp_path / "others.csv").write_text("Face;age\nphotos/a/b/two.JPG;30\n;31\n")
     assert sorted(more_photos.find(["photos"], root=tmp_path)) == sorted(photos)
     found = more_photos.find(["others.csv", str(tmp_path / "some.parquet"), "photos/a"], root=tmp_path)
     assert found == [photos[1], photos[0]]
@@ -34,11 +34,15 @@ def test_folders_and_tables_name_photographs_each_once(tmp_path, photos):
 
 def test_what_names_no_photograph_is_refused(tmp_path, photos):
     (tmp_path / "table.csv").write_text("picture,age\nx.png,3\n")
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "twice.csv").write_text("face,Face\nx.png,y.png\n")
     (tmp_path / "empty").mkdir()
     for place, said in (
         ("nowhere", "nowhere does not exist"),
         ("empty", "empty names no photographs"),
         ("table.csv", "has no column 'face' .it has picture, age"),
+        ("damaged.parquet", "damaged.parquet cannot be read as a table"),
+        ("twice.csv", "has two columns 'face'"),
     ):
         with pytest.raises(CorpusError, match=said):
             more_photos.find([place], root=tmp_path)

@@ -295,6 +295,7 @@ def test_a_part_makes_its_own_shards_and_none_twice(corpus, built, tmp_path, mon
     assert pack.build_part(table, tmp_path, share=(1, 4), **again) == 1
     assert made == [paths[10:20]]
     assert pack.build_part(table, tmp_path, share=(5, 6), **again) == 0
+    assert pack.build_part(table, tmp_path, share=(5, 6), n_workers=2, **again) == 0
     pack.build(table, tmp_path, **again)
     assert made == [paths[10:20], paths[:10], paths[20:30], paths[30:40], paths[40:]]
     assert contents(tmp_path) == contents(built)

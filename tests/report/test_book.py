@@ -21,6 +21,7 @@ from s2f import files
 from s2f.errors import RunError
 from s2f.report import book, pdf
 from s2f.study import params
+from s2f.study.pages import check_executed
 
 ROOT = Path(__file__).resolve().parents[2]
 GLUE = re.compile(r"\{glue:text\}`runs/(\w+)\.ipynb::(\w+)(?::([^`]*))?`")
@@ -730,6 +731,16 @@ def test_a_labelled_run_shows_the_pages_that_it_shares_with_the_plain_one(tmp_pa
     shared = {name for name, path in found.items() if path.parent == tmp_path / "runs" / "smoke" / "s2" / "notebooks"}
     assert shared == {"01_corpus", "02_preprocessing", "04_voice_embedding", "04_face_code"}
     assert {path.parent for name, path in found.items() if name not in shared} == {results.parent / "notebooks"}
+
+
+@pytest.mark.parametrize("profile", ["synthetic", "table", "voxceleb", "wen2019"])
+def test_a_recipe_without_face_code_has_a_page_that_says_so(tmp_path, profile):
+    results = tmp_path / "runs" / profile / "s0" / "results"
+    files.write_yaml(results / "params.yaml", params.plain(params.resolve(profile, root=ROOT)))
+    for name in ("params", "book"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    found = book.executed_pages(tmp_path, results.parent / "notebooks", instead=tmp_path)["04_face_code"]
+    assert check_executed(found, name="04_face_code").cells[0].source.startswith("# Face code: not in this run")
 
 
 def test_the_command_says_which_notebook_is_missing(tmp_path, monkeypatch, capsys):

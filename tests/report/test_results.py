@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from s2f.errors import RunError
+from s2f.errors import ParameterError, RunError
 from s2f.evaluation import measured
 from s2f.metrics import catalogue
 from s2f.report import results
@@ -100,9 +100,11 @@ def test_the_closed_set_is_there_once_every_variant_is_measured(project):
     assert results.closed(study()) == {}
 
 
-def test_a_closed_set_of_other_parameters_is_not_taken(project):
-    finish(label="closed", overrides={"split.rule": "none", "gan.steps": 7})
-    assert results.closed(study()) == {}
+def test_a_closed_set_of_other_parameters_cannot_be_made(project):
+    with pytest.raises(
+        ParameterError, match=r"'closed', under which a study of 'smoke' keeps a run with split\.rule=none"
+    ):
+        finish(label="closed", overrides={"split.rule": "none", "gan.steps": 7})
 
 
 def test_a_labelled_run_has_no_closed_set_beside_it(project):

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from s2f.errors import RunError
+from s2f.errors import ParameterError, RunError
 from s2f.study import params, runs, stages
 from s2f.study.graph import Graph, Job, book_sources
+from s2f.study.stages import THOROUGH
 from tests.study import standin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,6 +193,30 @@ def test_threads_of_a_job_are_those_of_its_own_run():
     assert [made(SimpleNamespace(run=run)) for run in ("demo", "demo-poster")] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("profile", "label", "overrides"),
+    [("demo", "poster", {"recipe": "poster"}), ("smoke", "closed", {}), ("smoke", "leak", {"corpus.leak": 0.5})],
+)
+def test_a_label_that_the_study_uses_itself_is_not_for_other_parameters(profile, label, overrides):
+    with pytest.raises(ParameterError, match=f"'{label}', under which a study of '{profile}' keeps a run with "):
+        Graph(ASKED | {"profile": profile, "label": label, "overrides": overrides}, root=ROOT)
+    given = {**THOROUGH, **params.resolve(profile, root=ROOT).beside}[label]
+    assert Graph(ASKED | {"profile": profile, "label": label, "overrides": given}, root=ROOT).main.endswith(label)
+
+
+def test_half_of_a_thorough_study_is_not_given_for_the_whole():
+    with pytest.raises(ParameterError, match=r"--thorough is of a whole profile, and 'mine' is one run.*--seeds 3"):
+        Graph(ASKED | {"label": "mine", "thorough": True}, root=ROOT)
+
+
+def test_splits_that_the_corpus_brings_are_not_undone_by_a_thorough_study(tmp_path):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    profile = tmp_path / "params" / "profiles" / "table.yaml"
+    assert set(Graph(ASKED | {"profile": "table", "thorough": True}, root=tmp_path).extra) == {"closed"}
+    profile.write_text(profile.read_text() + "split: {rule: given}\n")
+    assert set(Graph(ASKED | {"profile": "table", "thorough": True}, root=tmp_path).extra) == set()
+
+
 @pytest.mark.slow
 def test_every_input_of_a_thorough_study_is_noted(project):
     profile = project / "params" / "profiles" / "smoke.yaml"
@@ -244,6 +269,7 @@ def test_the_command_for_a_missing_input_makes_that_input_when_it_is_pasted(proj
     (project / "papermill" / "__init__.py").touch()
     shutil.copy(Path(standin.__file__), project / "papermill" / "__main__.py")
     overrides = {"gan.learning_rate_generator": 1e-05, "voice.checkpoint": "it's $HOME;.pt", "gan.flip": False}
+    (project / overrides["voice.checkpoint"]).touch()
     view = {"profile": "smoke", "variant": "males", "seed": 1, "label": "1e5", "overrides": overrides}
     study = runs.open_study("06_metrics", **view)
     if not inside:

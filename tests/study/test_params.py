@@ -67,7 +67,7 @@ def test_every_key_is_declared_once_and_every_declared_key_has_a_value():
         for key in getattr(field.annotation, "model_fields", [""])
     }
     derived = {key for key in declared if key.endswith("_sha256")}
-    assert len(derived) == 5
+    assert len(derived) == 7
     assert declared - derived == set(flat(ROOT / "params" / "base.yaml"))
 
 
@@ -85,6 +85,9 @@ def test_every_key_is_declared_once_and_every_declared_key_has_a_value():
         ({"recipe": "psoter"}, ["psoter", "poster"]),
         ({"gan": {"min_crop_s": 9.0}}, ["gan.min_crop_s", "9.0", "gan.max_crop_s"]),
         ({"split.train": 0.9}, ["split.train", "1.1"]),
+        ({"voice.margin": 0.1}, ["voice.margin", "0.1", "voice.scale"]),
+        ({"variants": ["general", ["females"]]}, ["variants", "each once"]),
+        ({"variants": ["general", "males", "males"]}, ["variants", "each once"]),
         ("{gan.steps: [}", ["overrides", "YAML"]),
         ("[1, 2]", ["overrides", "mapping"]),
     ],
@@ -121,6 +124,25 @@ def test_overrides_as_text_equal_overrides_as_mapping():
     text = params.resolve("demo", overrides='{"gan.steps": 5}', root=ROOT)
     assert text == params.resolve("demo", overrides={"gan": {"steps": 5}}, root=ROOT)
     assert params.resolve("demo", overrides="", root=ROOT) == params.resolve("demo", root=ROOT)
+
+
+@pytest.mark.parametrize("key", ["corpus.metas", "code.more_photos", "corpus.table", "measure.inception"])
+def test_a_fingerprint_moves_with_the_content_of_a_file_that_is_named(tmp_path, key):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "one.csv").write_text("face\n1.png\n")
+    (tmp_path / "two.csv").write_text("face\n2.png\n")
+    is_one = key in ("corpus.table", "measure.inception")
+    given = {key: "two.csv" if is_one else ["photographs", "one.csv", "two.csv"]}
+
+    def prints():
+        resolved = params.resolve("demo", overrides=given, root=tmp_path)
+        return {stage: params.fingerprint(resolved, stage, seed=0) for stage in stages.STAGES}
+
+    before = prints()
+    assert prints() == before
+    (tmp_path / "two.csv").write_text("face\n3.png\n")
+    assert prints()["06_metrics"] != before["06_metrics"]
 
 
 def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():

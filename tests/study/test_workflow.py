@@ -13,8 +13,9 @@ import yaml
 from filelock import FileLock
 
 from s2f import __main__ as cli
+from s2f.errors import RunError
 from s2f.study import params, stages, workflow
-from s2f.study.graph import Graph
+from s2f.study.graph import CODE_CHANGED, Graph, Job
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -230,6 +231,51 @@ def test_wrong_words_are_one_line(words, said, capsys):
     assert cli.main(["study", *words]) == 2
     error = capsys.readouterr().err
     assert said in error and error.startswith("error: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "setting", ["measure.inception=networks/mine.pt", "measure.face_gender=a.onnx", "voice.checkpoint=a.pth"]
+)
+def test_a_network_that_is_not_there_is_named_before_anything_runs(setting, capsys):
+    key, file = setting.split("=")
+    assert cli.main(["study", "--profile", "smoke", "--label", "own", "--set", setting]) == 2
+    error = capsys.readouterr().err
+    assert f"'{key}' is '{file}', and no such file is there" in error and error.count("\n") == 1
+
+
+def test_ctrl_c_is_no_fault(monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow, "main", interrupted)
+    assert cli.main(["study"]) == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
+def test_a_reader_that_has_enough_is_no_fault():
+    program = """
+import sys
+from types import SimpleNamespace
+from s2f import __main__ as command
+sys.modules["lines"] = SimpleNamespace(main=lambda _: print("a line\\n" * 99999) or 0)
+command.COMMANDS = {"study": "lines"}
+sys.exit(command.main(["study"]))
+"""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, **pipes) as process:
+        assert process.stdout.readline() == b"a line\n"
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
+def test_a_file_of_the_code_saved_meanwhile_is_told_from_a_fault(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(Graph, "unfinished", lambda self: {Job("10_poster", "smoke", 0): CODE_CHANGED})
+    monkeypatch.setattr(workflow, "_run_engine", lambda *_, **__: None)
+    with pytest.raises(
+        RunError, match=r"its code changed\. A file of the code was saved meanwhile: run the study again"
+    ):
+        workflow.run(ASKED | {"book": False})
 
 
 def test_reconstruct_names_what_is_missing(tmp_path, capsys):

@@ -54,6 +54,33 @@ def test_saves_of_other_parameters_are_not_used(tmp_path, capsys):
     assert equal(weights(one.generator), weights(again.generator))
 
 
+def test_a_training_stays_in_the_precision_that_it_was_begun_in(tmp_path, capsys):
+    whole = run(tmp_path / "whole", precision="bfloat16")
+    run(tmp_path / "cut", settings=but(SETTINGS, steps=4), precision="bfloat16")
+    resumed = run(tmp_path / "cut", precision="float32")
+    assert "It was begun in bfloat16, and stays in it." in capsys.readouterr().out
+    assert equal(weights(whole.generator), weights(resumed.generator))
+    assert not equal(weights(whole.generator), weights(run(tmp_path / "other", precision="float32").generator))
+
+
+def as_of_a_gpu(folder):
+    """Change the last save to what a GPU leaves, whose random streams have another form."""
+    last = saves.saved_steps(folder / "state", fingerprint="k")[-1]
+    tensors, header = saves.load(last)
+    tensors |= {name: torch.zeros(16, dtype=torch.uint8) for name in ("batches", "noise") if name in tensors}
+    saves.save(last, tensors, header=header | {"device": "cuda"})
+
+
+def test_a_training_goes_on_where_it_was_begun_and_is_looked_at_anywhere(tmp_path):
+    run(tmp_path, settings=but(SETTINGS, steps=4))
+    as_of_a_gpu(tmp_path)
+    with pytest.raises(TrainingError, match=r"begun on 'cuda' and cannot go on exactly on 'cpu'.*delete .*state"):
+        run(tmp_path)
+    whole = run(tmp_path / "whole")
+    as_of_a_gpu(tmp_path / "whole")
+    assert equal(weights(whole.generator), weights(run(tmp_path / "whole").generator))
+
+
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_save(tmp_path, monkeypatch):
     run(tmp_path, settings=but(SETTINGS, steps=4))
     good = saves.saved_steps(tmp_path / "state", fingerprint="k")

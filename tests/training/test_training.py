@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
+from s2f import __main__ as cli
+from s2f.errors import ParameterError, TrainingError
 from s2f.features.store import Store
 from s2f.networks import codes, inference
 from s2f.networks.codes import FaceCode
@@ -106,6 +108,23 @@ def test_with_a_face_code_a_variant_is_a_sampler_and_the_codes_generator(study, 
     assert not training._is_saved(study, folder)  # samplers of another face code are none of this one
 
 
+def asked(*words):
+    return cli.parser().parse_args(["train", "--profile", "smoke", *words])
+
+
+def test_only_a_training_of_several_machines_is_joined(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(ParameterError, match=r"--join is for a training of several machines.*machine\.n_nodes"):
+        training.main(asked("--join"))
+    joined, led = [], []
+    monkeypatch.setattr(training, "train", lambda study, folder, **_: (led if study.locks else joined).append(folder))
+    monkeypatch.setattr(runs.Study, "write", lambda self, what: self.locks.update(model=1) or self.run / self.variant)
+    monkeypatch.setattr(runs.Study, "finish", lambda self, what: None)
+    monkeypatch.setenv("SLURM_PROCID", "2")  # one task of several that each train a variant
+    assert training.main(asked("--variant", "males")) == 0 and len(led) == 1 and not joined
+    assert training.main(asked("--label", "wide", "--set", "machine.n_nodes=2")) == 0 and len(led) == len(joined) == 1
+
+
 def test_the_first_people_are_watched(monkeypatch):
     voices = pd.DataFrame({"identity": np.repeat([f"p{i:02}" for i in range(10)], 3), "row": range(30)})
     asked = []
@@ -117,3 +136,19 @@ def test_the_first_people_are_watched(monkeypatch):
     monkeypatch.setattr(data, "select", select)
     assert training.watched(None, gender="f")["row"].tolist() == list(range(0, 24, 3))
     assert asked == [{"split": "validation", "gender": "f"}]
+
+
+@pytest.mark.parametrize("recipe", ["poster", "codes"])
+def test_nobody_to_look_at_stops_before_anything_is_trained(study, tmp_path, monkeypatch, recipe):
+    given = SMALL | {"recipe": recipe, "machine.n_devices": 1, "gan.norm": "batch"}
+    study.params = params.resolve("smoke", overrides=given, root=ROOT)
+    (tmp_path / "code").mkdir()
+    codes.save(tmp_path / "code", FaceCode(width=0.125, dim=6))
+
+    def nobody(store, **where):
+        raise TrainingError("training", "has nobody of the split 'validation'", remedy="Give some.")
+
+    monkeypatch.setattr(training, "watched", nobody)
+    with pytest.raises(TrainingError, match="nobody of the split 'validation'"):
+        training.train(study, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
