@@ -59,7 +59,7 @@ def by_length(folder: Path, strangers: pd.DataFrame, *, seed: int, seconds: Sequ
 
     Parameters
     ----------
-    folder : Path, of the voice tracks, whose vectors are counted: a cut of GE2E's is up to half a second longer
+    folder : Path, of the voice tracks, whose vectors are counted: a cut of GE2E's is up to 0.6 s longer
     strangers : DataFrame, rows of the store's index; its voice_s, where known, says how long they are
 
     Returns
