@@ -265,6 +265,8 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, s
                 log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
             )
         files.move(scratch / "_build" / "html", new)
+        for page in new.glob("*.html"):
+            page.write_text(book_pages.without_units(page.read_text(encoding="utf-8")), encoding="utf-8")
         live.write(run, new, seed=seed)
         moving_figures.place(root / "book" / "runs" / "figures", new)
         files.write_json(new / MADE_FROM, made_from)

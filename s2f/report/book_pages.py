@@ -17,6 +17,10 @@ from s2f.study.stages import VARIANTS
 
 OPTIONAL = "optional"  # tag of a cell that shows something only where its run or its data are there
 HEADING = re.compile(r"#+ ")
+UNITS = re.compile(
+    r'(<span class="pasted-text">not measured \([^<]*\)</span>)'
+    r'(?: %| points)?(?: <span class="pasted-text">\[no interval\]</span>)?'
+)
 # What a file of the run is, by its place below the run's folder without the seed's.
 DATA: Mapping[str, str] = MappingProxyType(
     {
@@ -118,6 +122,11 @@ def _shown(part: list[NotebookNode]) -> list[NotebookNode]:
 def _shows(output: NotebookNode) -> bool:
     """Whether an output is more than a sentence that something is not there, and more than a glued value."""
     return not ({prose.ABSENT, "scrapbook"} & set(output.get("metadata", {}))) and output.get("name") != "stderr"
+
+
+def without_units(html: str) -> str:
+    """A built page in which a number that is missing has no unit and no interval behind it, only the reason."""
+    return UNITS.sub(r"\1", html)
 
 
 def downloads_page(folder: Path) -> str:

@@ -104,3 +104,12 @@ def test_the_status_page_leads_to_the_pages_and_has_times_and_the_sum():
     assert "| 2026-01-02\u00a003:04\u00a0UTC |" in page
     for time in ("1.0 min", "1.5 min", "2.5 min"):
         assert f"| {time} |" in page
+
+
+@pytest.mark.parametrize(("unit", "interval"), [(" %", True), (" points", True), (" %", False), ("", False)])
+def test_a_missing_number_has_neither_unit_nor_interval(unit, interval):
+    reason = '<span class="pasted-text">not measured (too few faces)</span>'
+    behind = ' <span class="pasted-text">[no interval]</span>' if interval else ""
+    page = f'<p>It is <span class="pasted-text">9</span> % there, {reason}{unit}{behind} here, and 5 %.</p>'
+    wanted = f'<p>It is <span class="pasted-text">9</span> % there, {reason} here, and 5 %.</p>'
+    assert book_pages.without_units(page) == wanted
