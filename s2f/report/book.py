@@ -42,6 +42,7 @@ BEHIND = (  # of a seed's folder: what its tables are made of
     *("corpus/*.csv", "corpus/summary.json", "store/rejected.csv", "voice/metrics.json", "measure/quality.json"),
     *("*/metrics.json", "*/experiments.csv", "*/draws.json", "answer/answer.json", "answer/pooled.json"),
 )
+OF_VARIANTS = MappingProxyType({"05_training": "Training", "06_metrics": "Metrics"})  # pages that each variant has
 MADE = frozenset({"status", "downloads"})  # pages that the build writes
 
 
@@ -161,8 +162,9 @@ def executed_pages(root: Path, executed: Path, *, instead: Path) -> dict[str, Pa
 def _absent(name: str, settings: Settings) -> str | None:
     """What a page says that a run with these parameters does not have; None where it has the page."""
     stage, _, variant = name.rpartition("_")
-    if stage in ("05_training", "06_metrics") and variant not in settings.variants:
-        return f"# {variant.title()}: not in this run\n\nThis run has the variants: {', '.join(settings.variants)}."
+    if (what := OF_VARIANTS.get(stage)) and variant not in settings.variants:
+        has = ", ".join(settings.variants)
+        return f"# {what}, {variant.title()}: not in this run\n\nThis run has the variants: {has}."
     if name in stages.STAGES and not stages.in_run(name, settings):
         why = f"recipe `{settings.recipe}` draws a face from the voice embedding itself, by way of no face code"
         return f"# Face code: not in this run\n\nThere is none to learn: {why}."
@@ -262,7 +264,7 @@ def _render(root: Path, out: Path, *, made_from: Mapping[str, str], run: Path, s
         problems = _run([*command, "--path-output", str(scratch)], log=log, cwd=root)
         if problems is not None:
             raise RunError(
-                log, f"says why the book was not built:\n{problems}\n", remedy="Mend what it names, and build again."
+                log, f"says why the book was not built:\n{problems}", remedy="Mend what it names, and build again."
             )
         files.move(scratch / "_build" / "html", new)
         for page in new.glob("*.html"):
