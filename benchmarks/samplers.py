@@ -159,9 +159,8 @@ class Bench:
     def _as_a_set(self, faces: np.ndarray) -> dict[str, str]:
         """KID, FID, precision and recall of a face of everyone, uint8 [n, 64, 64, 3], beside a photograph of each."""
         assert self.inception is not None
-        features, whole = self.inception.features(faces), np.ones((1, 1))
-        of_nobody = (np.zeros(len(part), int) for part in (features, self.features))
-        kid = frechet.kid(features, next(of_nobody), self.features, next(of_nobody), n_identities=1)(whole)[0]
+        features, people = self.inception.features(faces), np.arange(self.n)
+        kid = frechet.kid(features, people, self.features, people, n_identities=self.n)(np.ones((1, self.n)))[0]
         precision, recall = manifolds.precision_recall(features, self.features)
         cells = (f"{1000 * kid:.1f}", f"{frechet.fid(features, self.features):.1f}")
         return dict(zip(HEADINGS[10:], (*cells, f"{100 * precision:.1f}; {100 * recall:.1f}"), strict=True))

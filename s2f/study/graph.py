@@ -80,7 +80,7 @@ class Graph:
         plain = params.resolve(self.profile, root=root)
         for each in (label, *plain.beside):
             params.check_label(each)
-        params.check_own(label, profile=self.profile, overrides=asked["overrides"], root=root)
+        params.check_own(label, profile=self.profile, plain=plain, overrides=asked["overrides"], root=root)
         if asked["thorough"] and label:
             problem = f"is of a whole profile, and '{label}' is one run of it"
             raise ParameterError("--thorough", problem, remedy="Give --seeds 3 instead, or no --label.")

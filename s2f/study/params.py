@@ -179,14 +179,19 @@ def check_label(label: Any) -> None:
         raise ParameterError("parameter 'label'", f"is {label!r}", remedy=remedy)
 
 
-def check_own(label: str, *, profile: str, overrides: Mapping[str, Any], root: Path) -> None:
+def check_own(label: str, *, profile: str, plain: Settings, overrides: Mapping[str, Any], root: Path) -> None:
     """Refuse a label under which a study of the profile keeps a run of its own, which has other parameters.
+
+    Parameters
+    ----------
+    plain : Settings, of the profile without overrides
+    overrides : mapping, of the run that is to have the label
 
     Raises
     ------
     ParameterError: one run would be made in the other's folder, over it
     """
-    given = {**stages.THOROUGH, **resolve(profile, root=root).beside}.get(label)
+    given = {**stages.THOROUGH, **plain.beside}.get(label)
     if given is None:
         return
     own, other = (resolve(profile, overrides=each, root=root) for each in (overrides, given))

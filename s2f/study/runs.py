@@ -299,7 +299,7 @@ def open_study(
     plain = params.resolve(profile, variant=variant, root=root)
     resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
     given = params.parse_overrides(overrides)
-    params.check_own(label, profile=profile, overrides=given, root=root)
+    params.check_own(label, profile=profile, plain=plain, overrides=given, root=root)
     study = Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
     study.code = code_of(notebook, root=root)
     study.caller = environment.suspects(_shell())
