@@ -161,10 +161,15 @@ def move(source: Path, target: Path) -> None:
         shutil.rmtree(source)
 
 
-def below(folder: Path, *, onerror: Callable[[OSError], None] | None = None) -> Iterator[Path]:
-    """Files below a folder, by name, hidden folders too; links to folders are followed, and a ring of them ends."""
+def below(folder: Path, *, hidden: bool = True, onerror: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """Files below a folder, by name; links to folders are followed, and a ring of them ends.
+
+    Without `hidden`, what begins with a dot is left out, with all that lies in it.
+    """
     seen = {os.path.realpath(folder)}
     for place, folders, names in os.walk(folder, followlinks=True, onerror=onerror):
+        if not hidden:
+            folders[:], names = ([name for name in each if not name.startswith(".")] for each in (folders, names))
         folders[:] = sorted(name for name in folders if os.path.realpath(os.path.join(place, name)) not in seen)
         seen.update(os.path.realpath(os.path.join(place, name)) for name in folders)
         yield from (Path(place, name) for name in sorted(names))

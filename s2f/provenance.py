@@ -200,6 +200,7 @@ def _commit(root: Path) -> str:
         return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout
 
     try:
+        git("ls-files", "--error-unmatch", "pyproject.toml")  # fails in an archive that lies in another repository
         commit = git("rev-parse", "--short=12", "HEAD").strip()
         return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no").strip() else "")
     except (OSError, subprocess.CalledProcessError):
@@ -210,9 +211,9 @@ def _commit(root: Path) -> str:
 def code_key(*modules: str, source: str = "") -> str:
     """Hash of what modules of `s2f` compute, with all that they import from it, however late.
 
-    It follows statements, not files: docstrings, comments, line breaks and import lines do not count, nor in which
-    file a definition lies, so that only an edit of what is computed makes another key. Values that lie beside a module
-    in a YAML file count as its statements do.
+    It follows statements, not files: docstrings, comments, line breaks and imports from `s2f` do not count, nor in
+    which file a definition lies, so that only an edit of what is computed makes another key. What is imported from
+    other packages counts, name by name. Values that lie beside a module in a YAML file count as its statements do.
 
     Parameters
     ----------
@@ -288,18 +289,28 @@ def _values(folder: Path) -> list[str]:
 
 
 def _computed(tree: ast.Module) -> list[str]:
-    """Top-level statements as dumps of their syntax, without docstrings and imports."""
+    """Top-level statements as dumps of their syntax, without docstrings and imports from `s2f`."""
     return [ast.dump(node) for node in _Bare().visit(copy.deepcopy(tree)).body]
 
 
+def _is_own(module: str) -> bool:
+    return module.split(".")[0] == "s2f"
+
+
 class _Bare(ast.NodeTransformer):
-    """Leaves out what computes nothing: docstrings, and imports, which only say where something lies."""
+    """Leaves out what computes nothing: docstrings, and where a definition of `s2f` lies.
 
-    def visit_Import(self, node: ast.Import) -> None:
-        return None
+    An import from elsewhere, of which another name may compute something else, becomes one of each name, so that it is
+    the same wherever it stands beside others.
+    """
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        return None
+    def visit_Import(self, node: ast.Import) -> list[ast.Import]:
+        return [ast.Import([alias]) for alias in node.names if not _is_own(alias.name)]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.ImportFrom]:
+        if node.level or _is_own(node.module or "") or node.module == "__future__":
+            return []
+        return [ast.ImportFrom(node.module, [alias], 0) for alias in node.names]
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         return None if isinstance(node.value, ast.Constant) else node

@@ -115,7 +115,7 @@ class Split(Section):
 class Store(Section):
     """Section ``store``: how files are preprocessed and packed."""
 
-    shard_size: Annotated[int, _whole(1, 10**6)]
+    shard_size: Annotated[int, _whole(1, 10**6), Reach.NOTHING]
     n_jobs: Annotated[int, _whole(0, 10**5), Reach.NOTHING]
     max_rejected: Share
     several_faces: Literal["prominent", "reject"]

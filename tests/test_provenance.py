@@ -67,6 +67,15 @@ def test_what_computes_changes_the_key_whichever_file_it_lies_in(key):
     assert len({plain, key(first=FIRST + "print(LIMIT)\n")}) == 2
 
 
+def test_what_is_imported_from_other_packages_counts_name_by_name(key):
+    plain = key()
+    assert key(first=FIRST.replace("import math", "import cmath as math")) != plain
+    late = FIRST.replace("import square\n", "import square\n    from numpy import pi\n")
+    assert len({plain, key(first=late), key(first=late.replace("numpy", "scipy.constants"))}) == 3
+    together, apart = "from os import path, sep\n", "from os import sep\nfrom os import path\n"
+    assert key(first=FIRST + together) == key(first=FIRST + apart, second=apart + SECOND) != plain
+
+
 def test_moving_a_definition_changes_no_key_and_the_new_file_is_watched(key):
     plain = key()
     square, cube = SECOND.split("\n\n\n")
@@ -114,6 +123,22 @@ def test_what_is_kept_of_the_speaker_encoder_is_of_its_code(monkeypatch):
     before = ge2e._keys(parts, "a")
     monkeypatch.setattr(provenance, "code_key", lambda module: "edited")
     assert len({*before, *ge2e._keys(parts, "a")}) == 4
+
+
+def test_an_archive_that_lies_in_another_repository_has_no_commit(tmp_path):
+    def git(*words):
+        who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+        subprocess.run(["git", *who, "-C", tmp_path, *words], check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "own.txt").touch()
+    git("add", ".")
+    git("commit", "-m", "theirs")
+    (tmp_path / "unpacked").mkdir()
+    (tmp_path / "unpacked" / "pyproject.toml").touch()
+    assert provenance._commit(tmp_path / "unpacked") == "unknown"
+    git("add", ".")
+    assert provenance._commit(tmp_path / "unpacked").endswith("+changes")  # their project as well
 
 
 def facts():

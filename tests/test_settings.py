@@ -55,6 +55,7 @@ def test_few_parameters_reach_less_than_their_section():
         "machine.n_workers",
         "machine.rendezvous",
         "store.n_jobs",
+        "store.shard_size",
         *(f"{section}.save_every" for section in ("voice", "code", "sampler", "gan")),
         "code.on_trouble",
         "gan.on_trouble",

@@ -67,15 +67,15 @@ def find(manifest: pd.DataFrame, root: str | Path, *, n_threads: int = 8, progre
 def settle(
     manifest: pd.DataFrame, doubles: pd.DataFrame, *, rule: str, report: str | Path
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Write the list of doubles, then refuse or drop those that would mix people or splits.
+    """Write the list of doubles, then refuse or drop those that would mix people or splits; keep one of one person.
 
     Parameters
     ----------
     manifest, doubles : DataFrame, split, and from `find`
     rule : {"error", "drop"}
         What to do about a file that lies in two splits. "drop" leaves out every copy of a file that has two
-        identities or lies in two splits, since nobody knows whose it is. Doubles within one identity stay: they
-        only count twice.
+        identities or lies in two splits, since nobody knows whose it is. Of copies of one identity the first stays
+        under either rule: a photograph is not another one of the person, nor a recording one of another video.
     report : str or Path, CSV file for the list
 
     Returns
@@ -86,31 +86,41 @@ def settle(
     Raises
     ------
     CorpusError
-        With rule "error", a file lies in two splits: a leak. Nobody is left. Unknown rule.
+        With rule "error", a file lies in two splits: a leak. Nobody is left, or nobody of a split. Unknown rule.
     """
     if rule not in RULES:
         raise CorpusError(f"rule '{rule}' for duplicates", "is unknown", remedy=nearest(rule, RULES), reason="rule")
     with files.whole(report) as beside:
         doubles.to_csv(beside, index=False)
     leaks = doubles[doubles["kind"] == "across_splits"]
-    if rule == "error":
-        if leaks.empty:
-            return manifest, rejections.frame([])
+    if rule == "error" and not leaks.empty:
         one = leaks[leaks["content"] == leaks["content"].iloc[0]].drop_duplicates("split")
         shown = " and ".join(f"{r.path} ({r.identity}, {r.split})" for r in one.head(2).itertuples())
         problem = f"lists {leaks['content'].nunique()} contents that lie in two splits, such as {shown}"
         remedy = "Delete the wrong copies, or set corpus.duplicates to drop, which leaves out all copies."
         raise CorpusError(report, problem, remedy=remedy, reason="leak")
-    mixed = doubles[doubles["kind"].isin(KINDS[:2])]
-    rejected = rejections.frame(
+    mixed = doubles["kind"].isin(KINDS[:2] if rule == "drop" else ())
+    left_out = [
         (row.path, row.modality, row.identity, "duplicate", f"the same content as {other}")
-        for _, group in mixed.groupby(["modality", "content"], sort=False)
+        for _, group in doubles[mixed].groupby(["modality", "content"], sort=False)
         for row, other in zip(group.itertuples(), np.roll(group["path"], -1), strict=True)  # each names the next
+    ]
+    left_out += (
+        (path, *key[:2], "duplicate", f"the same content as {group['path'].iat[0]}")
+        for key, group in doubles[~mixed].groupby(["modality", "identity", "content"], sort=False)
+        for path in group["path"].iloc[1:]
     )
-    gone = set(zip(mixed["modality"], mixed["path"], strict=True))
+    if not left_out:
+        return manifest, rejections.frame([])
+    gone = {(modality, path) for path, modality, *_ in left_out}
     keep = [k not in gone for k in zip(manifest["modality"], manifest["path"], strict=True)]
     kept, dropped = intersect(manifest[keep].reset_index(drop=True))
-    return kept, pd.concat([rejected, rejections.of_people(dropped)], ignore_index=True)
+    for name in manifest["split"].dropna().unique():
+        if not (kept["split"] == name).any():
+            problem = f"lists copies without which split '{name}' is empty"
+            remedy = "Delete the wrong copies and keep the right one, or split more identities."
+            raise CorpusError(report, problem, remedy=remedy, reason="empty_split")
+    return kept, pd.concat([rejections.frame(left_out), rejections.of_people(dropped)], ignore_index=True)
 
 
 # ------------------------------------------------------------------------------------------------ parts

@@ -150,7 +150,7 @@ def summary(manifest: pd.DataFrame) -> dict:
         ``counts = {"n_identities", "n_recordings", "n_faces"}``. The splits are those that occur ("unsplit" where
         none is set).
     """
-    names = manifest["split"].fillna("unsplit")
+    names, voices = manifest["split"].fillna("unsplit"), manifest[manifest["modality"] == "voice"]
     order = [s for s in (*SPLITS, "unsplit") if (names == s).any()]
     genders = manifest["gender"].fillna("unknown")
     splits = {name: {"total": _counts(manifest[names == name])} for name in order}
@@ -161,7 +161,7 @@ def summary(manifest: pd.DataFrame) -> dict:
         "total": _counts(manifest),
         "splits": splits,
         "n_nationalities": int(manifest["nationality"].nunique()),
-        "n_videos": int(manifest[["identity", "source_id"]].dropna().drop_duplicates().shape[0]),
+        "n_videos": int(voices[["identity", "source_id"]].dropna().drop_duplicates().shape[0]),
         "n_recordings_set_aside": int((manifest["fold"] == 1).sum()),
     }
 

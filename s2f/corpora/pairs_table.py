@@ -20,7 +20,6 @@ Text tables are read as `s2f.corpora.sheet` reads them: as spreadsheets write th
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import unicodedata
@@ -81,8 +80,8 @@ def scan(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     seen: set[tuple] = set()
     for i, row in zip(table.index, table.to_dict("records"), strict=True):
         number = f"{table.index.name} {i}"
-        named = {m: _name(base, row[c]) for m, c in (("voice", "recording"), ("face", "face")) if row[c]}
-        files = {m: _place(base, name) for m, name in named.items()}
+        named = {m: here(base, row[c]) for m, c in (("voice", "recording"), ("face", "face")) if row[c]}
+        files = {m: placed(base, name) for m, name in named.items()}
         shown = files or {"voice": number}
         fault = _fault(row, splits_given=splits_given)
         if not fault and not files:
@@ -156,24 +155,12 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
         if close:
             remedy = f"Did you mean '{close[0]}'? Otherwise give it a name less alike, or leave it out."
             raise CorpusError(path, f"has a column '{column}', which is unknown", remedy=remedy, reason="column")
-    table = table[[c for c in KNOWN if c in table.columns]].map(_text)
+    table = table[[c for c in KNOWN if c in table.columns]]
     table = table[(table != "").any(axis=1)]
     if table.empty:
         raise CorpusError(path, "has no rows", remedy=_HOW, reason="empty")
     # One person, however the accents of a name are coded.
     return table.assign(identity=table["identity"].map(lambda name: unicodedata.normalize("NFC", name))), ignored
-
-
-def _text(value) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
-        return ""
-    if hasattr(value, "tolist"):  # a list of landmarks in a Parquet file
-        value = value.tolist()
-    if isinstance(value, list):  # a list of points comes as an array of arrays
-        return json.dumps(value, default=lambda part: part.tolist())
-    return str(value)
 
 
 def _fault(row: dict, *, splits_given: bool) -> tuple[str, str] | None:
@@ -187,8 +174,11 @@ def _fault(row: dict, *, splits_given: bool) -> tuple[str, str] | None:
     return None
 
 
-def _name(base: str, name: str) -> str:
-    """A path as this machine writes it: other separators, and accents in the form in which the file is there."""
+def here(base: str, name: str) -> str:
+    """A path of a table in folder `base` as this machine writes it.
+
+    Its separators are this machine's, and its accents in the form in which the file is there.
+    """
     if name.startswith("file://"):
         return url2pathname(urlsplit(name).path)
     if _elsewhere(name) or (name.isascii() and "\\" not in name):
@@ -203,7 +193,8 @@ def _elsewhere(name: str) -> bool:
     return bool(_ADDRESS.match(name) or (os.sep == "/" and _WINDOWS.match(name)))
 
 
-def _place(base: str, name: str) -> str:
+def placed(base: str, name: str) -> str:
+    """Such a path, from the table's folder `base` where it is relative; another system's or an address as it is."""
     return name if _elsewhere(name) else os.path.normpath(os.path.join(base, name))
 
 

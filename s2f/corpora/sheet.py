@@ -7,6 +7,7 @@ import contextlib
 import csv
 import io
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 from s2f.errors import CorpusError
 
 _SEPARATORS = MappingProxyType({",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"})
+_NUMBERED = "__index_level_"  # a column by which pandas numbers rows
 _SEARCHED = 20  # lines in which the header is looked for
 _WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # of spreadsheet programs
 
@@ -26,10 +28,10 @@ Record = tuple[int, list[str]]  # the number of its last line, its cells
 def read(path: Path, *, wanted: Sequence[AbstractSet[str]]) -> pd.DataFrame:
     """Read a table as text: cells without spaces around them, "" where there is none.
 
-    A ``.parquet`` file gives its columns as they are, with the index "row". Any other is text: it may be in UTF-8 or
-    UTF-16 and separated by commas, semicolons, tabs or |. Above its header may stand a line such as ``sep=;``, remarks
-    that begin with #, or a title. Lines without content are left out, and so are columns without name and content, and
-    remarks in one cell.
+    Of a ``.parquet`` file the index is called "row", and a list in a cell is JSON. Any other is text: it may be in
+    UTF-8 or UTF-16 and separated by commas, semicolons, tabs or |. Above its header may stand a line such as
+    ``sep=;``, remarks that begin with #, or a title. Lines without content are left out, and so are columns without
+    name and content, and remarks in one cell.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ def read(path: Path, *, wanted: Sequence[AbstractSet[str]]) -> pd.DataFrame:
 
     Raises
     ------
-    CorpusError: damaged, empty, not text, a quote that does not end, a row longer than the header
+    CorpusError: damaged, empty, not text (bytes in Parquet too), an open quote, a row longer than the header
     """
     if path.suffix.lower() == ".parquet":
         return _parquet(path)
@@ -79,14 +81,28 @@ def read(path: Path, *, wanted: Sequence[AbstractSet[str]]) -> pd.DataFrame:
 
 def _parquet(path: Path) -> pd.DataFrame:
     import pyarrow as pa
+    from pyarrow import parquet
 
     try:
-        table = pd.read_parquet(path)
+        table = parquet.read_table(path)
+        named = [(i, name.strip()) for i, name in enumerate(table.column_names) if not name.startswith(_NUMBERED)]
+        # By way of pandas, whole numbers beside an empty cell would become floats, and long ones each other's.
+        columns = [[_written(cell) for cell in table.column(i).to_pylist()] for i, _ in named]
     except (pa.ArrowException, ValueError, OSError) as error:
         problem = f"cannot be read as a table ({error})"
         raise CorpusError(path, problem, remedy="Save it anew.", reason="not_a_table") from error
-    table.index = pd.RangeIndex(1, len(table) + 1, name="row")
-    return table
+    rows = pd.RangeIndex(1, table.num_rows + 1, name="row")
+    found = pd.DataFrame(dict(enumerate(columns)), index=rows, dtype=object)
+    return found.set_axis([name for _, name in named], axis=1)
+
+
+def _written(cell: object) -> str:
+    """A cell of a Parquet file as a text table has it."""
+    if cell is None or cell != cell:  # no number
+        return ""
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8").strip()
+    return json.dumps(cell) if isinstance(cell, list) else str(cell).strip()
 
 
 def _text(path: Path) -> str:

@@ -29,7 +29,7 @@ _EBML = b"\x1aE\xdf\xa3"  # webm, mkv
 _ASF = bytes.fromhex("3026b2758e66cf11")
 _ASF_LATER = tuple(map(bytes.fromhex, ("3626b275", "90080033", "d329e2d6", "f803b1fe", "d03fb73c")))  # data, indices
 _W64 = bytes.fromhex("726966662e91cf11")
-_FLAC = b"fLaC\0\0\0\x22"  # with the head of its first block, which always has 34 bytes
+_FLACS = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")  # with the head of its first block, of 34 bytes, or its only one
 _TS_BYTES = 188
 _AMR = MappingProxyType({b"#!AMR\n": ("amr", 160), b"#!AMR-WB\n": ("amr-wb", 320)})  # samples a frame
 _UNREAD = MappingProxyType(
@@ -134,7 +134,7 @@ def parts(path: Path, file: BinaryIO) -> tuple[list[Part], list[str]]:
             at = found[-1].end
             continue
         _refuse_unread(there, at)
-        start = _next_stream(there, at, within=None if found else _SEARCHED)
+        start = _next_stream(there, at, within=_most(there.size) - n_stray if found else _SEARCHED)
         if not found and start == there.size:  # libsndfile knows more kinds
             return [Part("", 0, there.size)], []
         there.remarks.append(f"{start - at} bytes from byte {at} on are no sound and are left out")
@@ -153,7 +153,12 @@ def parts(path: Path, file: BinaryIO) -> tuple[list[Part], list[str]]:
 
 def is_much(n_bytes: int, size: int) -> bool:
     """Whether so many bytes of a file of `size` may be sound, so that it is not read without them."""
-    return n_bytes > max(_STRAY_BYTES, _STRAY_SHARE * size)
+    return n_bytes > _most(size)
+
+
+def _most(size: int) -> int:
+    """Bytes of a file of `size` that may be left out."""
+    return max(_STRAY_BYTES, int(_STRAY_SHARE * size))
 
 
 def _refuse_unread(there: _Bytes, at: int) -> None:
@@ -196,20 +201,29 @@ def _after_tags(there: _Bytes, at: int) -> int:
     return min(at, there.size)
 
 
-def _next_stream(there: _Bytes, at: int, *, within: int | None) -> int:
-    """First place after `at` where three frames of mp3 or AAC follow one another; the file's end if nowhere."""
-    end = there.size if within is None else min(there.size, at + within)
-    while (at := there.find(b"\xff", at + 1)) < end:
-        place, first = at, frames.of(there.at(at, 64))
-        for _ in range(2):
-            if first is None:
-                break
-            place += first.n_bytes
-            following = frames.of(there.at(place, 64))
-            first = following if following is not None and following.continues(first) else None
-        if first is not None:
-            return at
+def _next_stream(there: _Bytes, at: int, *, within: int) -> int:
+    """First place after `at` where three frames of mp3 or AAC follow one another; the file's end if none is near."""
+    at, end = at + 1, min(there.size, at + within + 1)
+    while at < end:
+        n = min(_BLOCK, end - at)
+        block = there.at(at, n + 63)
+        begins = -1
+        while (begins := block.find(b"\xff", begins + 1, n)) >= 0:
+            if _three_frames(there, at + begins, frames.of(block[begins : begins + 64])):
+                return at + begins
+        at += n
     return there.size
+
+
+def _three_frames(there: _Bytes, at: int, frame: frames.Frame | None) -> bool:
+    """Whether the frame that begins at a place, if one does, is followed by two like it."""
+    for _ in range(2):
+        if frame is None:
+            return False
+        at += frame.n_bytes
+        following = frames.of(there.at(at, 64))
+        frame = following if following is not None and following.continues(frame) else None
+    return frame is not None
 
 
 # ------------------------------------------------------------------------------------------------ kinds
@@ -223,7 +237,7 @@ def _walk(there: _Bytes, at: int) -> Callable[[_Bytes, int], Part] | None:
             return _avi
         return _wav if head[8:12] == b"WAVE" or len(head) < 12 else None
     for magic, walk in (
-        (_FLAC, _flac),
+        *((magic, _flac) for magic in _FLACS),
         (b"OggS", _ogg),
         (_EBML, _matroska),
         (_ASF, _asf),
@@ -336,7 +350,10 @@ def _avi(there: _Bytes, start: int) -> Part:
 
 def _flac(there: _Bytes, start: int) -> Part:
     known = there.number(start + 21, 1) & 0x0F or any(there.at(start + 22, 4))  # its number of samples
-    return Part("flac", start, there.find(_FLAC, start + 8), None if known else "flac")
+    end = there.find(_FLACS[0][:4], start + 8)
+    while end < there.size and not there.at(end, 8).startswith(_FLACS):
+        end = there.find(_FLACS[0][:4], end + 1)
+    return Part("flac", start, end, None if known else "flac")
 
 
 def _ogg(there: _Bytes, start: int) -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from s2f import files, provenance, workers
-from s2f.corpora import rejections, sheet
+from s2f.corpora import duplicates, pairs_table, rejections, sheet
 from s2f.corpora.voxceleb import FACE_SUFFIXES
 from s2f.errors import CorpusError
-from s2f.features import pack
+from s2f.features import pack, photo_files
 from s2f.features.store import FACE_PX
 
 PART = 256  # photographs that a run which is stopped may lose
@@ -23,7 +24,7 @@ COLUMN = "face"
 
 
 def find(places: Sequence[str], *, root: Path) -> list[Path]:
-    """Photographs that folders hold, at any depth, and that tables name in their column `COLUMN`.
+    """Photographs that folders hold, at any depth, and that tables name in their column `COLUMN`; no hidden files.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def find(places: Sequence[str], *, root: Path) -> list[Path]:
     for given in places:
         place = root / given
         if place.is_dir():
-            own = [path for path in files.below(place) if path.suffix.lower() in FACE_SUFFIXES]
+            own = [path for path in files.below(place, hidden=False) if path.suffix.lower() in FACE_SUFFIXES]
         elif place.is_file():
             own = _of_table(place)
         else:
@@ -59,13 +60,27 @@ def _of_table(place: Path) -> list[Path]:
     if COLUMN not in table:
         problem = f"has no column '{COLUMN}' (it has {', '.join(map(str, table.columns))})"
         raise CorpusError(place, problem, remedy=f"Name the column of photographs '{COLUMN}'.", reason="not_a_table")
-    return [place.parent / name for name in table[COLUMN].dropna().astype(str) if name]
+    base = str(place.parent)
+    return [Path(pairs_table.placed(base, pairs_table.here(base, name))) for name in table[COLUMN] if name]
+
+
+def but_of(manifest: pd.DataFrame, paths: Sequence[Path], *, root: Path) -> list[Path]:
+    """The photographs that are no copies, byte by byte, of those of a manifest, whose paths start at `root`."""
+    theirs = manifest[manifest["modality"] == "face"].assign(split="theirs")
+    own = pd.DataFrame({"path": list(map(str, paths)), "modality": "face", "identity": "", "split": "own"})
+    both = pd.concat([theirs[own.columns], own], ignore_index=True)
+    found = duplicates.find(both, root, progress=False)
+    found = found[(found["kind"] == "across_splits") & (found["split"] == "own")]
+    copies = set(found["path"])
+    return [path for path in paths if str(path) not in copies]
 
 
 def aligned(
     paths: Sequence[Path], *, settings: pack.Settings, kept: Path, n_workers: int = 1
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Aligned faces of photographs, and those that cannot be used; made by several processes.
+
+    Where the store's are processed already, those of 64×64 are taken as they are, and others are aligned.
 
     Parameters
     ----------
@@ -102,7 +117,7 @@ def aligned(
                         faces=np.stack(faces) if faces else np.empty((0, FACE_PX, FACE_PX, 3), np.uint8),
                         problems=np.array(problems, dtype=str).reshape(-1, 3),
                     )
-    faces, rejected = [], []
+    faces, rejected = [np.empty((0, FACE_PX, FACE_PX, 3), np.uint8)], []
     for part, place in zip(parts, places, strict=True):
         with np.load(place) as content:
             faces.append(content["faces"])
@@ -123,6 +138,8 @@ def _key(part: Sequence[Path], settings: pack.Settings) -> str:
 def _face(path: str, *, settings: pack.Settings) -> tuple[np.ndarray | None, str, str]:
     """The aligned face, or None with the reason and what was said."""
     try:
+        if settings.processed and photo_files.read(path).shape[:2] != (FACE_PX, FACE_PX):
+            settings = replace(settings, processed=False)
         return pack.photo(path, None, settings), "", ""
     except Exception as error:
         return None, *rejections.why(error)

@@ -75,13 +75,6 @@ def centred(images: torch.Tensor) -> torch.Tensor:
     return images.float() / HALF - 1
 
 
-def drawn(images: torch.Tensor) -> torch.Tensor:
-    """Scale what a generator drew, float, to uint8 0…255 in the same shape: clipped, then rounded."""
-    import torch
-
-    return torch.round(images.clamp(-1, 1) * HALF + HALF).to(torch.uint8)
-
-
 def _unfit(images: np.ndarray | torch.Tensor, wanted: str) -> ImageError:
     problem = f"are {images.dtype} {tuple(images.shape)}"
     return ImageError("images", problem, remedy=f"Give {wanted}.", reason="mode")

@@ -50,8 +50,10 @@ def make_part(study: Study, *, part: int, n_parts: int, n_workers: int) -> int:
 
     Raises
     ------
-    RunError: the corpus is not made yet; the store is being packed, or this part is being made, by another process
-    StoreError: a part that does not exist; a worker process died
+    RunError
+        The corpus is not made yet; the store is being packed, or this part is being made, by another process; a worker
+        process died.
+    StoreError: a part that does not exist
     """
     given = inputs(study)
     folder = study.share("store", part=f"{part}-of-{n_parts}")

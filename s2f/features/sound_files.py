@@ -24,6 +24,7 @@ _READ_BLOCK = 1 << 18  # samples that are resampled at a time
 _KERNEL_LIMIT = 4_000_000  # torchaudio's kernel has about (rate / gcd) · (16000 / gcd) weights
 # torchaudio's setting for what Kaiser windows do best: flat to 7.2 kHz, where the last mel filter ends.
 _ZEROS, _ROLLOFF, _BETA = 64, 0.9475937167399596, 14.769656459379492
+_CLIPPED = 1e-3  # share of the samples; beyond it the clipping is said
 _CANCELLED = 0.1  # share of the sound that averaging may cancel; beyond it one channel is read alone
 
 
@@ -32,7 +33,8 @@ def read(path: str | Path, *, remarks: list[str] | None = None) -> np.ndarray:
 
     The content, not the extension, decides how a file is decoded. Recordings that were joined into one file are read
     one after another, each at its own rate. Channels are averaged, unless they would cancel one another: then the
-    loudest is read. Samples that a lossy codec or the resampler put outside [-1, 1] are clipped, as in a 16-bit file.
+    loudest is read. Samples outside [-1, 1], as lossy codecs, resamplers and mixing desks leave them, are clipped as in
+    a 16-bit file; where they are more than a few, `remarks` says so.
     Three hours take 0.69 GB, and little more while they are read.
 
     A file that was cut short is refused wherever it tells its length. An mp3 without a table of contents, an MPEG
@@ -76,7 +78,7 @@ def blocks(path: str | Path, *, remarks: list[str] | None = None) -> Iterator[np
     with _opened(path) as file:
         parts, found = containers.parts(path, file)
         said += found
-        n = 0
+        n = n_clipped = 0
         for part in parts:
             decoded = decoding.blocks(path, file, part, said)
             first = list(itertools.islice(decoded, 1))
@@ -85,7 +87,10 @@ def blocks(path: str | Path, *, remarks: list[str] | None = None) -> Iterator[np
             mono = ((_mixed(block, channel), rate) for block, rate in itertools.chain(first, decoded))
             for block in _resampled(mono):
                 n += len(block)
+                n_clipped += int((np.abs(block) > 1).sum())
                 yield np.clip(block, -1.0, 1.0, out=block)
+    if n_clipped > _CLIPPED * n:
+        said.append(f"{100 * n_clipped / n:.1f} % of its samples lie outside [-1, 1] and are clipped")
     if not n and found:
         problem = f"has 0 samples: {'; '.join(found)}"
         raise AudioError(path, problem, remedy=containers.CUT_SHORT, reason="damaged")
@@ -282,12 +287,21 @@ def _filtered(mono: np.ndarray, *, up: int, down: int, rate: int) -> np.ndarray:
         from scipy.signal import resample_poly
 
         return resample_poly(mono, up, down, window=_taps(max(up, down))).astype(np.float32)
-    import torch
-    from torchaudio.functional import resample
-
+    torch, resample = _resampling()
     kaiser = {"lowpass_filter_width": _ZEROS, "rolloff": _ROLLOFF, "beta": _BETA}
     found = resample(torch.from_numpy(mono), rate, SAMPLE_RATE, resampling_method="sinc_interp_kaiser", **kaiser)
     return found.numpy()
+
+
+def _resampling():
+    """Torch and torchaudio's resampler; where its library does not fit torch, that is no fault of the file."""
+    import torch
+
+    try:
+        from torchaudio.functional import resample
+    except OSError as error:
+        raise ImportError(f"torchaudio cannot be loaded ({error}): run `make environment`") from error
+    return torch, resample
 
 
 @functools.lru_cache(maxsize=1)

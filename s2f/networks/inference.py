@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from s2f import provenance, tensors
-from s2f.errors import CheckpointError
+from s2f.errors import AudioError, CheckpointError
 from s2f.features import pixels
 from s2f.networks.codes import Sampler, noise
 from s2f.networks.models import (
@@ -90,12 +90,18 @@ class Model:
 
         Raises
         ------
-        AudioError: the recording is broken, silent, or holds less than half a second of voice
+        AudioError
+            The recording is broken, silent, or holds less than half a second of voice; it is processed already, and
+            the voice embedding reads sound.
         """
         from s2f.features import front_end, ge2e_front_end, listening  # not needed to train
 
+        is_own, is_file = self.architecture.encoder == "own", isinstance(recording, (str, Path))
+        if not is_own and is_file and str(recording).lower().endswith(".npy"):
+            problem = "holds log-mel frames, and the voice embedding of these networks (ge2e) reads sound"
+            raise AudioError(str(recording), problem, remedy="Give the recording that they are of.", reason="not_audio")
         heard = listening.listen(recording)
-        if self.architecture.encoder == "own":
+        if is_own:
             return front_end.repeat(heard.log_mel), heard
         return ge2e_front_end.partials(recording), heard
 
@@ -210,6 +216,11 @@ def draw(generator: Generator, embeddings: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def rendered(generator: Generator, inputs: Tensor, *, batch_size: int = 256) -> np.ndarray:
-    """Faces uint8 [n, 64, 64, 3] of face codes, or of unit voice embeddings, by a generator in evaluation mode."""
-    faces = [pixels.drawn(generator(part)).permute(0, 2, 3, 1).cpu() for part in inputs.split(batch_size)]
+    """Faces uint8 [n, 64, 64, 3] of face codes, or of unit voice embeddings, by a generator in evaluation mode.
+
+    Raises
+    ------
+    ImageError: the generator drew NaN or infinite values
+    """
+    faces = [torch.as_tensor(pixels.denormalise(generator(part))).cpu() for part in inputs.split(batch_size)]
     return torch.cat(faces).numpy()  # [n, 64, 64, 3]

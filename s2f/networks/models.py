@@ -90,7 +90,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     """A transposed convolution that adds its bias afterwards: on a CPU the bias's gradient is slow inside of it."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        assert self.bias is not None and not isinstance(self.padding, str)
+        assert self.bias is not None and not isinstance(self.padding, str) and output_size is None
+        assert (self.output_padding, self.groups, self.dilation) == ((0, 0), 1, (1, 1))  # are not passed on
         drawn = F.conv_transpose2d(input, self.weight, None, self.stride, self.padding)
         return drawn.add_(self.bias.to(drawn.dtype)[:, None, None])
 

@@ -24,6 +24,7 @@ from s2f.report.style import evenly
 from s2f.study import params
 
 PAGE = 'The book\'s page "Getting the data" says where each is published, and its usual places.'
+LIST = "duplicates.csv"
 SORTS = MappingProxyType({"voices": "recordings", "faces": "photographs", "metas": "metadata"})
 MODALITIES = (("voice", "recordings"), ("face", "photographs"))
 
@@ -149,9 +150,9 @@ def _say_refusal(found: pd.DataFrame, *, kind: str) -> int:
         table = splits.divide(both, settings.split, seed=0)
         with tempfile.TemporaryDirectory() as folder:
             doubles = duplicates.find(table, ".", progress=False)
-            duplicates.settle(table, doubles, rule=settings.corpus.duplicates, report=Path(folder, "duplicates.csv"))
+            duplicates.settle(table, doubles, rule=settings.corpus.duplicates, report=Path(folder, LIST))
     except CorpusError as error:
-        subject = "the corpus" if error.reason == "leak" else error.subject  # its list lies in no place yet
+        subject = "the corpus" if error.subject.endswith(LIST) else error.subject  # its list lies in no place yet
         print(f"\nA study refuses it: {subject} {error.problem}. {error.remedy}")
         return 1
     return 0

@@ -141,8 +141,7 @@ def plan(recordings: Sequence[Path], output: Path | None) -> Plan:
 
 
 def _recordings(folder: Path) -> list[Path]:
-    found = (path for path in files.below(folder) if path.suffix.lower() in RECORDINGS)
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    return [path for path in files.below(folder, hidden=False) if path.suffix.lower() in RECORDINGS]
 
 
 def _one_each(targets: dict[Path, Path]) -> Plan:

@@ -17,6 +17,8 @@ from s2f.networks.codes import FaceCode
 from s2f.study.runs import Study
 from s2f.training import autoencoder, data, loop
 
+HELD_OUT = ("validation", "test")
+
 
 def make(study: Study, store: Store, training: data.Selection, *, folder: Path) -> FaceCode:
     """Train the face code, or go on with it, and write it; gives it in evaluation mode, on the CPU.
@@ -53,13 +55,17 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
 def _more(study: Study, store: Store, *, folder: Path) -> np.ndarray:
     """Further photographs, aligned: uint8 [n, 64, 64, 3]; ``rejected.csv`` lists those that cannot be used.
 
-    None of them may be a photograph of somebody held out, as the store has it: it is left out, and said.
+    None of them may be a photograph of somebody held out: a copy of the file, or of the face in the store, is left out,
+    and said.
     """
     from s2f.features import more_photos, preprocessing  # heavier packages, not needed to train
 
     p = study.params
-    paths = more_photos.find(p.code.more_photos, root=study.root)
-    settings, kept = preprocessing.settings(study), folder / "state" / "photos"
+    found = more_photos.find(p.code.more_photos, root=study.root)
+    given = preprocessing.inputs(study)
+    theirs = given["manifest"][given["manifest"]["split"].isin(HELD_OUT)]
+    paths = more_photos.but_of(theirs, found, root=given["root"])
+    settings, kept = given["settings"], folder / "state" / "photos"
     faces, rejected = more_photos.aligned(paths, settings=settings, kept=kept, n_workers=p.machine.n_workers)
     with files.whole(folder / "rejected.csv") as beside:
         rejected.to_csv(beside, index=False)
@@ -68,10 +74,11 @@ def _more(study: Study, store: Store, *, folder: Path) -> np.ndarray:
         remedy = f"See {folder / 'rejected.csv'}; repair them, or raise 'store.max_rejected'."
         raise CorpusError("parameter 'code.more_photos'", problem, remedy=remedy, reason="too_many_rejected")
     others = store.photos()
-    held_out = store.faces[others.loc[others["split"].isin(["validation", "test"]), "row"].to_numpy()]
+    held_out = store.faces[others.loc[others["split"].isin(HELD_OUT), "row"].to_numpy()]
     seen = {face.tobytes() for face in held_out}
     own = np.array([face.tobytes() not in seen for face in faces], bool)
-    print(f"{own.sum()} further photographs; {len(rejected)} not usable; {(~own).sum()} of people held out, left out")
+    n_left_out = len(found) - len(paths) + (~own).sum()
+    print(f"{own.sum()} further photographs; {len(rejected)} not usable; {n_left_out} of people held out, left out")
     return faces[own]
 
 

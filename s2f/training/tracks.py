@@ -25,7 +25,10 @@ OWN_PER_S = FRAMES_PER_S / FRAMES_PER_VECTOR  # vectors of our own encoder a sec
 
 
 def repeated(log_mel: np.ndarray) -> np.ndarray:
-    """Features [n_frames, 64] repeated and cut to 1000 frames; longer ones as they are."""
+    """Features [n_frames, 64] repeated and cut to 1000 frames; longer ones as they are.
+
+    As `s2f.features.front_end.repeat`, whose module needs packages that are not there where a GPU alone trains.
+    """
     if len(log_mel) >= N_FRAMES:
         return log_mel
     return np.tile(log_mel, (-(-N_FRAMES // len(log_mel)), 1))[:N_FRAMES]  # [1000, 64]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,23 @@ def test_second_call_returns_at_once(tmp_path, stub):
     calls = len(stub)
     pd.testing.assert_frame_equal(first, build(tmp_path, SMALL, n_workers=1))
     assert len(stub) == calls
+
+
+@pytest.mark.parametrize("gone", ["people.parquet", "voices", "faces"])
+def test_what_is_gone_of_a_finished_corpus_is_made_again(tmp_path, stub, gone):
+    first = build(tmp_path, SMALL, n_workers=1)
+    files = _digests(tmp_path)
+    if gone == "people.parquet":
+        (tmp_path / gone).unlink()
+    else:
+        shutil.rmtree(tmp_path / gone / first["identity"].iloc[-1])
+    pd.testing.assert_frame_equal(build(tmp_path, SMALL, n_workers=1), first)
+    assert _digests(tmp_path) == files
+    if gone == "faces":
+        marks = tmp_path / "faces" / first["identity"].iloc[0] / "landmarks.npy"
+        marks.write_bytes(marks.read_bytes()[:40])
+        with pytest.raises(CorpusError, match=r"landmarks\.npy cannot be read .*Delete .*: the next run"):
+            build(tmp_path, SMALL, n_workers=1)
 
 
 def test_an_interrupted_build_goes_on(tmp_path, stub, monkeypatch):

@@ -146,12 +146,17 @@ def test_a_leak_is_an_error_that_names_two_files_and_the_report(corpus):
     pd.testing.assert_frame_equal(report, find(table, root))
 
 
-def test_without_a_leak_all_stay_and_the_report_is_written(corpus):
+def test_without_a_leak_one_copy_a_person_stays_and_the_report_is_written(corpus):
     table, root = corpus
-    table = table[table["path"] != "di/1.jpg"]
+    table = with_others(table[table["path"] != "di/1.jpg"], ("Ann", "Bob", "Cy", "Di"))
     kept, rejected = settle(table, root, "error")
-    pd.testing.assert_frame_equal(kept, table)
-    assert rejected.empty and list(rejected.columns) == list(rejections.COLUMNS)
+    gone = {"ann/2.wav": "ann/1.wav", "ann/4.jpg": "ann/3.jpg"}
+    pd.testing.assert_frame_equal(kept, table[~table["path"].isin(gone)].reset_index(drop=True))
+    assert dict(zip(rejected["path"], rejected["detail"], strict=True)) == {
+        copy: f"the same content as {first}" for copy, first in gone.items()
+    }
+    assert set(rejected["reason"]) == {"duplicate"} and list(rejected.columns) == list(rejections.COLUMNS)
+    assert dict(zip(rejected["path"], rejected["modality"], strict=True)) == {"ann/2.wav": "voice", "ann/4.jpg": "face"}
     report = pd.read_csv(root / "made" / "duplicates.csv")
     assert report["kind"].value_counts().to_dict() == {"within_identity": 4, "across_identities": 2}
 
@@ -167,19 +172,24 @@ def test_drop_leaves_out_all_copies_that_mix_people_or_splits(corpus):
     table, root = corpus
     table = with_others(table, ("Ann", "Bob", "Cy", "Di"))
     kept, rejected = settle(table, root, "drop")
-    gone = ["ann/3.jpg", "ann/4.jpg", "di/1.jpg", "bob/1.wav", "cy/1.wav"]
+    gone = ["ann/3.jpg", "ann/4.jpg", "di/1.jpg", "bob/1.wav", "cy/1.wav", "ann/2.wav"]
     assert rejected["path"].tolist() == gone
     pd.testing.assert_frame_equal(kept, table[~table["path"].isin(gone)].reset_index(drop=True))
     assert set(rejected["reason"]) == {"duplicate"}
     assert rejected["detail"].tolist() == [
-        f"the same content as {other}" for other in ("ann/4.jpg", "di/1.jpg", "ann/3.jpg", "cy/1.wav", "bob/1.wav")
+        f"the same content as {other}"
+        for other in ("ann/4.jpg", "di/1.jpg", "ann/3.jpg", "cy/1.wav", "bob/1.wav", "ann/1.wav")
     ]
     assert (root / "made" / "duplicates.csv").is_file()
 
 
 def test_people_who_lose_all_of_one_kind_are_left_out_too(corpus):
     table, root = corpus
-    kept, rejected = settle(with_others(table, ("Ann", "Bob", "Cy")), root, "drop")  # Di has no other photo
+    table = with_others(table, ("Ann", "Bob", "Cy"))  # Di has no other photo
+    with pytest.raises(CorpusError, match=r"duplicates\.csv lists copies without which split 'test' is empty"):
+        settle(table, root, "drop")
+    more = pd.DataFrame([("Ed", m, "test", f"ed/1.{m}") for m in ("voice", "face")], columns=corpus[0].columns)
+    kept, rejected = settle(pd.concat([table, more]), root, "drop")
     assert "Di" not in set(kept["identity"]) and "Ann" in set(kept["identity"])
     last = rejected.iloc[-1]
     assert (last["identity"], last["reason"], last["modality"]) == ("Di", "without_face", "voice")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from s2f.corpora import manifest, pairs_table, splits
@@ -119,6 +121,34 @@ def test_parquet_of_other_types(tmp_path):
     found, rejected, _ = pairs_table.scan(tmp_path / "pairs.parquet")
     assert found[["identity", "gender", "source_id"]].values.tolist() == [["7", "f", "1.5"]] * 2
     assert reasons(rejected, tmp_path) == [("b.wav", "voice", "8", "without_face")]
+
+
+def test_whole_numbers_of_parquet_stay_whole_and_bytes_are_text(tmp_path):
+    numbers = [12345678901234567, 12345678901234568, None]  # as floats they would be one
+    columns = {
+        "identity": pa.array(numbers),
+        "recording": pa.array([b"a.wav", b" b.wav", b"c.wav"]),
+        "face": pa.array(["a.jpg", "b.jpg", "c.jpg"]),
+        "source_id": pa.array([7, None, None]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "pairs.parquet")
+    found, rejected, _ = pairs_table.scan(tmp_path / "pairs.parquet")
+    assert found["identity"].unique().tolist() == [str(number) for number in numbers[:2]]
+    assert found["source_id"].tolist() == ["7", "7", None, None]
+    assert set(rejected["reason"]) == {"no_identity"}
+    assert [os.path.relpath(path, tmp_path) for path in found["path"]] == ["a.wav", "a.jpg", "b.wav", "b.jpg"]
+    pq.write_table(pa.table(columns | {"face": pa.array([b"\xff"] * 3)}), tmp_path / "pairs.parquet")
+    with pytest.raises(CorpusError, match=r"cannot be read as a table .*utf-8"):
+        pairs_table.scan(tmp_path / "pairs.parquet")
+
+
+def test_a_column_that_pandas_made_the_index_is_a_column(tmp_path):
+    rows = [{**PLAIN}, {"identity": "Bob", "recording": "b.wav", "face": "b.jpg"}]
+    pd.DataFrame(rows).set_index("identity").to_parquet(tmp_path / "pairs.parquet")
+    found, _, _ = pairs_table.scan(tmp_path / "pairs.parquet")
+    assert found["identity"].unique().tolist() == ["Ann", "Bob"]
+    pd.DataFrame(rows).set_index(pd.Index([5, 3])).to_parquet(tmp_path / "pairs.parquet")  # numbers of rows
+    assert pairs_table.scan(tmp_path / "pairs.parquet")[0].equals(found)
 
 
 # ------------------------------------------------------------------------------------------------ rows

@@ -1,5 +1,7 @@
 """Files that hold more, or other, than their first bytes say: read to their last byte, or named."""
 
+import io
+
 import numpy as np
 import pytest
 import soundfile
@@ -321,3 +323,52 @@ def test_whole_files_of_one_second_are_read_without_remarks(tmp_path):
         remarks = []
         assert abs(len(sound_files.read(whole(tmp_path, name), remarks=remarks)) / RATE - 1) < PADDING_S
         assert remarks == []
+
+
+def without_notes(content):
+    """A FLAC whose only block of metadata is the first, as programs that strip tags leave it."""
+    at, is_last = 4, False
+    while not is_last:
+        is_last = bool(content[at] & 0x80)
+        at += 4 + int.from_bytes(content[at + 1 : at + 4], "big")
+    return content[:4] + bytes([content[4] | 0x80]) + content[5:42] + content[at:]
+
+
+def test_a_flac_without_notes_is_one_and_so_are_two_joined(tmp_path):
+    path = made(tmp_path, "a.flac")
+    alone, bare = sound_files.read(path), without_notes(path.read_bytes())
+    path.write_bytes(bare)
+    assert np.array_equal(sound_files.read(path), alone)
+    path.write_bytes(2 * bare)
+    remarks = []
+    assert np.array_equal(sound_files.read(path, remarks=remarks), np.tile(alone, 2))
+    assert remarks == ["2 recordings stand in it one after another; all are read"]
+    path.write_bytes(bare + bytes(range(1, 256)) * 100)
+    with pytest.raises(AudioError, match="bytes follow its last sample"):
+        sound_files.read(path)
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
+def test_what_follows_is_looked_through_once_and_as_far_as_it_may_be_left_out(tmp_path, far):
+    first, second = (made(tmp_path, name).read_bytes() for name in ("a.wav", "a.mp3"))
+    noise = b"\xff\x01" * (200_000 if far else 1_500)
+    path = tmp_path / "a.wav"
+    path.write_bytes(first + noise + second)
+
+    class Counted(io.BufferedReader):
+        n_read = 0
+
+        def read(self, n=-1):
+            found = super().read(n)
+            self.n_read += len(found)
+            return found
+
+    with Counted(io.FileIO(path)) as counted:
+        if far:
+            with pytest.raises(AudioError, match="bytes that are no sound"):
+                containers.parts(path, counted)
+        else:
+            parts, remarks = containers.parts(path, counted)
+            assert [part.kind for part in parts] == ["wav", "mp3"]
+            assert remarks[0] == f"3000 bytes from byte {len(first)} on are no sound and are left out"
+        assert counted.n_read < 3 * path.stat().st_size

@@ -709,3 +709,26 @@ def test_a_long_recording_needs_bounded_memory(tmp_path):
     assert n_frames > 25_000
     wave_mb = 10 * 19 * 52_000 * 4 / 2**20
     assert used_mb < 6 * wave_mb
+
+
+@pytest.mark.parametrize(("peak", "share"), [(1.0, 0), (1.3, 44), (3.5, 82)])
+def test_samples_that_are_clipped_are_said(tmp_path, peak, share):
+    wave = (peak * np.sin(2 * np.pi * 200.3 * np.arange(16_000) / 16_000)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 16_000, subtype="FLOAT")
+    remarks = []
+    assert np.array_equal(sound_files.read(tmp_path / "a.wav", remarks=remarks), wave.clip(-1, 1))
+    expected = 100 * float(np.mean(np.abs(wave) > 1))
+    assert round(expected) == share  # of a sine, 2 / pi times the arc cosine of 1 / peak
+    assert remarks == ([f"{expected:.1f} % of its samples lie outside [-1, 1] and are clipped"] if share else [])
+
+
+def test_a_resampler_that_cannot_be_loaded_is_no_fault_of_the_file(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", chirp(rate=8_000), 8_000)
+
+    class Broken:
+        def __getattr__(self, name):
+            raise OSError("undefined symbol")
+
+    monkeypatch.setitem(sys.modules, "torchaudio.functional", Broken())
+    with pytest.raises(ImportError, match=r"torchaudio cannot be loaded \(undefined symbol\): run `make environment`"):
+        sound_files.read(tmp_path / "a.wav")

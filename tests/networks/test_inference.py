@@ -1,12 +1,14 @@
 """A trained variant's model: kept, read back, and drawing from a recording."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
 from s2f import tensors
-from s2f.errors import AudioError, CheckpointError
+from s2f.errors import AudioError, CheckpointError, ImageError
 from s2f.features import front_end
 from s2f.networks import inference
 from s2f.networks.codes import Sampler, noise
@@ -37,6 +39,20 @@ def test_a_processed_recording_gives_the_face_of_its_features(tmp_path):
     assert np.array_equal(model.reconstruct(tmp_path / "clip.npy"), expected)
     wave, mask, log_mel = sheets.recording(tmp_path / "clip.npy")
     assert wave is None and mask is None and np.array_equal(log_mel, front_end.normalise(frames))
+
+
+def test_processed_frames_are_no_sound_for_an_encoder_that_reads_sound(tmp_path):
+    np.save(tmp_path / "clip.npy", np.random.default_rng(0).normal(size=(300, 64)))
+    model = replace(small(), architecture=replace(small().architecture, encoder="ge2e"))
+    with pytest.raises(AudioError, match=r"clip\.npy holds log-mel frames, and the voice embedding .* reads sound"):
+        model.reconstruct(tmp_path / "clip.npy")
+
+
+def test_a_generator_that_draws_no_numbers_draws_no_black_faces():
+    generator = small().generator
+    torch.nn.init.constant_(generator.model[0].weight, torch.nan)
+    with pytest.raises(ImageError, match="hold NaN or infinite values"):
+        inference.draw(generator, torch.ones(2, 64))
 
 
 def small():

@@ -68,17 +68,26 @@ def test_further_photographs_are_learned_from_but_none_of_people_held_out(tmp_pa
     asked = learned_from(monkeypatch)
     other = FACES[::-1].copy() // 2
     found = np.concatenate([other[:2], FACES[5:6], FACES[9:10], FACES[:1]])
+    rows = [("train", "own"), ("validation", "theirs"), ("test", "theirs_too")]
+    people = pd.DataFrame(rows, columns=["split", "path"]).assign(identity="x", modality="face")
+    (tmp_path / "photos").mkdir()
+    for name in (*people["path"], "other"):
+        (tmp_path / name).write_text(name)
+        (tmp_path / "photos" / f"copy of {name}.png").write_text(name)
+    asked_for = []
     out = rejections.frame([("bad.png", "face", "", "damaged", "is broken")])
-    monkeypatch.setattr(more_photos, "find", lambda places, root: [*places] * 6)
-    monkeypatch.setattr(more_photos, "aligned", lambda paths, **how: (found, out))
-    monkeypatch.setattr(preprocessing, "settings", lambda study: None)
-    given = study(tmp_path, monkeypatch, **{"code.more_photos": ["somewhere"], "store.max_rejected": 0.2})
+    monkeypatch.setattr(more_photos, "aligned", lambda paths, **how: asked_for.append(paths) or (found, out))
+    inputs = {"manifest": people, "root": tmp_path, "settings": None}
+    monkeypatch.setattr(preprocessing, "inputs", lambda study: inputs)
+    where = [str(tmp_path / "photos")]
+    given = study(tmp_path, monkeypatch, **{"code.more_photos": where, "store.max_rejected": 0.5})
     face_code.make(given, store, selection(store), folder=tmp_path / "code")
     assert np.array_equal(asked[0], [*FACES[:4], *other[:2], FACES[0]])
-    assert "3 further photographs; 1 not usable; 2 of people held out, left out" in capsys.readouterr().out
+    assert [path.stem for path in asked_for[0]] == ["copy of other", "copy of own"]
+    assert "3 further photographs; 1 not usable; 4 of people held out, left out" in capsys.readouterr().out
     assert pd.read_csv(tmp_path / "code" / "rejected.csv")["path"].tolist() == ["bad.png"]
-    strict = replace(given, params=study(tmp_path, monkeypatch, **{"code.more_photos": ["somewhere"]}).params)
-    with pytest.raises(CorpusError, match=r"more_photos.*1 of 6 files.*rejected\.csv"):
+    strict = replace(given, params=study(tmp_path, monkeypatch, **{"code.more_photos": where}).params)
+    with pytest.raises(CorpusError, match=r"more_photos.*1 of 2 files.*rejected\.csv"):
         face_code.make(strict, store, selection(store), folder=tmp_path / "code")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ class Sizes:
 
 
 def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") -> pd.DataFrame:
-    """Make the corpus under `root`, or continue it, or return it when it is there.
+    """Make the corpus under `root`, or continue it, or return it when it is there; what is gone is made again.
 
     A corpus made by another version of this code is made anew; one of other sizes is left alone.
 
@@ -101,7 +101,7 @@ def build(root: str | Path, sizes: Sizes, *, n_workers: int, prefix: str = "s") 
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.with_name(f".{root.name}.lock")):  # runs of several seeds may come at the same time
         _claim(root, made_of, people=people["identity"])
-        if not (root / _MARKER).is_file():
+        if not all(path.exists() for path in (root / _MARKER, root / "people.parquet", *_folders(root, people))):
             _make(root, people, sizes, n_workers=n_workers)
             with files.whole(root / "people.parquet") as beside:
                 people.to_parquet(beside)
@@ -144,13 +144,18 @@ def _declared(path: Path) -> dict:
     return found
 
 
+def _folders(root: Path, people: pd.DataFrame) -> Iterator[Path]:
+    """The folders of all people, which are there when all that is in them is."""
+    return (root / kind / who for who in people["identity"] for kind in ("voices", "faces"))
+
+
 def _make(root: Path, people: pd.DataFrame, sizes: Sizes, *, n_workers: int) -> None:
     for stale in [path for kind in ("voices", "faces") for path in (root / kind).glob(".*")]:  # of a killed run
         shutil.rmtree(stale, ignore_errors=True)
     jobs = [
         (root, person, number, sizes)
         for number, person in enumerate(people.to_dict("records"))
-        if not all((root / kind / person["identity"]).is_dir() for kind in ("voices", "faces"))
+        if not all(path.is_dir() for path in _folders(root, people.iloc[[number]]))
     ]
     total = sizes.n_recordings + sizes.n_faces
     left = sum(sum(sizes.of_person(number)) for _, _, number, _ in jobs)
@@ -234,7 +239,12 @@ def _manifest(root: Path, people: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
             video, clip = _place(k, n_recordings)
             source = f"{who}/v{video:03d}"
             rows.append((who, gender, None, "voice", f"voices/{source}/{clip:05d}.wav", source, None, 0))
-        marks = np.load(root / "faces" / who / "landmarks.npy")
+        try:
+            marks = np.load(root / "faces" / who / "landmarks.npy")
+        except (OSError, ValueError) as error:
+            remedy = f"Delete {root / 'faces' / who}: the next run makes it again."
+            where = root / "faces" / who / "landmarks.npy"
+            raise CorpusError(where, f"cannot be read ({error})", remedy=remedy) from None
         for k in range(n_photos):
             source = f"{who}/p{k // N_PHOTOS_A_SOURCE:03d}"
             points = [float(v) for v in marks[k].ravel()]

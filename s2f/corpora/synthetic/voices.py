@@ -392,5 +392,5 @@ def _transmit(wave, is_speech, *, rng, channel_rng):
 
 
 def _fast_length(n):
-    """Smallest length of at least `n` that the Fourier transform likes: 2^k, 3·2^k or 5·2^k."""
+    """Smallest length of at least `n` that the Fourier transform likes: 2^k times 1, 3, 5, 9 or 15."""
     return min(m << max(0, (-(-n // m) - 1).bit_length()) for m in (1, 3, 5, 9, 15))
