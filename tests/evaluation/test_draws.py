@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from s2f.errors import RunError
 from s2f.evaluation import draws
 from s2f.evaluation.attributes import Read
 from s2f.evaluation.draws import Many, People
+from s2f.metrics import calibration
 from s2f.networks.codes import Sampler
 from s2f.networks.inference import Model
 from s2f.networks.models import Architecture
@@ -251,7 +253,7 @@ def test_every_voice_has_noise_of_its_own(model, monkeypatch):
 
 
 def test_draws_of_a_sex_are_those_of_training_voices_of_that_sex(model):
-    training = torch.randn(2, 6)
+    training = 5 * torch.eye(2, 6)  # far enough apart for their faces to differ
     sexes = np.array(["f", "m"], object)
     genders = np.array(["m", "f", "m"], object)
     found = draws.many(
@@ -269,3 +271,20 @@ def test_draws_of_a_sex_are_those_of_training_voices_of_that_sex(model):
         model, torch.randn(3, 6), 5, genders=genders, training=(women[1], women[0]), seed=0, read=read_corner
     )
     assert alone.of_the_sex is None
+
+
+def test_references_of_tarp_are_photographs_of_others(monkeypatch):
+    seen, tarp = [], calibration.tarp
+    monkeypatch.setattr(calibration, "tarp", lambda *what: seen.append(what) or tarp(*what))
+    codes = np.repeat(np.arange(5), 3)
+    truth = codes[:, None] + np.zeros((15, 2))  # a photograph shows who it is of
+    own = SimpleNamespace(codes=codes, truth=truth, draws=np.zeros((5, 4, 2)), n=5, of_people=right_means(codes))
+    draws._tarp(own, np.ones((3, 5)), rng=np.random.default_rng(0))
+    _, truths, references = seen[0]
+    assert references.shape == (15, draws.N_REFERENCES, 2)
+    assert (references != truths[:, None]).all() and len(np.unique(references)) == 5
+
+
+def right_means(codes):
+    """Means of each person's rows."""
+    return lambda rows: np.stack([rows[codes == person].mean(0) for person in np.unique(codes)])

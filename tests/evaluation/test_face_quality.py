@@ -176,3 +176,31 @@ def test_readers_of_drawn_heads_learn_numbers_and_categories(monkeypatch):
     faces = face_quality.train_readers(store, people, seed=0, n_steps=1, device="cpu", n_threads=1)
     assert list(faces.attribute_names) == ["age_years", "eye_colour=blue", "eye_colour=brown"]
     assert faces.attributes.tolist() == [[50, 0, 1], [20, 1, 0], [50, 0, 1]]
+
+
+@pytest.mark.parametrize("kind", ["synthetic", "voxceleb"])
+def test_readers_are_trained_for_drawn_heads_alone_and_judged_on_validation_people(tmp_path, monkeypatch, kind):
+    asked = []
+    trained = SimpleNamespace(save=lambda folder: asked.append(("saved", folder)))
+    monkeypatch.setattr(face_quality.corpus, "read_people", lambda folder: f"people of {folder.name}")
+    monkeypatch.setattr(face_quality, "train_readers", lambda *what, **how: asked.append((what, how)) or trained)
+    monkeypatch.setattr(face_quality, "reader", lambda kind, folder: ("reader", f"of {kind}"))
+    monkeypatch.setattr(
+        face_quality, "network_quality", lambda *what, **how: asked.append((what, how)) or {"judged": 1}
+    )
+    monkeypatch.setattr(
+        face_quality, "write", lambda quality, folder, reader_name: asked.append((quality, reader_name))
+    )
+    settings = SimpleNamespace(
+        corpus=SimpleNamespace(kind=kind), readers=SimpleNamespace(steps=7), machine=SimpleNamespace(n_threads=2)
+    )
+    found = face_quality.make(
+        "store", settings, people=tmp_path / "corpus", root=tmp_path, folder=tmp_path / "m", seed=3, device="cpu"
+    )
+    assert found == {"judged": 1, "reader": f"of {kind}"}
+    train = [
+        (("store", "people of corpus"), {"seed": 3, "n_steps": 7, "device": "cpu", "n_threads": 2}),
+        ("saved", tmp_path / "m"),
+    ]
+    judge = [(("reader", "store"), {"root": tmp_path, "split": "validation", "seed": 3}), ({"judged": 1}, f"of {kind}")]
+    assert asked == (train if kind == "synthetic" else []) + judge

@@ -13,8 +13,10 @@ import torch
 from scipy.linalg import sqrtm
 from sklearn.linear_model import Ridge
 
+from s2f.corpora.synthetic import population
 from s2f.errors import RunError
-from s2f.evaluation import draws, face_quality, face_readers, metrics
+from s2f.evaluation import attributes, draws, face_quality, face_readers, metrics
+from s2f.evaluation.attributes import Read
 from s2f.evaluation.measured import FACES, READINGS, load_readings, save_readings
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
@@ -26,10 +28,12 @@ from s2f.networks import inference
 from s2f.networks.codes import Sampler
 from s2f.networks.inference import Model
 from s2f.networks.models import Architecture
+from s2f.networks.readers import Readers, Trunk
 from s2f.study import params
 from s2f.training import data, tracks
 from s2f.training.data import Selection
 
+ROOT = Path(__file__).resolve().parents[2]
 N_LATENT, N_LOOKS, DIM = 5, 16, 64
 LOOKS = np.linalg.qr(np.random.default_rng(5).normal(size=(N_LOOKS, N_LATENT)))[0]  # of what is heard: [16, 5]
 
@@ -341,6 +345,51 @@ def test_many_draws_for_the_first_recording_of_each_person_are_measured(sampled,
     one = data.select(subject.store, split="test")
     one = Selection(*(f[f["identity"] == "test00"] for f in (one.voices, one.photos)), np.array(["test00"]))
     assert "photographs of 1 people" in draws.of_variant(replace(subject, held_out=one), settings, None)
+
+
+def test_of_synthetic_people_attributes_that_can_be_told_are_measured(sampled, monkeypatch):
+    """Of a variant of women: their own truth in the order of the people, and draws for any training woman."""
+    names, asked = attributes.columns(), {}
+    skin = names.index("skin_tone")
+    network = Readers(Trunk(len(names)), tuple(names), np.zeros(len(names)), np.ones(len(names)))
+
+    def measure(people, found, **how):
+        asked["people"] = people
+        return found
+
+    def many(model, embeddings, n, **given):
+        asked["many"] = given
+        return "draws"
+
+    def read(reader, faces):
+        assert reader is network
+        values = np.zeros((len(faces), len(names)))
+        values[:, skin] = faces.mean((1, 2, 3))
+        return Read(Reader().embed(faces), values)
+
+    monkeypatch.setattr(draws, "measure", measure)
+    monkeypatch.setattr(draws, "many", many)
+    monkeypatch.setattr(attributes, "read", read)
+    subject = replace(sampled.subject, reader=network, photo_reader=None, gender="f")
+    held_out = data.select(subject.store, split="test", gender="f")
+    brightness = subject.store.faces[held_out.photos["row"].to_numpy()].mean((1, 2, 3))
+    means = pd.Series(brightness).groupby(held_out.photos["identity"].to_numpy()).mean()
+    people = population.sample(6, seed=0)
+    people["identity"] = [f"test{k:02d}" for k in range(6)]
+    people["gender"] = ["f", "m"] * 3
+    known = people["identity"].map(means).fillna(0)
+    people["skin_tone"] = known.rank() / 10  # can be told from a photograph; nothing else can
+    settings = SimpleNamespace(n_draws=6, n_bootstrap=30)
+    shuffled = people.sample(frac=1, random_state=1).reset_index(drop=True)
+    assert draws.of_variant(replace(subject, held_out=held_out), settings, shuffled) == "draws"
+    found = asked["people"]
+    assert list(found.columns) == names
+    assert [name for name, told in zip(names, found.legible, strict=True) if told] == ["skin_tone"]
+    voices = subject.store.voices(split="train")
+    women = voices[voices["gender"] == "f"]
+    embeddings, genders = asked["many"]["training"]
+    np.testing.assert_allclose(embeddings.numpy(), heard(subject.voice, women["row"]), atol=1e-6)
+    assert set(genders) == {"f"} and asked["many"]["seed"] == subject.seed
 
 
 def test_the_typical_row_is_the_most_typical_draw(sampled):
@@ -829,14 +878,26 @@ def test_what_the_packaged_network_reads_of_photographs_is_kept_beside_the_store
     monkeypatch.setattr(metrics.face_quality, "reader", lambda *given, **paths: (reader, "it"))
     monkeypatch.setattr(metrics.face_readers, "Inception", lambda **given: None)
     monkeypatch.setattr(metrics.preprocessing, "inputs", lambda study: {"root": tmp_path / "sound"})
-    resolved = params.resolve("smoke", root=Path(__file__).resolve().parents[2])
-    study = SimpleNamespace(params=resolved, seed=0, device="cpu", read=lambda what: tmp_path / what)
+    resolved = params.resolve("smoke", root=ROOT)
+    study = SimpleNamespace(params=resolved, seed=3, device="cpu", read=lambda what: tmp_path / what)
     subject, name = metrics.subject(study)
-    assert (name, subject.root, subject.reader) == ("it", tmp_path / "sound", reader)
+    assert (name, subject.root, subject.reader, subject.seed) == ("it", tmp_path / "sound", reader, 3)
     faces = store.faces[:3]
     np.testing.assert_array_equal(subject.of_photos.embed(faces), Reader().embed(faces))
     assert len(list(tmp_path.glob(".readings/*/*.safetensors"))) == packaged
     assert packaged or subject.of_photos is reader
+
+
+@pytest.mark.parametrize(("rule", "expected"), [("none", "closed"), ("by_fraction", "held_out")])
+def test_who_is_measured_was_trained_on_in_a_closed_set_alone(rule, expected):
+    study = SimpleNamespace(params=params.resolve("smoke", overrides={"split.rule": rule}, root=ROOT))
+    assert metrics.protocol(study) == expected
+
+
+def test_as_much_is_measured_as_the_parameters_ask_for():
+    asked = {"measure.n_bootstrap": 111, "measure.kid_subsets": 33, "measure.max_images": 70}
+    sizes = metrics.sizes(params.resolve("smoke", overrides=asked, root=ROOT).measure)
+    assert (sizes.n_resamples, sizes.n_subsamples, sizes.n_fid) == (111, 33, metrics.n_distribution(70))
 
 
 def test_a_closed_set_has_no_measure_that_needs_people_who_were_not_trained_on(measured):

@@ -47,6 +47,44 @@ def test_volume_is_raised_and_silence_is_cut():
     assert 3.5 < len(ge2e_front_end.prepared(paused)) / 16000 < 5.0
 
 
+def bits(text):
+    return np.array([letter == "1" for letter in text])
+
+
+@pytest.mark.parametrize(
+    ("heard", "kept"),
+    [
+        ("0000000000", "1111111111"),  # nothing heard: all is kept
+        ("0000000001000000000", "1111111111111111111"),
+        ("00000000111100000000", "1" * 20),  # four of eight are not more than half
+        ("000000000011111000000000000", "000000011111111110000000000"),
+        ("1111100000000000000", "1111111000000000000"),
+    ],
+)
+def test_what_is_heard_is_smoothed_over_eight_frames_and_grows_by_three(heard, kept):
+    found = "".join(map(str, ge2e_front_end._voiced(bits(heard)).astype(int)))
+    mean = [bits(heard)[max(0, i - 3) : i + 5].sum() > 4 for i in range(len(heard))]
+    grown = [any(mean[max(0, i - 3) : i + 4]) for i in range(len(heard))]
+    expected = "".join(str(int(keep)) for keep in grown) if any(mean) else "1" * len(heard)
+    assert found == expected == kept
+
+
+def test_the_detector_is_the_strictest(monkeypatch):
+    asked = []
+
+    class Detector:
+        def __init__(self, mode):
+            asked.append(mode)
+
+        def is_speech(self, frame, rate):
+            asked.append((len(frame), rate))
+            return True
+
+    monkeypatch.setattr(ge2e_front_end.webrtcvad, "Vad", Detector)
+    ge2e_front_end.prepared(voice(0.1))
+    assert asked == [3, *[(960, 16_000)] * 3]  # 30 ms of 16 bits
+
+
 @pytest.mark.parametrize(
     ("wave", "reason"), [(np.zeros(16000), "silent"), (np.ones(100), "short"), (np.full(16000, np.nan), "nan")]
 )

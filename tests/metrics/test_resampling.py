@@ -24,9 +24,8 @@ def test_a_row_minus_itself_is_nothing(study):
         else:
             assert [entry[part] for part in PARTS] == [0, 0, 0], metric
             n = {"matching_within_gender_nationality": 8, "matching_within_women": 5, "matching_within_men": 5}
-            assert entry["n_identities"] == n.get(
-                metric, 10
-            )  # two nationalities are unknown and not bootstrap.distinct(entry)
+            assert entry["n_identities"] == n.get(metric, 10), metric  # two nationalities are unknown
+            assert not bootstrap.distinct(entry), metric
 
 
 def test_differences_cover_what_was_measured(study):

@@ -14,6 +14,15 @@ def trainer(*, using=None, **what):
     return autoencoder.Trainer(using or photos(), settings=but(CODE, **what), setup=loop.Setup(3))
 
 
+def plain_adams(t):
+    """The optimisers as they are described, in place of the engine's own."""
+    for name, network in (("network", t.network), ("discriminator", t.discriminator)):
+        rate = getattr(t.settings, f"learning_rate_{'generator' if name == 'network' else name}")
+        adam = torch.optim.Adam(network.parameters(), lr=rate, betas=(t.settings.beta_1, t.settings.beta_2))
+        setattr(t, f"{name}_adam", adam)
+    return t
+
+
 def plain_iteration(t):
     """The description of an iteration, written plainly."""
     s = t.settings
@@ -70,7 +79,8 @@ def plain_iteration(t):
 
 
 def test_an_iteration_is_that_of_a_plain_loop():
-    engine, plain, start = trainer(), trainer(), trainer()
+    few = {"beta_1": 0.4, "beta_2": 0.6}  # not Adam's own
+    engine, plain, start = trainer(**few), plain_adams(trainer(**few)), trainer()
     for adam in (engine.network_adam, engine.discriminator_adam, plain.network_adam, plain.discriminator_adam):
         adam.param_groups[0]["eps"] = 1e-2  # a gradient that is rounding moves no weight by a step: there are few
     for n in range(4):

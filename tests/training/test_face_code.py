@@ -64,6 +64,15 @@ def test_it_is_learned_from_the_training_photographs_and_kept(tmp_path, monkeypa
     assert (tmp_path / "code" / "log.jsonl").is_file()
 
 
+def test_the_seed_of_the_run_is_that_of_its_training(tmp_path, monkeypatch, store):
+    asked, train = [], autoencoder.train
+    monkeypatch.setattr(
+        autoencoder, "train", lambda *what, setup, **how: asked.append(setup) or train(*what, setup=setup, **how)
+    )
+    face_code.make(replace(study(tmp_path, monkeypatch), seed=3), store, selection(store), folder=tmp_path / "code")
+    assert [setup.seed for setup in asked] == [3]
+
+
 def test_further_photographs_are_learned_from_but_none_of_people_held_out(tmp_path, monkeypatch, store, capsys):
     asked = learned_from(monkeypatch)
     other = FACES[::-1].copy() // 2

@@ -47,3 +47,12 @@ def test_a_generator_without_diversity_is_named_in_the_log_and_stops_by_paramete
     with pytest.raises(TrainingError, match="no_diversity at step 4"):
         run(tmp_path / "stop", settings=but(SETTINGS, on_trouble="stop"))
     assert "no_diversity" in saves.read_log(tmp_path / "stop" / "log.jsonl")[-1]["health"][0]
+
+
+def test_a_sign_goes_on_where_a_training_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(health, "PATIENCE", 3)
+    monkeypatch.setattr(gan.Trainer, "_diversity", lambda self, fake: 0 * fake.mean())
+    run(tmp_path, settings=but(SETTINGS, steps=4))  # two lines of the log, and a save
+    run(tmp_path)
+    lines = saves.read_log(tmp_path / "log.jsonl")
+    assert [("health" in line) for line in lines] == [False, False, True, False]

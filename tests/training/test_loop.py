@@ -81,13 +81,25 @@ def test_a_training_goes_on_where_it_was_begun_and_is_looked_at_anywhere(tmp_pat
     assert equal(weights(whole.generator), weights(run(tmp_path / "whole").generator))
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_save(tmp_path, monkeypatch):
+@pytest.mark.parametrize("log_every", [2, 100], ids=["in the log", "of a save alone"])
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_save(tmp_path, monkeypatch, log_every):
     run(tmp_path, settings=but(SETTINGS, steps=4))
     good = saves.saved_steps(tmp_path / "state", fingerprint="k")
     monkeypatch.setattr(gan.Trainer, "_judge", lambda self, fake, who, *, values: fake.mean() * float("nan"))
     with pytest.raises(TrainingError, match=r"= nan at step 6"):
-        run(tmp_path)
+        run(tmp_path, settings=but(SETTINGS, log_every=log_every, save_every=4 if log_every == 2 else 6))
     assert saves.saved_steps(tmp_path / "state", fingerprint="k") == good
+
+
+@pytest.mark.parametrize(("step", "decay"), [(0, 0.1), (1, 2 / 11), (10_000, 0.9)])
+def test_a_running_average_has_a_short_memory_at_first_and_the_asked_one_later(step, decay):
+    average, network = (torch.nn.BatchNorm1d(2) for _ in range(2))
+    network.weight.data = torch.tensor([3.0, 5.0])
+    network.running_mean += 7
+    loop.follow(average, network, decay=0.9, step=step)
+    torch.testing.assert_close(average.weight.data, decay * torch.ones(2) + (1 - decay) * network.weight.data)
+    assert torch.equal(average.running_mean, network.running_mean)  # no weight: as it is
+    assert network.weight.tolist() == [3, 5]
 
 
 N_STEPS, N_KILLS = 400, 20

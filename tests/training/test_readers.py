@@ -54,3 +54,30 @@ def test_wrong_input_is_refused(change, message):
     } | change
     with pytest.raises(TrainingError, match=message):
         Faces(**given)
+
+
+def test_photographs_are_mirrored_shifted_and_made_grey(monkeypatch):
+    places = torch.linspace(-1, 1, 64).expand(3, 64, 64)  # brighter to the right
+    down = torch.linspace(-1, 1, 64)[:, None].expand(3, 64, 64) * torch.tensor([1.0, 0.5, 0.2])[:, None, None]
+    drawn = readers._augmented(torch.cat([places[None]] * 500 + [down[None]] * 500), torch.Generator().manual_seed(0))
+    slope = (drawn[:500, 0, 32, 40] - drawn[:500, 0, 32, 24]) / (16 * 2 / 63)
+    assert 0.42 < (slope < 0).float().mean() < 0.58  # mirrored
+    assert slope.abs().min() > 0.74 and slope.abs().max() < 1.26  # a gain of 0.75 to 1.25
+    grey = (drawn[500:].std(1).amax((1, 2)) < 1e-6).float().mean()
+    assert 0.24 < grey < 0.36
+    step = 2 / 63  # of a column; where a mirrored or plain row crosses its middle tells how far it was moved
+    white = torch.zeros(400, 3, 64, 64)
+    white[..., 31:33, 31:33] = 100.0
+    spots = readers._augmented(white, torch.Generator().manual_seed(1)).mean(1)
+    rows, columns = spots.amax(2).argmax(1), spots.amax(1).argmax(1)
+    for where in (rows, columns):
+        assert where.min() in (28, 29) and where.max() in (34, 35), (where.min(), where.max(), step)
+
+
+def test_trainings_see_what_is_augmented(monkeypatch):
+    faces, codes, genders, _ = (part[:60] for part in toy(np.random.default_rng(0), 30, 8))
+    seen = []
+    augmented = readers._augmented
+    monkeypatch.setattr(readers, "_augmented", lambda x, generator: seen.append(len(x)) or augmented(x, generator))
+    train(Faces(faces, codes, genders, np.zeros((60, 0), np.float32), []), seed=0, n_steps=3, batch=16)
+    assert seen == [16] * 3

@@ -218,3 +218,11 @@ def test_the_noise_of_a_resumed_training_is_that_which_it_began_with():
     one, other = trainer(noise=1.75), trainer(noise=0.5)
     other.take_extra({name: value.clone() for name, value in one.extra().items()})
     assert torch.equal(one.unsure, other.unsure)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_codes_of_mirrored_photographs_are_learned_where_that_is_asked(tmp_path, monkeypatch, flip):
+    asked, codes_of = [], sampler.codes_of
+    monkeypatch.setattr(sampler, "codes_of", lambda *what, flip: asked.append(flip) or codes_of(*what, flip=flip))
+    learn_sampler(tmp_path, settings=but(SAMPLER, steps=1, flip=flip))
+    assert asked == [flip]

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from s2f import tensors
 from s2f.errors import TrainingError
-from s2f.training import saves, speaker, tracks
-from tests.training.small import equal, margin_loss, speak, weights
+from s2f.training import loop, saves, speaker, tracks
+from tests.training.small import SMOKE, but, equal, margin_loss, speak, weights
 
 
 @pytest.mark.parametrize("loss", [{"scale": 0.0, "margin": 0.0}, {"scale": 20.0, "margin": 0.1}])
@@ -37,6 +37,44 @@ def test_the_head_lowers_the_cosine_of_the_right_speaker_by_the_margin():
         assert F.cross_entropy(logits, right).item() == pytest.approx(expected, rel=1e-4)
     expected = vectors @ prototypes.T + plain.linear.bias.detach().numpy()
     np.testing.assert_allclose(plain(given, right).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def trainer(**settings):
+    frames = np.random.default_rng(0).normal(size=(6000, 64)).astype(np.float16)
+    held = speaker.Recordings(frames, np.arange(0, 6000, 1500), np.full(4, 1500), np.array([0, 1, 2, 1]), device="cpu")
+    given = but(SMOKE.voice, **{"width": 0.0625, "batch_size": 4, "steps": 200} | settings)
+    return speaker.Trainer(held, settings=given, setup=loop.Setup(3))
+
+
+def test_a_step_has_the_loss_of_its_crops_with_the_margin(monkeypatch):
+    engine = trainer(scale=20.0, margin=0.3, weight_decay=0.25, learning_rate=2e-3)
+    assert engine.optimiser.param_groups[0]["weight_decay"] == 0.25 and engine.schedule.total_steps == 201
+    cut, seen = engine.recordings.crops, []
+    monkeypatch.setattr(engine.recordings, "crops", lambda picked, *how: seen.append(picked) or cut(picked, *how))
+    vectors = []
+    engine.network.register_forward_hook(lambda network, given, out: vectors.append(out.detach().numpy()))
+    prototypes = engine.head.linear.weight.detach().numpy().copy()
+    loss = engine.iterate(report=True)["loss"].item()
+    who = engine.recordings.speakers.numpy()[seen[0]]
+    assert loss == pytest.approx(margin_loss(vectors[0], prototypes, who, scale=20.0, margin=0.3), rel=1e-4)
+    assert loss > margin_loss(vectors[0], prototypes, who, scale=20.0, margin=0.0) + 0.1
+
+
+def test_crops_are_of_every_length_that_is_asked_and_the_rate_rises_to_its_peak(monkeypatch):
+    engine = trainer(min_crop_s=1.0, max_crop_s=1.1, learning_rate=2e-3)
+    cut, lengths, rates = engine.recordings.crops, [], []
+
+    def watched(picked, n_frames, places):
+        lengths.append(n_frames)
+        rates.append(engine.optimiser.param_groups[0]["lr"])
+        return cut(picked, n_frames, places)
+
+    monkeypatch.setattr(engine.recordings, "crops", watched)
+    for _ in range(200):
+        engine.iterate()
+    assert set(lengths) == set(range(100, 111))
+    assert max(rates) == pytest.approx(2e-3, rel=1e-3) and rates.index(max(rates)) == 40  # after a fifth
+    assert rates[0] < 1e-4 and rates[-1] < 1e-4
 
 
 def test_one_speaker_is_refused(tmp_path):

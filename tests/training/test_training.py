@@ -15,7 +15,7 @@ from s2f.networks import codes, inference
 from s2f.networks.codes import FaceCode
 from s2f.networks.models import seeded
 from s2f.study import params, runs
-from s2f.training import architectures, data, processes, saves, training
+from s2f.training import architectures, data, gan, processes, sampler, saves, training
 from tests.training.small import ROOT, equal, pairs, weights
 
 SMALL = {
@@ -152,3 +152,24 @@ def test_nobody_to_look_at_stops_before_anything_is_trained(study, tmp_path, mon
     with pytest.raises(TrainingError, match="nobody of the split 'validation'"):
         training.train(study, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("recipe", ["poster", "codes"])
+def test_the_seed_of_the_run_is_that_of_its_training(study, tmp_path, monkeypatch, recipe):
+    study.seed = 3
+    given = SMALL | {"recipe": recipe, "machine.n_devices": 1, "gan.norm": "batch"}
+    if recipe == "codes":
+        given |= {"sampler.steps": 2, "sampler.batch_size": 8, "sampler.width": 0.125, "sampler.n_steps": 2}
+        (tmp_path / "code").mkdir()
+        codes.save(tmp_path / "code", FaceCode(width=0.125, dim=6).eval())
+    study.params = params.resolve("smoke", overrides=given, root=ROOT)
+    asked, module = [], gan if recipe == "poster" else sampler
+    train = module.train
+
+    def watched(*what, setup, **how):
+        asked.append(setup.seed)
+        return train(*what, setup=setup, **how)
+
+    monkeypatch.setattr(module, "train", watched)
+    training.train(study, tmp_path / "model")
+    assert asked == [3]

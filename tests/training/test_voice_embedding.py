@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -85,6 +86,15 @@ def test_an_encoder_that_is_trained_here_names_speakers_and_no_file(tmp_path):
     assert header == {"encoder": "own", "width": WIDTH, "weights_sha256": None}
     assert (tmp_path / "tracks.npy").is_file() and other.is_dir()
     assert list((tmp_path / "state").glob("*/step-*"))  # to go on from
+
+
+def test_the_seed_of_the_run_is_that_of_its_training(tmp_path, monkeypatch):
+    asked, train = [], speaker.train
+    monkeypatch.setattr(
+        speaker, "train", lambda *what, setup, **how: asked.append(setup) or train(*what, setup=setup, **how)
+    )
+    voice_embedding.make(replace(study(tmp_path), seed=3), store(), selection(), folder=tmp_path)
+    assert [setup.seed for setup in asked] == [3]
 
 
 def test_recordings_that_are_set_aside_are_not_trained_on(tmp_path, monkeypatch):
