@@ -76,7 +76,9 @@ lab: $(READY)  ## Open JupyterLab on a page that lists what to try
 
 bench: $(READY)  ## Measure speed and memory (benchmarks/RESULTS.md keeps what was printed)
 	@# Without those that train for half an hour; they are run by their own names.
-	@set -e; for script in $(filter-out %/codes.py %/real_people.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
+	@failed=; for script in $(filter-out %/codes.py %/real_people.py,$(wildcard benchmarks/*.py)); do \
+	  echo "== $$script"; $(BIN)/python "$$script" || failed="$$failed $$script"; done; \
+	  test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 lock:  ## Resolve the two locks anew (needs uv)
 	uv pip compile pyproject.toml --extra study --extra dev --universal --python-version 3.11 \

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from s2f import seeding
+from s2f import provenance, seeding
 from s2f.errors import StoreError
 from s2f.evaluation import face_readers, metrics
 from s2f.evaluation.subject import Subject
@@ -95,7 +95,8 @@ def learn(run: Path, store: Store, keep: Path, p: Settings, arguments: argparse.
     precision = loop.choose_precision("auto", "cpu")
     setup = loop.Setup(arguments.seed, n_threads=arguments.threads, precision=precision)
     began, digest = time.perf_counter(), using.digest()
-    key = hashlib.sha256(f"{p.code} {setup} {digest}".encode()).hexdigest()[:16]
+    of = provenance.code_key("s2f.training.autoencoder", "s2f.training.sampler")
+    key = hashlib.sha256(f"{p.code} {setup} {digest} {of}".encode()).hexdigest()[:16]
     code = autoencoder.train(using, settings=p.code, setup=setup, place=loop.Place(keep / "code", key, "face code"))
     print(f"Face code: {p.code.steps} steps of {p.code.batch_size} in {precision}, {_since(began)}.")
     began, own = time.perf_counter(), hashlib.sha256(f"{key} {p.sampler}".encode()).hexdigest()[:16]

@@ -79,7 +79,7 @@ def _found(photo: np.ndarray) -> np.ndarray | None:
     try:
         return landmarks.detect(photo)
     except ImageError as error:
-        if error.reason != "no_face":
+        if error.reason not in ("no_face", "landmarks"):  # nowhere, or nowhere that two detectors agree on
             raise
         return None
 

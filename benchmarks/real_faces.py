@@ -127,10 +127,11 @@ def _percent(entry: dict) -> str:
     return f"{100 * entry['value']:.1f} % [{100 * entry['low']:.1f}, {100 * entry['high']:.1f}]"
 
 
-def _cell(metric: str, entry: dict | None) -> str:
+def _cell(metric: str, entry: dict | None, *, difference: bool = False) -> str:
     if entry is None:
         return "–"
-    return printed(metric, entry["value"], entry["low"], entry["high"]).replace("\n", " ")
+    parts = (entry[part] for part in ("value", "low", "high"))
+    return printed(metric, *parts, difference=difference).replace("\n", " ")
 
 
 def main() -> None:
@@ -162,7 +163,8 @@ def main() -> None:
         drawn, guessed, photo, sex = (
             measured["rows"][row][metric] for row in ("model", "probe", "ceiling", "gender_oracle")
         )
-        cells = [_cell(metric, entry) for entry in (drawn, guessed, difference.get(metric), photo, sex)]
+        cells = [_cell(metric, entry) for entry in (drawn, guessed, photo, sex)]
+        cells.insert(2, _cell(metric, difference.get(metric), difference=True))
         if metric in FACES_ONLY:  # a direction is no face
             cells[1:3] = "–", "–"
         print(f"| {catalogue.label(metric)} | {drawn['n_recordings']} | {' | '.join(cells)} |")
@@ -185,8 +187,9 @@ def main() -> None:
     )
     print("\n| the drawn faces less their average | Speech2Face 2019 | linear map | difference |\n|---|---|---|---|")
     for metric in SHOWN[:3]:
-        entries = (again["rows"]["model"], again["rows"]["probe"], again["differences"]["probe"])
-        print(f"| {catalogue.label(metric)} | {' | '.join(_cell(metric, entry[metric]) for entry in entries)} |")
+        cells = [_cell(metric, again["rows"][row][metric]) for row in ("model", "probe")]
+        cells.append(_cell(metric, again["differences"]["probe"][metric], difference=True))
+        print(f"| {catalogue.label(metric)} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -99,16 +99,18 @@ def published(real: Path, people: list[str], *, n_bootstrap: int) -> dict:
     return other_system.measure(found, sets, n_bootstrap=n_bootstrap)["rows"]["model"]
 
 
-def cell(metric: str, entry: dict | None) -> str:
+def cell(metric: str, entry: dict | None, *, difference: bool) -> str:
     if entry is None or entry["value"] is None:
         return "–"
-    return printed(metric, entry["value"], entry["low"], entry["high"]).replace("\n", " ")
+    parts = (entry[part] for part in ("value", "low", "high"))
+    return printed(metric, *parts, difference=difference).replace("\n", " ")
 
 
 def show(rows: dict[str, dict]) -> None:
     print(f"\n| | {' | '.join(catalogue.label(metric) for metric in SHOWN)} |\n|{'---|' * (len(SHOWN) + 1)}")
     for name, row in rows.items():
-        print(f"| {name} | {' | '.join(cell(metric, row.get(metric)) for metric in SHOWN)} |")
+        cells = (cell(metric, row.get(metric), difference=" less " in name) for metric in SHOWN)
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 def _label(row: str) -> str:

@@ -19,6 +19,8 @@ import s2f
 from s2f import seeding
 from s2f.corpora import voxceleb
 from s2f.metrics import bootstrap, pairs
+from s2f.networks import inference
+from s2f.networks import readers as networks
 from s2f.networks.readers import Readers
 
 VARIANTS = ("general", "females", "males")
@@ -42,8 +44,10 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=Path(usual), help="folder of the real recordings")
     parser.add_argument("--bootstrap", type=int, default=1000, help="bootstrap samples of people")
     args = parser.parse_args()
-    if not (args.real / "vggface").is_dir() or not (args.run / "measure").is_dir():
-        print(f"Skipped: no real recordings in {args.real}, or no finished run in {args.run}.")
+    made = [args.run / name / inference.CHECKPOINT for name in VARIANTS] + [args.run / "measure" / networks.FILE]
+    if not (args.real / "vggface").is_dir() or not all(path.is_file() for path in made):
+        wanted = "finished run of three variants on a synthetic corpus"
+        print(f"Skipped: no real recordings in {args.real}, or no {wanted} in {args.run}.")
         return
     torch.set_num_threads(1)
     manifest = voxceleb.scan(**voxceleb.places(args.real, kind="voxceleb")).manifest

@@ -70,7 +70,7 @@ class Bench:
             prefix="v",
             n=arguments.people,
             n_recordings=answer.n_recordings,
-            n_photos=answer.n_photos,
+            n_photos=max(2, answer.n_photos),  # one of them stands for another photograph
             size_px=study.params.corpus.size_px,
         )
         self.names, self.genders = people["identity"].to_numpy(str), people["gender"].to_numpy(object)

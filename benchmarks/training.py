@@ -229,7 +229,7 @@ def operations(iterate: Callable[[], object], *, n: int) -> float:
 
 
 def memory_mb(variant: str, *, device: str, threads: int, quick: bool) -> float:
-    """Highest memory of a fresh process over three iterations, less what it held with its data alone."""
+    """Highest memory of a fresh process over three iterations, less what it held with its data and networks."""
     words = [sys.executable, __file__, "--alone", f"{device}/{variant}", "--threads", str(threads)]
     done = subprocess.run([*words, *(["--quick"] if quick else [])], check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -303,7 +303,7 @@ def compare(data: Data, *, settings: Gan, device: str, n_rounds: int, n: int, ar
     )
     print(
         "| variant | iterations a second | seconds an iteration | TFLOP an iteration "
-        "| share of the matrix-product peak | peak memory above the data, MB |\n|---|---:|---:|---:|---:|---:|"
+        "| share of the matrix-product peak | peak memory above data and networks, MB |\n|---|---:|---:|---:|---:|---:|"
     )
     digits = 1 if device == "cuda" else 3
     for variant in VARIANTS:

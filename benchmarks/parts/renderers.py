@@ -1,7 +1,7 @@
 """Photographs by the renderer of any commit, made in a process of their own that imports that commit's code.
 
-Imported, it is `checkout` and `photograph`; run as a program, it is what `photograph` starts, and imports nothing of
-the project but the renderer.
+Imported, it is `has`, `checkout` and `photograph`; run as a program, it is what `photograph` starts, and imports
+nothing of the project but the renderer.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 _MODULES = ("camera", "heads")  # of s2f.corpora.synthetic: where `render` lies, and where it lay
 _PHOTOS = (3, 0)  # what `s2f.corpora.synthetic.build` adds to a person's number for the stream of the photographs
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def has(commit: str) -> bool:
+    """Whether this copy of the project has a commit: neither an unpacked archive nor a shallow clone has an old one."""
+    words = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]
+    return subprocess.run(words, cwd=PROJECT, stderr=subprocess.DEVNULL).returncode == 0
 
 
 @contextmanager

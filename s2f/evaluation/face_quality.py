@@ -24,7 +24,7 @@ from s2f.training import readers
 from s2f.training.data import select
 
 VERSION, FILE = 1, "quality.json"
-QUALITY = ("aligned", "original", "original_reason", "fid_real_real")  # what `network_quality` finds
+QUALITY = ("aligned", "original", "original_reason")  # what `network_quality` finds
 
 
 def reader(
@@ -189,25 +189,17 @@ def read_quality(
 
 
 def network_quality(
-    reader: face_readers.Reader,
-    store: Store,
-    *,
-    root: str | Path,
-    split: str,
-    seed: int,
-    inception: face_readers.Extractor | None = None,
-    max_photos: int = 800,
+    reader: face_readers.Reader, store: Store, *, root: str | Path, split: str, seed: int, max_photos: int = 800
 ) -> dict:
-    """How well the networks read the same real photographs at 64×64 and at their original size, and FID's floor.
+    """How well the networks read the same real photographs at 64×64 and at their original size.
 
-    Only the packaged networks can read photographs at their original size, which lie below `root`. Without `inception`
-    there is no floor.
+    Only the packaged networks can read photographs at their original size, which lie below `root`.
 
     Returns
     -------
     dict
-        ``{"aligned": entries, "original": entries or None, "original_reason", "fid_real_real": {"value", "n",
-        "reason"}}``; entries as in `read_quality`. What does not apply is None with a reason.
+        ``{"aligned": entries, "original": entries or None, "original_reason"}``; entries as in `read_quality`. What
+        does not apply is None with a reason.
 
     Raises
     ------
@@ -215,18 +207,17 @@ def network_quality(
     """
     rng = seeding.stream(seed, "bootstrap")
     photos = spread(select(store, split=split).photos, n_most=max_photos, rng=rng, n_least=2)
-    streams = dict(zip(("aligned", "original", "floor"), rng.spawn(3), strict=True))
+    streams = dict(zip(("aligned", "original"), rng.spawn(2), strict=True))
     original, reason = None, _no_originals(reader, store)
     if isinstance(reader, face_readers.Packaged) and reason is None:
         vectors, female = reader.originals(_originals(store, photos, Path(root)), n=len(photos))
         original = read_quality(vectors, female, photos, rng=streams["original"])
-    described = described_photos(store, photos, reader=reader, inception=inception)
+    described = described_photos(store, photos, reader=reader, inception=None)
     parts = described.part("embeddings"), described.part("female")
     return {
         "aligned": read_quality(*parts, photos, rng=streams["aligned"]),
         "original": original,
         "original_reason": reason,
-        "fid_real_real": fid_floor(described, rng=streams["floor"]),
     }
 
 

@@ -175,13 +175,13 @@ def people_for(
     root = corpus.synthetic_folder(study.root / c.root, sizes, prefix=prefix)
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.with_suffix(".lock")):  # runs of several seeds may come at the same time
-        manifest = build.build(root, sizes, n_workers=study.params.machine.n_workers, prefix=prefix)
+        manifest = build.build(root, sizes, n_workers=study.n_workers, prefix=prefix)
         pack.build(
             manifest,
             root / "store",
             root=root,
             settings=preprocessing.settings(study),
-            n_workers=study.params.machine.n_workers,
+            n_workers=study.n_workers,
             max_rejected=study.params.store.max_rejected,
         )
     found = store.Store.open(root / "store")
@@ -201,7 +201,7 @@ def embeddings(study: Study, model: inference.Model, found: store.Store, root: P
         from s2f.networks import ge2e
 
         paths = [root / path for path in found.voices()["path"]]
-        rows, offsets = ge2e.tracks(paths, n_workers=study.params.machine.n_workers)
+        rows, offsets = ge2e.tracks(paths, n_workers=study.n_workers)
     else:
         network = model.voice_embedding
         assert isinstance(network, VoiceEmbedding)  # of every other encoder

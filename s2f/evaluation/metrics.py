@@ -372,6 +372,9 @@ def seen_unseen(
     if protocol == "closed":
         return experiments.unmeasured(experiments.SPEAKERS, rows.TRAINED_ON)
     known = seen(subject)
+    if known is None:
+        why = "no training person has the sex of somebody who is measured"
+        return experiments.unmeasured(experiments.SPEAKERS, why)
     people = subject.held_out.people, known[2]
     return experiments.seen_unseen(faces, photos, *known[:2], *people, rng=rng)
 
@@ -381,10 +384,11 @@ def protocol(study: Study) -> str:
     return "closed" if study.params.split.rule == "none" else "held_out"
 
 
-def seen(subject: Subject) -> tuple[FaceSet, FaceSet, pd.DataFrame]:
+def seen(subject: Subject) -> tuple[FaceSet, FaceSet, pd.DataFrame] | None:
     """Faces, photographs and people of training: as many as are held out, of each sex, with as many files each.
 
-    Who counts is what `s2f.evaluation.experiments.of_known_sex` says.
+    None where nobody is of a sex that is held out as well. Who counts is what
+    `s2f.evaluation.experiments.of_known_sex` says.
     The recordings are those that the model was trained on, whole; no Inception features.
     """
     rng, held_out = seeding.stream(subject.seed, "subsets"), subject.held_out
@@ -393,6 +397,8 @@ def seen(subject: Subject) -> tuple[FaceSet, FaceSet, pd.DataFrame]:
     unseen, people = experiments.of_known_sex(held_out.people, people)
     wanted = people["sex"].map(unseen["sex"].value_counts()).fillna(0)
     people = people[people.groupby("sex").cumcount() < wanted]
+    if people.empty:
+        return None
     voices, photos = (f[f["identity"].isin(people["identity"])] for f in (training.voices, training.photos))
     n_voices, n_photos = (f["identity"].isin(unseen["identity"]).sum() for f in (held_out.voices, held_out.photos))
     voices = face_quality.spread(voices.reset_index(drop=True), n_most=n_voices, rng=rng)

@@ -113,7 +113,7 @@ def metrics(
         "version": VERSION,
         "top1_set_aside": {
             "value": float(right.mean()) if len(right) else None,
-            "reason": None if len(right) else "no recording is set aside: nobody has recordings of two videos",
+            "reason": None if len(right) else "no recording is set aside: none was asked for, or nobody has two videos",
         },
         "n_set_aside": len(right),
         "n_speakers": n_speakers,

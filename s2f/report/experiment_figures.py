@@ -133,14 +133,16 @@ def same_speaker(frame: pd.DataFrame) -> Figure:
 
 
 @in_theme
-def ten_people(draws: pd.DataFrame, *, poster: Mapping[str, float] | None = None) -> Figure:
+def ten_people(draws: pd.DataFrame | str, *, poster: Mapping[str, float] | None = None) -> Figure:
     """What a handful of people give, draw by draw, beside the value of everyone.
 
     Parameters
     ----------
-    draws : DataFrame, from `s2f.evaluation.ten_people.draws`
+    draws : DataFrame, from `s2f.evaluation.ten_people.draws`, or str, why there are none
     poster : mapping of str to float, optional, the poster's figure by metric
     """
+    if isinstance(draws, str):
+        return sentence(f"Not measured: {draws}.")
     metrics = list(draws["metric"].unique())
     figure, axes = canvas(2.6, n_columns=len(metrics), sharey=True)
     handles = {}

@@ -352,7 +352,10 @@ def quality_table(quality: Mapping) -> Styler:
 
 # Why something is not known of a network that reads faces, where others are.
 _NO_QUALITY = MappingProxyType(
-    {"gender_accuracy": "no gender is known", "equal_error_rate": "too few people have two photographs to compare"}
+    {
+        "gender_accuracy": "the gender of fewer than two people is known",
+        "equal_error_rate": "too few people have two photographs to compare",
+    }
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from s2f.report.style import BLUE, GREY, INK, ORANGE, SEXES, canvas, in_theme, listed, say
+from s2f.report.style import BLUE, GREY, INK, ORANGE, SEXES, canvas, in_theme, listed, say, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,6 +107,8 @@ def embedding_scatter(
     genders : sequence of "f", "m" or None [n], sex of each
     title : str, optional, line above
     """
+    if len(vectors) < 2:
+        return sentence("Not shown: there is one recording, and nothing to compare it with.")
     centred = vectors - vectors.mean(0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     places = centred @ directions[:2].T  # [n, 2]

@@ -286,10 +286,12 @@ class Graph:
         return "|".join(map(re.escape, self.overrides))
 
     def n_threads(self, stage: Stage) -> Callable[[Any], int]:
-        """CPU threads of a stage, for the wildcards of a job."""
+        """CPU cores that a stage keeps busy, by its threads or its worker processes, for the wildcards of a job."""
 
         def of(wildcards: Any) -> int:
-            return stages.n_threads(stage.notebook, self.settings[wildcards.run, "general"])
+            settings = self.settings[wildcards.run, "general"]
+            n = stages.n_threads(stage.notebook, settings)
+            return max(n, settings.machine.n_workers) if stage.is_wide else n
 
         return of
 

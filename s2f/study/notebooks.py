@@ -1,14 +1,15 @@
-"""Notebooks as files: their cells, and their code as plain Python."""
+"""Notebooks as files: their cells, their code as plain Python, and the parameters that papermill injects."""
 
 from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from s2f.errors import RunError
+from s2f.errors import ParameterError, RunError, nearest
 
 
 def code(path: Path) -> str:
@@ -70,3 +71,66 @@ def cells(path: Path) -> list[dict[str, Any]]:
     except (ValueError, KeyError, TypeError) as error:
         problem = f"is not a notebook ({type(error).__name__}: {error})"
         raise RunError(path, problem, remedy="Mend it, or bring it back from git.") from None
+
+
+def refuse_unknown_parameters(cells: list[str]) -> None:
+    """Compare what papermill injected with what the notebook's own parameters cell defines.
+
+    Parameters
+    ----------
+    cells : list of str, sources of the cells executed so far, in order
+
+    Raises
+    ------
+    ParameterError: an injected name that no earlier cell defines, or a value of another kind than it has there
+    """
+    known: dict[str, ast.expr] = {}
+    for source in cells:
+        if not source.lstrip().startswith("# Parameters"):
+            known |= _assigned(source)
+            continue
+        for name, value in sorted(_assigned(source).items()):
+            if name in known:
+                _check_kind(name, default=known[name], value=value)
+            elif not name.startswith("PAPERMILL_"):
+                raise ParameterError(
+                    f"parameter '{name}'", "is not known to this notebook", remedy=nearest(name, known)
+                )
+
+
+# What a notebook's parameters are by default, and what may be given in their place.
+_KINDS: Mapping[type, tuple[str, tuple[type, ...]]] = MappingProxyType(
+    {
+        str: ("text", (str,)),
+        bool: ("True or False", (bool,)),
+        int: ("a whole number", (int,)),
+        float: ("a number", (int, float)),
+        dict: ("a mapping", (dict, str, type(None))),
+    }
+)
+
+
+def _check_kind(name: str, *, default: ast.expr, value: ast.expr) -> None:
+    """Refuse a value of another kind than the notebook's own: papermill guesses what a word on its line is."""
+    try:
+        own, given = type(ast.literal_eval(default)), ast.literal_eval(value)
+    except ValueError:
+        return  # no literal, which the notebook's own checks must judge
+    kind, allowed = _KINDS.get(own, ("", (object,)))
+    if isinstance(given, allowed) and (own is bool or not isinstance(given, bool) or own not in _KINDS):
+        return
+    remedy = {
+        str: f"papermill's -p makes numbers, True and None of what looks like them; -r keeps text: -r {name} {given}",
+        bool: f"Write -p {name} True or -p {name} False: other spellings are text, which counts as true.",
+    }.get(own, f"Give {kind}.")
+    raise ParameterError(f"parameter '{name}'", f"is {given!r}, and {kind} is needed", remedy=remedy)
+
+
+def _assigned(source: str) -> dict[str, ast.expr]:
+    """Names that a cell gives values to."""
+    try:
+        body = ast.parse(plain(source, where="a cell")).body
+    except RunError:  # it failed when it was run, too
+        return {}
+    pairs = [(target, node.value) for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    return {target.id: value for target, value in pairs if isinstance(target, ast.Name)}

@@ -194,11 +194,21 @@ def check_own(label: str, *, profile: str, plain: Settings, overrides: Mapping[s
     given = {**stages.THOROUGH, **plain.beside}.get(label)
     if given is None:
         return
-    own, other = (resolve(profile, overrides=each, root=root) for each in (overrides, given))
+    own, other = (_counting(resolve(profile, overrides=each, root=root)) for each in (overrides, given))
     if own != other:
         shown = ", ".join(f"{key}={value}" for key, value in given.items())
         problem = f"is '{label}', under which a study of '{profile}' keeps a run with {shown}"
         raise ParameterError("parameter 'label'", problem, remedy="Give another name.")
+
+
+def _counting(settings: Settings) -> dict[str, Any]:
+    """Parameters that results depend on, by section."""
+    found = settings.model_dump()
+    for name, section in settings:
+        for key, field in getattr(type(section), "model_fields", {}).items():
+            if Reach.NOTHING in reach(field):
+                del found[name][key]
+    return found
 
 
 def fingerprint(settings: Settings, stage: str, *, seed: int) -> str:

@@ -8,7 +8,6 @@ killed run never passes for a finished one. The workflow engine goes by the same
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import dataclasses
 import functools
@@ -19,7 +18,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -29,6 +27,11 @@ from s2f.errors import ParameterError, RunError, nearest
 from s2f.settings import Settings
 from s2f.study import environment, notebooks, params, stages
 from s2f.study.stages import ALL, GENERAL, OWN, STAGES, THOROUGH, WRITERS, Stage, in_run
+
+CLOSED = (
+    "is a closed set: training, validation and test people are the same. What is said of people whom the networks "
+    "never met is said of people they were trained on."
+)
 
 
 @dataclass
@@ -65,6 +68,12 @@ class Study:
     def n_threads(self) -> int:
         """CPU threads of this notebook."""
         return stages.n_threads(self.notebook, self.params)
+
+    @property
+    def n_workers(self) -> int:
+        """Worker processes of this notebook: all of ``machine.n_workers`` where it has all threads, else its share."""
+        machine = self.params.machine
+        return max(1, machine.n_workers * self.n_threads // machine.n_threads)
 
     def beside(self, label: str) -> Study:
         """The run kept under another label of the same profile: one of the profile's own, or of `THOROUGH`."""
@@ -291,7 +300,7 @@ def open_study(
     """
     if notebook not in STAGES:
         raise ParameterError(f"notebook '{notebook}'", "does not exist", remedy=nearest(notebook, STAGES))
-    refuse_unknown_parameters(_cells())
+    notebooks.refuse_unknown_parameters(_cells())
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ParameterError("parameter 'seed'", f"is {seed!r}", remedy="It must be a whole number from 0.")
     params.check_label(label)
@@ -301,6 +310,8 @@ def open_study(
     given = params.parse_overrides(overrides)
     params.check_own(label, profile=profile, plain=plain, overrides=given, root=root)
     study = Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
+    if resolved.split.rule == "none":
+        _say_once(f"{study.shown(study.run)} {CLOSED}")
     study.code = code_of(notebook, root=root)
     study.caller = environment.suspects(_shell())
     if study.caller:
@@ -349,59 +360,6 @@ def choose_device(device: str) -> str:
     return "cuda" if present and device != "cpu" else "cpu"
 
 
-def refuse_unknown_parameters(cells: list[str]) -> None:
-    """Compare what papermill injected with what the notebook's own parameters cell defines.
-
-    Parameters
-    ----------
-    cells : list of str, sources of the cells executed so far, in order
-
-    Raises
-    ------
-    ParameterError: an injected name that no earlier cell defines, or a value of another kind than it has there
-    """
-    known: dict[str, ast.expr] = {}
-    for source in cells:
-        if not source.lstrip().startswith("# Parameters"):
-            known |= _assigned(source)
-            continue
-        for name, value in sorted(_assigned(source).items()):
-            if name in known:
-                _check_kind(name, default=known[name], value=value)
-            elif not name.startswith("PAPERMILL_"):
-                raise ParameterError(
-                    f"parameter '{name}'", "is not known to this notebook", remedy=nearest(name, known)
-                )
-
-
-# What a notebook's parameters are by default, and what may be given in their place.
-_KINDS: Mapping[type, tuple[str, tuple[type, ...]]] = MappingProxyType(
-    {
-        str: ("text", (str,)),
-        bool: ("True or False", (bool,)),
-        int: ("a whole number", (int,)),
-        float: ("a number", (int, float)),
-        dict: ("a mapping", (dict, str, type(None))),
-    }
-)
-
-
-def _check_kind(name: str, *, default: ast.expr, value: ast.expr) -> None:
-    """Refuse a value of another kind than the notebook's own: papermill guesses what a word on its line is."""
-    try:
-        own, given = type(ast.literal_eval(default)), ast.literal_eval(value)
-    except ValueError:
-        return  # no literal, which the notebook's own checks must judge
-    kind, allowed = _KINDS.get(own, ("", (object,)))
-    if isinstance(given, allowed) and (own is bool or not isinstance(given, bool) or own not in _KINDS):
-        return
-    remedy = {
-        str: f"papermill's -p makes numbers, True and None of what looks like them; -r keeps text: -r {name} {given}",
-        bool: f"Write -p {name} True or -p {name} False: other spellings are text, which counts as true.",
-    }.get(own, f"Give {kind}.")
-    raise ParameterError(f"parameter '{name}'", f"is {given!r}, and {kind} is needed", remedy=remedy)
-
-
 def _cells() -> list[str]:
     shell = _shell()
     return [] if shell is None else [str(cell) for cell in shell.user_ns.get("In", [])]
@@ -430,16 +388,6 @@ def _note_in_page(name: str, text: str) -> None:
     prefix = "application/papermill.record/"
     metadata = {"scrapbook": {"name": name, "mime_prefix": prefix}}
     display({f"{prefix}text/plain": repr(text)}, metadata=metadata, raw=True)
-
-
-def _assigned(source: str) -> dict[str, ast.expr]:
-    """Names that a cell gives values to."""
-    try:
-        body = ast.parse(notebooks.plain(source, where="a cell")).body
-    except RunError:  # it failed when it was run, too
-        return {}
-    pairs = [(target, node.value) for node in body if isinstance(node, ast.Assign) for target in node.targets]
-    return {target.id: value for target, value in pairs if isinstance(target, ast.Name)}
 
 
 def _forget(folder: Path, notebook: str) -> None:

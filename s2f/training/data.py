@@ -124,7 +124,8 @@ def fits(n_bytes: int, device: str) -> bool:
     """Whether an array takes less than half of what is free: of the device's memory, or of the machine's."""
     if device.startswith("cuda"):
         return n_bytes < torch.cuda.mem_get_info()[0] / 2
-    return n_bytes < os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
+    free = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"  # macOS tells all there is
+    return n_bytes < os.sysconf(free) * os.sysconf("SC_PAGE_SIZE") / 2
 
 
 @dataclass(frozen=True)

@@ -102,9 +102,12 @@ class Again:
         return float(np.abs(self.photos.astype(np.int16) - self.drawn).mean())
 
     @property
-    def deviation(self) -> float:
-        """Of the codes, as a mean over their numbers: 1 on the photographs that the code was learned from."""
-        return float(self.codes.std(0).mean())
+    def deviation(self) -> float | None:
+        """Of the codes, as a mean over their numbers: 1 on the photographs that the code was learned from.
+
+        Fewer than two photographs have none.
+        """
+        return float(self.codes.std(0).mean()) if len(self.codes) > 1 else None
 
 
 def again(network: FaceCode, photos: np.ndarray) -> Again:

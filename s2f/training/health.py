@@ -38,7 +38,9 @@ class Watch:
 
     Attributes
     ----------
-    on_trouble : {"warn", "stop"}, what to do once a sign has shown for `PATIENCE` reports in a row
+    on_trouble : {"warn", "stop"}
+        What to do once a sign has shown for `PATIENCE` reports in a row. What had shown for longer, in a training that
+        was only warned of it, stops at the next report.
     section : str, of the parameters that the training has, for what it says to do
     """
 
@@ -47,12 +49,12 @@ class Watch:
     shown: dict[str, int] = field(default_factory=dict)
 
     def look(self, step: int, values: Mapping[str, float]) -> list[str]:
-        """What to say about these values: a sentence for each sign that has just shown long enough."""
+        """What to say about these values: a sentence for each sign that has shown long enough."""
         said = []
         for sign, (name, low, high) in SIGNS.items():
             bad = name in values and not low <= values[name] <= high
             self.shown[sign] = self.shown.get(sign, 0) + 1 if bad else 0
-            if self.shown[sign] == PATIENCE:
+            if self.shown[sign] == PATIENCE or (self.shown[sign] > PATIENCE and self.on_trouble == "stop"):
                 meaning = MEANINGS[sign].format(section=self.section)
                 said.append(f"{sign} at step {step} ({name} {values[name]:.4g}): {meaning}.")
         return said

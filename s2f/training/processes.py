@@ -49,9 +49,9 @@ class Peers:
         return batch[self.rank * size : (self.rank + 1) * size]
 
     def check(self, batch_size: int, *, name: str) -> None:
-        """Refuse a batch that cannot be shared equally, by a TrainingError about the parameter `name`."""
-        if batch_size % self.n:
-            problem = f"is {batch_size}, which {self.n} processes cannot share equally"
+        """Refuse a batch of which not every process has as many, two or more, by a TrainingError about `name`."""
+        if batch_size % self.n or (self.n > 1 and batch_size < 2 * self.n):
+            problem = f"is {batch_size}, which {self.n} processes cannot share equally, with two or more each"
             remedy = f"Give a multiple of {self.n}, or other machine.n_devices and machine.n_nodes."
             raise TrainingError(f"parameter '{name}'", problem, remedy=remedy)
 
@@ -83,7 +83,7 @@ class Peers:
         if self.primary:
             print(
                 f"Batch norm: on a CPU its statistics are each process's own, over 1/{self.n} of the batch, and the "
-                "first one's are kept. Use gan.norm none, or one process, for the results of one process.",
+                "first one's are kept. Train in one process for the results of one.",
                 file=sys.stderr,
             )
         return network

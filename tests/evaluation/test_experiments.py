@@ -489,3 +489,8 @@ def test_matplotlib_is_imported_lazily():
 
     code = "import sys; import s2f.report.experiment_figures; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_ten_people_that_are_too_few_are_a_sentence():
+    figure = experiment_figures.ten_people("ten people are 1")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["Not measured: ten people are 1."]

@@ -809,6 +809,15 @@ def test_seen_people_are_as_many_of_each_sex_as_are_held_out(tmp_path, model, tr
     assert list(index.loc["face/" + photos.sources, "identity"]) == list(photos.identities)
 
 
+def test_nobody_is_seen_where_nobody_of_the_training_is_of_a_sex_that_is_measured(tmp_path, sampled):
+    people = crowd(train="mmmmmm", validation="fm", test="fff")
+    store = world(tmp_path, people)
+    subject = Subject(sampled.subject.model, store, tmp_path, data.select(store, split="test"), Reader(), Inception())
+    assert metrics.seen(subject) is None
+    found = metrics.seen_unseen(subject, None, None, protocol="held_out", rng=np.random.default_rng(0))
+    assert set(found["reason"]) == {"no training person has the sex of somebody who is measured"}
+
+
 def test_who_is_seen_is_drawn_of_the_variants_people(tmp_path, model):
     store = world(tmp_path, crowd(train=20, test=4))
     held_out = data.select(store, split="test", gender="m")

@@ -51,6 +51,11 @@ def test_people_of_each_sex_are_counted():
     assert {"female: 4 people, 20 points", "male: 4 people, 20 points"} <= found
 
 
+def test_one_recording_has_no_plane():
+    found = texts(voice_figures.embedding_scatter(np.ones((1, 64)), ["a"], ["f"]))
+    assert any("there is one recording" in text for text in found)
+
+
 def test_error_rates_name_the_equal_error():
     rates = SimpleNamespace(
         thresholds=np.array([0.0, 0.5, 1.0]),

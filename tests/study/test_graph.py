@@ -194,6 +194,21 @@ def test_threads_of_a_job_are_those_of_its_own_run():
 
 
 @pytest.mark.parametrize(
+    ("notebook", "n_cores", "n_workers"), [("02_preprocessing", 16, 16), ("09_known_answer", 2, 5)]
+)
+def test_cores_of_a_job_are_those_that_its_processes_keep_busy(tmp_path, notebook, n_cores, n_workers):
+    """Six threads and sixteen workers, shared by three variants where a notebook is not wide."""
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    profile = tmp_path / "params" / "profiles" / "smoke.yaml"
+    profile.write_text(profile.read_text() + "machine: {n_threads: 6, n_workers: 16}\n")
+    asked = ASKED | {"profile": "smoke"}
+    made = Graph(asked, root=tmp_path).n_threads(stages.STAGES[notebook])
+    assert made(SimpleNamespace(run="smoke")) == n_cores
+    settings = params.resolve("smoke", root=tmp_path)
+    assert runs.Study(notebook, tmp_path, "smoke", "general", 0, "", settings, settings).n_workers == n_workers
+
+
+@pytest.mark.parametrize(
     ("profile", "label", "overrides"),
     [("demo", "poster", {"recipe": "poster"}), ("smoke", "closed", {}), ("smoke", "leak", {"corpus.leak": 0.5})],
 )
@@ -201,7 +216,9 @@ def test_a_label_that_the_study_uses_itself_is_not_for_other_parameters(profile,
     with pytest.raises(ParameterError, match=f"'{label}', under which a study of '{profile}' keeps a run with "):
         Graph(ASKED | {"profile": profile, "label": label, "overrides": overrides}, root=ROOT)
     given = {**THOROUGH, **params.resolve(profile, root=ROOT).beside}[label]
-    assert Graph(ASKED | {"profile": profile, "label": label, "overrides": given}, root=ROOT).main.endswith(label)
+    for free in ({}, {"machine.rendezvous": "head:29500", "machine.n_workers": 3}):  # as a cluster's jobs have it
+        made = Graph(ASKED | {"profile": profile, "label": label, "overrides": given | free}, root=ROOT)
+        assert made.main.endswith(label)
 
 
 def test_half_of_a_thorough_study_is_not_given_for_the_whole():

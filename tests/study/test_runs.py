@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from s2f import provenance
 from s2f.errors import ParameterError, RunError
-from s2f.study import runs
+from s2f.study import notebooks, runs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,6 +132,15 @@ def test_overrides_without_a_label_do_not_touch_the_plain_run(project):
     assert study("05_training", overrides={"machine.n_workers": 1}).write("model").is_dir()
 
 
+def test_a_closed_set_says_so_where_it_is_opened(project, capsys):
+    runs._say_once.cache_clear()
+    study("05_training")
+    assert not capsys.readouterr().out
+    study("05_training", label="closed", overrides={"split.rule": "none"})
+    said = capsys.readouterr().out
+    assert said.startswith("runs/smoke-closed/s0 is a closed set") and "trained on" in said
+
+
 def test_a_folder_is_written_by_one_process_at_a_time(project):
     holder = study("05_training")
     holder.write("model")
@@ -202,11 +211,11 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
 
 def test_parameters_that_papermill_injects_must_be_known():
     own = 'profile = "demo"\nvariant = "general"'
-    runs.refuse_unknown_parameters([own, '# Parameters\nvariant = "females"\nPAPERMILL_X = 1\n'])
+    notebooks.refuse_unknown_parameters([own, '# Parameters\nvariant = "females"\nPAPERMILL_X = 1\n'])
     with pytest.raises(ParameterError, match=r"'varient'.*'variant'"):
-        runs.refuse_unknown_parameters(["", own, '# Parameters\nvarient = "females"\n'])
-    runs.refuse_unknown_parameters(["%matplotlib inline\nx", own])
-    runs.refuse_unknown_parameters(["%matplotlib inline\nvariant = 'general'", '# Parameters\nvariant = "males"'])
+        notebooks.refuse_unknown_parameters(["", own, '# Parameters\nvarient = "females"\n'])
+    notebooks.refuse_unknown_parameters(["%matplotlib inline\nx", own])
+    notebooks.refuse_unknown_parameters(["%matplotlib inline\nvariant = 'general'", '# Parameters\nvariant = "males"'])
 
 
 @pytest.mark.parametrize(
@@ -224,11 +233,11 @@ def test_parameters_that_papermill_injects_must_be_known():
 )
 def test_what_papermill_made_of_a_word_must_be_of_the_parameters_kind(own, given, said):
     with pytest.raises(ParameterError, match=said) as caught:
-        runs.refuse_unknown_parameters([own, f"# Parameters\n{given}\n"])
+        notebooks.refuse_unknown_parameters([own, f"# Parameters\n{given}\n"])
     assert given.split(" = ")[0] in caught.value.subject
 
 
 def test_values_of_the_right_kind_are_accepted():
     own = 'label = ""\nx = False\nseed = 0\nshare = 0.5\noverrides = {}'
     given = '# Parameters\nlabel = "7"\nx = True\nseed = 3\nshare = 1\noverrides = "{gan.steps: 5}"'
-    runs.refuse_unknown_parameters([own, given])
+    notebooks.refuse_unknown_parameters([own, given])

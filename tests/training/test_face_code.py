@@ -108,6 +108,7 @@ def test_photographs_are_drawn_again_and_a_way_between_two_ends_in_both():
     assert np.abs(kept.drawn.astype(int) - expected).max() <= 1
     assert kept.l1_pixel_255 == pytest.approx(np.abs(FACES.astype(float) - kept.drawn).mean())
     assert kept.deviation == pytest.approx(np.std(kept.codes.numpy(), axis=0, ddof=1).mean(), rel=1e-4)
+    assert face_code.again(network, FACES[:1]).deviation is None
     ways = face_code.between(network, kept, pairs=[(0, 3), (5, 1)], n=4)
     assert ways.shape == (8, 64, 64, 3)
     for place, photo in ((0, 0), (3, 3), (4, 5), (7, 1)):

@@ -49,6 +49,14 @@ def test_a_generator_without_diversity_is_named_in_the_log_and_stops_by_paramete
     assert "no_diversity" in saves.read_log(tmp_path / "stop" / "log.jsonl")[-1]["health"][0]
 
 
+def test_a_sign_that_was_only_warned_of_stops_where_that_is_asked_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(health, "PATIENCE", 2)
+    monkeypatch.setattr(gan.Trainer, "_diversity", lambda self, fake: 0 * fake.mean())
+    run(tmp_path, settings=but(SETTINGS, steps=4))
+    with pytest.raises(TrainingError, match="no_diversity at step 6"):
+        run(tmp_path, settings=but(SETTINGS, on_trouble="stop"))
+
+
 def test_a_sign_goes_on_where_a_training_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(health, "PATIENCE", 3)
     monkeypatch.setattr(gan.Trainer, "_diversity", lambda self, fake: 0 * fake.mean())

@@ -176,8 +176,12 @@ def test_one_command_starts_every_node(tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
-    with pytest.raises(TrainingError, match=r"is 8, which 3 processes cannot share equally\. Give a multiple of 3"):
+    with pytest.raises(TrainingError, match=r"is 8, which 3 processes cannot share equally, .*Give a multiple of 3"):
         processes.Peers(rank=0, n=3).check(8, name="gan.batch_size")
+    with pytest.raises(TrainingError, match="is 3, which 3 processes cannot share equally, with two or more each"):
+        processes.Peers(rank=0, n=3).check(3, name="gan.batch_size")  # of one face nothing varies
+    processes.Peers(rank=0, n=3).check(6, name="gan.batch_size")
+    processes.ALONE.check(1, name="gan.batch_size")
 
 
 def test_parts_of_a_batch_cover_it():
