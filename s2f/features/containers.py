@@ -4,7 +4,7 @@ Decoders begin at the head of a file and stop where they believe that it ends: a
 that were joined, at a length that a header guesses, at a tag. So the frames, pages, boxes or chunks of a file are
 walked here to its last byte, nothing decoded. What follows a recording is a tag, the next one, or is named.
 
-Longer than others: fifteen kinds of file have a walk of some lines each, over the same bytes.
+Longer than others: fourteen kinds of file have a walk of some lines each, over the same bytes.
 """
 
 from __future__ import annotations
