@@ -265,7 +265,8 @@ def test_quality_table_prints_percent_and_counts():
     unknown = quality | {"gender_accuracy": None}
     page = tables.quality_table({"aligned": unknown, "original": None, "original_reason": "aligned already"}).to_html()
     notes = page[page.index("<caption>") :].split("</caption>")[0][9:].split("\n")
-    assert [note[2:] for note in notes] == ["not measured", "the gender of fewer than two people is known", "aligned already"]
+    why = "the gender of fewer than two people is known"
+    assert [note[2:] for note in notes] == ["not measured", why, "aligned already"]
     assert page.count(f"–{notes[2][0]}<") == 4 and page.count(f"–{notes[1][0]}<") == 1
 
 
