@@ -20,8 +20,7 @@ from s2f import seeding
 from s2f.corpora import voxceleb
 from s2f.metrics import bootstrap, pairs
 from s2f.networks import inference
-from s2f.networks import readers as networks
-from s2f.networks.readers import Readers
+from s2f.networks.readers import FILE, Readers
 
 VARIANTS = ("general", "females", "males")
 
@@ -44,7 +43,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=Path(usual), help="folder of the real recordings")
     parser.add_argument("--bootstrap", type=int, default=1000, help="bootstrap samples of people")
     args = parser.parse_args()
-    made = [args.run / name / inference.CHECKPOINT for name in VARIANTS] + [args.run / "measure" / networks.FILE]
+    made = [args.run / name / inference.CHECKPOINT for name in VARIANTS] + [args.run / "measure" / FILE]
     if not (args.real / "vggface").is_dir() or not all(path.is_file() for path in made):
         wanted = "finished run of three variants on a synthetic corpus"
         print(f"Skipped: no real recordings in {args.real}, or no {wanted} in {args.run}.")

@@ -287,21 +287,15 @@ def _filtered(mono: np.ndarray, *, up: int, down: int, rate: int) -> np.ndarray:
         from scipy.signal import resample_poly
 
         return resample_poly(mono, up, down, window=_taps(max(up, down))).astype(np.float32)
-    torch, resample = _resampling()
-    kaiser = {"lowpass_filter_width": _ZEROS, "rolloff": _ROLLOFF, "beta": _BETA}
-    found = resample(torch.from_numpy(mono), rate, SAMPLE_RATE, resampling_method="sinc_interp_kaiser", **kaiser)
-    return found.numpy()
-
-
-def _resampling():
-    """Torch and torchaudio's resampler; where its library does not fit torch, that is no fault of the file."""
     import torch
 
     try:
         from torchaudio.functional import resample
-    except OSError as error:
+    except OSError as error:  # a library that does not fit torch is no fault of the file
         raise ImportError(f"torchaudio cannot be loaded ({error}): run `make environment`") from error
-    return torch, resample
+    kaiser = {"lowpass_filter_width": _ZEROS, "rolloff": _ROLLOFF, "beta": _BETA}
+    found = resample(torch.from_numpy(mono), rate, SAMPLE_RATE, resampling_method="sinc_interp_kaiser", **kaiser)
+    return found.numpy()
 
 
 @functools.lru_cache(maxsize=1)
