@@ -44,7 +44,8 @@ HEADINGS = (
     "that minus the first row's",
     "any voice of the sex minus own",
     "another voice of the sex minus own",
-    "nearer to training than the median (ratio)",
+    "near to training photographs (ratio)",
+    "near to photographs of others of these people (ratio)",
     "KID × 1000",
     "FID",
     "precision; recall (%)",
@@ -85,7 +86,7 @@ class Bench:
         training = data.select(self.store, split="train")
         self.pairs = data.pairs(self.store, self.voice, training, device="cpu")
         self.learned = self.readers.embed(np.asarray(self.store.faces[training.photos["row"].to_numpy()]))
-        self.near = copies.nearest(self.photos, self.learned)
+        self.near, self.near_others = self._distances(self.photos, self.photo_codes)
         self.first_scores: np.ndarray | None = None
         subject = Subject(self.model, self.store, self.voice, data.select(self.store, split="validation"), self.readers)
         self.map = self._wins(metrics.probe(subject, self.voices.numpy()))
@@ -120,7 +121,7 @@ class Bench:
     def by_code(self, code: FaceCode) -> dict[str, str]:
         """A row: a photograph of each person by way of its code."""
         again = inference.rendered(code.decoder, autoencoder.encode(code, data.Photos(self.faces, device="cpu")))
-        return self._another(again)
+        return self._another(again) | self._near(self.read(again).embeddings, self.photo_codes)
 
     def _another(self, faces: np.ndarray) -> dict[str, str]:
         """The first of each person's photographs, as `faces` [k, 64, 64, 3] have it, beside the person's others."""
@@ -149,11 +150,9 @@ class Bench:
         means = (scores, scores - self.first_scores, np.diag(anybody) - scores)
         cells = [self._cell(bootstrap.mean(values), 1) for values in means]
         cells.append(self._cell(bootstrap.difference(another, bootstrap.mean(scores)), 1))
-        near = copies.nearest(many.own.embeddings.reshape(self.n * self.n_draws, -1), self.learned)
-        of_whom = np.repeat(np.arange(self.n), self.n_draws)
-        drawn, theirs = copies.nearer_than(near, of_whom, self.near, self.photo_codes, n_identities=self.n)
-        cells.append(self._cell(bootstrap.ratio(drawn, theirs), 1))
-        said |= dict(zip(HEADINGS[5:10], cells, strict=True))
+        said |= dict(zip(HEADINGS[5:9], cells, strict=True))
+        vectors, of_whom = many.own.embeddings.reshape(self.n * self.n_draws, -1), np.arange(self.n)
+        said |= self._near(vectors, np.repeat(of_whom, self.n_draws))
         return said if self.inception is None else said | self._as_a_set(model.draws(self.voices, seed=seed)[:, 0])
 
     def _as_a_set(self, faces: np.ndarray) -> dict[str, str]:
@@ -163,7 +162,23 @@ class Bench:
         kid = frechet.kid(features, people, self.features, people, n_identities=self.n)(np.ones((1, self.n)))[0]
         precision, recall = manifolds.precision_recall(features, self.features)
         cells = (f"{1000 * kid:.1f}", f"{frechet.fid(features, self.features):.1f}")
-        return dict(zip(HEADINGS[10:], (*cells, f"{100 * precision:.1f}; {100 * recall:.1f}"), strict=True))
+        return dict(zip(HEADINGS[11:], (*cells, f"{100 * precision:.1f}; {100 * recall:.1f}"), strict=True))
+
+    def _distances(self, vectors: np.ndarray, of_whom: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far faces lie from the nearest training photograph, and from the nearest of another of these people."""
+        others = np.empty(len(vectors))
+        for person in range(self.n):
+            own = of_whom == person
+            others[own] = copies.nearest(vectors[own], self.photos[self.photo_codes != person])
+        return copies.nearest(vectors, self.learned), others
+
+    def _near(self, vectors: np.ndarray, of_whom: np.ndarray) -> dict[str, str]:
+        """How often faces are as near to photographs as photographs typically are, beside how often these are."""
+        cells = []
+        for own, real in zip(self._distances(vectors, of_whom), (self.near, self.near_others), strict=True):
+            drawn, theirs = copies.nearer_than(own, of_whom, real, self.photo_codes, n_identities=self.n)
+            cells.append(self._cell(bootstrap.ratio(drawn, theirs), 1))
+        return dict(zip(HEADINGS[9:11], cells, strict=True))
 
     def _sex(self, found: Read) -> dict[str, str]:
         """How often the sex is right in what was read from faces of everyone, [n, m] or [n]."""

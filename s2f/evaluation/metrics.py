@@ -18,17 +18,18 @@ from s2f.features import front_end, preprocessing
 from s2f.features.store import Store
 from s2f.metrics import catalogue, frechet, matching, measures, pairs, rows, standins
 from s2f.metrics.standins import FaceSet
-from s2f.networks import inference
+from s2f.networks import codes, inference
 from s2f.networks.inference import Model
 from s2f.settings import Measure
 from s2f.study.runs import Study
-from s2f.training import data
+from s2f.training import autoencoder, data
 from s2f.training.data import Selection
 
 MOST_AVERAGED = 512  # recordings, of which many draws are read each
 PENALTIES = tuple(10.0**k for k in range(-4, 4))  # of the linear probe, tried on validation people
 N_PROBE_PHOTOS = 4  # of each training person, whose mean embedding the probe learns
 N_TRAINING_PHOTOS = 4000  # most training photographs that copies are looked for among
+NO_CODE = "this recipe has no face code, or no person has two photos"
 
 
 def n_distribution(max_images: int) -> int:
@@ -68,16 +69,21 @@ def subject(study: Study) -> tuple[Subject, str]:
         kept = kept_readings.Kept(reader, folder, identity_path=given["face_identity"])
     features = None if inception is None else kept_readings.KeptFeatures(inception, folder, path=given["inception"])
     root = preprocessing.inputs(study)["root"]
-    return replace(found, root=root, photo_reader=kept, photo_inception=features), name
+    code = None if p.sampler.kind == "none" else codes.load(study.read("code"))
+    return replace(found, root=root, photo_reader=kept, photo_inception=features, code=code), name
 
 
 def n_compared(held_out: Selection, *, max_images: int, seed: int) -> int:
     """Faces a side that FID, KID, precision and recall compare, known before any Inception features are extracted."""
-    videos = face_quality.videos(held_out.photos)
-    sources = None if videos is None else videos.to_numpy(object)
-    photos = FaceSet(held_out.photos["identity"].to_numpy(object), sources=sources)
-    n = rows.n_compared(photos, len(held_out.voices), rng=seeding.stream(seed, "bootstrap"))
+    n = rows.n_compared(_named(held_out.photos), len(held_out.voices), rng=seeding.stream(seed, "bootstrap"))
     return min(n, n_distribution(max_images))
+
+
+def _named(photos: pd.DataFrame) -> FaceSet:
+    """Whose photographs these are, and from which videos, without what is read from them."""
+    videos = face_quality.videos(photos)
+    sources = None if videos is None else videos.to_numpy(object)
+    return FaceSet(photos["identity"].to_numpy(object), sources=sources)
 
 
 def network_quality(study: Study, subject: Subject) -> dict:
@@ -124,7 +130,10 @@ def drawn(
 def described(
     subject: Subject, voices: pd.DataFrame, faces: np.ndarray, *, n_inception: int, desc: str = "faces"
 ) -> FaceSet:
-    """What is read from faces uint8 [n, 64, 64, 3] that stand for recordings; arguments as `drawn` has them."""
+    """What is read from faces uint8 [n, 64, 64, 3] that stand for recordings, or for photographs, of the index.
+
+    Arguments are as `drawn` has them.
+    """
     return face_readers.describe(
         faces,
         voices["identity"],
@@ -176,6 +185,21 @@ def neighbours(subject: Subject, training: Selection, heard: np.ndarray, *, n_in
     return described.take(at, identities=subject.held_out.voices["identity"].to_numpy(object))
 
 
+def by_code(subject: Subject, *, n_inception: int) -> FaceSet | None:
+    """Photographs of test people drawn again by way of their face codes: what no draw can be expected to exceed.
+
+    They are of the half that `rows.evaluate` takes real faces from; None where that is empty.
+    """
+    assert subject.code is not None
+    photos = subject.held_out.photos
+    photos = photos[rows.taken(_named(photos), rng=seeding.stream(subject.seed, "bootstrap"))]
+    if photos.empty:
+        return None
+    real = data.Photos(np.asarray(subject.store.faces[photos["row"].to_numpy()]), device="cpu")
+    faces = inference.rendered(subject.code.decoder, autoencoder.encode(subject.code, real))
+    return described(subject, photos, faces, n_inception=n_inception, desc="photographs by their codes")
+
+
 def trained_on(subject: Subject) -> np.ndarray:
     """Embeddings float32 [t, d] of photographs that the variant was trained on, of everyone as many."""
     training = data.select(subject.store, split="train", gender=subject.gender).photos
@@ -211,6 +235,8 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
         found["draws_mean"] = mean_of_draws(subject, face_quality.spread(voices, n_most=MOST_AVERAGED, rng=rng))
         typical = subject.model.typical(heard)
         found["typical"] = described(subject, voices, typical, n_inception=n_inception, desc="typical faces")
+    if subject.code is not None and (again := by_code(subject, n_inception=n_inception)) is not None:
+        found["by_code"] = again
     found["neighbour"] = neighbours(subject, training, heard.numpy(), n_inception=n_inception)
     if general is not None:
         found["general"] = drawn(subject, voices, heard, model=general, n_inception=n_inception, desc="General's faces")
@@ -252,6 +278,8 @@ def measure(
     """
     absent = {} if "general" in found else {"general": "this is the General model"}
     absent |= {row: NO_SAMPLER for row in ("draws_mean", "typical") if row not in found}
+    if "by_code" not in found:
+        absent["by_code"] = NO_CODE
     if "gender_mean_face" not in found:
         absent["gender_mean_face"] = "the gender of some people, or the mean face of it, is unknown"
     if protocol == "closed":  # the nearest voice is the recording itself

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from s2f.evaluation.face_readers import Extractor, Reader
 from s2f.features.store import Store
+from s2f.networks.codes import FaceCode
 from s2f.networks.inference import Model
 from s2f.training.data import Selection
 
@@ -28,6 +29,7 @@ class Subject:
     root : Path, optional, where the recordings of the store lie; without it none is heard again
     photo_reader : Reader, optional, the reader as photographs are read by, each once; `reader` if not given
     photo_inception : Extractor, optional, the same for `inception`
+    code : FaceCode, optional, what the model draws codes of
     """
 
     model: Model
@@ -41,6 +43,7 @@ class Subject:
     root: Path | None = None
     photo_reader: Reader | None = None
     photo_inception: Extractor | None = None
+    code: FaceCode | None = None
 
     @property
     def of_photos(self) -> Reader:

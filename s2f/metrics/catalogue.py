@@ -122,6 +122,7 @@ _ROWS = (
         mean=True,
     ),
     Row("probe", "linear map", NONE, direction=True, table2=5),
+    Row("by_code", "another photo, by its face code", NONE, no_video="a photograph, drawn from no voice"),
     Row("ceiling", "another photo of the person", NONE, no_video="a photograph, drawn from no voice", table2=12),
 )
 # Measured where another system is compared with the drawn faces; no part of a study.

@@ -18,13 +18,14 @@ from s2f.errors import MetricError, nearest
 from s2f.metrics import bootstrap, catalogue, frechet, guesses, measures
 from s2f.metrics.measures import Comparison, Given, RealSets, Sizes
 from s2f.metrics.resampling import Measured, Resampling
-from s2f.metrics.standins import FaceSet, halves, refuse_unknown, shuffled, someone_else
+from s2f.metrics.standins import FaceSet, refuse_unknown, shuffled, someone_else, to_source
 
 N_SHUFFLES = 20  # ways of giving the drawn faces to others, at most as many as there are others
 _ONE_PHOTO = "no person has two photos"
 TRAINED_ON = "the people who are measured were trained on"
 DEFAULTS = MappingProxyType({"ceiling": _ONE_PHOTO, "random_real": _ONE_PHOTO})
 SHUFFLED = MappingProxyType({"shuffled_voice": "model", "shuffled_mean": "draws_mean"})  # of which row each is made
+FROM_SOURCE = ("random_real", "ceiling", "by_code")  # rows of one half of the photographs, compared with the other
 OF_MEAN = ("shuffled_mean", "probe")  # rows that the mean of many draws is compared with
 
 
@@ -46,7 +47,8 @@ def evaluate(
     stand_ins : mapping of str to FaceSet
         One face (or embedding) a test recording, for any row of the catalogue, or for `OTHER`. Rows `chance`,
         `gender_oracle`, `random_real` and `ceiling` are made here from the photos and people, and those of `SHUFFLED`
-        from the row that it names: the mean over `N_SHUFFLES` ways of giving its faces to others.
+        from the row that it names: the mean over `N_SHUFFLES` ways of giving its faces to others. Row `by_code` has
+        a face for each photo of the half that `taken` names, in its order.
     photos : FaceSet, every held-out photo of the people
     people : DataFrame, columns identity, gender ("f", "m" or None), nationality (str or None), one row a person
     protocol : str, "held_out" or "closed" (the people were trained on), as it goes into the result
@@ -66,11 +68,13 @@ def evaluate(
 
     Raises
     ------
-    MetricError: an unknown row, no photos, or faces of people that are not in `people`
+    MetricError
+        An unknown row, no photos, faces of people that are not in `people`, or faces of row `by_code` that are not
+        those of the half.
 
     Notes
     -----
-    Pair metrics compare with every photo of a person, except rows `random_real` and `ceiling`, whose
+    Pair metrics compare with every photo of a person, except the rows of `FROM_SOURCE`, whose
     faces come from one half of the photos and are compared with the other. FID, KID, precision and recall compare
     every row with that other half, at one n on both sides, so that the rows can be compared.
 
@@ -86,7 +90,11 @@ def evaluate(
         raise MetricError("photos", "are empty", remedy="Give the held-out photos of the people.", reason="too_few")
     people = people.drop_duplicates("identity").sort_values("identity").reset_index(drop=True)
     streams = _streams(rng)
-    reference, source = halves(photos, rng=streams["halves"])
+    in_source = to_source(photos, rng=streams["halves"])
+    reference, source = photos.take(~in_source), photos.take(in_source)
+    if "by_code" in stand_ins and list(stand_ins["by_code"].identities) != list(source.identities):
+        problem, remedy = "is not of the half that real faces are taken from", "Take the photos that `taken` names."
+        raise MetricError("by_code", problem, remedy=remedy)
     sets = {key: [faces] for key, faces in stand_ins.items()}
     if len(source):
         sets["ceiling"] = [source]
@@ -112,7 +120,7 @@ def evaluate(
         elif key == "gender_oracle":
             found = guesses.gender_oracle(given)
         elif key in sets:
-            gallery = reference if key in ("ceiling", "random_real") else photos
+            gallery = reference if key in FROM_SOURCE else photos
             comparisons = [Comparison(given, row, faces, gallery) for faces in sets[key]]
             found = {metric: measures.averaged(metric, comparisons) for metric in catalogue.METRICS}
         else:
@@ -142,7 +150,18 @@ def n_compared(photos: FaceSet, n_faces: int, *, rng: np.random.Generator) -> in
     n_faces : int, faces of the smallest row that is drawn
     rng : numpy.random.Generator, a stream that starts as the one of `evaluate` will
     """
-    return min(n_faces, *map(len, halves(photos, rng=_streams(rng)["halves"])))
+    n_source = int(taken(photos, rng=rng).sum())
+    return min(n_faces, n_source, len(photos) - n_source)
+
+
+def taken(photos: FaceSet, *, rng: np.random.Generator) -> np.ndarray:
+    """Which photographs `evaluate` would take real faces from, to compare with the others: bool [n].
+
+    Parameters
+    ----------
+    photos, rng, as `n_compared` has them
+    """
+    return to_source(photos, rng=_streams(rng)["halves"])
 
 
 def too_few(n: int, *, min_n: int = frechet.MIN_FACES) -> str | None:

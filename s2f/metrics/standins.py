@@ -116,22 +116,29 @@ def repeated(means: FaceSet, names: list[str], identities: np.ndarray, *, gender
 def halves(photos: FaceSet, *, rng: np.random.Generator) -> tuple[FaceSet, FaceSet]:
     """Split each person's photos in two, so that real faces can stand in without meeting themselves.
 
-    Where the videos are known and a person has two or more, whole videos go to one side, so that a real
-    face is not compared with its neighbour frame. A person with one photo is in the first half only.
-
     Returns
     -------
-    reference, source : FaceSet, to compare with, and to take stand-ins from
+    reference, source : FaceSet, to compare with, and to take stand-ins from, as `to_source` says
     """
-    to_source = np.zeros(len(photos), bool)
+    chosen = to_source(photos, rng=rng)
+    return photos.take(~chosen), photos.take(chosen)
+
+
+def to_source(photos: FaceSet, *, rng: np.random.Generator) -> np.ndarray:
+    """Which photos stand-ins are taken from, of `halves`: bool [n].
+
+    Where the videos are known and a person has two or more, whole videos go to one side, so that a real
+    face is not compared with its neighbour frame. A person with one photo is in the other half.
+    """
+    chosen = np.zeros(len(photos), bool)
     for person in np.unique(photos.identities.astype(str)):
         rows = np.flatnonzero(photos.identities == person)
         groups = np.arange(len(rows)) if photos.sources is None else photos.sources[rows].astype(str)
         if len(np.unique(groups)) < 2:
             groups = np.arange(len(rows))
         names = rng.permutation(np.unique(groups))
-        to_source[rows] = np.isin(groups, names[: len(names) // 2])
-    return photos.take(~to_source), photos.take(to_source)
+        chosen[rows] = np.isin(groups, names[: len(names) // 2])
+    return chosen
 
 
 def someone_else(photos: FaceSet, *, rng: np.random.Generator) -> FaceSet:

@@ -117,7 +117,11 @@ STAGES = MappingProxyType(
                 "06_metrics",
                 sections=("measure",),
                 after=("05_training",),
-                needs=(("05_training", OWN), ("05_training", GENERAL)),  # General draws the same people
+                needs=(
+                    ("05_training", OWN),
+                    ("05_training", GENERAL),  # which draws the same people
+                    ("04_face_code", OWN),  # by which photographs are drawn again
+                ),
                 writes={"metrics": "{variant}"},
                 done="{variant}/metrics.json",
             ),

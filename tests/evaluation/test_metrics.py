@@ -21,11 +21,11 @@ from s2f.evaluation.measured import FACES, READINGS, load_readings, save_reading
 from s2f.evaluation.subject import Subject
 from s2f.features import front_end
 from s2f.features.store import Store
-from s2f.metrics import catalogue, standins
+from s2f.metrics import catalogue, rows, standins
 from s2f.metrics.measures import Sizes
 from s2f.metrics.standins import FaceSet
 from s2f.networks import inference
-from s2f.networks.codes import Sampler
+from s2f.networks.codes import FaceCode, Sampler
 from s2f.networks.inference import Model
 from s2f.networks.models import Architecture
 from s2f.networks.readers import Readers, Trunk
@@ -325,6 +325,33 @@ def test_of_many_recordings_some_of_each_person_are_drawn_many_times(sampled, mo
     assert sorted(found.identities) == sorted(people)
 
 
+def test_photographs_by_their_codes_are_those_that_real_faces_are_taken_from(sampled):
+    torch.manual_seed(5)
+    subject, photos = replace(sampled.subject, code=FaceCode(width=0.0625).eval()), metrics.photographs(sampled.subject)
+    found = metrics.stand_ins(subject, n_inception=3, n_noise=6)["by_code"]
+    taken = rows.taken(photos, rng=metrics.seeding.stream(2, "bootstrap"))
+    assert 0 < taken.sum() < len(photos) and list(found.identities) == list(photos.identities[taken])
+    assert list(found.sources) == list(photos.sources[taken]) and np.isfinite(found.inception[:, 0]).sum() == 3
+    pixels = torch.from_numpy(photos.pixels[taken]).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        again = subject.code.decode(subject.code.encode(pixels / 127.5 - 1))
+    expected = ((again + 1) * 127.5).permute(0, 2, 3, 1).numpy()
+    assert np.abs(found.pixels - expected).max() <= 1 and expected.std() > 1
+    assert "by_code" not in sampled.found
+    measured = SimpleNamespace(photos=photos, held_out=subject.held_out)
+    result = measure(measured, {"model": sampled.found["model"], "by_code": found}, seed=2)
+    assert result["rows"]["by_code"]["l1_pixel_255"]["n_recordings"] == taken.sum()
+    absent = measure(measured, {"model": sampled.found["model"]}, seed=2)["rows"]["by_code"]
+    assert {entry["reason"] for entry in absent.values()} == {metrics.NO_CODE}
+
+
+def test_without_a_second_photograph_of_anybody_none_is_drawn_by_its_code(sampled):
+    photos = sampled.subject.held_out.photos.drop_duplicates("identity")
+    held_out = replace(sampled.subject.held_out, photos=photos)
+    subject = replace(sampled.subject, code=FaceCode(width=0.0625).eval(), held_out=held_out)
+    assert "by_code" not in metrics.stand_ins(subject, n_inception=3, n_noise=6)
+
+
 def test_many_draws_for_the_first_recording_of_each_person_are_measured(sampled, monkeypatch):
     subject, asked = sampled.subject, []
 
@@ -482,7 +509,10 @@ def test_whether_sets_can_be_compared_is_known_before_inception_runs(
     store = world(tmp_path, crowd(train=4, validation=2, test=14), n_photos=n_photos, n_voices=4)
     asked = SimpleNamespace(max_images=max_images, face_identity=None, face_gender=None, inception=None)
     resolved = SimpleNamespace(
-        measure=asked, variant=SimpleNamespace(gender=None), corpus=SimpleNamespace(kind="synthetic")
+        measure=asked,
+        variant=SimpleNamespace(gender=None),
+        corpus=SimpleNamespace(kind="synthetic"),
+        sampler=SimpleNamespace(kind="none"),
     )
     study = SimpleNamespace(params=resolved, seed=seed, device="cpu", read=lambda what: tmp_path)
     monkeypatch.setattr(metrics.Store, "open", lambda folder: store)
@@ -887,9 +917,13 @@ def test_what_the_packaged_network_reads_of_photographs_is_kept_beside_the_store
     monkeypatch.setattr(metrics.face_quality, "reader", lambda *given, **paths: (reader, "it"))
     monkeypatch.setattr(metrics.face_readers, "Inception", lambda **given: None)
     monkeypatch.setattr(metrics.preprocessing, "inputs", lambda study: {"root": tmp_path / "sound"})
+    monkeypatch.setattr(metrics.codes, "load", lambda folder: folder.name)
     resolved = params.resolve("smoke", root=ROOT)
     study = SimpleNamespace(params=resolved, seed=3, device="cpu", read=lambda what: tmp_path / what)
     subject, name = metrics.subject(study)
+    assert subject.code == "code"
+    study.params = params.resolve("smoke", overrides={"recipe": "poster"}, root=ROOT)
+    assert metrics.subject(study)[0].code is None
     assert (name, subject.root, subject.reader, subject.seed) == ("it", tmp_path / "sound", reader, 3)
     faces = store.faces[:3]
     np.testing.assert_array_equal(subject.of_photos.embed(faces), Reader().embed(faces))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from s2f.errors import MetricError
-from s2f.metrics import bootstrap, catalogue, standins
+from s2f.metrics import bootstrap, catalogue, rows, standins
 from s2f.metrics.standins import FaceSet
 from tests.metrics.loops import IN_SETS, PARTS, evaluate, unit
 
@@ -50,10 +50,29 @@ def test_real_rows_never_meet_their_own_photo(study):
     reference, source = standins.halves(study.photos, rng=np.random.default_rng(0))
     shared = {photo.tobytes() for photo in reference.pixels} & {photo.tobytes() for photo in source.pixels}
     assert not shared
-    rows = evaluate(study)["rows"]
+    result = evaluate(study)["rows"]
     for row in ("ceiling", "random_real"):
-        distances = rows[row]["l1_pixel_255"]
+        distances = result[row]["l1_pixel_255"]
         assert distances["value"] == pytest.approx(85, abs=2) and distances["n_recordings"] == 40, row
+
+
+def test_photographs_by_their_codes_are_measured_as_photographs_are(study, rng):
+    # A code that keeps everything gives the row of the photographs themselves.
+    source = study.photos.take(rows.taken(study.photos, rng=np.random.default_rng(3)))
+    result = evaluate(study, stand_ins={"model": study.model, "by_code": source}, rng=np.random.default_rng(3))
+    assert result["rows"]["by_code"] == result["rows"]["ceiling"] != result["rows"]["model"]
+    assert result["differences"]["by_code"] == {
+        metric: entry | {"reason": entry["reason"] and entry["reason"].replace("ceiling", "by_code")}
+        for metric, entry in result["differences"]["ceiling"].items()
+    }
+
+
+def test_photographs_by_their_codes_of_others_are_refused(study):
+    taken = rows.taken(study.photos, rng=np.random.default_rng(3))
+    own = np.flatnonzero(taken)
+    for wrong in (study.photos, study.photos.take(own[1:]), study.photos.take(own[::-1])):
+        with pytest.raises(MetricError, match="by_code is not of the half"):
+            evaluate(study, stand_ins={"model": study.model, "by_code": wrong}, rng=np.random.default_rng(3))
 
 
 def test_rows_do_not_depend_on_the_order_of_recordings(study, rng):
