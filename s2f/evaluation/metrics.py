@@ -186,7 +186,7 @@ def neighbours(subject: Subject, training: Selection, heard: np.ndarray, *, n_in
 
 
 def by_code(subject: Subject, *, n_inception: int) -> FaceSet | None:
-    """Photographs of test people drawn again by way of their face codes: what no draw can be expected to exceed.
+    """Photographs of test people drawn again by way of their face codes: what is left of a photograph in its code.
 
     They are of the half that `rows.evaluate` takes real faces from; None where that is empty.
     """
