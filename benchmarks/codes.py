@@ -34,7 +34,7 @@ from s2f.networks.codes import FaceCode, Sampler, noise
 from s2f.networks.readers import Readers
 from s2f.settings import Settings
 from s2f.study import params
-from s2f.training import autoencoder, data, loop, sampler
+from s2f.training import autoencoder, data, face_code, loop, sampler
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHOWN = {  # metric: heading, factor
@@ -222,7 +222,7 @@ def compare(store: Store, code: FaceCode, network: Sampler, arguments: argparse.
     table["a photograph of the person"] = measured(heard, pixels[own], seed=seed) | {
         SPREAD[0]: _estimate(bootstrap.mean(between), len(between), 1)
     }
-    again = inference.rendered(code.decoder, autoencoder.encode(code, data.Photos(pixels[own], device="cpu")))
+    again = face_code.again(code, pixels[own]).drawn
     table["the same, by way of its code"] = measured(heard, again, seed=seed)
     known = data.embeddings(run / "voice", training.voices)
     person = standins.nearest_voice(known.numpy(), training.voices["identity"], voices.numpy())

@@ -32,7 +32,7 @@ from s2f.networks.codes import FaceCode, Sampler
 from s2f.networks.readers import Readers
 from s2f.settings import Code, Settings
 from s2f.study import params, runs
-from s2f.training import autoencoder, data, loop, sampler
+from s2f.training import autoencoder, data, face_code, loop, sampler
 
 HEADINGS = (
     "s",
@@ -77,7 +77,8 @@ class Bench:
         self.names, self.genders = people["identity"].to_numpy(str), people["gender"].to_numpy(object)
         photographs = found.photos()
         self.faces, self.photo_codes = np.asarray(found.faces), np.searchsorted(self.names, photographs["identity"])
-        self.photos = self.read(self.faces).embeddings
+        self.seen = self.read(self.faces)
+        self.photos = self.seen.embeddings
         self.first = np.unique(self.photo_codes, return_index=True)[1]  # a photograph of each person
         self.features = None if self.inception is None else self.inception.features(self.faces[self.first])
         vectors = known_answer.embeddings(study, self.model, found, root)
@@ -116,16 +117,16 @@ class Bench:
 
     def bounds(self) -> dict[str, dict[str, str]]:
         """Rows of what draws are compared with: another photograph, a linear map."""
-        return {"another photograph": self._another(self.faces), "linear map from the voice": self._said(self.map)}
+        return {"another photograph": self._another(self.seen), "linear map from the voice": self._said(self.map)}
 
     def by_code(self, code: FaceCode) -> dict[str, str]:
         """A row: a photograph of each person by way of its code."""
-        again = inference.rendered(code.decoder, autoencoder.encode(code, data.Photos(self.faces, device="cpu")))
-        return self._another(again) | self._near(self.read(again).embeddings, self.photo_codes)
+        again = self.read(face_code.again(code, self.faces).drawn)
+        return self._another(again) | self._near(again.embeddings, self.photo_codes)
 
-    def _another(self, faces: np.ndarray) -> dict[str, str]:
-        """The first of each person's photographs, as `faces` [k, 64, 64, 3] have it, beside the person's others."""
-        own, others = self.read(faces[self.first]), np.ones(len(faces), bool)
+    def _another(self, read: Read) -> dict[str, str]:
+        """The first of each person's photographs, as `read` [k] has it, beside the person's others."""
+        own, others = read.take(self.first), np.ones(len(read.embeddings), bool)
         others[self.first] = False
         return self._sex(own) | self._said(self._wins(own.embeddings, others))
 

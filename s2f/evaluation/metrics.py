@@ -22,7 +22,7 @@ from s2f.networks import codes, inference
 from s2f.networks.inference import Model
 from s2f.settings import Measure
 from s2f.study.runs import Study
-from s2f.training import autoencoder, data
+from s2f.training import data, face_code
 from s2f.training.data import Selection
 
 MOST_AVERAGED = 512  # recordings, of which many draws are read each
@@ -195,9 +195,8 @@ def by_code(subject: Subject, *, n_inception: int) -> FaceSet | None:
     photos = photos[rows.taken(_named(photos), rng=seeding.stream(subject.seed, "bootstrap"))]
     if photos.empty:
         return None
-    real = data.Photos(np.asarray(subject.store.faces[photos["row"].to_numpy()]), device="cpu")
-    faces = inference.rendered(subject.code.decoder, autoencoder.encode(subject.code, real))
-    return described(subject, photos, faces, n_inception=n_inception, desc="photographs by their codes")
+    again = face_code.again(subject.code, np.asarray(subject.store.faces[photos["row"].to_numpy()]))
+    return described(subject, photos, again.drawn, n_inception=n_inception, desc="photographs by their codes")
 
 
 def trained_on(subject: Subject) -> np.ndarray:
