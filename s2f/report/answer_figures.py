@@ -200,6 +200,10 @@ def _level(name: str) -> str:
     return PHOTOGRAPHS[0] if name == "photographs" else MARKS[name][0]
 
 
+def _p_value(value: float) -> str:
+    return f"p {'< 0.001' if value < 0.001 else f'= {value:.3f}'} after Holm's correction"
+
+
 def _tally(part: pd.DataFrame) -> list[int]:
     """How many attributes have each of `VERDICTS`."""
     return [int((part["verdict"] == verdict).sum()) for verdict in VERDICTS]
@@ -247,6 +251,9 @@ def sentence(answer: Answer | None) -> str:
     caused = int(within["caused"].sum())
     (recovered, missed, chance, above), (own, lost, *_) = _tally(overall), _tally(within)
     independent = int((~overall["caused"].astype(bool)).sum())
+    failing = overall[overall["verdict"] == recovery.ABOVE].to_dict("records")
+    fails = (f"{prose.trait(row['attribute'])} (R² {row['value']:z.3f}, {_p_value(row['p_holm'])})" for row in failing)
+    named = f"; above chance, and so failing the check: {'; '.join(fails)}" if failing else ""
     seeds = "1 seed" if len(answer.seeds) == 1 else f"{len(answer.seeds)} seeds"
     together = ""
     if DRAWS in set(answer.table["level"]):
@@ -255,11 +262,11 @@ def sentence(answer: Answer | None) -> str:
             f"These are one draw for each recording, read and averaged, and differ by what is made up. The mean of "
             f"many draws for a recording shows {all_} of {all_ + none}, and within a sex {some} of {some + other}. "
         )
-    return (
+    return prose.signed(
         f"On {answer.n_people} people and {seeds} of training, the drawn faces show {recovered} of the "
         f"{recovered + missed} traits, sex among them, that share causes with the voice and can be told from it. "
         f"Within a sex they show {own} of {own + lost}, and {caused - own - lost} more have no verdict there. "
         f"{together}"
         f"Of the {independent} independent traits {chance + above} can be read from a face, and {chance} of these "
-        f"stay at chance; of the others nothing is known."
+        f"stay at chance{named}. Of the {independent - chance - above} that cannot be read nothing is known."
     )

@@ -41,7 +41,7 @@ def heard_or_made_up() -> Figure:
     boxes = {
         "body": (50, 38, "body\nsex, age, size", GREEN),
         "manner": (16, 38, "words, mood,\nroom, microphone", GREY),
-        "looks": (84, 38, "skin, hair, eyes,\nglasses, light", GREY),
+        "looks": (84, 38, "skin tone, colours of\nhair and eyes,\nglasses, light", GREY),
         "voice": (33, 20, "voice", BLUE),
         "face": (67, 20, "face", ORANGE),
         "drawn": (50, 6, "drawn face\nheard and made up", PURPLE),
@@ -59,8 +59,8 @@ def heard_or_made_up() -> Figure:
     say(
         figure,
         """Boxes and arrows. The body, that is sex, age and size, leads to the voice and to the face. Words, mood, room
-        and microphone lead to the voice alone; skin, hair, eyes, glasses and light to the face alone. The drawn face
-        hangs on the voice only, so what it shows of the last box is invented.""",
+        and microphone lead to the voice alone; skin tone, the colours of hair and eyes, glasses and light to the face
+        alone. The drawn face hangs on the voice only, so what it shows of the last box is invented.""",
     )
     return figure
 

@@ -242,10 +242,10 @@ def verdict(found: Spread | str) -> str:
     told, free, rest = table[in_voice], table[~in_voice & ~caused], table[~in_voice & caused]
     unread = [name for name in NAMES if name != "sex" and name not in set(table["attribute"])]
     n_varied = (table["spread"] == AS_PEOPLE).sum()
-    text = f"Of {len(told)} attributes that the voice tells within a sex, draws share something of "
+    text = f"Of {len(told)} attributes that the voice tells within a sex, draws share a part of "
     text += f"{(told['sharing'] == SHARED).sum()}{_how_much(told)}."
     for part, which in (
-        (free, "nothing that shapes the voice causes"),
+        (free, "are independent of the voice"),
         (rest, "share causes with the voice but cannot be told from it within a sex"),
     ):
         if len(part):
@@ -262,23 +262,46 @@ def verdict(found: Spread | str) -> str:
 
 
 def covered(found: Spread | str) -> str:
-    """How many photographs the central intervals hold on average, and which attributes miss, in words."""
+    """How many photographs the central intervals hold on average, and which attributes miss, in words.
+
+    Of women alone and men alone only what misses is said.
+    """
     if isinstance(found, str) or found.coverage.empty:
         return f"Not measured: {_why(found, 'coverage')}."
     table, parts = found.coverage, []
-    for level in sorted(set(table["level"])):
-        own = table[(table["level"] == level) & (table["group"] == "overall")].set_index("attribute")
-        mean = own.loc["mean"]
-        value, low, high = (100 * mean[part] for part in ("value", "low", "high"))
-        n = _digits(low, high, of=100 * level)
-        text = f"The central {100 * level:.0f} % of the draws hold {value:.{n}f} % [{low:.{n}f}, {high:.{n}f}] of the "
-        text += "photographs"
-        text += "" if low <= 100 * level <= high else f", {'fewer' if value < 100 * level else 'more'} than they should"
-        alone = own.drop("mean")
-        off = {"too few": alone.index[alone["high"] < level], "too many": alone.index[alone["low"] > level]}
-        which = "; ".join(f"{what} for {_named(names)}" for what, names in off.items() if len(names))
-        parts.append(f"{text}; {which or 'no single attribute misses'}.")
+    for group in ("overall", *_groups(table)[1:]):
+        for level in sorted(set(table["level"])):
+            own = table[(table["level"] == level) & (table["group"] == group)].set_index("attribute")
+            mean, misses = own.loc["mean"], _missed(own.drop("mean"), level)
+            than, central = _than(mean, level), f"central {100 * level:.0f} %"
+            text = f"The {central} of the draws hold {_held(mean, level)} of the photographs"
+            if group != "overall":
+                text = f"Among {group} alone the {central} hold" + (f" {_held(mean, level)}" if than else "")
+            if group == "overall" or than:
+                parts.append(f"{text}{than}; {misses or 'no single attribute misses'}.")
+            elif misses:
+                parts.append(f"{text} {misses}.")
     return " ".join(parts)
+
+
+def _held(mean: pd.Series, level: float) -> str:
+    """How much is held on average, in percent with its interval."""
+    value, low, high = (100 * mean[part] for part in ("value", "low", "high"))
+    n = _digits(low, high, of=100 * level)
+    return f"{value:.{n}f} % [{low:.{n}f}, {high:.{n}f}]"
+
+
+def _than(mean: pd.Series, level: float) -> str:
+    """That the average misses its level, where it does."""
+    if mean["low"] <= level <= mean["high"]:
+        return ""
+    return f", {'fewer' if mean['value'] < level else 'more'} than they should"
+
+
+def _missed(alone: pd.DataFrame, level: float) -> str:
+    """Of which attributes too few or too many are held, in words."""
+    off = {"too few": alone.index[alone["high"] < level], "too many": alone.index[alone["low"] > level]}
+    return "; ".join(f"{what} for {_named(names)}" for what, names in off.items() if len(names))
 
 
 def _digits(low: float, high: float, *, of: float, least: int = 1) -> int:
@@ -301,7 +324,7 @@ def _how_much(told: pd.DataFrame) -> str:
     shared, known = told["shared_value"], told["ceiling"]
     most = told.loc[shared.idxmax()]
     return (
-        f" (in the middle of them {shared.median():z.2f} of the variance where the voice tells {known.median():z.2f}; "
+        f" (median {shared.median():z.2f} of the variance, where the voice tells {known.median():z.2f}; "
         f"at most {most['shared_value']:z.2f} where it tells {most['ceiling']:z.2f}, of {said(most['attribute'])})"
     )
 

@@ -77,7 +77,7 @@ class Study:
 
     def beside(self, label: str) -> Study:
         """The run kept under another label of the same profile: one of the profile's own, or of `THOROUGH`."""
-        other = open_study(
+        other = _resolve(
             self.notebook,
             profile=self.profile,
             variant="general",
@@ -85,7 +85,7 @@ class Study:
             label=label,
             overrides={**THOROUGH, **self.params.beside}[label],
         )
-        return dataclasses.replace(other, inputs=self.inputs)
+        return dataclasses.replace(other, inputs=self.inputs, code=self.code, caller=self.caller)
 
     def seeds(self) -> list[Study]:
         """This run and its others that differ in nothing but the seed, where their folders are there."""
@@ -301,6 +301,22 @@ def open_study(
     if notebook not in STAGES:
         raise ParameterError(f"notebook '{notebook}'", "does not exist", remedy=nearest(notebook, STAGES))
     notebooks.refuse_unknown_parameters(_cells())
+    study = _resolve(notebook, profile=profile, variant=variant, seed=seed, label=label, overrides=overrides)
+    if study.params.split.rule == "none":
+        _say_once(f"{study.shown(study.run)} {CLOSED}")
+    study.code = code_of(notebook, root=study.root)
+    study.caller = environment.suspects(_shell())
+    if study.caller:
+        _say_once(f"Can change results, so that `study` makes this again without: {', '.join(study.caller)}.")
+    if _shell() is not None:
+        environment.limit_threads(study.n_threads)
+    return study
+
+
+def _resolve(
+    notebook: str, *, profile: str, variant: str, seed: int, label: str, overrides: Mapping | str | None
+) -> Study:
+    """A notebook's view of a run by its checked parameters; whose code it is asked with is not said yet."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ParameterError("parameter 'seed'", f"is {seed!r}", remedy="It must be a whole number from 0.")
     params.check_label(label)
@@ -309,16 +325,7 @@ def open_study(
     resolved = params.resolve(profile, variant=variant, overrides=overrides, root=root)
     given = params.parse_overrides(overrides)
     params.check_own(label, profile=profile, plain=plain, overrides=given, root=root)
-    study = Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
-    if resolved.split.rule == "none":
-        _say_once(f"{study.shown(study.run)} {CLOSED}")
-    study.code = code_of(notebook, root=root)
-    study.caller = environment.suspects(_shell())
-    if study.caller:
-        _say_once(f"Can change results, so that `study` makes this again without: {', '.join(study.caller)}.")
-    if _shell() is not None:
-        environment.limit_threads(study.n_threads)
-    return study
+    return Study(notebook, root, profile, variant, seed, label, resolved, plain, given)
 
 
 def open_asked(notebook: str, arguments: argparse.Namespace) -> Study:

@@ -225,8 +225,14 @@ def test_the_page_of_an_answer(measured):
         f"Within a sex they show {own[recovery.RECOVERED]} of {tellable}, and {caused - tellable} more have no "
         f"verdict there. "
         f"Of the {independent} independent traits {n[recovery.CHANCE] + n[recovery.ABOVE]} can be read from a face, "
-        f"and {n[recovery.CHANCE]} of these stay at chance; of the others nothing is known."
+        f"and {n[recovery.CHANCE]} of these stay at chance. "
+        f"Of the {independent - n[recovery.CHANCE] - n[recovery.ABOVE]} that cannot be read nothing is known."
     )
+    table = answer.table.copy()
+    tone = (table["mode"] == "overall") & (table["level"] == "face") & (table["attribute"] == "glasses")
+    table.loc[tone, ["verdict", "value", "p_holm"]] = [recovery.ABOVE, 0.0312, 0.0004]
+    failing = answer_figures.sentence(replace(answer, table=table))
+    assert "; above chance, and so failing the check: glasses (R² 0.031, p < 0.001 after Holm's correction)." in failing
     assert answer_figures.counts(answer).data.shape == (6, 2)
     shown = answer_figures.exceptions(answer).data
     assert not shown["verdict"].isin([recovery.RECOVERED, recovery.CHANCE]).any()

@@ -131,9 +131,9 @@ def test_words_about_shares_and_coverage(found):
     text = draw_figures.verdict(found)
     free = len(NAMES) - 1 - 22
     assert text.startswith(
-        "Of 10 attributes that the voice tells within a sex, draws share something of 9 (in the middle of them 0.30 of "
-        "the variance where the voice tells 0.30; at most 0.30 where it tells 0.30, of age). "
-        f"Of {free} that nothing that shapes the voice causes, {free} are made up; draws share 0.020 to 0.020 of them. "
+        "Of 10 attributes that the voice tells within a sex, draws share a part of 9 (median 0.30 of "
+        "the variance, where the voice tells 0.30; at most 0.30 where it tells 0.30, of age). "
+        f"Of {free} that are independent of the voice, {free} are made up; draws share 0.020 to 0.020 of them. "
         "Of 12 that share causes with the voice but cannot be told from it within a sex, 12 are made up;"
     )
     off = prose.trait([name for name in NAMES if name != "sex"][1])
@@ -151,6 +151,15 @@ def test_words_about_shares_and_coverage(found):
         beside.loc[middle, name] = beside.loc[middle, "level"] - below
     text = draw_figures.covered(replace(found, coverage=beside))
     assert "79.97] of the photographs, fewer than they should" in text, "rounded, the interval would hold 80"
+    assert "Among women alone the central 80 % hold too few for height. " in words
+    men = (beside["group"] == "men") & middle & (beside["level"] == 0.8)
+    beside.loc[men, ["value", "low", "high"]] = 0.764, 0.732, 0.794
+    text = draw_figures.covered(replace(found, coverage=beside))
+    assert "Among men alone the central 80 % hold 76.4 % [73.2, 79.4], fewer than they should; too few for" in text
+    everyone = found.coverage[found.coverage["group"] == "overall"]
+    assert "alone" not in draw_figures.covered(replace(found, coverage=everyone))
+    of_one_sex = pd.concat([everyone, everyone.assign(group="women")])
+    assert draw_figures.covered(replace(found, coverage=of_one_sex)) == words.partition(" Among")[0]
     for say in (draw_figures.verdict, draw_figures.covered, draw_figures.shares_table):
         assert say(draws.NO_SAMPLER) == f"Not measured: {draws.NO_SAMPLER}."
 
