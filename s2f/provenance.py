@@ -139,10 +139,17 @@ def again(path: Path) -> str:
                 if isinstance(facts, dict) and isinstance(facts.get("command"), str):
                     return f"run `{here(facts['command'], root=seed.parents[2])}`"
     profile, _, label = seed.parent.name.partition("-")
+    n_seeds = [] if seed.name == "s0" else ["--seeds", str(int(seed.name[1:]) + 1)]
     if label:
-        return f"run the study of {seed.parent.name} with the options it was made with"
-    command = shlex.join(["python", "-m", "s2f", "study", "--profile", profile])
+        more = f" and {shlex.join(n_seeds)}" if n_seeds else ""
+        return f"run the study of {seed.parent.name} with the options it was made with{more}"
+    command = shlex.join(["python", "-m", "s2f", "study", "--profile", profile, *n_seeds])
     return f"run `{here(command, root=seed.parents[2])}`"
+
+
+def anew(folder: Path) -> str:
+    """Instruction to make a stage's folder of a run again, though a record there says that it is finished."""
+    return f"delete {folder / FILE}, then {again(folder)}"
 
 
 def here(command: str, *, root: Path) -> str:

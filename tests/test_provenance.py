@@ -174,7 +174,7 @@ def test_facts_of_another_version_or_form_say_what_to_do(tmp_path, change, said)
 def test_a_run_says_what_makes_it_again(tmp_path, monkeypatch):
     run = tmp_path / "a b" / "runs" / "smoke-x" / "s1"
     (run / "notebooks").mkdir(parents=True)
-    said = "run the study of smoke-x with the options it was made with"
+    said = "run the study of smoke-x with the options it was made with and --seeds 2"
     assert provenance.again(run / "general") == said
     (run / "notebooks" / "01_corpus.json").write_text("damaged")
     assert provenance.again(run / "general") == said
@@ -189,3 +189,5 @@ def test_a_run_says_what_makes_it_again(tmp_path, monkeypatch):
         assert provenance.again(elsewhere) == "run the study that makes it"
     plain = provenance.again(tmp_path / "a b" / "runs" / "voxceleb" / "s0")
     assert plain == f"run `{shlex.quote(sys.executable)} -m s2f study --profile voxceleb`"
+    other = provenance.again(tmp_path / "a b" / "runs" / "voxceleb" / "s2" / "general")
+    assert other == f"{plain[:-1]} --seeds 3`", "without it only the first seed would be made"

@@ -433,15 +433,15 @@ def read(folder: Path) -> Spread | str:
     ------
     RunError: missing, damaged or of another version
     """
-    path = folder / FILE
-    content = files.read_versioned(path, version=VERSION, remedy=measured.again(path), error=RunError)
+    path, remedy = folder / FILE, measured.again(folder)
+    content = files.read_versioned(path, version=VERSION, remedy=remedy, error=RunError)
     if "reason" in content:
         return str(content["reason"])
     try:
         frames = {name: pd.DataFrame(content[name]) for name in FRAMES}
         return Spread(content["n_people"], content["n_draws"], **frames, reasons=content["reasons"])
     except (KeyError, ValueError) as problem:
-        raise RunError(path, f"is of another form ({problem})", remedy=measured.again(path), reason="format") from None
+        raise RunError(path, f"is of another form ({problem})", remedy=remedy, reason="format") from None
 
 
 def _records(frame: pd.DataFrame) -> list[dict]:

@@ -69,7 +69,7 @@ def read(folder: Path) -> dict[str, Any]:
     RunError: missing, of another version, or without what `network_quality` finds
     """
     path = folder / FILE
-    remedy = f"Judge the networks again: delete this file, then {provenance.again(path)}"
+    remedy = f"Judge the networks again: {provenance.anew(folder)}"
     found = files.read_versioned(path, version=VERSION, remedy=remedy, error=RunError)
     if missing := [key for key in ("reader", *QUALITY) if key not in found]:
         raise RunError(path, f"has no {missing[0]}", remedy=remedy, reason="format")

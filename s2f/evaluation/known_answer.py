@@ -25,6 +25,7 @@ from s2f.corpora.synthetic import build, population
 from s2f.evaluation import attributes, draws
 from s2f.evaluation.attributes import asked, targets
 from s2f.evaluation.draws import Spread
+from s2f.evaluation.measured import opened
 from s2f.features import pack, preprocessing, store
 from s2f.metrics import pairs, recovery
 from s2f.metrics.recovery import Level
@@ -337,8 +338,8 @@ def write(measured: Measured | None, answers: Mapping[str, Answer | None], folde
 
 
 def read(folder: Path) -> Measured:
-    """Read what `write` wrote of one run."""
-    with np.load(folder / "readings.npz") as arrays:
+    """Read what `write` wrote of one run; RunError where it is missing, damaged or of another version."""
+    with opened(folder / "readings.npz") as arrays:
         truth = {mode: arrays[f"{mode}/truth"] for mode in MODES}
         levels = {
             (mode, name): Level(arrays[f"{mode}/{name}/predicted"], arrays[f"{mode}/{name}/null"])
@@ -436,7 +437,7 @@ def leak(study: Study, answer: Answer | None) -> pd.DataFrame | None:
     truth, levels = _levels(study, people, leak=amount, embedded=embedded, readings={})
     heard = {name: [levels["overall", name]] for name in ("ceiling", "embedding")}
     parts["in the people measured"] = _table(study, "overall", truth["overall"], heard)
-    if "in the training too" not in parts:
+    if "in the training too" not in parts and not study.label:  # what a thorough study trains is of the plain run
         trained = study.beside("leak")
         if (shows := _finished(study, trained)) is not None:
             parts["in the training too"] = _answer(trained, {trained.seed: shows}).table

@@ -5,6 +5,7 @@ Beside it lies what was read of the faces, which later notebooks look at again.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,24 @@ VERSION, FILE = 2, "metrics.json"
 FACES, READINGS = "faces.npy", "readings.npz"
 
 
-def again(path: Path) -> str:
-    """What to do about a file of a measured variant that cannot be used."""
-    return f"Measure the variant again: delete this file, then {provenance.again(path)}"
+def again(folder: Path) -> str:
+    """What to do about a file in a folder of measurements that cannot be used."""
+    return f"Measure again: {provenance.anew(folder)}"
+
+
+def opened(path: Path) -> Any:
+    """The arrays of a file of measurements, ``.npy`` or ``.npz``.
+
+    Raises
+    ------
+    RunError: missing, cut short or damaged
+    """
+    try:
+        return np.load(path)
+    except FileNotFoundError:
+        raise RunError(path, "is not there", remedy=again(path.parent), reason="missing") from None
+    except (EOFError, ValueError, zipfile.BadZipFile):
+        raise RunError(path, "is damaged", remedy=again(path.parent), reason="damaged") from None
 
 
 class _Form(BaseModel):
@@ -91,14 +107,14 @@ def read(folder: Path) -> dict[str, Any]:
     RunError: missing, or of another version or form
     """
     path = folder / FILE
-    found = files.read_versioned(path, version=VERSION, remedy=again(path), error=RunError)
+    found = files.read_versioned(path, version=VERSION, remedy=again(folder), error=RunError)
     try:
         OfVariant.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise RunError(
-            path, f"is of another form: {where}: {first['msg']}", remedy=again(path), reason="format"
+            path, f"is of another form: {where}: {first['msg']}", remedy=again(folder), reason="format"
         ) from None
     return found
 
@@ -151,20 +167,20 @@ def load_readings(folder: Path, store: Store) -> Readings:
     RunError: written by a version that did not keep which photographs it read
     """
     sets, rows = [], []
-    with np.load(folder / READINGS) as arrays:
+    with opened(folder / READINGS) as found:
         for name in ("faces", "photos"):
-            if f"{name}_rows" not in arrays:
+            if f"{name}_rows" not in found:
                 problem = "does not say which files of the store were read"
                 raise RunError(folder / READINGS, problem, remedy=again(folder), reason="format")
-            rows.append(arrays[f"{name}_rows"])
+            rows.append(found[f"{name}_rows"])
             n = len(rows[-1])
             inception = None
-            if f"{name}_inception" in arrays:
-                inception = np.full((n, arrays[f"{name}_inception"].shape[1]), np.nan, np.float32)
-                inception[arrays[f"{name}_extracted"]] = arrays[f"{name}_inception"]
-            pixels = np.load(folder / FACES) if name == "faces" else np.asarray(store.faces[rows[-1]])
-            sources = arrays[f"{name}_sources"].astype(object) if f"{name}_sources" in arrays else None
-            identities = arrays[f"{name}_identities"].astype(object)
-            vectors, female = arrays[f"{name}_embeddings"], arrays[f"{name}_female"]
+            if f"{name}_inception" in found:
+                inception = np.full((n, found[f"{name}_inception"].shape[1]), np.nan, np.float32)
+                inception[found[f"{name}_extracted"]] = found[f"{name}_inception"]
+            pixels = opened(folder / FACES) if name == "faces" else np.asarray(store.faces[rows[-1]])
+            sources = found[f"{name}_sources"].astype(object) if f"{name}_sources" in found else None
+            identities = found[f"{name}_identities"].astype(object)
+            vectors, female = found[f"{name}_embeddings"], found[f"{name}_female"]
             sets.append(FaceSet(identities, pixels, vectors, female, inception, sources))
     return Readings(sets[0], sets[1], rows[0], rows[1])

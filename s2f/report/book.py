@@ -183,8 +183,11 @@ def main(words: list[str] | None = None) -> int:
         executed = run / f"s{arguments.seed}" / "notebooks"
         with tempfile.TemporaryDirectory() as folder:
             index = build(root, run, executed_pages(root, executed, instead=Path(folder)), seed=arguments.seed)
-    except S2FError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (S2FError, OSError) as error:
+        refused = files.refusal(error) if isinstance(error, OSError) else error
+        if refused is None:
+            raise
+        print(f"error: {refused}", file=sys.stderr)
         return 2
     print(f"The book: {index.as_uri()}")
     return 0

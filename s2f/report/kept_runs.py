@@ -23,7 +23,7 @@ from s2f.metrics import catalogue
 from s2f.provenance import Facts
 from s2f.report import draw_figures, face_figures, prose, style, tables, training_figures
 from s2f.settings import Settings
-from s2f.study import params
+from s2f.study import params, runs
 from s2f.study.finished import Finished, settings_of
 from s2f.study.stages import VARIANTS
 
@@ -35,6 +35,7 @@ KEPT_OF_VARIANT = MappingProxyType(
 )
 NOTED = "provenance.json"  # what made every notebook of the run; a folder with it is a kept run
 PAGE = "index.md"
+KEEP_AGAIN = "Keep the run again, or delete its folder."
 ROWS = ("model", "draws_mean", "probe", "gender_oracle", "shuffled_voice", "ceiling")  # of Table 2, of each variant
 DRAWS = MappingProxyType(
     {  # of what many draws say: how it is drawn, and what it is
@@ -118,11 +119,14 @@ def _write_page(run: Path, folder: Path) -> Path:
             raise ValueError("no notebook")
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         problem = f"is of another version or form ({error})"
-        raise RunError(run / NOTED, problem, remedy="Keep the run again, or delete its folder.") from None
-    seeds = {seed: _many_draws(seed) for seed in _seeds(run)}
-    for seed, found in seeds.items():
-        _draw(seed, found, folder / seed.name)
-    files.write_text(folder / PAGE, "\n".join(_page(run.name, seeds, noted, folder)) + "\n")
+        raise RunError(run / NOTED, problem, remedy=KEEP_AGAIN) from None
+    try:
+        seeds = {seed: _many_draws(seed) for seed in _seeds(run)}
+        for seed, found in seeds.items():
+            _draw(seed, found, folder / seed.name)
+        files.write_text(folder / PAGE, "\n".join(_page(run.name, seeds, noted, folder)) + "\n")
+    except RunError as error:  # whose remedy is to run a study, which leaves what is kept as it is
+        raise RunError(error.subject, error.problem, remedy=KEEP_AGAIN, reason=error.reason) from None
     return folder / PAGE
 
 
@@ -192,7 +196,19 @@ def _keep_seed(seed: Finished, target: Path) -> list[tuple[str, Facts]]:
             shutil.copy(path, target / name)
     noted = [(path.stem, provenance.read_facts(path)) for path in sorted((home / "notebooks").glob("*.json"))]
     shared = {(path.name, made_by): path for (_, made_by), path in seed.made_of.items() if path.parent != home}
-    return noted + [(made_by, provenance.read_stages(path)[made_by]) for (_, made_by), path in shared.items()]
+    return noted + [(made_by, _shared(seed, path, made_by)) for (_, made_by), path in shared.items()]
+
+
+def _shared(seed: Finished, path: Path, made_by: str) -> Facts:
+    """The record of a folder of the plain run that a seed's results hang on, as long as it is still the same."""
+    facts = provenance.read_stages(path).get(made_by)
+    name = runs.record_name(path, made_by, root=seed.home.parents[2])
+    readers = [(seed.home / "results", "07_results"), *((folder, by) for (_, by), folder in seed.made_of.items())]
+    read = [provenance.read_stages(folder).get(by) for folder, by in readers]
+    if facts is None or any(each and (each.inputs or {}).get(name, facts.id) != facts.id for each in read):
+        remedy = f"Run the study to its end, then keep it: {provenance.again(seed.home)}"
+        raise RunError(path, "is not what these results were made of any more", remedy=remedy, reason="missing")
+    return facts
 
 
 def _table1(seed: Path) -> Path:
@@ -246,7 +262,8 @@ def _page(
     table["seeds"] = ", ".join(seed.name[1:] for seed in seeds)
     lines += [f"| {what} | {prose.plain_markdown(value)} |" for what, value in table.items()]
     lines += ["", "To make them again:", "", "```bash"]
-    recorded = [facts.command for facts in every if facts.command]  # of the last seed, for all
+    # Of the last seed, for all; what a labelled run shares with the plain one was made by another.
+    recorded = [facts.command for name, facts in noted if name == "07_results" and facts.command]
     plain = f"python -m s2f study --profile {profile}" + (f" --seeds {len(seeds)}" if len(seeds) > 1 else "")
     if label and not recorded:
         lines += [f"# and --label {label}, with what its params.yaml has of its own, by --set"]

@@ -93,7 +93,7 @@ def check_variant(folder: Path) -> None:
         found = sorted({*folder.glob(f"*/{inference.CHECKPOINT}"), *folder.glob(f"s*/*/{inference.CHECKPOINT}")})
         if found:
             variants = ", ".join(str(path.parent) for path in found)
-            raise CheckpointError(folder, "holds several variants", remedy=f"Give one with --run: {variants}")
+            raise CheckpointError(folder, "is no variant's folder", remedy=f"Give one with --run: {variants}")
 
 
 def _heard_no_real_voice(variant: Path) -> bool:

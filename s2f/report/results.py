@@ -12,6 +12,7 @@ import pandas as pd
 
 from s2f import files, seeding
 from s2f.corpora.splits import in_split
+from s2f.errors import RunError
 from s2f.evaluation import measured
 from s2f.features.store import Store
 from s2f.metrics import catalogue
@@ -164,7 +165,7 @@ def load(study: Study) -> Variant:
     folder = study.read("metrics")
     store = Store.open(study.read("store"))
     held_out = data.select(store, split="test", gender=study.params.variant.gender)
-    return Variant(measured.read(folder), np.load(folder / "faces.npy"), held_out, store)
+    return Variant(measured.read(folder), measured.opened(folder / measured.FACES), held_out, store)
 
 
 def load_all(study: Study) -> dict[str, Variant]:
@@ -356,7 +357,17 @@ def draws(study: Study, variant: Variant, shown: Shown, *, n: int = N_DRAWS) -> 
 
 
 def compare(main: Variant, others: dict[str, Variant], shown: Shown) -> dict[str, np.ndarray]:
-    """Rows of faces of the same people: true, drawn here, drawn by each other run."""
+    """Rows of faces of the same people: true, drawn here, drawn by each other run.
+
+    Raises
+    ------
+    RunError: another run has other test recordings
+    """
+    for label, other in others.items():
+        if not other.held_out.voices["path"].equals(main.held_out.voices["path"]):
+            problem = f"has other test recordings than the run beside it, '{label}'"
+            remedy = "Leave parameters that choose or divide people out of what the profile trains beside (`beside`)."
+            raise RunError("this run", problem, remedy=remedy)
     names = tables.run_names(main.metrics, {label: other.metrics for label, other in others.items()})
     drawn = [shown.drawn, *(other.faces[shown.rows] for other in others.values())]
     return {"true": shown.true} | {f"recipe {name}": faces for name, faces in zip(names, drawn, strict=True)}

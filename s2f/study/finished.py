@@ -38,13 +38,14 @@ class Finished:
     def folder(self, what: str, *, variant: str = "general") -> Path:
         """Where a part lies, by its name in `stages.WRITERS`; it need not be there.
 
-        Where no record says it, the run's own folder, or the plain run's where it has none; of a variant its own.
+        What no record says lies in the run's own folder; where there are no records at all, in the plain run's if the
+        run has none, but of a variant in its own.
         """
         stage = WRITERS[what]
         name = stage.writes[what].format(variant=variant)
         own = self.home / name
-        beside = own if own.is_dir() or stage.each_variant else self.plain / name
-        return self.made_of.get((name, stage.notebook), beside)
+        alone = bool(self.made_of) or own.is_dir() or stage.each_variant
+        return self.made_of.get((name, stage.notebook), own if alone else self.plain / name)
 
     def page(self, name: str) -> Path:
         """The executed notebook of a page, such as ``06_metrics_general``; it need not be there."""

@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -210,18 +211,26 @@ class Graph:
 
     def _problems_of_inputs(self, job: Job, made: provenance.Facts) -> Iterator[str]:
         assert made.inputs is not None
-        needed = {
-            runs.record_name(*self._place(need, what), root=self.root)
-            for need in self.needs(job)
-            for what in need.stage.writes
-        }
+        needed = self._names(self.needs(job))
+        shown = {self._folder(label) for label in THOROUGH}  # by pages that do not wait for these
+        known = needed | self._parts
         for name in sorted(needed | set(made.inputs)):
             folder, _, notebook = name.rpartition(":")
             if name not in needed and f"/s{job.seed}/" not in f"/{folder}/":
                 continue  # another seed's, which this one's page shows but does not wait for
+            if name not in known and Path(folder).parts[0] not in shown:
+                yield f"{folder} is no part of it any more"
             now = self._facts(self.root / "runs" / folder, notebook)
             if now is None or now.id != made.inputs.get(name):
                 yield f"{folder} is another"
+
+    @cached_property
+    def _parts(self) -> set[str]:
+        """All that the study's jobs write, as records name it."""
+        return self._names(self.jobs())
+
+    def _names(self, jobs: Iterable[Job]) -> set[str]:
+        return {runs.record_name(*self._place(job, what), root=self.root) for job in jobs for what in job.stage.writes}
 
     def _problems_of_page(self, job: Job, made: provenance.Facts) -> Iterator[str]:
         try:

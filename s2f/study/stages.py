@@ -140,7 +140,7 @@ STAGES = MappingProxyType(
             Stage("08_your_voice", after=("05_training",), needs=(("05_training", ALL),)),
             Stage(
                 "09_known_answer",
-                sections=("answer",),
+                sections=("measure", "answer"),
                 after=("05_training",),
                 needs=(("05_training", GENERAL),),
                 writes={"answer": "answer"},

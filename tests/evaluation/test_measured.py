@@ -64,3 +64,13 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path):
     with pytest.raises(ValidationError, match="recipe"):
         measured.write({key: value for key, value in CONTENT.items() if key != "recipe"}, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "is not there"), (b"no arrays", "is damaged")])
+def test_arrays_that_cannot_be_opened_are_named_with_what_to_delete(tmp_path, content, said):
+    path = tmp_path / "runs" / "demo" / "s0" / "general" / measured.READINGS
+    path.parent.mkdir(parents=True)
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RunError, match=rf"readings\.npz {said}.*delete .*general/provenance\.json, then run `"):
+        measured.opened(path)

@@ -449,7 +449,8 @@ def test_people_may_be_chosen(folders, networks, capsys, text):
     ("text", "said"),
     [
         ("Ann_A\nEve_F\n", "names 'Eve_F', of whom there is no generated picture. Did you mean 'Eve_E'"),
-        ("Ann_A\n", "have 1 person in common"),
+        ("Ann_A\n", "some.txt names 1 people. Name two or more"),
+        ("# nobody\n", "some.txt names 0 people. Name two or more"),
         (None, "cannot be read"),
     ],
 )

@@ -755,6 +755,15 @@ def test_the_command_says_which_notebook_is_missing(tmp_path, monkeypatch, capsy
     assert book.main(["smoke", "3"]) == 2
     assert "runs/smoke/s3/notebooks/07_results.ipynb is missing" in capsys.readouterr().err
 
+    def refused(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(root / "_build"))
+
+    monkeypatch.setattr(book, "build", refused)
+    monkeypatch.setattr(book, "executed_pages", lambda *_, **__: {})
+    assert book.main(["smoke", "3"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "_build cannot be" in said and "Traceback" not in said
+
 
 @pytest.mark.parametrize(
     ("run", "kind", "words"),

@@ -49,6 +49,7 @@ FACTS = {
     "finished": "2026-01-01T00:00:00Z",
     "packages": {"torch": "2.11.0"},
     "command": "python -m s2f study --profile synthetic --label x --set 'gan.steps=7'",
+    "id": "an id",
 }
 
 
@@ -70,7 +71,7 @@ def finished(seed):
     log = [{"step": step, "d": 1.0 / step, "it_per_s": 3.0, "diversity": 0.5} for step in (1, 2, 3)]
     (seed / "general" / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     np.savez(seed / "general" / "samples.npz", **{"00000003": np.zeros((2, 64, 64, 3), np.uint8)})
-    for name, device in (("05_training_general", "cuda"), ("06_metrics_general", "cpu")):
+    for name, device in (("05_training_general", "cuda"), ("06_metrics_general", "cpu"), ("07_results", "cpu")):
         (seed / "notebooks" / f"{name}.json").write_text(json.dumps(FACTS | {"device": device}))
     return seed
 
@@ -133,7 +134,7 @@ def test_numbers_and_faces_of_a_run_are_kept_and_its_page_is_made_of_them(tmp_pa
         "| device of the training | cuda |",
         "| machine | Linux x86_64, 16 cores |",
         "| seeds | 0 |",
-        "| 1.00 h |",
+        "| 1.50 h |",
         "python -m s2f study --profile synthetic --label x --set 'gan.steps=7'",
         "python -m s2f keep runs/synthetic-x",
         "| KID × 1000 | FID |",
@@ -144,7 +145,7 @@ def test_numbers_and_faces_of_a_run_are_kept_and_its_page_is_made_of_them(tmp_pa
     shown = shown_on(text)
     assert len(shown) == 4 and all((page.parent / path).is_file() for path in shown)
     facts = json.loads((folder / "provenance.json").read_text())
-    assert [fact["notebook"] for fact in facts] == ["05_training_general", "06_metrics_general"]
+    assert [fact["notebook"] for fact in facts] == ["05_training_general", "06_metrics_general", "07_results"]
 
 
 def test_what_a_labelled_run_shares_with_the_plain_one_is_kept_with_it(tmp_path, run):
@@ -153,9 +154,31 @@ def test_what_a_labelled_run_shares_with_the_plain_one_is_kept_with_it(tmp_path,
     folder = kept_runs.keep(tmp_path, run)
     assert inside(folder) == before and "s0/general/log.jsonl" in before
     assert {fact["notebook"] for fact in json.loads((folder / "provenance.json").read_text())} >= {"05_training"}
-    finish(run.parent / "synthetic" / "s0" / "general", ["05_training"], seed=7)
+    shared = run.parent / "synthetic" / "s0" / "general"
+    record = (shared / "provenance.json").read_text()
+    (shared / "provenance.json").write_text(record.replace("an id", "another id"))
+    with pytest.raises(RunError, match=r"general is not what these results were made of any more"):
+        kept_runs.keep(tmp_path, run)
+    (shared / "provenance.json").write_text(record)
+    finish(shared, ["05_training"], seed=7)
     with pytest.raises(RunError, match=r"synthetic.s0.general was not made by 05_training"):
         kept_runs.keep(tmp_path, run)
+
+
+def test_the_page_of_a_labelled_run_says_its_own_command(tmp_path, run):
+    share_training(run / "s0")
+    shared = run.parent / "synthetic" / "s0" / "general" / "provenance.json"
+    shared.write_text(shared.read_text().replace(" --label x --set 'gan.steps=7'", ""))
+    text = page_of(tmp_path, run).read_text(encoding="utf-8")
+    assert FACTS["command"] in text and "--profile synthetic\n" not in text
+
+
+def test_what_is_kept_of_another_version_is_to_be_kept_again(tmp_path, run):
+    folder = kept_runs.keep(tmp_path, run)
+    path = folder / "s0" / "results" / "table2.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 0'))
+    with pytest.raises(RunError, match=r"Keep the run again, or delete its folder\.$"):
+        kept_runs.write_pages(tmp_path, tmp_path / "pages")
 
 
 def test_a_run_without_a_measured_variant_is_not_kept(tmp_path, run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -202,7 +203,8 @@ def test_runs_that_other_code_made_are_left_out_and_it_is_said(project, monkeypa
     assert results.closed(study()) == {}
     said = capsys.readouterr().out
     for other in ("s2", "closed/s0"):
-        assert f"{other} is left out, since other code made it. To make it again: python -m s2f study" in said
+        assert f"{other} is left out, since other code made it. To make it again: " in said
+    assert said.count("--thorough") == 1 and "--label closed" not in said, "its book would take the plain run's place"
 
 
 def test_damaged_metrics_of_another_seed_are_not_passed_over(project):
@@ -259,6 +261,7 @@ def test_one_seed_has_no_deviation(project):
 @pytest.fixture
 def variant():
     voices = pd.DataFrame({"identity": ["b", "b", "a", "c"], "gender": ["m", "m", "f", None], "row": [4, 5, 6, 7]})
+    voices["path"] = [f"{k}.wav" for k in range(4)]
     photos = pd.DataFrame({"identity": ["a", "b", "b", "c"], "row": [1, 2, 3, 0]})
     index = pd.DataFrame({"identity": [*"abcde", "a"], "split": ["test"] * 3 + ["train"] * 2 + ["test"]})
     pixels = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((4, 2, 2, 3), np.uint8)
@@ -447,6 +450,10 @@ def test_other_runs_are_compared_on_the_same_people(variant):
     found = results.compare(variant, {"short": same}, shown)
     assert list(found) == ["true", "recipe codes", "recipe codes (short)"]
     np.testing.assert_array_equal(found["recipe codes"], shown.drawn)
+    voices = variant.held_out.voices
+    others = replace(variant.held_out, voices=voices.assign(path=voices["path"].to_numpy()[::-1]))
+    with pytest.raises(RunError, match="other test recordings than the run beside it, 'other'"):
+        results.compare(variant, {"other": replace(other, held_out=others)}, shown)
 
 
 def test_recipes_are_shown_where_others_were_trained_and_said_where_none_was(variant, monkeypatch, capsys):

@@ -23,6 +23,8 @@ def test_parts_lie_where_the_records_of_the_results_say(tmp_path):
     assert own.folder("metrics") == own.home / "general"
     assert own.folder("model") == plain / "general"
     assert own.folder("store") == plain / "store"
+    made(plain / "code", "04_face_code")  # which these results do not hang on
+    assert own.folder("code") == own.home / "code"
     assert {path.parent for path in own.made_of.values()} == {own.home, plain}
     for home, pages in (
         (plain, ["02_preprocessing", "05_training_general"]),

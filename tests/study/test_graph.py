@@ -82,7 +82,7 @@ def test_a_notebook_saved_by_an_editor_is_the_same(project):
             "params/profiles/smoke.yaml",
             "n_bootstrap: 200",
             "n_bootstrap: 201",
-            ["06_metrics", "07_results", "10_poster"],
+            ["06_metrics", "07_results", "09_known_answer", "10_poster"],
         ),
         ("params/profiles/smoke.yaml", "n_photos: 1", "n_photos: 2", ["09_known_answer"]),
         ("params/profiles/smoke.yaml", "recipe: codes", "recipe: codes  # a comment", []),
@@ -100,6 +100,17 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(project, file, old, 
     assert sorted({job.notebook for job in jobs}) == sorted(reruns)
     if "variants" in file:
         assert {job.variant for job in jobs if job.stage.each_variant} == {"females"}
+    study(project)
+    assert graph(project).unfinished() == {}
+
+
+def test_what_is_taken_out_of_a_study_leaves_its_pages(project):
+    path = project / "params" / "profiles" / "smoke.yaml"
+    path.write_text(path.read_text() + "\nvariants: [general, females]\n")
+    reasons = {job.notebook: why for job, why in graph(project).unfinished().items()}
+    assert reasons == dict.fromkeys(
+        ("07_results", "08_your_voice", "10_poster"), "smoke/s0/males is no part of it any more"
+    )
     study(project)
     assert graph(project).unfinished() == {}
 

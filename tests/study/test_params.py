@@ -157,6 +157,7 @@ def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():
     assert {k for k in plain if prints(measure__n_bootstrap=50)[k] != plain[k]} == {
         "06_metrics",
         "07_results",
+        "09_known_answer",  # as many draws, and intervals of as many resamples
         "10_poster",
     }
     assert {k for k in plain if prints(answer__n_photos=5)[k] != plain[k]} == {"09_known_answer"}
