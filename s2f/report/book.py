@@ -245,7 +245,8 @@ def _behind(finished: Finished) -> dict[str, Path]:
     for home in (finished.plain, finished.home):
         for path in sorted({path for pattern in BEHIND for path in home.glob(pattern)}):
             name = path.relative_to(home)
-            if home == finished.home or name.parts[0] in shared:
+            left = name.parts[0] in stages.VARIANTS and not finished.has(name.parts[0])  # of an earlier question
+            if not left and (home == finished.home or name.parts[0] in shared):
                 found[name.as_posix()] = path
     return found
 

@@ -88,7 +88,8 @@ class Run(Finished):
     def courses(self) -> list[moving_figures.Course]:
         """What the run's trainings logged."""
         folders = {name: self.folder(name) for name in ("voice", "code")}
-        return moving_figures.courses(folders | {name: self.folder("model", variant=name) for name in VARIANTS})
+        own = {name: self.folder("model", variant=name) for name in VARIANTS if self.has(name)}
+        return moving_figures.courses(folders | own)
 
     def people(self) -> list[moving_figures.Person]:
         """Test people on the map of voices; nobody of whom is generated, or whom the run has no embedding of."""

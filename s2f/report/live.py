@@ -64,7 +64,8 @@ def write(run: Path, pages: Path, *, seed: int) -> str | None:
     finished = Finished(run / f"s{seed}")
     found = {name: finished.folder(name) for name in ("corpus", "store", "voice")}
     folders = {name: finished.folder("model", variant=name) for name in LEARNED_FROM}
-    names = [name for name, folder in folders.items() if (folder / inference.CHECKPOINT).is_file()]
+    trained = (name for name, folder in folders.items() if (folder / inference.CHECKPOINT).is_file())
+    names = [name for name in trained if finished.has(name)]
     models = {name: inference.load(folders[name]) for name in names}
     about: dict[str, Any] = {"run": run.name, "seed": seed, "problem": _problem(models, found)}
     if about["problem"] is not None:

@@ -62,6 +62,10 @@ class Finished:
             return [name for name in VARIANTS if (self.home / name / "metrics.json").is_file()]
         return [name for name in VARIANTS if (name, "06_metrics") in self.made_of]
 
+    def has(self, variant: str) -> bool:
+        """Whether the results hang on a variant, as far as records say: a folder may be of an earlier question."""
+        return not self.made_of or variant in self.variants
+
     @cached_property
     def made_of(self) -> dict[tuple[str, str], Path]:
         """Folders that the results hang on, by their name and the notebook that made them, as records say.

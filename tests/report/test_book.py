@@ -21,7 +21,9 @@ from s2f import files
 from s2f.errors import RunError
 from s2f.report import book, pdf
 from s2f.study import params
+from s2f.study.finished import Finished
 from s2f.study.pages import check_executed
+from tests.study.test_finished import made
 
 ROOT = Path(__file__).resolve().parents[2]
 GLUE = re.compile(r"\{glue:text\}`runs/(\w+)\.ipynb::(\w+)(?::([^`]*))?`")
@@ -744,6 +746,16 @@ def test_a_recipe_without_face_code_has_a_page_that_says_so(tmp_path, profile):
     titles = {name: page.cells[0].source.splitlines()[0] for name, page in absent.items()}
     assert titles["04_face_code"] == "# Face code: not in this run"
     assert len(set(titles.values())) == len(titles) == (5 if profile == "table" else 1)  # no two pages are called alike
+
+
+def test_files_of_a_variant_that_was_taken_out_are_not_given(tmp_path):
+    seed = tmp_path / "runs" / "demo" / "s0"
+    made(seed / "general", "05_training", "06_metrics")
+    made(seed / "results", "07_results", of=["demo/s0/general:06_metrics"])
+    for name in ("general", "males", "answer"):
+        (seed / name).mkdir(exist_ok=True)
+        (seed / name / "draws.json").touch()
+    assert sorted(book._behind(Finished(seed))) == ["answer/draws.json", "general/draws.json"]
 
 
 def test_the_command_says_which_notebook_is_missing(tmp_path, monkeypatch, capsys):

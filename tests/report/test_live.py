@@ -24,6 +24,7 @@ from s2f.networks import inference
 from s2f.networks.models import GE2EEmbedding, Generator, seeded
 from s2f.report import face_figures, live
 from s2f.report.draws import spread
+from s2f.study.finished import Finished
 from tests.features.making import REAL, chirp, needs_real, vowel, write_with_av
 from tests.report import live_run
 
@@ -144,6 +145,9 @@ def test_a_labelled_run_takes_what_it_shares_from_the_plain_one_and_shares_are_s
     wave, rate = soundfile.read(io.BytesIO(base64.b64decode(first["people"][0]["sound"])), dtype="float32")
     np.testing.assert_array_equal(wave, sound_files.read(tmp_path / "data" / "x" / f"{held_out.index[0]}.wav"))
     assert rate == SAMPLE_RATE
+    monkeypatch.setattr(Finished, "has", lambda self, variant: variant == "general")  # Females are left of before
+    assert live.write(labelled, tmp_path / "again", seed=0) is None
+    assert not (tmp_path / "again" / live.FOLDER / "females.js").exists()
 
 
 # ------------------------------------------------------------------------------------------------ in a browser

@@ -20,6 +20,9 @@ def test_parts_lie_where_the_records_of_the_results_say(tmp_path):
     made(own.home / "general", "06_metrics", of=["demo/s0/general:05_training"])
     made(own.home / "results", "07_results", of=["demo-more/s0/general:06_metrics", "demo-more/s1/general:06_metrics"])
     assert own.plain == plain and own.variants == ["general"]
+    (own.home / "males").mkdir()  # of an earlier question, too
+    (own.home / "males" / "metrics.json").touch()
+    assert own.has("general") and not own.has("males")
     assert own.folder("metrics") == own.home / "general"
     assert own.folder("model") == plain / "general"
     assert own.folder("store") == plain / "store"
@@ -42,4 +45,4 @@ def test_without_records_a_run_has_its_own_folders_and_the_plain_ones_for_what_v
     assert own.variants == []
     (own.home / "males").mkdir()
     (own.home / "males" / "metrics.json").touch()
-    assert own.variants == ["males"]
+    assert own.variants == ["males"] and own.has("females")
