@@ -74,11 +74,12 @@ def courses(folders: Mapping[str, Path]) -> list[Course]:
 
     Parameters
     ----------
-    folders : mapping of the name of a run's folder ("voice", "code", "general" …) to where it is
+    folders : mapping of the name of a run's folder ("voice", "code", "general" …) to where it is; others are passed over
     """
     found = []
     for part, places in PARTS:
-        paths = [folders[place.partition("/")[0]] / place.partition("/")[2] for place in places]
+        named = (place.partition("/") for place in places)
+        paths = [folders[folder] / name for folder, _, name in named if folder in folders]
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
             continue

@@ -53,6 +53,8 @@ def test_courses_are_the_losses_that_were_logged(tmp_path):
         Course("Males", "discriminator: real or fake?", [1, 2], [0.7, 0.6]),
         Course("Males", "classifier: whose real face?", [2], [2.0]),
     ]
+    without = {name: folder for name, folder in folders(tmp_path).items() if name not in ("females", "males")}
+    assert moving_figures.courses(without) == found[:2], "a run may have General alone"
 
 
 def test_the_picture_below_shows_the_same_curves():
