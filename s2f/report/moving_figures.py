@@ -74,7 +74,7 @@ def courses(folders: Mapping[str, Path]) -> list[Course]:
 
     Parameters
     ----------
-    folders : mapping of the name of a run's folder ("voice", "code", "general" …) to where it is; others are passed over
+    folders : mapping of a folder's name ("voice", "code", "general" …) to where it is; others are passed over
     """
     found = []
     for part, places in PARTS:
