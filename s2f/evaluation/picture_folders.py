@@ -203,7 +203,7 @@ def restricted(scanned: Mapping[str, tuple[pd.DataFrame, list]], only: Path, peo
     owners, drawn = _Owners(people), set(scanned["generated"][0]["identity"])
     wanted = {owners.named(line) or line for line in lines if line and not line.startswith("#")}
     if len(wanted) < 2:
-        raise CorpusError(only, f"names {len(wanted)} people", remedy="Name two or more, one a line.", reason="empty")
+        raise CorpusError(only, "names fewer than two people", remedy="Give a name or id a line.", reason="empty")
     if lost := sorted(wanted - drawn):
         problem = f"names '{lost[0]}', of whom there is no generated picture"
         raise CorpusError(only, problem, remedy=nearest(lost[0], drawn), reason="unknown_identity")

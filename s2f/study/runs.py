@@ -282,8 +282,9 @@ def alike(study: Study, other: Study, parts: Sequence[tuple[str, str]]) -> bool:
         return False
     if all(study.of(variant).agrees(other.of(variant), what) for variant, what in parts):
         return True
-    thorough = f"python -m s2f study --profile {study.profile} --thorough"  # which makes the plain run's book
-    command = provenance.here(thorough if other.label in THOROUGH else other.whole, root=study.root)
+    # Another label is one of the thorough study, which makes the plain run's book; the same one has another seed.
+    thorough = f"python -m s2f study --profile {study.profile} --thorough"
+    command = provenance.here(other.whole if other.label == study.label else thorough, root=study.root)
     print(f"{other.shown(other.run)} is left out, since other code made it. To make it again: {command}")
     return False
 

@@ -449,8 +449,8 @@ def test_people_may_be_chosen(folders, networks, capsys, text):
     ("text", "said"),
     [
         ("Ann_A\nEve_F\n", "names 'Eve_F', of whom there is no generated picture. Did you mean 'Eve_E'"),
-        ("Ann_A\n", "some.txt names 1 people. Name two or more"),
-        ("# nobody\n", "some.txt names 0 people. Name two or more"),
+        ("Ann_A\n", "some.txt names fewer than two people. Give a name"),
+        ("# nobody\n", "some.txt names fewer than two people. Give a name"),
         (None, "cannot be read"),
     ],
 )
