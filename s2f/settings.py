@@ -234,6 +234,7 @@ class Sampler(Hearing):
     learning_rate: Share
     decay_from: Share
     noise: Annotated[float, _real(0.0, 10.0)]
+    smoothing: Annotated[float, _real(0.0, 1.0)]
     dropped: Annotated[float, _real(0.0, 0.99)]
     flip: bool
     average_decay: Annotated[float, _real(0.0, 0.99999)]

@@ -104,6 +104,8 @@ class Trainer(loop.Trainer):
         photos = pairs.photographs_of(pairs.recording_identities[recordings], self._uniform(n, 1))[:, 0]
         way = (self._uniform(n, 1)[:, 0] * len(self.codes)).long()
         wanted = self.codes[way, photos]
+        if s.smoothing:
+            wanted = wanted + s.smoothing * self._normal(wanted.shape)
         return voices, known, wanted, self._uniform(n, 1)[:, 0], self._normal((n, 2, wanted.shape[1]))
 
     def _flow_loss(self, voices: Tensor, known: Tensor, wanted: Tensor, times: Tensor, noise: Tensor) -> Tensor:

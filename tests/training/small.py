@@ -76,6 +76,7 @@ SAMPLER = Sampler(
     learning_rate=2e-3,
     decay_from=0.5,
     noise=0.3,
+    smoothing=0.0,
     dropped=0.1,
     flip=True,
     average_decay=0.995,

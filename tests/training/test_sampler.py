@@ -132,6 +132,15 @@ def test_a_batch_joins_voices_with_photographs_of_the_same_people():
     assert noisy.var(0).sum() == pytest.approx((voices.var(0) + 0.25).sum().item(), rel=0.1)
 
 
+def test_codes_are_spread_by_the_smoothing_alone():
+    using = pairs()
+    made = torch.zeros(1, using.n_faces, 6)
+    sharp, smooth = (trainer(using=using, made=made, batch_size=4000, smoothing=s)._batch()[2] for s in (0.0, 0.25))
+    assert sharp.abs().max() == 0
+    torch.testing.assert_close(smooth.std(0), torch.full((6,), 0.25), rtol=0.05, atol=0)
+    assert np.corrcoef(smooth.T.numpy())[0, 1:] == pytest.approx(0, abs=0.05)  # each number by its own
+
+
 def test_only_the_weights_are_learned_and_the_axes_are_those_of_the_voices():
     t = trainer()
     before = {name: weights(getattr(t, name)) for name in ("network", "average")}
