@@ -59,7 +59,7 @@ $(READY): $(VENV)/.packages pyproject.toml
 book: $(READY)  ## Run the study on the embedded corpus and build the book
 	@$(BIN)/python -m s2f study --profile "$$S2F_PROFILE"
 
-study: $(READY)  ## The thorough run: three seeds, the closed-set protocol, every row
+study: $(READY)  ## The thorough run: three seeds, the closed set, and a corpus with a planted leak
 	@$(BIN)/python -m s2f study --profile "$$S2F_PROFILE" --thorough
 
 pdf: $(READY)  ## Print the built book's chapters to a PDF (needs Chromium or Chrome)

@@ -126,18 +126,23 @@ def write_stages(folder: Path, stages: dict[str, Facts]) -> None:
 def again(path: Path) -> str:
     """Instruction to make the run in which a file or folder lies: its command, or words where it does not say its own.
 
-    What a run recorded has its options: a label alone does not say its overrides.
+    What a run recorded has its options: a label alone does not say its overrides. The record of the folder itself
+    counts before others of the run, and the newest of these.
     """
     seed = next((each for each in (path, *path.parents) if re.fullmatch(r"s\d+", each.name)), None)
     # A run lies in <project>/runs/<run>/s<seed>; one that was taken elsewhere says of no project that it made it.
     if seed is None or not re.fullmatch(r"\w+(-[A-Za-z0-9_.]+)?", seed.parent.name) or len(seed.parents) < 3:
         return "run the study that makes it"
-    for record in sorted([*seed.glob(f"*/{FILE}"), *seed.glob("notebooks/*.json")]):
+    recorded = []  # whether it is of the folder that is asked about, when it finished, and the command
+    for record in [*seed.glob(f"*/{FILE}"), *seed.glob("notebooks/*.json")]:
         with contextlib.suppress(OSError, ValueError, AttributeError):  # a damaged one may be what this is about
             found = json.loads(record.read_text(encoding="utf-8"))
             for facts in (found, *found.values()):
                 if isinstance(facts, dict) and isinstance(facts.get("command"), str):
-                    return f"run `{here(facts['command'], root=seed.parents[2])}`"
+                    of_it = path.is_relative_to(record.parent)
+                    recorded.append((of_it, str(facts.get("finished", "")), facts["command"]))
+    if recorded:
+        return f"run `{here(max(recorded)[2], root=seed.parents[2])}`"
     profile, _, label = seed.parent.name.partition("-")
     n_seeds = [] if seed.name == "s0" else ["--seeds", str(int(seed.name[1:]) + 1)]
     if label:
@@ -296,7 +301,7 @@ def _values(folder: Path) -> list[str]:
 
 
 def _computed(tree: ast.Module) -> list[str]:
-    """Top-level statements as dumps of their syntax, without docstrings and imports from `s2f`."""
+    """Top-level statements as dumps of their syntax, without docstrings and where imports from `s2f` come from."""
     return [ast.dump(node) for node in _Bare().visit(copy.deepcopy(tree)).body]
 
 
@@ -315,8 +320,10 @@ class _Bare(ast.NodeTransformer):
         return [ast.Import([alias]) for alias in node.names if not _is_own(alias.name)]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.ImportFrom]:
-        if node.level or _is_own(node.module or "") or node.module == "__future__":
+        if node.level or node.module == "__future__":
             return []
+        if _is_own(node.module or ""):  # which definition another name stands for counts, and not where it lies
+            return [ast.ImportFrom("s2f", [alias], 0) for alias in node.names if alias.asname]
         return [ast.ImportFrom(node.module, [alias], 0) for alias in node.names]
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:

@@ -87,6 +87,13 @@ def test_moving_a_definition_changes_no_key_and_the_new_file_is_watched(key):
     assert key(first=moved, second="", third=SECOND) == plain
 
 
+def test_what_another_name_stands_for_counts(key):
+    plain = FIRST.replace("import square", "import square as power").replace("square(radius)", "power(radius)")
+    assert key(first=plain) != key(first=plain.replace("import square", "import cube"))
+    moved = plain.replace("s2f.second", "s2f.third")
+    assert key(first=moved, third=SECOND, second="") == key(first=plain)
+
+
 def test_values_beside_a_module_change_the_key_and_their_comments_do_not(key, tmp_path):
     values = tmp_path / "s2f" / "causes.yaml"
     values.write_text("pitch: 1\nheight: 2\n")
@@ -179,6 +186,16 @@ def test_a_run_says_what_makes_it_again(tmp_path, monkeypatch):
     (run / "notebooks" / "01_corpus.json").write_text("damaged")
     assert provenance.again(run / "general") == said
     command = 'python -m s2f study --profile smoke --label x --set corpus.root="it\'s"'
+    for name, finished, given in (("01_corpus", 3, "newest"), ("general", 1, "own"), ("answer", 2, "middle")):
+        place = run / "notebooks" / f"{name}.json" if name == "01_corpus" else run / name / "provenance.json"
+        place.parent.mkdir(exist_ok=True)
+        facts = {"command": f"python -m s2f study {given}", "finished": f"2026-01-0{finished}T00:00:00+00:00"}
+        place.write_text(json.dumps(facts if name == "01_corpus" else {"version": 1, "05_training": facts}))
+    assert provenance.again(run / "general" / "metrics.json").endswith(" study own`")
+    assert provenance.again(run / "males").endswith(" study newest`")
+    shutil.rmtree(run / "general")
+    shutil.rmtree(run / "answer")
+    (run / "notebooks" / "01_corpus.json").unlink()
     (run / "notebooks" / "05_training_general.json").write_text(json.dumps({"command": command}))
     here = shlex.quote(sys.executable) + command.removeprefix("python")
     place = shlex.quote(str(tmp_path / "a b"))

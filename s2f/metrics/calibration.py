@@ -67,18 +67,6 @@ class Places:
         edges = np.linspace(0, 1, n_bins + 1)
         return np.stack([self.share(start, stop) for start, stop in itertools.pairwise(edges)], axis=-1)
 
-    def offset(self) -> np.ndarray:
-        """How far above the middle of the draws each truth is, from −0.5 to 0.5: 0 on average if calibrated."""
-        return (self.low + self.high) / 2 - 0.5
-
-    def spread(self) -> np.ndarray:
-        """Squared distance from the middle: 1 on average if calibrated, above 1 where draws are too alike.
-
-        Draws that are spread too widely give less than 1, and draws far from every truth 3.
-        """
-        # The mean square over a part is that of its middle, and a twelfth of its squared length.
-        return 12 * self.offset() ** 2 + (self.high - self.low) ** 2
-
 
 def places(draws: np.ndarray, truth: np.ndarray) -> Places:
     """Where each truth lies among its draws.

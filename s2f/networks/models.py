@@ -97,7 +97,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 
 class Generator(nn.Module):
-    """A unit voice embedding to a 64×64 face.
+    """A unit voice embedding, or a face code, to a 64×64 face.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Generator(nn.Module):
     head : {"k4", "k1"}
         "k4": the fifth transposed convolution draws the image (poster). "k1": it makes 64 channels and a sixth
         one with a 1×1 kernel draws the image (2019 code).
-    embedding_dim : int, of the voice embeddings
+    embedding_dim : int, of the voice embeddings or face codes
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Generator(nn.Module):
         self.model = nn.Sequential(*layers)
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Faces of unit embeddings float [B, embedding_dim]: float [B, 3, 64, 64], in (−1, 1) with tanh."""
+        """Faces of unit embeddings or codes float [B, embedding_dim]: float [B, 3, 64, 64], in (−1, 1) with tanh."""
         return self.model(embeddings[:, :, None, None])  # [B, 3, 64, 64]
 
 

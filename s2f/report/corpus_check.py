@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from s2f import files
+from s2f import files, provenance
 from s2f.corpora import duplicates, manifest, pairs_table, rejections, spelling, splits, voxceleb
 from s2f.corpora.corpus import processed
 from s2f.errors import CorpusError, OutputError, S2FError
@@ -75,7 +75,7 @@ def _say_use(arguments: argparse.Namespace, *, has_split: bool) -> None:
     for section, values in (("corpus", corpus), ("split", split)):
         for key, value in values.items():
             command += ["--set", f"{section}.{key}={json.dumps(value, ensure_ascii=False)}"]
-    print(f"\nTo run the study on it, from {root}:\n\n  {shlex.join(command)}")
+    print(f"\nTo run the study on it:\n\n  {provenance.here(shlex.join(command), root=root)}")
     lines = {"corpus": {"kind": arguments.kind, **corpus}} | ({"split": split} if split else {})
     print(f"\nOr set in params/profiles/{arguments.kind}.yaml, and run make book PROFILE={arguments.kind}:\n")
     for section, values in lines.items():

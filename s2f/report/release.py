@@ -116,7 +116,7 @@ def _card(name: str, finished: Finished) -> str:
     lines += [f"They draw faces from a voice: {', '.join(variants)}. Of each, `{inference.CHECKPOINT}` holds all."]
     lines += ["The study, its limits and how they were made: the book of this project, version " + __version__ + "."]
     lines += ["", "## Use", "", "In a checkout of the same version, after `make environment`:", "", "```bash"]
-    lines += [f"python -m s2f reconstruct voice.wav --run FOLDER/{variants[0]} -o face.png", "```", ""]
+    lines += [f".venv/bin/python -m s2f reconstruct voice.wav --run FOLDER/{variants[0]} -o face.png", "```", ""]
     lines += ["FOLDER is where this file lies; `--n 16` draws a sheet of faces that the voice may have."]
     lines += [f'In Python: `s2f.load("FOLDER/{variants[0]}").draw("voice.wav", n=16)`.']
     lines += [f"`sha256sum -c {SUMS}` in FOLDER says whether all files are whole.", ""]

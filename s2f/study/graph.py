@@ -81,6 +81,10 @@ class Graph:
         plain = params.resolve(self.profile, root=root)
         for each in (label, *plain.beside):
             params.check_label(each)
+        for each in plain.beside:
+            if each in THOROUGH:
+                problem = f"names a run '{each}', which the thorough study has as one of its own"
+                raise ParameterError("parameter 'beside'", problem, remedy="Give it another name.")
         params.check_own(label, profile=self.profile, plain=plain, overrides=asked["overrides"], root=root)
         if asked["thorough"] and label:
             problem = f"is of a whole profile, and '{label}' is one run of it"

@@ -228,6 +228,8 @@ def section_json(settings: Settings, stage: str, *, seed: int) -> str:
         section = getattr(settings, name)
         unseen = without | settings.voice.without if name == "voice" else without
         kept = {key for key, field in type(section).model_fields.items() if not unseen & reach(field)}
+        if name == "sampler" and settings.sampler.kind == "none":
+            kept = {"kind"}  # nothing else is read
         parts[name] = section.model_dump(include=kept, exclude_unset=True)
     return json.dumps(parts, sort_keys=True)
 

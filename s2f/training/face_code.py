@@ -18,6 +18,7 @@ from s2f.study.runs import Study
 from s2f.training import autoencoder, data, loop
 
 HELD_OUT = ("validation", "test")
+REJECTED = "rejected.csv"
 
 
 def make(study: Study, store: Store, training: data.Selection, *, folder: Path) -> FaceCode:
@@ -34,6 +35,7 @@ def make(study: Study, store: Store, training: data.Selection, *, folder: Path) 
     """
     machine = study.params.machine
     photos = data.Photos(store.faces, rows=training.photos["row"].to_numpy(), device=study.device)
+    (folder / REJECTED).unlink(missing_ok=True)  # of a training with other parameters
     if study.params.code.more_photos:
         more = _more(study, store, folder=folder)
         photos = data.Photos(np.concatenate([store.faces[photos.rows], more]), device=study.device)
@@ -67,11 +69,11 @@ def _more(study: Study, store: Store, *, folder: Path) -> np.ndarray:
     paths = more_photos.but_of(theirs, found, root=given["root"])
     settings, kept = given["settings"], folder / "state" / "photos"
     faces, rejected = more_photos.aligned(paths, settings=settings, kept=kept, n_workers=p.machine.n_workers)
-    with files.whole(folder / "rejected.csv") as beside:
+    with files.whole(folder / REJECTED) as beside:
         rejected.to_csv(beside, index=False)
     if len(rejected) > p.store.max_rejected * len(paths):
         problem = f"cannot be used for {len(rejected)} of {len(paths)} files"
-        remedy = f"See {folder / 'rejected.csv'}; repair them, or raise 'store.max_rejected'."
+        remedy = f"See {folder / REJECTED}; repair them, or raise 'store.max_rejected'."
         raise CorpusError("parameter 'code.more_photos'", problem, remedy=remedy, reason="too_many_rejected")
     others = store.photos()
     held_out = store.faces[others.loc[others["split"].isin(HELD_OUT), "row"].to_numpy()]

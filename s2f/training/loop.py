@@ -25,7 +25,6 @@ from s2f.training import saves
 from s2f.training.health import Watch
 from s2f.training.processes import ALONE, Peers, stacked
 
-PRECISIONS = ("float32", "bfloat16")
 MULTIPLIES_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # abilities of a CPU
 
 
@@ -118,7 +117,7 @@ class Trainer(ABC):
 def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
     """Train to the last of ``trainer.settings.steps``, going on from the last good save of the same fingerprint.
 
-    It goes on in the precision that it was begun in. Nothing is read back from the device but every ``log_every``
+    It goes on in the precision and with the CPU threads that it was begun with. Nothing is read back from the device but every ``log_every``
     steps. Of several processes the first one writes.
 
     Raises
@@ -148,7 +147,7 @@ def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
 
 
 def _take(trainer: Trainer, tensors: Mapping[str, Tensor], header: Mapping[str, Any], *, place: Place) -> None:
-    """Take up a save, in its own precision; of a finished training anywhere, else on a device of its kind."""
+    """Take up a save as it was computed; of a finished training anywhere, else on a device of its kind."""
     parts = trainer.parts()
     if header["device"] != trainer.device:
         if header["step"] < trainer.settings.steps:
@@ -160,10 +159,12 @@ def _take(trainer: Trainer, tensors: Mapping[str, Tensor], header: Mapping[str, 
     saves.restore(parts, tensors)
     trainer.take_extra(tensors)
     trainer.step = header["step"]
-    if header["precision"] != trainer.setup.precision:
-        trainer.setup = replace(trainer.setup, precision=header["precision"])
-        if trainer.peers.primary:
-            print(f"It was begun in {header['precision']}, and stays in it.")
+    for name, shown in (("precision", "in {}"), ("n_threads", "with {} CPU threads")):
+        if header["step"] < trainer.settings.steps and header[name] != getattr(trainer.setup, name):
+            trainer.setup = replace(trainer.setup, **{name: header[name]})
+            if trainer.peers.primary:
+                print(f"It was begun {shown.format(header[name])}, and stays so.")
+    torch.set_num_threads(trainer.setup.n_threads)
 
 
 def _train(trainer: Trainer, *, place: Place, watch: Watch, log: saves.Log | None) -> None:
@@ -193,8 +194,9 @@ def _train(trainer: Trainer, *, place: Place, watch: Watch, log: saves.Log | Non
             trainer.observe(last=last)
             if save and log is not None:
                 tensors = saves.collect(trainer.parts()) | trainer.extra()
-                by = {"device": trainer.device, "precision": trainer.setup.precision}
-                saves.save_step(place.folder / "state", step, tensors, fingerprint=place.fingerprint, **by)
+                by = {name: getattr(trainer.setup, name) for name in ("precision", "n_threads")}
+                by |= {"device": trainer.device, "fingerprint": place.fingerprint}
+                saves.save_step(place.folder / "state", step, tensors, **by)
             progress.update()
 
 

@@ -17,7 +17,7 @@ from s2f import seeding
 from s2f.networks.codes import FaceCode, Sampler
 from s2f.networks.models import scaled, seeded
 from s2f.settings import Sampler as Settings
-from s2f.training import autoencoder, loop
+from s2f.training import autoencoder, loop, saves
 from s2f.training.data import Pairs
 from s2f.training.health import Watch
 
@@ -194,3 +194,12 @@ def train(pairs: Pairs, code: FaceCode, *, settings: Settings, setup: loop.Setup
     trainer = Trainer(pairs, codes_of(code, pairs, flip=settings.flip), settings=settings, setup=setup)
     loop.run(trainer, place=place, watch=Watch(section="sampler"))
     return trainer.kept().cpu()
+
+
+def saved(place: loop.Place, *, settings: Settings) -> dict[str, Tensor] | None:
+    """Weights of the network that `train` gives, where a save of the same fingerprint has all steps; else None."""
+    found = saves.latest(place.folder / "state", fingerprint=place.fingerprint)
+    if found is None or found[1]["step"] != settings.steps:
+        return None
+    prefix = "average." if settings.average_decay else "network."
+    return {key.removeprefix(prefix): value for key, value in found[0].items() if key.startswith(prefix)}

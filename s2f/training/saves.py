@@ -64,6 +64,14 @@ def restore(parts: Mapping[str, Part], tensors: Mapping[str, Tensor]) -> None:
             part.load_state_dict(own)
 
 
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Short hash of tensors and their names, in whatever order they come."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode() + b"\0" + tensors[name].cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
 def own(folder: Path, fingerprint: str) -> Path:
     """The part of a folder for saves that is this fingerprint's."""
     return folder / hashlib.sha256(fingerprint.encode()).hexdigest()[:16]

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,17 +84,21 @@ class _Inputs:
 
 def _is_saved(study: Study, folder: Path) -> bool:
     """Whether this very training has saved all of its steps: then nothing is left that needs several processes."""
-    digest = _Inputs.of(study, device="cpu").data_digest
-    s = study.params.sampler
-    last = {
-        "sampler": (folder / "sampler", s.steps if s.kind != "none" else 0),
-        "gan": (folder, study.params.gan.steps if stages.plays(study.params) else 0),
-    }
-    return all(
-        saves.last_step(place / "state", fingerprint=study.resume_key(f"s2f.training.{name}", digest)) == steps
-        for name, (place, steps) in last.items()
-        if steps
-    )
+    given, p = _Inputs.of(study, device="cpu"), study.params
+    drawing = None
+    if given.code is not None:
+        place = loop.Place(folder / "sampler", _key(study, "sampler", given))
+        if (drawing := sampler.saved(place, settings=p.sampler)) is None:
+            return False
+    if not stages.plays(p):
+        return True
+    return saves.last_step(folder / "state", fingerprint=_key(study, "gan", given, drawing)) == p.gan.steps
+
+
+def _key(study: Study, name: str, given: _Inputs, drawing: Mapping[str, torch.Tensor] | None = None) -> str:
+    """What saves of a training must agree on; of a game, also the weights of the sampler that codes are drawn by."""
+    digests = [given.data_digest, *([] if drawing is None else [saves.digest(drawing)])]
+    return study.resume_key(f"s2f.training.{name}", "-".join(digests))
 
 
 def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> None:
@@ -108,9 +113,6 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
         peers=who,
     )
 
-    def place(name: str, at: Path, shown: str) -> loop.Place:
-        return loop.Place(at, study.resume_key(f"s2f.training.{name}", given.data_digest), shown)
-
     drawing = None
     if given.code is not None:
         drawing = sampler.train(
@@ -118,14 +120,15 @@ def _train(study: Study, folder: Path, *, label: str, who: processes.Peers) -> N
             given.code,
             settings=p.sampler,
             setup=setup,
-            place=place("sampler", folder / "sampler", f"{label}, sampler"),
+            place=loop.Place(folder / "sampler", _key(study, "sampler", given), f"{label}, sampler"),
         )
     if stages.plays(study.params):
+        weights = None if drawing is None else drawing.state_dict()
         trained = gan.train(
             given.pairs,
             settings=p.gan,
             setup=setup,
-            place=place("gan", folder, label),
+            place=loop.Place(folder, _key(study, "gan", given, weights), label),
             samples=samples,
             start=None if given.code is None or drawing is None else (drawing, given.code),
         )

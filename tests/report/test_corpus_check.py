@@ -131,10 +131,11 @@ def test_the_study_divides_a_corpus_by_the_same_function():
 
 def pasted(said, project):
     """Settings of the command, and those of the profile, that the report says to use."""
-    lines = said[said.index("To run the study on it, from ") :].splitlines()
-    assert lines[0] == f"To run the study on it, from {project}:"
-    words = shlex.split(lines[2])
-    assert words[:3] == ["python", "-m", "s2f"]
+    lines = said[said.index("To run the study on it:") :].splitlines()
+    place, command = lines[2].split(" && ")
+    assert shlex.split(place) == ["cd", str(project)]
+    words = shlex.split(command)
+    assert words[:3] == [sys.executable, "-m", "s2f"]
     arguments = cli.parser().parse_args(words[3:])
     assert arguments.command == "study" and arguments.label
     by_command = params.resolve(arguments.profile, overrides=params.parse_settings(arguments.overrides), root=project)

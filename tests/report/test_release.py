@@ -136,7 +136,7 @@ def test_the_card_says_what_the_networks_are_and_reach_and_how_they_are_used(pro
     ):
         assert said in text
     assert "114.4" not in text  # the poster's figures are no results of this run
-    (command,) = re.findall(r"^python -m s2f (.*)$", text, re.M)
+    (command,) = re.findall(r"^\.venv/bin/python -m s2f (.*)$", text, re.M)
     asked = cli.parser().parse_args(command.replace("FOLDER", str(there)).split())
     inference.load(asked.run)
 

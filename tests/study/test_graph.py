@@ -232,6 +232,14 @@ def test_a_label_that_the_study_uses_itself_is_not_for_other_parameters(profile,
         assert made.main.endswith(label)
 
 
+def test_a_profile_names_no_run_beside_it_as_the_thorough_study_does(tmp_path):
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    profile = tmp_path / "params" / "profiles" / "smoke.yaml"
+    profile.write_text(profile.read_text() + "beside: {closed: {recipe: poster}}\n")
+    with pytest.raises(ParameterError, match=r"'beside' names a run 'closed'.*another name"):
+        Graph(ASKED | {"profile": "smoke"}, root=tmp_path)
+
+
 def test_half_of_a_thorough_study_is_not_given_for_the_whole():
     with pytest.raises(ParameterError, match=r"--thorough is of a whole profile, and 'mine' is one run.*--seeds 3"):
         Graph(ASKED | {"label": "mine", "thorough": True}, root=ROOT)

@@ -154,6 +154,9 @@ def test_a_fingerprint_moves_with_what_its_stage_depends_on_and_nothing_else():
     changed = {k for k in plain if prints(gan__steps=5)[k] != plain[k]}
     late = {"07_results", "08_your_voice", "10_poster"}
     assert changed == {"03_models", "05_training", "06_metrics", "09_known_answer", *late}
+    assert {k for k in plain if prints(sampler__steps=5)[k] != plain[k]} == changed
+    # A sampler that is not there has no parameters.
+    assert prints(recipe="poster") == prints(recipe="poster", sampler__smoothing=0.1, sampler__steps=5)
     assert {k for k in plain if prints(measure__n_bootstrap=50)[k] != plain[k]} == {
         "06_metrics",
         "07_results",

@@ -98,6 +98,9 @@ def test_further_photographs_are_learned_from_but_none_of_people_held_out(tmp_pa
     strict = replace(given, params=study(tmp_path, monkeypatch, **{"code.more_photos": where}).params)
     with pytest.raises(CorpusError, match=r"more_photos.*1 of 2 files.*rejected\.csv"):
         face_code.make(strict, store, selection(store), folder=tmp_path / "code")
+    without = replace(given, params=study(tmp_path, monkeypatch).params)
+    face_code.make(without, store, selection(store), folder=tmp_path / "code")
+    assert not (tmp_path / "code" / "rejected.csv").exists()  # it is of photographs that were not learned from
 
 
 def test_photographs_are_drawn_again_and_a_way_between_two_ends_in_both():

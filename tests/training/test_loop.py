@@ -58,9 +58,19 @@ def test_a_training_stays_in_the_precision_that_it_was_begun_in(tmp_path, capsys
     whole = run(tmp_path / "whole", precision="bfloat16")
     run(tmp_path / "cut", settings=but(SETTINGS, steps=4), precision="bfloat16")
     resumed = run(tmp_path / "cut", precision="float32")
-    assert "It was begun in bfloat16, and stays in it." in capsys.readouterr().out
+    assert "It was begun in bfloat16, and stays so." in capsys.readouterr().out
     assert equal(weights(whole.generator), weights(resumed.generator))
     assert not equal(weights(whole.generator), weights(run(tmp_path / "other", precision="float32").generator))
+
+
+def test_a_training_stays_with_the_threads_that_it_was_begun_with(tmp_path, capsys):
+    run(tmp_path, settings=but(SETTINGS, steps=4), n_threads=1)
+    resumed = run(tmp_path, n_threads=2)
+    assert "It was begun with 1 CPU threads, and stays so." in capsys.readouterr().out
+    assert (resumed.setup.n_threads, torch.get_num_threads()) == (1, 1)
+    assert run(tmp_path, n_threads=2).setup.n_threads == 2  # nothing is left to go on with
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
 
 
 def as_of_a_gpu(folder):

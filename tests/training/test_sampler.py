@@ -165,7 +165,8 @@ def test_what_the_voices_tell_is_learned_of_their_own_peoples_codes():
 
 
 @pytest.mark.parametrize("kind", ["flow", "energy"])
-def test_resumed_equals_uninterrupted(tmp_path, kind):
+def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(sampler, "N_REPEATED", 1)  # how far recordings lie apart is measured, and kept
     settings = but(SAMPLER, kind=kind)
     whole = learn_sampler(tmp_path / "whole", settings=settings)
     learn_sampler(tmp_path / "cut", settings=settings)

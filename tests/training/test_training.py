@@ -104,6 +104,22 @@ def test_with_a_face_code_a_variant_is_a_sampler_and_the_codes_generator(study, 
     draws = model.draws(voices, 3, seed=1)
     assert draws.shape == (2, 3, 64, 64, 3) and (draws[0, 0] != draws[0, 1]).any()
     assert training._is_saved(study, folder)
+    if game:  # of another sampler than the codes of its saves were drawn by
+        learn = sampler.train
+
+        def another(*given, **how):
+            found = learn(*given, **how)
+            next(found.parameters()).data.add_(0.5)
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sampler, "train", another)
+            played = training.train(study, folder)
+        assert len(list((folder / "state").iterdir())) == 2
+        assert not equal(weights(played.generator), weights(model.generator))
+        study.params = params.resolve("smoke", overrides=given | {"sampler.steps": 8}, root=ROOT)
+        assert not training._is_saved(study, folder)
+        return
     codes.save(tmp_path / "code", FaceCode(width=0.125, dim=6))
     assert not training._is_saved(study, folder)  # samplers of another face code are none of this one
 
