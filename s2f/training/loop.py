@@ -117,8 +117,8 @@ class Trainer(ABC):
 def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
     """Train to the last of ``trainer.settings.steps``, going on from the last good save of the same fingerprint.
 
-    It goes on in the precision and with the CPU threads that it was begun with. Nothing is read back from the device but every ``log_every``
-    steps. Of several processes the first one writes.
+    It goes on in the precision and with the CPU threads that it was begun with. Nothing is read back from the
+    device but every ``log_every`` steps. Of several processes the first one writes.
 
     Raises
     ------

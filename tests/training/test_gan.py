@@ -134,7 +134,8 @@ def test_diversity_is_compared_with_real_faces_of_people_from_all_over():
 
 def test_bfloat16_trains_near_float32_and_keeps_float32_weights(tmp_path):
     settings = but(PLAIN, steps=4, learning_rate_generator=1e-4)
-    one, two = (gan.Trainer(pairs(), settings=settings, setup=loop.Setup(0, precision=p)) for p in ("float32", "bfloat16"))
+    setups = (loop.Setup(0, precision=precision) for precision in ("float32", "bfloat16"))
+    one, two = (gan.Trainer(pairs(), settings=settings, setup=setup) for setup in setups)
     for _ in range(3):
         first, second = one.iterate(report=True), two.iterate(report=True)
     assert all(p.dtype == torch.float32 for p in [*two.generator.parameters(), *two.critics.parameters()])
