@@ -167,7 +167,7 @@ def test_what_the_voices_tell_is_learned_of_their_own_peoples_codes():
 @pytest.mark.parametrize("kind", ["flow", "energy"])
 def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(sampler, "N_REPEATED", 1)  # how far recordings lie apart is measured, and kept
-    settings = but(SAMPLER, kind=kind)
+    settings = but(SAMPLER, kind=kind, smoothing=0.3)
     whole = learn_sampler(tmp_path / "whole", settings=settings)
     learn_sampler(tmp_path / "cut", settings=settings)
     saves.saved_steps(tmp_path / "cut" / "state", fingerprint="k")[-1].unlink()  # as if it had been killed after step 4
@@ -197,7 +197,7 @@ def two(tmp_path_factory):
     words = ["sampler"]
     for kind in KINDS:
         (root / kind).mkdir()
-        words += [str(root / kind), but(SAMPLER, kind=kind).model_dump_json()]
+        words += [str(root / kind), but(SAMPLER, kind=kind, smoothing=0.3).model_dump_json()]
     machine = but(SMOKE.machine, n_devices=2, rendezvous="127.0.0.1:0")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
@@ -208,7 +208,7 @@ def two(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_processes_give_the_result_of_one(two, tmp_path, kind):
-    alone = weights(learn_sampler(tmp_path, settings=but(SAMPLER, kind=kind)))
+    alone = weights(learn_sampler(tmp_path, settings=but(SAMPLER, kind=kind, smoothing=0.3)))
     two = saves.latest(two / kind / "state", fingerprint="k")[0]
     start = weights(trainer(kind=kind).network)
     del alone["centre"], alone["axes"]
