@@ -175,7 +175,7 @@ def train(photos: Photos, *, settings: Code, setup: loop.Setup, place: loop.Plac
     TrainingError
         A value that is not finite, or a bad sign where ``settings.on_trouble`` is "stop"; the last good save stays.
     """
-    torch.set_num_threads(setup.n_threads)
+    setup = loop.begun(setup, place=place)
     trainer = Trainer(photos, settings=settings, setup=setup)
     loop.run(trainer, place=place, watch=Watch(on_trouble=settings.on_trouble, section="code"))
     return trainer.kept().cpu()

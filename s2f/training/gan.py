@@ -233,7 +233,7 @@ def train(
     TrainingError
         A value that is not finite, or a bad sign where ``settings.on_trouble`` is "stop"; the last good save stays.
     """
-    torch.set_num_threads(setup.n_threads)
+    setup = loop.begun(setup, place=place)
     trainer = Trainer(pairs, settings=settings, setup=setup, samples=samples, start=start)
     loop.run(trainer, place=place, watch=Watch(on_trouble=settings.on_trouble))
     if setup.peers.primary:

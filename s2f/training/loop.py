@@ -114,11 +114,25 @@ class Trainer(ABC):
         """Called after every iteration, to draw samples for example."""
 
 
+def begun(setup: Setup, *, place: Place) -> Setup:
+    """The set-up that a training goes on with, and the CPU threads of this process set to it.
+
+    Precision and threads stay what they were when it was begun, since another number gives other roundings.
+    """
+    header = saves.last_header(place.folder / "state", fingerprint=place.fingerprint)
+    for name, shown in (("precision", "in {}"), ("n_threads", "with {} CPU threads")):
+        if header is not None and header[name] != getattr(setup, name):
+            setup = replace(setup, **{name: header[name]})
+            if setup.peers.primary:
+                print(f"It was begun {shown.format(header[name])}, and stays so.")
+    torch.set_num_threads(setup.n_threads)
+    return setup
+
+
 def run(trainer: Trainer, *, place: Place, watch: Watch) -> None:
     """Train to the last of ``trainer.settings.steps``, going on from the last good save of the same fingerprint.
 
-    It goes on in the precision and with the CPU threads that it was begun with. Nothing is read back from the
-    device but every ``log_every`` steps. Of several processes the first one writes.
+    Nothing is read back from the device but every ``log_every`` steps. Of several processes the first one writes.
 
     Raises
     ------
@@ -159,12 +173,6 @@ def _take(trainer: Trainer, tensors: Mapping[str, Tensor], header: Mapping[str, 
     saves.restore(parts, tensors)
     trainer.take_extra(tensors)
     trainer.step = header["step"]
-    for name, shown in (("precision", "in {}"), ("n_threads", "with {} CPU threads")):
-        if header["step"] < trainer.settings.steps and header[name] != getattr(trainer.setup, name):
-            trainer.setup = replace(trainer.setup, **{name: header[name]})
-            if trainer.peers.primary:
-                print(f"It was begun {shown.format(header[name])}, and stays so.")
-    torch.set_num_threads(trainer.setup.n_threads)
 
 
 def _train(trainer: Trainer, *, place: Place, watch: Watch, log: saves.Log | None) -> None:

@@ -190,7 +190,7 @@ def train(pairs: Pairs, code: FaceCode, *, settings: Settings, setup: loop.Setup
     ------
     TrainingError: a value that is not finite; the last good save stays
     """
-    torch.set_num_threads(setup.n_threads)
+    setup = loop.begun(setup, place=place)
     trainer = Trainer(pairs, codes_of(code, pairs, flip=settings.flip), settings=settings, setup=setup)
     loop.run(trainer, place=place, watch=Watch(section="sampler"))
     return trainer.kept().cpu()

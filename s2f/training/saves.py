@@ -102,14 +102,20 @@ def latest(folder: Path, *, fingerprint: str) -> tuple[dict[str, Tensor], dict[s
     return None
 
 
-def last_step(folder: Path, *, fingerprint: str) -> int:
-    """Step of the last good save of the same fingerprint, without reading its tensors; 0 where there is none."""
+def last_header(folder: Path, *, fingerprint: str) -> dict[str, Any] | None:
+    """Plain values of the last good save of the same fingerprint, without reading its tensors; None without one."""
     for path in reversed(saved_steps(folder, fingerprint=fingerprint)):
         with suppress(CheckpointError):
             header = read_header(path)
             if header.get("fingerprint") == fingerprint:
-                return header["step"]
-    return 0
+                return header
+    return None
+
+
+def last_step(folder: Path, *, fingerprint: str) -> int:
+    """Step of that save; 0 without one."""
+    header = last_header(folder, fingerprint=fingerprint)
+    return 0 if header is None else header["step"]
 
 
 def saved_steps(folder: Path, *, fingerprint: str) -> list[Path]:

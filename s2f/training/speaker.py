@@ -152,7 +152,7 @@ def train(
     Gives the network in evaluation mode, on the CPU, and its logits float32 [n, n_speakers] of embeddings float32
     [n, 64]. A value that is not finite is a TrainingError.
     """
-    torch.set_num_threads(setup.n_threads)
+    setup = loop.begun(setup, place=place)
     trainer = Trainer(recordings, settings=settings, setup=setup)
     loop.run(trainer, place=place, watch=Watch())
     network, head = trainer.network.eval().cpu(), trainer.head.eval().cpu()

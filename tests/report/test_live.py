@@ -531,7 +531,7 @@ def test_a_sound_of_ones_own_is_taken_with_its_warning_and_a_broken_one_leaves_w
     soundfile.write(tmp_path / "mine.flac", vowel(2.0, pitch_hz=200, rng=np.random.default_rng(1)), 44_100)
     field.send_keys(str(tmp_path / "mine.flac"))
     browser.until(lambda: "mine.flac" in browser.said())
-    assert re.search(r"mine\.flac: \d\.\d s of voice\. Do not trust .* 95 VoxCeleb speakers", browser.said())
+    assert re.search(r"(?s)mine\.flac: \d\.\d s of voice\. Do not trust .* 95 VoxCeleb speakers", browser.said())
     assert browser.run("return document.getElementById('live-truth').hidden")
     assert not browser.run("return document.querySelector('[name=live-person]:checked')")
     wanted = models["males"].draw(sound_files.read(tmp_path / "mine.flac"), n=6, seed=0)

@@ -68,9 +68,6 @@ def test_a_training_stays_with_the_threads_that_it_was_begun_with(tmp_path, caps
     resumed = run(tmp_path, n_threads=2)
     assert "It was begun with 1 CPU threads, and stays so." in capsys.readouterr().out
     assert (resumed.setup.n_threads, torch.get_num_threads()) == (1, 1)
-    assert run(tmp_path, n_threads=2).setup.n_threads == 2  # nothing is left to go on with
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(1)
 
 
 def as_of_a_gpu(folder):

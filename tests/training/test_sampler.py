@@ -166,7 +166,7 @@ def test_what_the_voices_tell_is_learned_of_their_own_peoples_codes():
 
 @pytest.mark.parametrize("kind", ["flow", "energy"])
 def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(sampler, "N_REPEATED", 1)  # how far recordings lie apart is measured, and kept
+    monkeypatch.setattr(sampler, "N_REPEATED", 1)  # how far recordings lie apart is measured
     settings = but(SAMPLER, kind=kind, smoothing=0.3)
     whole = learn_sampler(tmp_path / "whole", settings=settings)
     learn_sampler(tmp_path / "cut", settings=settings)
@@ -177,6 +177,25 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch, kind):
     assert [line["loss"] for line in logs[0]] == [line["loss"] for line in logs[1]]
     assert [line["step"] for line in logs[0]] == [2, 4, 6, 8] and logs[0][-1]["grad_network"] > 0
     assert not equal(weights(whole), weights(learn_sampler(tmp_path / "other", settings=settings, seed=1)))
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.995])
+def test_weights_that_are_saved_are_those_that_a_training_gives(tmp_path, decay):
+    settings, place = but(SAMPLER, average_decay=decay), loop.Place(tmp_path, "k")
+    assert sampler.saved(place, settings=settings) is None
+    learn_sampler(tmp_path, settings=but(settings, steps=4))
+    assert sampler.saved(place, settings=settings) is None, "steps are left"
+    made = weights(learn_sampler(tmp_path, settings=settings))
+    found = sampler.saved(place, settings=settings)
+    assert found.keys() == made.keys() and equal(found, made)
+
+
+def test_a_sampler_that_goes_on_has_its_codes_from_as_many_threads(tmp_path, monkeypatch):
+    learn_sampler(tmp_path, settings=but(SAMPLER, steps=4), n_threads=1)
+    learn, asked = sampler.codes_of, []
+    monkeypatch.setattr(sampler, "codes_of", lambda *a, **b: asked.append(torch.get_num_threads()) or learn(*a, **b))
+    learn_sampler(tmp_path, n_threads=2)
+    assert asked == [1]
 
 
 def test_codes_are_those_of_photographs_as_they_are_and_mirrored():

@@ -119,6 +119,11 @@ def test_with_a_face_code_a_variant_is_a_sampler_and_the_codes_generator(study, 
         assert not equal(weights(played.generator), weights(model.generator))
         study.params = params.resolve("smoke", overrides=given | {"sampler.steps": 8}, root=ROOT)
         assert not training._is_saved(study, folder)
+        study.params = params.resolve("smoke", overrides=given, root=ROOT)
+        assert training._is_saved(study, folder)
+        saved = sampler.saved
+        monkeypatch.setattr(sampler, "saved", lambda *a, **b: {k: v + 0.25 for k, v in saved(*a, **b).items()})
+        assert not training._is_saved(study, folder)
         return
     codes.save(tmp_path / "code", FaceCode(width=0.125, dim=6))
     assert not training._is_saved(study, folder)  # samplers of another face code are none of this one
