@@ -20,6 +20,8 @@ from s2f.study.graph import BOOK, CODE_CHANGED, Graph
 from s2f.study.screen import Screen
 
 LOG = Path("runs", "study.log")  # all that the last run of the engine said
+# As jupyter_client says it. It finds free ports for a kernel that binds them later, when another may have taken one.
+NO_KERNEL = "Kernel died before replying to kernel_info"
 
 
 def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, workflow_profile: str = "local") -> int:
@@ -77,6 +79,9 @@ def run(asked: Mapping[str, Any], *, n_cores: int = 2, dry_run: bool = False, wo
             _level_times(root / path for path in graph.outputs(set(graph.jobs()) - set(waiting)))
             before = {job: pages.failure(root / job.page) for job in waiting}
             stopped = _run_engine(asked, root, graph.outputs(waiting), words=words)
+            if stopped and NO_KERNEL in (root / LOG).read_text(encoding="utf-8"):
+                print("The kernel of a notebook did not start: what is left is run once more.", flush=True)
+                stopped = _run_engine(asked, root, graph.outputs(graph.unfinished()), words=words)
             for job in waiting:
                 if (failed := pages.failure(root / job.page)) and failed != before[job]:
                     raise RunError(str(job), f"stopped: {failed.said}", remedy=f"The whole notebook: {job.page}")

@@ -1,3 +1,4 @@
+import inspect
 import os
 import shlex
 import shutil
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import jupyter_client.client
 import pytest
 import yaml
 from filelock import FileLock
@@ -276,6 +278,26 @@ def test_a_file_of_the_code_saved_meanwhile_is_told_from_a_fault(project, monkey
         RunError, match=r"its code changed\. A file of the code was saved meanwhile: run the study again"
     ):
         workflow.run(ASKED | {"book": False})
+
+
+@pytest.mark.parametrize(("said", "n_runs"), [("RuntimeError: " + workflow.NO_KERNEL, 2), ("KeyError: 'x'", 1)])
+def test_a_kernel_that_did_not_start_is_started_once_more(project, monkeypatch, capsys, said, n_runs):
+    assert workflow.NO_KERNEL in inspect.getsource(jupyter_client.client)
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(Graph, "unfinished", lambda self: {Job("10_poster", "smoke", 0): "it is not there"})
+    ran = []
+
+    def engine(asked, root, again, *, words):
+        ran.append(again)
+        (root / workflow.LOG).parent.mkdir(exist_ok=True)
+        (root / workflow.LOG).write_text(f"a line\n{said}\n")
+        return "Snakemake ended with status 1"
+
+    monkeypatch.setattr(workflow, "_run_engine", engine)
+    with pytest.raises(RunError, match="stopped: Snakemake ended with status 1"):
+        workflow.run(ASKED | {"book": False})
+    assert len(ran) == n_runs and ran[-1] == ran[0]
+    assert ("did not start" in capsys.readouterr().out) is (n_runs == 2)
 
 
 def test_reconstruct_names_what_is_missing(tmp_path, capsys):
