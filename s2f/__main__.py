@@ -191,6 +191,13 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument(
         "--bootstrap", type=int, default=1000, metavar="N", help=f"bootstrap samples of people {DEFAULT}"
     )
+    measure.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help=f"processes that read who is who, each on one core {DEFAULT}",
+    )
     for name in ("inception", "face-identity", "face-gender"):
         measure.add_argument(f"--{name}", type=Path, metavar="FILE", help="a network instead of the packaged one")
     return whole

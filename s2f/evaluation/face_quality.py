@@ -33,11 +33,12 @@ def reader(
     *,
     identity_path: str | Path | None = None,
     gender_path: str | Path | None = None,
+    n_workers: int = 1,
 ) -> tuple[face_readers.Reader, str]:
     """What reads identity and gender from faces, and its name.
 
     A synthetic corpus is read by networks trained on its own real training faces, which lie in `measure_folder`, a real
-    one by the packaged networks, or by the files given instead.
+    one by the packaged networks, or by the files given instead, with `n_workers` processes.
 
     Raises
     ------
@@ -53,7 +54,8 @@ def reader(
     name = "dlib identity embedding and the packaged gender network"
     if any(given.values()):
         name = " and ".join(f"{what} {Path(path).name if path else '(packaged)'}" for what, path in given.items())
-    return face_readers.Packaged(identity_path=identity_path, gender_path=gender_path), name
+    packaged = face_readers.Packaged(identity_path=identity_path, gender_path=gender_path, n_workers=n_workers)
+    return packaged, name
 
 
 def write(quality: Mapping[str, Any], folder: Path, *, reader_name: str) -> None:
@@ -123,7 +125,7 @@ def make(store: Store, settings: Settings, *, people: Path, root: Path, folder: 
             device=device,
             n_threads=settings.machine.n_threads,
         ).save(folder)
-    found, name = reader(settings.corpus.kind, folder)
+    found, name = reader(settings.corpus.kind, folder, n_workers=settings.machine.n_workers)
     quality = network_quality(found, store, root=root, split="validation", seed=seed)
     write(quality, folder, reader_name=name)
     return quality | {"reader": name}

@@ -8,7 +8,9 @@ faces of its own kind (the synthetic one) brings readers trained on its real tra
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +19,7 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
+from s2f import workers
 from s2f.errors import ImageError
 from s2f.features.align import TEMPLATE, similarity
 from s2f.features.pixels import centred
@@ -82,13 +85,17 @@ class Packaged:
     Parameters
     ----------
     identity_path, gender_path : str or Path, optional, files to use instead of the packaged ones
+    n_workers : int
+        Processes that share the identity embeddings of many faces, which do not depend on it; dlib reads on one core.
     """
 
-    def __init__(self, *, identity_path: str | Path | None = None, gender_path: str | Path | None = None) -> None:
-        import dlib
+    def __init__(
+        self, *, identity_path: str | Path | None = None, gender_path: str | Path | None = None, n_workers: int = 1
+    ) -> None:
         import onnxruntime
 
-        self._identity = dlib.face_recognition_model_v1(str(locate("face_identity", path=identity_path)))
+        self._identity, self._n_workers = str(locate("face_identity", path=identity_path)), n_workers
+        _identity_network(self._identity)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._gender = onnxruntime.InferenceSession(
@@ -101,11 +108,18 @@ class Packaged:
         Raises
         ------
         ImageError: not aligned uint8 faces
+        RunError: a worker process died
         """
         _check_faces(faces, size_px=64)
-        batches = _batches(faces, n=32, desc="identity embeddings")
-        parts = [self._vectors(dlib_chips(images, *_IDENTITY_CHIP)) for images in batches]
-        return np.concatenate([np.zeros((0, 128), np.float32), *parts])
+        batches = [faces[start : start + 32] for start in range(0, len(faces), 32)]
+        read, n = functools.partial(_identity_of, path=self._identity), min(self._n_workers, len(faces) // N_EACH)
+        with workers.pool(n, at="the identity embeddings") if n > 1 else nullcontext() as pool:
+            parts = [np.zeros((0, 128), np.float32)]
+            with tqdm(total=len(faces), desc="identity embeddings", unit="face", mininterval=1.0) as bar:
+                for vectors in (pool.map if pool else map)(read, batches):
+                    parts.append(vectors)
+                    bar.update(len(vectors))
+        return np.concatenate(parts)
 
     def gender(self, faces: np.ndarray) -> np.ndarray:
         """Probability of "f", float32 [n], of aligned faces uint8 [n, 64, 64, 3].
@@ -132,13 +146,9 @@ class Packaged:
         """
         vectors, female = [np.zeros((0, 128), np.float32)], [np.zeros(0, np.float32)]
         for image, landmarks in tqdm(photos, desc="original photographs", total=n, unit="photo", mininterval=1.0):
-            vectors.append(self._vectors(photo_chip(image, landmarks, *_IDENTITY_CHIP)[None]))
+            vectors.append(_vectors(photo_chip(image, landmarks, *_IDENTITY_CHIP)[None], path=self._identity))
             female.append(self._female(photo_chip(image, landmarks, *_GENDER_CHIP)[None]))
         return np.concatenate(vectors), np.concatenate(female)
-
-    def _vectors(self, chips: np.ndarray) -> np.ndarray:
-        vectors = np.asarray(self._identity.compute_face_descriptor(list(chips)))  # [B, 128]
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
     def _female(self, chips: np.ndarray) -> np.ndarray:
         means = np.array([122.781998, 117.000999, 104.297997], np.float32)  # the package's models/manifest.json
@@ -148,6 +158,23 @@ class Packaged:
 
 # What dlib's networks are given: side in px, and margin.
 _IDENTITY_CHIP, _GENDER_CHIP = (150, 0.25), (32, 0.2)
+N_EACH = 128  # fewest faces that are worth a process: dlib reads them in the time in which a few processes start
+
+
+@functools.cache
+def _identity_network(path: str):
+    import dlib
+
+    return dlib.face_recognition_model_v1(path)
+
+
+def _identity_of(faces: np.ndarray, *, path: str) -> np.ndarray:
+    return _vectors(dlib_chips(faces, *_IDENTITY_CHIP), path=path)
+
+
+def _vectors(chips: np.ndarray, *, path: str) -> np.ndarray:
+    vectors = np.asarray(_identity_network(path).compute_face_descriptor(list(chips)))  # [B, 128]
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 def dlib_chips(faces: np.ndarray, size_px: int, padding: float) -> np.ndarray:

@@ -59,7 +59,11 @@ def subject(study: Study) -> tuple[Subject, str]:
     held_out = data.select(store, split="test", gender=p.variant.gender)
     held_out = thinned(held_out, n_most=m.max_images, seed=study.seed)
     reader, name = face_quality.reader(
-        p.corpus.kind, study.read("measure"), identity_path=given["face_identity"], gender_path=given["face_gender"]
+        p.corpus.kind,
+        study.read("measure"),
+        identity_path=given["face_identity"],
+        gender_path=given["face_gender"],
+        n_workers=study.n_workers,
     )
     enough = rows.too_few(n_compared(held_out, max_images=m.max_images, seed=study.seed)) is None
     inception = face_readers.Inception(path=given["inception"], device=study.device) if enough else None

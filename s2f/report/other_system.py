@@ -52,7 +52,9 @@ def main(arguments: argparse.Namespace) -> int:
         print(said + "\n")
     sets = describe(
         found,
-        reader=face_readers.Packaged(identity_path=arguments.face_identity, gender_path=arguments.face_gender),
+        reader=face_readers.Packaged(
+            identity_path=arguments.face_identity, gender_path=arguments.face_gender, n_workers=arguments.workers
+        ),
         inception=face_readers.Inception(path=arguments.inception),
         seed=arguments.seed,
     )

@@ -184,7 +184,7 @@ def test_readers_are_trained_for_drawn_heads_alone_and_judged_on_validation_peop
     trained = SimpleNamespace(save=lambda folder: asked.append(("saved", folder)))
     monkeypatch.setattr(face_quality.corpus, "read_people", lambda folder: f"people of {folder.name}")
     monkeypatch.setattr(face_quality, "train_readers", lambda *what, **how: asked.append((what, how)) or trained)
-    monkeypatch.setattr(face_quality, "reader", lambda kind, folder: ("reader", f"of {kind}"))
+    monkeypatch.setattr(face_quality, "reader", lambda kind, folder, n_workers: (f"reader {n_workers}", f"of {kind}"))
     monkeypatch.setattr(
         face_quality, "network_quality", lambda *what, **how: asked.append((what, how)) or {"judged": 1}
     )
@@ -192,7 +192,9 @@ def test_readers_are_trained_for_drawn_heads_alone_and_judged_on_validation_peop
         face_quality, "write", lambda quality, folder, reader_name: asked.append((quality, reader_name))
     )
     settings = SimpleNamespace(
-        corpus=SimpleNamespace(kind=kind), readers=SimpleNamespace(steps=7), machine=SimpleNamespace(n_threads=2)
+        corpus=SimpleNamespace(kind=kind),
+        readers=SimpleNamespace(steps=7),
+        machine=SimpleNamespace(n_threads=2, n_workers=3),
     )
     found = face_quality.make(
         "store", settings, people=tmp_path / "corpus", root=tmp_path, folder=tmp_path / "m", seed=3, device="cpu"
@@ -202,5 +204,8 @@ def test_readers_are_trained_for_drawn_heads_alone_and_judged_on_validation_peop
         (("store", "people of corpus"), {"seed": 3, "n_steps": 7, "device": "cpu", "n_threads": 2}),
         ("saved", tmp_path / "m"),
     ]
-    judge = [(("reader", "store"), {"root": tmp_path, "split": "validation", "seed": 3}), ({"judged": 1}, f"of {kind}")]
+    judge = [
+        (("reader 3", "store"), {"root": tmp_path, "split": "validation", "seed": 3}),
+        ({"judged": 1}, f"of {kind}"),
+    ]
     assert asked == (train if kind == "synthetic" else []) + judge

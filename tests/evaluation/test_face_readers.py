@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from s2f import weights
+from s2f import weights, workers
 from s2f.errors import ImageError
 from s2f.evaluation import face_quality, face_readers
 from s2f.features import align, landmarks, photo_files
@@ -57,6 +57,20 @@ def test_packaged_readers_give_unit_vectors_and_probabilities(packaged, images):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert female.shape == (6,) and ((female >= 0) & (female <= 1)).all()
     np.testing.assert_allclose(packaged.embed(images[::-1])[::-1], vectors, atol=1e-5)
+
+
+def test_several_processes_read_what_one_does(packaged, images, monkeypatch):
+    monkeypatch.setattr(face_readers, "N_EACH", 20)
+    started = []
+    pool = workers.pool
+    monkeypatch.setattr(workers, "pool", lambda n, **where: started.append(n) or pool(n, **where))
+    rng = np.random.default_rng(1)
+    faces = rng.permutation(np.concatenate([images, images[:, ::-1], images[:, :, ::-1], 255 - images, images // 2]))
+    faces = np.concatenate([faces, faces[:11]])  # 41: a batch of 32, and one that is not full
+    np.testing.assert_array_equal(face_readers.Packaged(n_workers=5).embed(faces), packaged.embed(faces))
+    assert started == [2], "no more than the faces are worth"
+    face_readers.Packaged(n_workers=5).embed(faces[:39])
+    assert started == [2]
 
 
 def test_gender_equals_a_plain_forward_pass(packaged, images):
@@ -223,12 +237,13 @@ def test_real_faces_at_their_original_size(packaged, real_faces):
     assert quality["equal_error_rate"]["value"] < 0.03
     assert quality["gender_accuracy"]["value"] >= 0.95
     find, find_points = landmarks._detector(), landmarks._landmark_model()
+    network = dlib.face_recognition_model_v1(str(weights.locate("face_identity")))
     cosines = []
     for image, vector in list(zip(some["image"], read[0], strict=True))[:10]:
         boxes = find(image, 0)
         if len(boxes) == 1:  # dlib's chip comes from all 68 points, by its own least squares
             chip = dlib.get_face_chip(image, find_points(image, boxes[0]), size=150, padding=0.25)
-            theirs = np.array(packaged._identity.compute_face_descriptor(chip))
+            theirs = np.array(network.compute_face_descriptor(chip))
             cosines.append(theirs @ vector / np.linalg.norm(theirs))
     assert len(cosines) >= 5
     assert min(cosines) > 0.98

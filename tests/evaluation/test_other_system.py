@@ -301,12 +301,13 @@ def test_the_command_prints_counts_and_writes_everything(folders, monkeypatch, c
     network.write_bytes(b"weights")
     words = ["measure", "--generated", folders / "drawn", "--real", folders / "real", "--meta", folders / "people.csv"]
     words += ["--output", folders / "out", "--bootstrap", "50", "--face-identity", network, "--seed", "3"]
+    words += ["--workers", "2"]
     assert main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out
     assert "9 of 10 pictures measured, 5 people" in printed
     assert "Generated pictures are" not in printed  # both folders were saved alike
     assert "generated, no_face: Carl_C/vidB_00002.bmp" in printed
-    assert given == {"identity_path": network, "gender_path": None, "path": None}
+    assert given == {"identity_path": network, "gender_path": None, "n_workers": 2, "path": None}
 
     metrics = json.loads((folders / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["seed"] == 3 and metrics["n_bootstrap"] == 50
