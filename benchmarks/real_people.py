@@ -4,8 +4,8 @@ Usage: python benchmarks/real_people.py [--real ../shared/real] [--seeds 1] [--s
 The samplers learn from AVSpeech pairs and half of the VoxCeleb people, the face code from those photographs and from
 others without voices. A quarter of the VoxCeleb people is for choosing settings (how, is in `benchmarks/RESULTS.md`),
 and the last quarter is measured, beside what Speech2Face (Oh et al. 2019) drew for the same clips. The run stays in
-`runs/table-people`, and a second call goes on from there. Three quarters of an hour on two slow cores; nothing where
-there is no data.
+`runs/table-people`, and a second call goes on from there. Half an hour to three quarters a training on
+two slow cores; nothing where there is no data.
 """
 
 from __future__ import annotations
