@@ -514,7 +514,7 @@ def test_whether_sets_can_be_compared_is_known_before_inception_runs(
         corpus=SimpleNamespace(kind="synthetic"),
         sampler=SimpleNamespace(kind="none"),
     )
-    study = SimpleNamespace(params=resolved, seed=seed, device="cpu", read=lambda what: tmp_path)
+    study = SimpleNamespace(params=resolved, seed=seed, n_workers=1, device="cpu", read=lambda what: tmp_path)
     monkeypatch.setattr(metrics.Store, "open", lambda folder: store)
     monkeypatch.setattr(metrics.inference, "load", lambda folder: model)
     monkeypatch.setattr(metrics.face_quality, "reader", lambda *_, **__: (Reader(), "own"))
@@ -919,7 +919,7 @@ def test_what_the_packaged_network_reads_of_photographs_is_kept_beside_the_store
     monkeypatch.setattr(metrics.preprocessing, "inputs", lambda study: {"root": tmp_path / "sound"})
     monkeypatch.setattr(metrics.codes, "load", lambda folder: folder.name)
     resolved = params.resolve("smoke", root=ROOT)
-    study = SimpleNamespace(params=resolved, seed=3, device="cpu", read=lambda what: tmp_path / what)
+    study = SimpleNamespace(params=resolved, seed=3, n_workers=1, device="cpu", read=lambda what: tmp_path / what)
     subject, name = metrics.subject(study)
     assert subject.code == "code"
     study.params = params.resolve("smoke", overrides={"recipe": "poster"}, root=ROOT)
