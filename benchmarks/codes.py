@@ -236,7 +236,11 @@ def compare(store: Store, code: FaceCode, network: Sampler, arguments: argparse.
         name = f"{network.kind}, guidance {network.guidance:g}"
         draws = drawn(code, network, voices, seed=seed)  # [n, 64, 64, 64, 3]
         vectors = reader.embed(draws[:, :N_MEAN].reshape(-1, 64, 64, 3)).reshape(len(voices), N_MEAN, -1)
-        cells = measured(heard, draws[:, 0], seed=seed) | {_MEAN: matched(heard, vectors.mean(1))}
+        anybody = of_the_sex(heard, training.voices, known, seed=seed)[:, 0]
+        made_up = network.draw(anybody, noise(len(anybody), dim=network.dim, seed=seed + 1)[:, None])[:, 0]
+        common = reader.embed(inference.rendered(code.decoder, made_up)).mean(0)
+        means = standins.directions(vectors.mean(1), common)
+        cells = measured(heard, draws[:, 0], seed=seed) | {_MEAN: matched(heard, means)}
         table[name] = cells | spread(heard, draws, near, learned) | covered(heard, draws)
         if not arguments.skip_others:
             others = drawn(code, network, of_the_sex(heard, training.voices, known, seed=seed), seed=seed)

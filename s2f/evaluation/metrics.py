@@ -26,6 +26,7 @@ from s2f.training import data, face_code
 from s2f.training.data import Selection
 
 MOST_AVERAGED = 512  # recordings, of which many draws are read each
+MOST_COMMON = 512  # training recordings, of which one draw is read each: what all draws have in common
 PENALTIES = tuple(10.0**k for k in range(-4, 4))  # of the linear probe, tried on validation people
 N_PROBE_PHOTOS = 4  # of each training person, whose mean embedding the probe learns
 N_TRAINING_PHOTOS = 4000  # most training photographs that copies are looked for among
@@ -150,16 +151,22 @@ def described(
     )
 
 
-def mean_of_draws(subject: Subject, voices: pd.DataFrame) -> FaceSet:
-    """What `catalogue.N_MEAN` draws for a recording have in common: the mean of their embeddings, at unit length."""
-    n = catalogue.N_MEAN
-    faces = subject.model.draws(data.embeddings(subject.voice, voices), n, seed=subject.seed)  # [b, n, 64, 64, 3]
-    means = subject.reader.embed(faces.reshape(-1, *faces.shape[2:])).reshape(len(faces), n, -1).mean(1)
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
+def mean_of_draws(subject: Subject, voices: pd.DataFrame, training: pd.DataFrame) -> FaceSet:
+    """What `catalogue.N_MEAN` draws for a recording have in common, and others' do not: a direction, as of `probe`.
+
+    It is the mean of their embeddings, less that of one draw for each of at most `MOST_COMMON` training recordings.
+    """
+
+    def embedded(recordings: pd.DataFrame, n: int) -> np.ndarray:
+        faces = subject.model.draws(data.embeddings(subject.voice, recordings), n, seed=subject.seed)
+        return subject.reader.embed(faces.reshape(-1, *faces.shape[2:])).reshape(len(faces), n, -1)
+
+    rng = seeding.stream(subject.seed, "subsets")
+    some = training.iloc[rng.permutation(len(training))[:MOST_COMMON]]
     sources = face_quality.videos(voices)
     return FaceSet(
         voices["identity"].to_numpy(object),
-        embeddings=means,
+        embeddings=standins.directions(embedded(voices, catalogue.N_MEAN).mean(1), embedded(some, 1).mean((0, 1))),
         sources=None if sources is None else sources.to_numpy(object),
     )
 
@@ -235,7 +242,8 @@ def stand_ins(subject: Subject, *, general: Model | None = None, n_inception: in
     found = {"model": drawn(subject, voices, heard, n_inception=n_inception)}
     if subject.model.sampler is not None:
         rng = seeding.stream(subject.seed, "subsets")
-        found["draws_mean"] = mean_of_draws(subject, face_quality.spread(voices, n_most=MOST_AVERAGED, rng=rng))
+        some = face_quality.spread(voices, n_most=MOST_AVERAGED, rng=rng)
+        found["draws_mean"] = mean_of_draws(subject, some, training.voices)
         typical = subject.model.typical(heard)
         found["typical"] = described(subject, voices, typical, n_inception=n_inception, desc="typical faces")
     if subject.code is not None and (again := by_code(subject, n_inception=n_inception)) is not None:

@@ -86,7 +86,6 @@ class Row:
     no_video : str, optional, why no photograph can be from the video of the voice
     direction : bool
         Its embeddings are directions away from the mean face: they tell who, and not how far from the photographs.
-    mean : bool, its embeddings are means of several faces': they lie nearer to the middle than those of any face
     table2 : int, its place in Table 2, from 1; 0 is not in it
     """
 
@@ -95,15 +94,15 @@ class Row:
     draws: str
     no_video: str | None = None
     direction: bool = False
-    mean: bool = False
     table2: int = 0
 
 
 N_MEAN = 64  # draws of a recording whose embeddings are averaged
 ONE, NONE = "one draw", "no draw"
+OF_MEAN = f"mean of the embeddings of {N_MEAN} draws, as a direction"
 _ROWS = (
     Row("model", "generated", ONE, table2=1),
-    Row("draws_mean", f"mean of {N_MEAN} draws", f"mean of the embeddings of {N_MEAN} draws", mean=True, table2=2),
+    Row("draws_mean", f"mean of {N_MEAN} draws", OF_MEAN, direction=True, table2=2),
     Row("typical", "most typical draw", "one draw, the most typical of many", table2=3),
     Row("general", "General on the same people", ONE, table2=4),
     Row("chance", "chance", NONE, table2=11),
@@ -117,9 +116,9 @@ _ROWS = (
     Row(
         "shuffled_mean",
         "someone else's voice, mean of draws",
-        f"mean of the embeddings of {N_MEAN} draws",
+        OF_MEAN,
         no_video="the voice is someone else's",
-        mean=True,
+        direction=True,
     ),
     Row("probe", "linear map", NONE, direction=True, table2=5),
     Row("by_code", "another photo, by its face code", NONE, no_video="a photograph, drawn from no voice"),

@@ -133,8 +133,6 @@ class Comparison:
             return NO_FACES
         if needs in ("distances", "training", "cosine") and self.row.direction:
             return "it is a direction away from the mean face, not a face"
-        if needs in ("distances", "training") and self.row.mean:
-            return "a mean of embeddings lies nearer to the middle than any face"
         if needs == "training" and self.given.training is None:
             return self.given.no_training
         return self.no_video if needs == "videos" else None

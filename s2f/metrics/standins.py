@@ -196,8 +196,14 @@ def linear_probe(voices: np.ndarray, embeddings: np.ndarray, new_voices: np.ndar
     centre, scale = voices.mean(0), np.maximum(voices.std(0), 1e-6)
     x, y = (voices - centre) / scale, embeddings - embeddings.mean(0)
     weights = np.linalg.solve(x.T @ x + penalty * len(x) * np.eye(x.shape[1]), x.T @ y)  # [v, d]
-    predicted = (new_voices - centre) / scale @ weights
-    return (predicted / np.linalg.norm(predicted, axis=1, keepdims=True)).astype(np.float32)
+    return directions((new_voices - centre) / scale @ weights)
+
+
+def directions(embeddings: np.ndarray, centre: np.ndarray | float = 0.0) -> np.ndarray:
+    """What sets embeddings [n, d] apart from a `centre` [d]: float32 [n, d] at unit length, zeros if nothing does."""
+    away = embeddings - centre
+    lengths = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return (away / lengths).astype(np.float32)
 
 
 def nearest_voice(voices: np.ndarray, identities: Sequence[str], new_voices: np.ndarray) -> np.ndarray:

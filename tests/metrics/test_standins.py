@@ -46,6 +46,13 @@ def test_mean_faces_and_their_repetition(rng):
         standins.repeated(means, names, people, genders=["m", None])
 
 
+def test_a_direction_has_unit_length_and_the_centre_none(rng):
+    centre = rng.normal(size=4)
+    found = standins.directions(centre + np.array([[3, 0, -4, 0], [0, 0, 0, 0]]), centre)
+    np.testing.assert_allclose(found, [[0.6, 0, -0.8, 0], [0, 0, 0, 0]], atol=1e-6)
+    assert found.dtype == np.float32
+
+
 def test_linear_probe_recovers_a_linear_map(rng):
     voices, weights = rng.normal(size=(200, 8)), rng.normal(size=(8, 6))
     targets = voices @ weights + 3.0  # a common part says nothing of anybody
