@@ -246,7 +246,8 @@ def _page(
     profile, _, label = name.partition("-")
     lines = [f"# Kept results: {prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book."]
-    lines += ["They are of the run named here, whatever this build of the book shows elsewhere."]
+    lines += ["They are of the run named here, whatever this build of the book shows elsewhere, "]
+    lines[-1] += "and measured as the commit below does it."
     lines += [f"`params/profiles/{profile}.yaml` says how large it is.", ""]
     lines += ["## What made them", "", "| recorded | of all notebooks |", "|---|---|"]
     every = [facts for _, facts in noted]
