@@ -94,8 +94,9 @@ class Packaged:
     ) -> None:
         import onnxruntime
 
-        self._identity, self._n_workers = str(locate("face_identity", path=identity_path)), n_workers
-        _identity_network(self._identity)
+        path = locate("face_identity", path=identity_path)
+        self._identity, self._n_workers = (str(path), path.stat().st_size, path.stat().st_mtime_ns), n_workers
+        _identity_network(*self._identity)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._gender = onnxruntime.InferenceSession(
@@ -112,7 +113,7 @@ class Packaged:
         """
         _check_faces(faces, size_px=64)
         batches = [faces[start : start + 32] for start in range(0, len(faces), 32)]
-        read, n = functools.partial(_identity_of, path=self._identity), min(self._n_workers, len(faces) // N_EACH)
+        read, n = functools.partial(_identity_of, file=self._identity), min(self._n_workers, len(faces) // N_EACH)
         with workers.pool(n, at="the identity embeddings") if n > 1 else nullcontext() as pool:
             parts = [np.zeros((0, 128), np.float32)]
             with tqdm(total=len(faces), desc="identity embeddings", unit="face", mininterval=1.0) as bar:
@@ -146,7 +147,7 @@ class Packaged:
         """
         vectors, female = [np.zeros((0, 128), np.float32)], [np.zeros(0, np.float32)]
         for image, landmarks in tqdm(photos, desc="original photographs", total=n, unit="photo", mininterval=1.0):
-            vectors.append(_vectors(photo_chip(image, landmarks, *_IDENTITY_CHIP)[None], path=self._identity))
+            vectors.append(_vectors(photo_chip(image, landmarks, *_IDENTITY_CHIP)[None], file=self._identity))
             female.append(self._female(photo_chip(image, landmarks, *_GENDER_CHIP)[None]))
         return np.concatenate(vectors), np.concatenate(female)
 
@@ -162,18 +163,18 @@ N_EACH = 128  # fewest faces that are worth a process: dlib reads them in the ti
 
 
 @functools.cache
-def _identity_network(path: str):
+def _identity_network(path: str, _size: int, _modified_ns: int):  # a file that takes another's place is read anew
     import dlib
 
     return dlib.face_recognition_model_v1(path)
 
 
-def _identity_of(faces: np.ndarray, *, path: str) -> np.ndarray:
-    return _vectors(dlib_chips(faces, *_IDENTITY_CHIP), path=path)
+def _identity_of(faces: np.ndarray, *, file: tuple[str, int, int]) -> np.ndarray:
+    return _vectors(dlib_chips(faces, *_IDENTITY_CHIP), file=file)
 
 
-def _vectors(chips: np.ndarray, *, path: str) -> np.ndarray:
-    vectors = np.asarray(_identity_network(path).compute_face_descriptor(list(chips)))  # [B, 128]
+def _vectors(chips: np.ndarray, *, file: tuple[str, int, int]) -> np.ndarray:
+    vectors = np.asarray(_identity_network(*file).compute_face_descriptor(list(chips)))  # [B, 128]
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 

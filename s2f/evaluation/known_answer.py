@@ -185,7 +185,7 @@ def people_for(
             n_workers=study.n_workers,
             max_rejected=study.params.store.max_rejected,
         )
-    found = store.Store.open(root / "store")
+        found = store.Store.open(root / "store")  # of these settings, whatever others make of it later
     people = pd.read_parquet(root / "people.parquet").set_index("identity")
     people = people.loc[np.unique(found.voices()["identity"].to_numpy(str))].reset_index()
     return people, found, root
@@ -324,7 +324,9 @@ def spread(measured: Measured | None) -> Spread | str:
 
 
 def write(measured: Measured | None, answers: Mapping[str, Answer | None], folder: Path) -> None:
-    """Write every person's predictions, ``readings.npz``, and the answers, ``<name>.json``, by name."""
+    """Write every person's predictions, ``readings.npz``, if there are any, and the answers, ``<name>.json``."""
+    for name in ("readings.npz", draws.FILE):  # of an earlier run
+        (folder / name).unlink(missing_ok=True)
     if measured is not None:
         arrays = {"identities": measured.identities}
         arrays |= {f"{mode}/truth": truth for mode, truth in measured.truth.items()}

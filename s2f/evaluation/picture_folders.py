@@ -25,7 +25,18 @@ from s2f.features import align, photo_files
 SUFFIXES = voxceleb.FACE_SUFFIXES
 _LAYOUT = "Give a folder that holds <Name>/<video>_<clip>.jpg, or <Name>.jpg of people whom the metadata names."
 # Reasons that say that a picture could not be read, rather than that it shows no face or is none.
-UNREAD = ("unreadable", "permission", "missing", "empty", "not_image", "damaged", "too_large", "mode", "unexpected")
+UNREAD = (
+    "unreadable",
+    "permission",
+    "missing",
+    "empty",
+    "not_image",
+    "damaged",
+    "colours",
+    "too_large",
+    "mode",
+    "unexpected",
+)
 
 
 @dataclass(frozen=True)

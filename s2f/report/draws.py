@@ -39,12 +39,24 @@ def of_voice(model: Model, features: np.ndarray, *, n: int, seed: int) -> Draws:
     seed : int, of the noise; the most typical draw is the same for any
     """
     embedding = torch.from_numpy(model.embed(features))[None]  # [1, dim]
-    typical = model.typical(embedding)
     if model.sampler is None:
+        typical = model.typical(embedding)
         return Draws(typical, typical[0], spread(typical), n_compared=1)
-    faces = model.draws(embedding, max(n - 1, N_COMPARED), seed=seed)[0]
-    sheet = np.concatenate([typical, faces[: n - 1]])
-    return Draws(sheet, shared(faces), spread(faces), n_compared=len(faces))
+    faces = model.draws(embedding, max(n - 1, N_COMPARED), seed=seed)
+    sheet = with_typical(model, embedding, faces[:, : n - 1], seed=seed)[0]
+    return Draws(sheet, shared(faces[0]), spread(faces[0]), n_compared=len(faces[0]))
+
+
+def with_typical(model: Model, embeddings: torch.Tensor, drawn: np.ndarray, *, seed: int) -> np.ndarray:
+    """The most typical draw of each voice [B, dim], then what is `drawn`, [B, n, H, W, 3]: uint8 [B, 1 + n, H, W, 3].
+
+    The noise of the most typical is always the same, and `seed` may draw that one too: then another takes its place.
+    """
+    typical = model.typical(embeddings)[:, None]
+    again = (drawn == typical).all(axis=(2, 3, 4))  # [B, n]
+    if again.any():
+        drawn = np.where(again[..., None, None, None], model.draws(embeddings, 1, seed=seed + 1), drawn)
+    return np.concatenate([typical, drawn], axis=1)
 
 
 def shared(faces: np.ndarray) -> np.ndarray:

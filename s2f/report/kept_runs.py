@@ -23,7 +23,7 @@ from s2f.metrics import catalogue
 from s2f.provenance import Facts
 from s2f.report import draw_figures, face_figures, prose, style, tables, training_figures
 from s2f.settings import Settings
-from s2f.study import params, runs
+from s2f.study import params
 from s2f.study.finished import Finished, settings_of
 from s2f.study.stages import VARIANTS
 
@@ -148,7 +148,9 @@ def finished_seeds(run: Path) -> list[Finished]:
 
 
 def refuse_others(seeds: list[Finished]) -> None:
-    """Refuse what was made with other parameters than the first seed's results: what is made of them would mix them.
+    """Refuse what was made with other parameters than the first seed's results, or of an earlier run of what it reads.
+
+    What is made of them would mix them.
 
     Raises
     ------
@@ -165,6 +167,9 @@ def refuse_others(seeds: list[Finished]) -> None:
             own = settings.model_copy(update={"variant": settings_of(metrics).variant})
             _check(model, "05_training", own, seed)
             _check(metrics, "06_metrics", own, seed)
+        if (seed.home / "answer" / draws.FILE).is_file():
+            _check(seed.home / "answer", "09_known_answer", settings, seed)
+        _refuse_older(seed)
 
 
 def _check(folder: Path, notebook: str, settings: Settings, seed: Finished) -> None:
@@ -172,6 +177,20 @@ def _check(folder: Path, notebook: str, settings: Settings, seed: Finished) -> N
     if made is None or made.fingerprint != params.fingerprint(settings, notebook, seed=int(seed.home.name[1:])):
         problem = f"was not made by {notebook} with the parameters of the run's results"
         raise RunError(folder, problem, remedy="Run the study again, to its end, or delete that folder.")
+
+
+def _refuse_older(seed: Finished) -> None:
+    """Refuse results, or what many draws say, of folders that were made anew since."""
+    made_of = [(path, made_by) for (_, made_by), path in seed.made_of.items()]
+    kept_too = [(seed.home / "results", "07_results"), (seed.home / "answer", "09_known_answer")]
+    for folder, notebook in [*kept_too, *made_of]:
+        made = provenance.read_stages(folder).get(notebook)
+        for name, read in ((made.inputs or {}) if made else {}).items():
+            place, _, made_by = name.rpartition(":")
+            now = provenance.read_stages(seed.home.parents[1] / place).get(made_by)
+            if now is not None and now.id != read:
+                problem = f"was made by {notebook} before {made_by} made {place} anew"
+                raise RunError(folder, problem, remedy=f"Run the study to its end: {provenance.again(seed.home)}")
 
 
 def _refuse_foreign(target: Path) -> None:
@@ -200,14 +219,11 @@ def _keep_seed(seed: Finished, target: Path) -> list[tuple[str, Facts]]:
 
 
 def _shared(seed: Finished, path: Path, made_by: str) -> Facts:
-    """The record of a folder of the plain run that a seed's results hang on, as long as it is still the same."""
+    """The record of a folder of the plain run that a seed's results hang on."""
     facts = provenance.read_stages(path).get(made_by)
-    name = runs.record_name(path, made_by, root=seed.home.parents[2])
-    readers = [(seed.home / "results", "07_results"), *((folder, by) for (_, by), folder in seed.made_of.items())]
-    read = [provenance.read_stages(folder).get(by) for folder, by in readers]
-    if facts is None or any(each and (each.inputs or {}).get(name, facts.id) != facts.id for each in read):
+    if facts is None:
         remedy = f"Run the study to its end, then keep it: {provenance.again(seed.home)}"
-        raise RunError(path, "is not what these results were made of any more", remedy=remedy, reason="missing")
+        raise RunError(path, f"has no record of {made_by} any more", remedy=remedy, reason="missing")
     return facts
 
 

@@ -18,6 +18,7 @@ from s2f.features.store import Store
 from s2f.metrics import catalogue
 from s2f.networks import inference
 from s2f.report import prose, tables
+from s2f.report.draws import with_typical
 from s2f.study import runs
 from s2f.study.runs import Study
 from s2f.training import data
@@ -352,8 +353,8 @@ def draws(study: Study, variant: Variant, shown: Shown, *, n: int = N_DRAWS) -> 
     if model.sampler is None:
         return {"generated": shown.drawn}
     heard = data.embeddings(general.read("voice"), variant.held_out.voices.iloc[shown.rows])
-    others = model.draws(heard, n, seed=study.seed)  # [n_people, n, 64, 64, 3]
-    return {"most typical": model.typical(heard)} | {f"draw {k + 1}": others[:, k] for k in range(n)}
+    found = with_typical(model, heard, model.draws(heard, n, seed=study.seed), seed=study.seed)
+    return {f"draw {k}" if k else "most typical": found[:, k] for k in range(n + 1)}
 
 
 def compare(main: Variant, others: dict[str, Variant], shown: Shown) -> dict[str, np.ndarray]:

@@ -156,10 +156,7 @@ class Study:
         folder, notebook = self._place(what)
         if notebook != self.notebook:
             raise RunError(what, f"is written by {notebook}, not {self.notebook}", remedy="Read it instead.")
-        if not self.label and self.fingerprint(notebook) != self.fingerprint(notebook, settings=self.plain):
-            problem = f"belongs to profile '{self.profile}' without overrides"
-            remedy = "Give the run a name of its own, e.g. -p label mine, and it gets a folder of its own."
-            raise RunError(self.shown(self.run / folder), problem, remedy=remedy)
+        self._refuse_overrides(folder, notebook)
         path = self.run / folder
         self._lock(folder)
         if not keep and path.exists():
@@ -173,9 +170,10 @@ class Study:
 
         Raises
         ------
-        RunError: a process writes the whole folder, or the same part
+        RunError: a process writes the whole folder, or the same part; or as `write`
         """
-        folder, _ = self._place(what)
+        folder, notebook = self._place(what)
+        self._refuse_overrides(folder, notebook)
         # One process holds the lock: this fails while the notebook writes, and waits for other jobs that only look.
         self._lock(folder, timeout_s=10)
         self.locks.pop(folder).release()
@@ -183,6 +181,12 @@ class Study:
         path = self.run / folder
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    def _refuse_overrides(self, folder: str, notebook: str) -> None:
+        if not self.label and self.fingerprint(notebook) != self.fingerprint(notebook, settings=self.plain):
+            problem = f"belongs to profile '{self.profile}' without overrides"
+            remedy = "Give the run a name of its own, e.g. -p label mine, and it gets a folder of its own."
+            raise RunError(self.shown(self.run / folder), problem, remedy=remedy)
 
     def finish(self, what: str | None = None) -> None:
         """Write parameters and provenance into a folder that is complete, and beside the executed notebook."""

@@ -59,6 +59,18 @@ def test_packaged_readers_give_unit_vectors_and_probabilities(packaged, images):
     np.testing.assert_allclose(packaged.embed(images[::-1])[::-1], vectors, atol=1e-5)
 
 
+def test_a_file_that_takes_anothers_place_is_read_anew(tmp_path, monkeypatch):
+    import dlib
+
+    read, mine = [], tmp_path / "mine.dat"
+    monkeypatch.setattr(dlib, "face_recognition_model_v1", lambda path: read.append(Path(path).read_text()))
+    for text in ("one", "one", "another"):
+        if not mine.is_file() or mine.read_text() != text:
+            mine.write_text(text)
+        face_readers.Packaged(identity_path=mine)
+    assert read == ["one", "another"]
+
+
 def test_several_processes_read_what_one_does(packaged, images, monkeypatch):
     monkeypatch.setattr(face_readers, "N_EACH", 20)
     started = []

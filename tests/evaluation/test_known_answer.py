@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock, Timeout
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
@@ -258,6 +259,8 @@ def test_where_nothing_is_known_it_is_said(project, monkeypatch, tmp_path, capsy
     assert answer_figures.leaked(None) == known_answer.UNKNOWN
     assert capsys.readouterr().out.count(known_answer.UNKNOWN) == 2
     assert answer_figures.sentence(answer) == known_answer.UNKNOWN
+    for name in ("readings.npz", draws.FILE):
+        (tmp_path / name).write_text("of another corpus")
     known_answer.write(found, {"answer": answer}, tmp_path)
     assert json.loads((tmp_path / "answer.json").read_text())["known"] is False
     assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]
@@ -474,3 +477,19 @@ def test_people_made_for_measuring_are_heard_as_the_run_hears(project, monkeypat
     with pytest.raises(InterruptedError):
         known_answer.people_for(study, leak=0.0, prefix="m", n=20, n_recordings=2, n_photos=1, size_px=64)
     assert given["settings"].min_voice_s == 1.3 and given["max_rejected"] == 0.9
+
+
+def test_people_made_for_measuring_are_opened_before_another_run_may_make_them_anew(project, monkeypatch):
+    monkeypatch.chdir(project)
+
+    def opened(folder):
+        with pytest.raises(Timeout), FileLock(folder.parent.with_suffix(".lock"), timeout=0):
+            pass
+        raise InterruptedError
+
+    monkeypatch.setattr(known_answer.pack, "build", lambda *_, **__: None)
+    monkeypatch.setattr(known_answer.store.Store, "open", opened)
+    with pytest.raises(InterruptedError):
+        known_answer.people_for(
+            open_study("09_known_answer"), leak=0.0, prefix="m", n=20, n_recordings=2, n_photos=1, size_px=64
+        )

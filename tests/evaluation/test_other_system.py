@@ -464,6 +464,8 @@ def test_people_who_cannot_be_chosen_are_named(folders, capsys, text, said):
 
 def test_a_picture_that_cannot_be_read_is_listed_and_the_status_says_so(folders, networks, capsys, monkeypatch):
     (folders / "drawn" / "Carl_C" / "vidB_00002.bmp").write_bytes(b"no picture")
+    coloured = folders / "drawn" / "Carl_C" / "vidB_00003.jpg"
+    Image.new("CMYK", (64, 64)).save(coloured, icc_profile=b"no profile")
     align = picture_folders.align.align
 
     def odd(image, *, name):
@@ -475,8 +477,9 @@ def test_a_picture_that_cannot_be_read_is_listed_and_the_status_says_so(folders,
     assert command(folders, "--output", folders / "out") == 1
     said = capsys.readouterr()
     assert "generated, not_image: Carl_C/vidB_00002.bmp" in said.out
+    assert "generated, colours: Carl_C/vidB_00003.jpg" in said.out
     assert "generated, unexpected: Eve_E/vidB_00002.bmp" in said.out and "real, unexpected: Eve_E/vidB" in said.out
-    assert "3 of the files that are left out could not be read" in said.err
+    assert "4 of the files that are left out could not be read" in said.err
     assert (folders / "out" / "pairs.png").is_file()
 
 

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from s2f.networks import inference
+from s2f.networks.codes import Sampler
+from s2f.networks.models import Architecture, unit
 from s2f.report import draws
 
 FEATURES = np.ones((5, 64), np.float32)
@@ -39,6 +42,29 @@ def test_the_most_typical_draw_is_first_and_the_map_is_of_enough_others(n, n_com
     bright = np.arange(n_compared) + 7.0
     assert (found.mean == round(bright.mean())).all()
     np.testing.assert_allclose(found.spread, bright.std())
+
+
+def test_no_face_of_a_sheet_is_there_twice():
+    found = draws.of_voice(Model(), FEATURES, n=6, seed=197)
+    assert list(found.sheet[:, 0, 0, 0]) == [200, 197, 198, 199, 198, 201]  # the first of the next seed for 200
+
+
+def test_the_noise_of_the_most_typical_draw_draws_no_second_one():
+    torch.manual_seed(4)
+    sampler = Sampler(embedding_dim=64, kind="energy", width=32).eval()
+    architecture = Architecture(0.0625, 0.0625, "batch", True, "k4", sampler=sampler.options)
+    voices = unit(torch.randn(20, 64))
+    sampler.learn_axes(voices)
+    model = inference.Model(architecture.voice_embedding(), architecture.generator().eval(), architecture, "x", sampler)
+    with torch.no_grad():
+        for network in (model.generator, sampler):
+            for parameter in network.parameters():
+                parameter.mul_(3 if parameter.ndim > 1 else 1)
+    drawn = model.draws(voices[:1], 64, seed=0)
+    typical, *others = draws.with_typical(model, voices[:1], drawn, seed=0)[0]
+    assert any(np.array_equal(typical, face) for face in drawn[0])
+    assert not any(np.array_equal(typical, face) for face in others)
+    assert sum(np.array_equal(*pair) for pair in zip(others, drawn[0], strict=True)) == 63
 
 
 def test_a_model_that_draws_one_face_makes_nothing_up():

@@ -157,7 +157,9 @@ def test_what_a_labelled_run_shares_with_the_plain_one_is_kept_with_it(tmp_path,
     shared = run.parent / "synthetic" / "s0" / "general"
     record = (shared / "provenance.json").read_text()
     (shared / "provenance.json").write_text(record.replace("an id", "another id"))
-    with pytest.raises(RunError, match=r"general is not what these results were made of any more"):
+    with pytest.raises(
+        RunError, match=r"general was made by 06_metrics before 05_training made synthetic/s0/general anew"
+    ):
         kept_runs.keep(tmp_path, run)
     (shared / "provenance.json").write_text(record)
     finish(shared, ["05_training"], seed=7)
@@ -212,6 +214,7 @@ def test_what_many_draws_say_is_kept_with_its_figures(tmp_path, run):
     found = draws.Spread(400, 64, pd.DataFrame(energy), pd.DataFrame(lines), nothing, nothing, nothing, {})
     (run / "s0" / "answer").mkdir()
     draws.write(found, run / "s0" / "answer")
+    finish(run / "s0" / "answer", ["09_known_answer"])
     page = page_of(tmp_path, run)
     drawn = sorted(path.name for path in (page.parent / "s0").glob("draws*"))
     assert drawn == ["draws_coverage.png", "draws_energy.png", "draws_shares.png"]
@@ -222,9 +225,28 @@ def test_what_many_draws_say_is_kept_with_its_figures(tmp_path, run):
     assert json.loads(kept.read_text())["n_people"] == 400
 
 
+def test_what_was_made_of_an_earlier_training_is_not_kept(tmp_path, run):
+    home = run / "s0"
+    (home / "answer").mkdir()
+    (home / "answer" / draws.FILE).write_text("{}")
+    finish(home / "results", ["07_results"])
+    with pytest.raises(RunError, match="answer was not made by 09_known_answer with the parameters"):
+        kept_runs.refuse_others(kept_runs.finished_seeds(run))
+    finish(home / "answer", ["09_known_answer"], inputs=["synthetic-x/s0/general:05_training"])
+    kept_runs.refuse_others(kept_runs.finished_seeds(run))
+    made = provenance.read_stages(home / "general")
+    trained = made["05_training"].model_copy(update={"id": "another id"})
+    provenance.write_stages(home / "general", made | {"05_training": trained})
+    said = r"answer was made by 09_known_answer before 05_training made synthetic-x/s0/general anew. Run the study"
+    with pytest.raises(RunError, match=said):
+        kept_runs.keep(tmp_path, run)
+    assert not (tmp_path / "book").exists()
+
+
 def test_a_run_that_draws_one_face_a_voice_has_no_section_on_many(tmp_path, run):
     (run / "s0" / "answer").mkdir()
     draws.write(draws.NO_SAMPLER, run / "s0" / "answer")
+    finish(run / "s0" / "answer", ["09_known_answer"])
     page = page_of(tmp_path, run)
     assert "Many draws" not in page.read_text(encoding="utf-8") and not list((page.parent / "s0").glob("draws*"))
 

@@ -129,6 +129,8 @@ def test_a_labelled_run_takes_what_is_the_same_from_the_plain_one(project):
 def test_overrides_without_a_label_do_not_touch_the_plain_run(project):
     with pytest.raises(RunError, match="label"):
         study("05_training", overrides={"gan.steps": 7}).write("model")
+    with pytest.raises(RunError, match=r"store belongs to profile 'smoke' without overrides. Give the run a name"):
+        study("02_preprocessing", overrides={"store.max_turn": 0.4}).share("store", part="0")
     assert study("05_training", overrides={"machine.n_workers": 1}).write("model").is_dir()
 
 
