@@ -232,18 +232,18 @@ def compare(store: Store, code: FaceCode, network: Sampler, arguments: argparse.
         heard, np.asarray(store.faces[rows_of]), near, learned, seed=seed
     )
     sheets = {"photographs": pixels[own][:, None], "codes": again[:, None], "the run": own_draw[:, None]}
+    anybody = of_the_sex(heard, training.voices, known, seed=seed)  # [n, N_SPREAD, dim]
     for network.guidance in arguments.guidance:
         name = f"{network.kind}, guidance {network.guidance:g}"
         draws = drawn(code, network, voices, seed=seed)  # [n, 64, 64, 64, 3]
         vectors = reader.embed(draws[:, :N_MEAN].reshape(-1, 64, 64, 3)).reshape(len(voices), N_MEAN, -1)
-        anybody = of_the_sex(heard, training.voices, known, seed=seed)[:, 0]
-        made_up = network.draw(anybody, noise(len(anybody), dim=network.dim, seed=seed + 1)[:, None])[:, 0]
+        made_up = network.draw(anybody[:, 0], noise(len(anybody), dim=network.dim, seed=seed + 1)[:, None])[:, 0]
         common = reader.embed(inference.rendered(code.decoder, made_up)).mean(0)
         means = standins.directions(vectors.mean(1), common)
         cells = measured(heard, draws[:, 0], seed=seed) | {_MEAN: matched(heard, means)}
         table[name] = cells | spread(heard, draws, near, learned) | covered(heard, draws)
         if not arguments.skip_others:
-            others = drawn(code, network, of_the_sex(heard, training.voices, known, seed=seed), seed=seed)
+            others = drawn(code, network, anybody, seed=seed)
             table[f"{name}, voices of the sex"] = spread(heard, others, near, learned) | covered(heard, others)
         typical = inference.rendered(code.decoder, network.typical(voices))
         table[f"{name}, the most typical"] = measured(heard, typical, seed=seed)

@@ -145,9 +145,8 @@ class Bench:
         self.first_scores = scores if self.first_scores is None else self.first_scores
         vectors = many.own.embeddings / np.linalg.norm(many.own.embeddings, axis=2, keepdims=True)
         another = bootstrap.pair_mean(own, matching.same(self.genders) & ~np.eye(self.n, dtype=bool))
-        anybody_s = many.of_the_sex.embeddings.reshape(self.n * self.n_draws, -1)
-        anybody_s = anybody_s / np.linalg.norm(anybody_s, axis=1, keepdims=True)
-        of_mean = self._wins(standins.directions(vectors.mean(1), anybody_s.mean(0)))
+        common = standins.directions(many.of_the_sex.embeddings.reshape(self.n * self.n_draws, -1)).mean(0)
+        of_mean = self._wins(standins.directions(vectors.mean(1), common))
         said = self._sex(many.own) | self._said(of_mean)
         said[HEADINGS[4]] = self._cell(bootstrap.difference(self._within(of_mean), self._within(self.map)), 100)
         means = (scores, scores - self.first_scores, np.diag(anybody) - scores)

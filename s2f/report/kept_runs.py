@@ -180,14 +180,18 @@ def _check(folder: Path, notebook: str, settings: Settings, seed: Finished) -> N
 
 
 def _refuse_older(seed: Finished) -> None:
-    """Refuse results, or what many draws say, of folders that were made anew since."""
+    """Refuse results, or what many draws say, of folders of the seed that were made anew since.
+
+    Of other seeds and of runs beside it nothing is kept: results show them, and do not wait for them.
+    """
     made_of = [(path, made_by) for (_, made_by), path in seed.made_of.items()]
     kept_too = [(seed.home / "results", "07_results"), (seed.home / "answer", "09_known_answer")]
     for folder, notebook in [*kept_too, *made_of]:
         made = provenance.read_stages(folder).get(notebook)
         for name, read in ((made.inputs or {}) if made else {}).items():
             place, _, made_by = name.rpartition(":")
-            now = provenance.read_stages(seed.home.parents[1] / place).get(made_by)
+            path = seed.home.parents[1] / place
+            now = provenance.read_stages(path).get(made_by) if path.parent in (seed.home, seed.plain) else None
             if now is not None and now.id != read:
                 problem = f"was made by {notebook} before {made_by} made {place} anew"
                 raise RunError(folder, problem, remedy=f"Run the study to its end: {provenance.again(seed.home)}")
@@ -262,8 +266,8 @@ def _page(
     profile, _, label = name.partition("-")
     lines = [f"# Kept results: {prose.plain_markdown(name)}", ""]
     lines += ["These results were made once and are kept with the book."]
-    lines += ["They are of the run named here, whatever this build of the book shows elsewhere, "]
-    lines[-1] += "and measured as the commit below does it."
+    whose = "They are of the run named here, whatever this build of the book shows elsewhere"
+    lines += [f"{whose}, and measured as the commit below does it."]
     lines += [f"`params/profiles/{profile}.yaml` says how large it is.", ""]
     lines += ["## What made them", "", "| recorded | of all notebooks |", "|---|---|"]
     every = [facts for _, facts in noted]

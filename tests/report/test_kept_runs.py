@@ -225,6 +225,19 @@ def test_what_many_draws_say_is_kept_with_its_figures(tmp_path, run):
     assert json.loads(kept.read_text())["n_people"] == 400
 
 
+def test_another_seed_may_be_trained_again_after_results_that_show_it(tmp_path, run):
+    finished(run / "s1")
+    (beside := run.parent / "synthetic-poster" / "s0" / "general").mkdir(parents=True)
+    finish(beside, ["06_metrics"])
+    shown = ["synthetic-x/s1/general:06_metrics", "synthetic-poster/s0/general:06_metrics"]
+    finish(run / "s0" / "results", ["07_results"], inputs=["synthetic-x/s0/general:06_metrics", *shown])
+    for folder in (run / "s1" / "general", beside):
+        made = provenance.read_stages(folder)
+        again = {name: facts.model_copy(update={"id": "another id"}) for name, facts in made.items()}
+        provenance.write_stages(folder, again)
+    assert "| seeds | 0, 1 |" in page_of(tmp_path, run).read_text(encoding="utf-8")
+
+
 def test_what_was_made_of_an_earlier_training_is_not_kept(tmp_path, run):
     home = run / "s0"
     (home / "answer").mkdir()
